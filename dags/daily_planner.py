@@ -1,0 +1,61 @@
+"""Plans every query window of every source a day ahead.
+
+**Purpose.** One PENDING row per source and query window in the ledger, `pipeline_lifecycle`, before any data moves.
+
+**Schedule and window.** Daily at 00:30 UTC: each source's local today and tomorrow and, where `fill_missing_days` is
+true, the days after the last planned one. The run's own date is not used.
+
+**Reads / writes.** Reads `include/pipelines/*.yaml`; writes the ledger. Only missing windows are inserted, so a partly
+planned day is completed and a second run inserts nothing.
+
+**Parameters.** `target_date` (YYYY-MM-DD, local to each source): plan exactly that day. `dry_run`: show what would be
+inserted. `pipelines`: only these.
+
+**When it fails.** `plan_windows`: the ledger does not answer, or a parameter is wrong. `check_configurations`: a
+pipeline file is broken; every other source has been planned.
+
+**Re-run.** Clear it at any time.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, task
+
+from include.pipeline_framework.orchestration import ledger_tasks
+from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
+
+
+@dag(
+    dag_id="daily_planner",
+    schedule=CronTriggerTimetable("30 0 * * *", timezone="UTC"),
+    start_date=START_DATE,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=1),
+    default_args=default_args(),
+    params={
+        "target_date": Param(None, type=["null", "string"], format="date", description="Plan exactly this local day."),
+        "dry_run": Param(False, type="boolean", description="Only show what would be inserted."),
+        "pipelines": Param(None, type=["null", "array"], items={"type": "string"}, description="Only these pipelines."),
+    },
+    tags=["ledger"],
+    doc_md=__doc__,
+    allowed_run_types=["scheduled", "manual"],
+)
+def daily_planner() -> None:
+    """See the module's docstring."""
+
+    @task
+    def plan_windows() -> list[dict[str, object]]:
+        """Insert what is missing."""
+        return ledger_tasks.plan_windows()
+
+    @task
+    def check_configurations() -> str:
+        """Fail for broken pipeline files."""
+        return ledger_tasks.require_good_configurations()
+
+    plan_windows() >> check_configurations()
+
+
+daily_planner()

@@ -1,0 +1,1 @@
+"""The shared package behind every DAG: framework, adapters, pipelines and SQL."""

@@ -1,0 +1,167 @@
+"""The command line, `python -m include.cli …`: wiring and printing; what a command does is a use case elsewhere.
+
+Exit status: 0 done, 1 the answer is "no" (problems found), 2 an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from include.implementation_modules.registry import options_model, registered_options
+from include.pipeline_framework.config import json_schema, loader, scaffold
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.run_requests import parse_date
+from include.pipeline_framework.errors import PipelineError
+from include.pipeline_framework.tasks import planning
+
+_ROW_COLUMNS: tuple[str, ...] = (
+    "id", "source_object", "target_day", "query_window_start_at", "time_interval", "pipeline_final_status",
+    "phase_completed", "source_count", "target_count", "dag_run_id",
+)  # fmt: skip
+_EVENT_COLUMNS: tuple[str, ...] = (
+    "occurred_at", "event", "to_status", "to_phase", "fence", "dag_run_id", "task_id", "try_number", "reason",
+)  # fmt: skip
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors of the framework are printed without a traceback."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m include.cli", description="The pipelines' command line.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    plan = commands.add_parser("plan", help="plan all windows of a day for every source")
+    plan.add_argument("--target-date", metavar="YYYY-MM-DD", help="a local day; default: what the daily planner plans")
+    plan.add_argument("--pipeline", action="append", help="only this pipeline; may be given several times")
+    plan.add_argument("--dry-run", action="store_true", help="only show what would be inserted")
+    plan.set_defaults(command=_plan)
+
+    ledger = commands.add_parser("ledger", help="the ledger's tables and rows").add_subparsers(required=True)
+    migrate = ledger.add_parser("migrate", help="create the ledger's tables, or bring them up to date")
+    migrate.set_defaults(command=_migrate)
+    show = ledger.add_parser("show", help="list windows, or one window with its history")
+    show.add_argument("id", nargs="?", type=int, help="one ledger row")
+    show.add_argument("--source", metavar="SOURCE_OBJECT")
+    show.add_argument("--status", action="append", help="pipeline_final_status; may be given several times")
+    show.add_argument("--format", choices=("table", "json"), default="table")
+    show.set_defaults(command=_show)
+
+    config = commands.add_parser("config", help="pipeline files").add_subparsers(required=True)
+    validate = config.add_parser("validate", help="check every pipeline file; exit 1 when one is wrong")
+    validate.add_argument("--directory", type=Path, default=loader.PIPELINES_DIRECTORY)
+    validate.set_defaults(command=_validate)
+    schema = config.add_parser("schema", help="print the JSON schema of pipeline files, for editors")
+    schema.set_defaults(command=_schema)
+
+    pipeline = commands.add_parser("pipeline", help="pipelines").add_subparsers(required=True)
+    new = pipeline.add_parser("new", help="write a new pipeline's YAML and DAG file")
+    new.add_argument("id", help="lower case letters, digits and _")
+    new.set_defaults(command=_new)
+    return parser
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from include.pipeline_framework.orchestration import wiring
+
+    loaded, store = wiring.all_configs(), wiring.lifecycle_store()
+    reports = planning.plan_sources(
+        planning.select_pipelines(loaded.configs, loaded.errors, options.pipeline),
+        store,
+        _person("plan"),
+        now=store.now(),
+        target_date=parse_date(options.target_date, "--target-date", "plan") if options.target_date else None,
+        dry_run=options.dry_run,
+    )
+    print("\n".join(planning.report_table(reports)))
+    if not options.pipeline:
+        planning.require_pipelines(loaded.configs, loaded.errors)
+    return 0
+
+
+def _migrate(_options: argparse.Namespace) -> int:
+    from include.pipeline_framework.orchestration import wiring
+
+    print(f"ledger at version {wiring.migrate_ledger()}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from include.pipeline_framework.orchestration import wiring
+
+    store = wiring.lifecycle_store()
+    if options.id is not None:
+        rows, columns = store.events(options.id), _EVENT_COLUMNS
+        if not rows:
+            store.get(options.id)  # says that there is no such row
+    else:
+        rows = store.find(source_object=options.source, statuses=options.status)
+        columns = _ROW_COLUMNS
+    if options.format == "json":
+        print(json.dumps(rows, default=_plain, indent=2))
+        return 0
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
+    for line in [list(columns), *cells]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    problems = loader.validate_all(options.directory, options_model=options_model)
+    for problem in problems:
+        print(problem)
+    mismatches = scaffold.pipeline_mismatches(REPO) if options.directory == loader.PIPELINES_DIRECTORY else []
+    for mismatch in mismatches:
+        print(mismatch)
+    if problems or mismatches:
+        return 1
+    print(f"{len(loader.pipeline_files(options.directory))} pipeline files are valid")
+    return 0
+
+
+def _schema(_options: argparse.Namespace) -> int:
+    print(json_schema.render_json_schema(registered_options()), end="")
+    return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    for path in scaffold.new_pipeline(options.id, REPO):
+        print(f"wrote {path.relative_to(REPO)}")
+    return 0
+
+
+def _person(command: str) -> Actor:
+    """A person at the command line as the actor of what happens."""
+    return Actor(f"cli {command}", os.environ.get("USER") or getpass.getuser(), command)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+    return "" if value is None else str(value)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

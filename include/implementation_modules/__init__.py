@@ -1,0 +1,1 @@
+"""Adapters: one external system per file, client injected, never airflow."""

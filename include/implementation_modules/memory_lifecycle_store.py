@@ -1,0 +1,272 @@
+"""The ledger in memory: the same rules in a dictionary, for tests and for trying a pipeline without Postgres."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.lifecycle import Actor, Decision, Status, Transition
+from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.errors import FenceLostError, InvalidInputError
+from include.pipeline_framework.ports import PlanInsert, Record
+from include.sql import statement
+
+
+def _column_defaults() -> Record:
+    """The table's columns, taken from its migration, so that this double never has other ones."""
+    text = statement("migrations/versions/0001_pipeline_lifecycle")
+    body = text.split("CREATE TABLE pipeline_lifecycle (")[1].split("CONSTRAINT")[0]
+    lines = [line.strip().rstrip(",") for line in body.splitlines()]
+    return {line.split()[0]: _default(line) for line in lines if line and not line.startswith("--")}
+
+
+def _default(line: str) -> Any:
+    known = {"'PENDING'": Status.PENDING.value, "FALSE": False, "0": 0, "'{}'": {}}
+    return known.get(line.rpartition(" DEFAULT ")[2]) if " DEFAULT " in line else None
+
+
+class MemoryLifecycleStore:
+    """`LifecycleStore` in a dictionary; one lock makes every method one transaction.
+
+    Args:
+        clock: Its clock; UTC wall clock when not given.
+    """
+
+    def __init__(self, clock: Callable[[], datetime] | None = None) -> None:
+        self._clock = clock or (lambda: datetime.now(UTC))  # noqa: TID251 - the double's own "database clock"
+        self._rows: dict[int, Record] = {}
+        self._events: list[Record] = []
+        self._fence = 0
+        self._lock = threading.RLock()
+        self._defaults = _column_defaults()
+
+    def now(self) -> datetime:
+        """See `LifecycleStore.now`."""
+        return self._clock()
+
+    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
+        """See `LifecycleStore.insert_planned`."""
+        outcome = PlanInsert()
+        with self._lock:
+            stamps = dict.fromkeys(("record_inserted_at", "record_last_updated_at"), self.now())
+            for record in records:
+                window = TimeWindow(record["query_window_start_at"], record["query_window_end_at"])
+                if self.live_windows(record["source_object"], window):
+                    outcome.refused.append(dict(record))
+                    continue
+                given = {key: value for key, value in record.items() if value is not None}
+                row = {**copy.deepcopy(self._defaults), **given, **stamps, "id": len(self._rows) + 1}
+                self._rows[row["id"]] = row
+                self._write_event(row, Transition("planned", reason=reason), actor, None, None)
+                outcome.inserted.append(copy.deepcopy(row))
+        return outcome
+
+    def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
+        """See `LifecycleStore.live_windows`."""
+        live = (_window(row) for row in self._rows.values() if _is_live(row, source_object))
+        return sorted(window for window in live if window.overlaps(within))
+
+    def covered_days(self, source_object: str) -> dict[date, timedelta]:
+        """See `LifecycleStore.covered_days`."""
+        covered: dict[date, timedelta] = {}
+        for row in sorted(self._rows.values(), key=lambda row: row["target_day"]):
+            if _is_live(row, source_object):
+                day = row["target_day"]
+                covered[day] = covered.get(day, timedelta()) + _window(row).duration
+        return covered
+
+    def get(self, record_id: int) -> Record:
+        """See `LifecycleStore.get`."""
+        return copy.deepcopy(self._row(record_id))
+
+    def find(
+        self,
+        *,
+        source_object: str | None = None,
+        within: Sequence[TimeWindow] | None = None,
+        statuses: Sequence[str] | None = None,
+        run: tuple[str, str] | None = None,
+        include_invalidated: bool = False,
+    ) -> list[Record]:
+        """See `LifecycleStore.find`."""
+        return self._sorted(
+            row
+            for row in self._rows.values()
+            if (source_object is None or row["source_object"] == source_object)
+            and (include_invalidated or not row["is_invalidated_flag"])
+            and (statuses is None or row["pipeline_final_status"] in statuses)
+            and (run is None or (row["dag_id"], row["dag_run_id"]) == run)
+            and _is_within(row, within)
+        )
+
+    def claim(
+        self,
+        source_object: str,
+        actor: Actor,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+    ) -> list[Record]:
+        """See `LifecycleStore.claim`."""
+        with self._lock:
+            earlier = self.claimed_by(actor.dag_id, actor.dag_run_id)
+            if earlier:
+                mine = [row for row in earlier if row["source_object"] == source_object]
+                rows = [row for row in mine if lifecycle.may_claim_back(row, actor)]
+            else:
+                rows = self.preview_claim(source_object, limit=limit, ended_before=ended_before, within=within)
+            return [self._apply(row, lifecycle.claim(row, actor, self.now()), actor) for row in rows]
+
+    def preview_claim(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+    ) -> list[Record]:
+        """See `LifecycleStore.preview_claim`."""
+        rows = self.find(source_object=source_object, within=within, statuses=[Status.PENDING])
+        due = [
+            row
+            for row in rows
+            if row["query_window_end_at"] <= ended_before
+            and (row["not_before_at"] is None or row["not_before_at"] <= self.now())
+        ]
+        due.sort(key=lambda row: (-row["priority"], row["record_inserted_at"], row["query_window_start_at"]))
+        return due[:limit]
+
+    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
+        """See `LifecycleStore.claimed_by`."""
+        ids = {
+            event["lifecycle_id"]
+            for event in self._events
+            if event["event"] in ("claimed", "taken") and (event["dag_id"], event["dag_run_id"]) == (dag_id, dag_run_id)
+        }
+        return self._sorted(self._rows[record_id] for record_id in ids)
+
+    def take(self, record_id: int, actor: Actor) -> Record:
+        """See `LifecycleStore.take`."""
+        with self._lock:
+            row = self._row(record_id)
+            transition = lifecycle.take(row, actor, self._fence + 1, self.now())
+            self._fence += 1
+            return self._apply(row, transition, actor)
+
+    def heartbeat(self, record_id: int, fence: int) -> None:
+        """See `LifecycleStore.heartbeat`."""
+        with self._lock:
+            row = self._row(record_id)
+            if (
+                row["fence"] != fence
+                or row["pipeline_final_status"] != Status.IN_PROGRESS
+                or row["is_invalidated_flag"]
+            ):
+                raise FenceLostError(f"fence {fence} no longer owns the window", where=f"ledger row {record_id}")
+            row["heartbeat_at"] = self.now()
+
+    def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
+        """See `LifecycleStore.change`."""
+        with self._lock:
+            row = self._row(record_id)
+            return self._apply(row, decide(copy.deepcopy(row), self.now()), actor)
+
+    def replaced_ids(self, record_id: int) -> list[int]:
+        """See `LifecycleStore.replaced_ids`."""
+        direct = [row["id"] for row in self._rows.values() if row["replaced_by_id"] == record_id]
+        everyone = direct + [earlier for row_id in direct for earlier in self.replaced_ids(row_id)]
+        return sorted({i for i in everyone if not self._rows[i]["target_deletion_done_flag"]})
+
+    def replace(
+        self, record_ids: Sequence[int], records: Sequence[Mapping[str, Any]], actor: Actor, reason: str
+    ) -> list[Record]:
+        """See `LifecycleStore.replace`."""
+        with self._lock:
+            before = copy.deepcopy((self._rows, self._events))
+            try:
+                old = [
+                    self._apply(row, lifecycle.invalidate(row, self.now(), reason), actor)
+                    for row in map(self._row, sorted(record_ids))
+                ]
+                replacements = [{**record, "is_replacement_run_flag": True} for record in records]
+                outcome = self.insert_planned(replacements, actor, reason)
+                lifecycle.require_replacements(outcome.refused)
+                for row, new in lifecycle.pair_replacements(old, outcome.inserted):
+                    self._apply(row, lifecycle.invalidate(row, self.now(), reason, new["id"]), actor)
+            except Exception:
+                self._rows, self._events = before
+                raise
+            return outcome.inserted
+
+    def events(self, record_id: int) -> list[Record]:
+        """See `LifecycleStore.events`."""
+        return [dict(event) for event in self._events if event["lifecycle_id"] == record_id]
+
+    def _row(self, record_id: int) -> Record:
+        if record_id not in self._rows:
+            raise InvalidInputError(f"there is no ledger row {record_id}")
+        return self._rows[record_id]
+
+    def _apply(self, seen: Record, transition: Transition, actor: Actor) -> Record:
+        row = self._rows[seen["id"]]
+        if transition.changes:
+            before = row["pipeline_final_status"], row["phase_completed"]
+            unknown = set(transition.changes) - set(row)
+            if unknown:
+                raise KeyError(f"no such ledger columns: {sorted(unknown)}")
+            row.update(transition.changes, record_last_updated_at=self.now())
+            for record_id in transition.deletion_done_ids:
+                self._rows[record_id]["target_deletion_done_flag"] = True
+            self._write_event(row, transition, actor, *before)
+        return copy.deepcopy(row)
+
+    def _write_event(
+        self, row: Record, transition: Transition, actor: Actor, from_status: str | None, from_phase: str | None
+    ) -> None:
+        self._events.append(
+            {
+                "id": len(self._events) + 1,
+                "lifecycle_id": row["id"],
+                "event": transition.event,
+                "from_status": from_status,
+                "to_status": row["pipeline_final_status"],
+                "from_phase": from_phase,
+                "to_phase": row["phase_completed"],
+                "fence": row["fence"],
+                "dag_id": actor.dag_id,
+                "dag_run_id": actor.dag_run_id,
+                "task_id": actor.task_id,
+                "map_index": actor.map_index,
+                "try_number": actor.try_number,
+                "reason": transition.reason,
+                "numbers": dict(transition.numbers),
+                "occurred_at": self.now(),
+            }
+        )
+
+    @staticmethod
+    def _sorted(rows: Any) -> list[Record]:
+        def by_window(row: Record) -> tuple[str, datetime, int]:
+            return row["source_object"], row["query_window_start_at"], row["id"]
+
+        return sorted(copy.deepcopy(list(rows)), key=by_window)
+
+
+def _window(row: Record) -> TimeWindow:
+    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+
+
+def _is_live(row: Record, source_object: str) -> bool:
+    return row["source_object"] == source_object and not row["is_invalidated_flag"]
+
+
+def _is_within(row: Record, within: Sequence[TimeWindow] | None) -> bool:
+    if within is None:
+        return True
+    window = _window(row)
+    return any(part.start <= window.start and window.end <= part.end for part in merge(within))

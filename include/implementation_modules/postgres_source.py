@@ -1,0 +1,249 @@
+"""A Postgres table as a source: one row is one document, as the JSON text that Postgres itself makes of it.
+
+The consistent view is one REPEATABLE READ, READ ONLY transaction: the count and the server-side cursor see the same
+snapshot. The session's time zone is set to UTC, so documents look the same wherever the worker runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    ConfigurationError,
+    IncompleteExtractError,
+    PipelineError,
+    ServiceUnavailableError,
+)
+from include.pipeline_framework.ports import BucketCount, Document
+
+_TIMESTAMPTZ_OID = 1184
+# connection lost, rollback by a conflict, out of resources, object in use, operator intervention, system and internal
+_TRANSIENT_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
+_STATEMENTS = {
+    "count": "SELECT count(*) FROM {table} AS t WHERE t.{time} >= %(start)s AND t.{time} < %(end)s",
+    "undated": "SELECT count(*) FROM {table} AS t WHERE t.{time} IS NULL OR NOT isfinite(t.{time})",
+    # the first 15 hex digits of md5 over the id's UTF-8 bytes, as core.fingerprints has it
+    "fingerprint": (
+        "SELECT count(*), coalesce(sum(('x' || left(md5(convert_to(t.{id}::text, 'UTF8')), 15))::bit(60)::bigint), 0)"
+        " FROM {table} AS t WHERE t.{time} >= %(start)s AND t.{time} < %(end)s"
+    ),
+    "histogram": (
+        "SELECT width_bucket(t.{time}, %(bounds)s::timestamptz[]), count(*) FROM {table} AS t"
+        " WHERE t.{time} >= %(start)s AND t.{time} < %(end)s GROUP BY 1"
+    ),
+    "documents": (
+        "SELECT t.{id}::text, t.{time}, convert_to(row_to_json({row})::text, 'UTF8') FROM {table} AS t"
+        " WHERE t.{time} >= %(start)s AND t.{time} < %(end)s"
+    ),
+    "types": "SELECT t.{time}, t.{id} FROM {table} AS t LIMIT 0",
+}
+
+
+class PostgresSourceOptions(BaseModel):
+    """Which table to read, and which of its columns say what."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table_schema: str = Field(default="public", min_length=1, description="Schema of the table or view.")
+    table: str = Field(min_length=1, description="Table or view.")
+    time_column: str = Field(min_length=1, description="Event time: a column of type timestamptz.")
+    id_column: str = Field(min_length=1, description="A column that is unique and never NULL.")
+    columns: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Columns of the document; all when left out."
+    )
+    page_size: int = Field(default=5_000, ge=1, le=100_000, description="Rows fetched at a time.")
+
+
+class PostgresSource:
+    """Reads windows of one table.
+
+    Args:
+        connect: Gives a new psycopg 3 connection, not in autocommit mode; it is closed here after each call.
+        options: Table and columns.
+    """
+
+    Options = PostgresSourceOptions
+
+    def __init__(self, connect: Callable[[], Any], options: PostgresSourceOptions) -> None:
+        self.options = options
+        self._connect = connect
+
+    def count(self, window: TimeWindow) -> int:
+        """Rows whose event time lies in the window, now."""
+        with self._view(window) as view:
+            return int(view.row("count")[0])
+
+    def count_undated(self) -> int:
+        """Rows whose event time is NULL or infinite."""
+        with self._view() as view:
+            return int(view.row("undated")[0])
+
+    def fingerprint(self, window: TimeWindow) -> Fingerprint:
+        """Computed by the database; no id crosses the wire."""
+        with self._view(window) as view:
+            rows, hash_sum = view.row("fingerprint")
+            return Fingerprint(int(rows), int(hash_sum))
+
+    def histogram(self, window: TimeWindow, buckets: Sequence[TimeWindow]) -> list[BucketCount]:
+        """Rows per bucket, in the buckets' order, with one scan of the window."""
+        bounds = sorted({bound for bucket in buckets for bound in (bucket.start, bucket.end)})
+        with self._view(window) as view:
+            found = dict(view.rows("histogram", bounds=bounds)) if bounds else {}
+        position = {bound: number for number, bound in enumerate(bounds)}
+        return [
+            # width_bucket counts from 1: 1 is [bounds[0], bounds[1])
+            BucketCount(
+                bucket,
+                sum(found.get(number + 1, 0) for number in range(position[bucket.start], position[bucket.end])),
+            )
+            for bucket in buckets
+        ]
+
+    @contextmanager
+    def extract(self, window: TimeWindow) -> Iterator[PostgresExtract]:
+        """Open the transaction; leaving the context ends it."""
+        with self._view(window) as view:
+            yield PostgresExtract(view, self.options.page_size)
+
+    @contextmanager
+    def _view(self, window: TimeWindow | None = None) -> Iterator[_View]:
+        where = f"table {self.options.table_schema}.{self.options.table}" + (f", window {window}" if window else "")
+        with _translated(where):
+            connection = self._connect()
+        with closing(connection):
+            view = _View(connection, self.options, window, where)
+            view.begin()
+            yield view
+
+
+class PostgresExtract:
+    """One window in one transaction."""
+
+    def __init__(self, view: _View, page_size: int) -> None:
+        self._view, self._page_size = view, page_size
+        self.expected_rows = int(view.row("count")[0])
+
+    def pages(self) -> Iterator[Sequence[Document]]:
+        """Rows through a server-side cursor, in the table's own order."""
+        rows = 0
+        for page in self._view.pages("documents", self._page_size):
+            rows += len(page)
+            yield [self._document(*row) for row in page]
+        if rows != self.expected_rows:
+            raise IncompleteExtractError(
+                f"{rows} rows came, {self.expected_rows} were counted in the same transaction",
+                where=self._view.where,
+                meaning="The extract has a hole or a double and is thrown away",
+                remedy="Airflow retries; if it stays, the table or view does not give repeatable results.",
+            )
+
+    def _document(self, row_id: str | None, event_at: datetime, body: bytes) -> Document:
+        if row_id is None:
+            raise BadDocumentError(
+                f"A row of {event_at.isoformat()} has no id",
+                where=self._view.where,
+                meaning="It could not be counted and compared at the target",
+                remedy="Set id_column to a column that is unique and never NULL.",
+            )
+        # json columns keep the line breaks they were written with; inside strings they are always escaped
+        return Document(row_id, event_at.astimezone(UTC), bytes(body).translate(None, b"\r\n"))
+
+
+class _View:
+    """One transaction and the statements in it."""
+
+    def __init__(self, connection: Any, options: PostgresSourceOptions, window: TimeWindow | None, where: str) -> None:
+        self._connection, self._options, self.where = connection, options, where
+        self._window = {"start": window.start, "end": window.end} if window else {}
+
+    def begin(self) -> None:
+        from psycopg import IsolationLevel
+
+        with _translated(self.where):
+            self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            self._connection.read_only = True
+            self._connection.execute("SET LOCAL TIME ZONE 'UTC'")
+            cursor = self._connection.execute(self._statement("types"))
+        if cursor.description[0].type_code != _TIMESTAMPTZ_OID:
+            raise ConfigurationError(
+                f"The column {self._options.time_column!r} is not of type timestamptz",
+                where=self.where,
+                meaning="A time without a zone names no instant, so it belongs to no window",
+                remedy="Set time_column to a timestamptz column, or read a view that converts it.",
+            )
+
+    def row(self, name: str) -> tuple[Any, ...]:
+        return self.rows(name)[0]
+
+    def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        with _translated(self.where):
+            rows: list[tuple[Any, ...]] = self._connection.execute(
+                self._statement(name), self._window | parameters
+            ).fetchall()
+            return rows
+
+    def pages(self, name: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        with _translated(self.where):
+            cursor = self._connection.cursor(name="window_extract", binary=True)
+            cursor.execute(self._statement(name), self._window, binary=True)
+        with closing(cursor):
+            while True:
+                with _translated(self.where):
+                    page = cursor.fetchmany(size)
+                if not page:
+                    return
+                yield page
+
+    def _statement(self, name: str) -> Any:
+        from psycopg.sql import SQL, Composed, Identifier
+
+        options = self._options
+        row: Any = SQL("t")
+        if options.columns:
+            names = SQL(", ").join(SQL("t.{}").format(Identifier(column)) for column in options.columns)
+            row = SQL("(SELECT r FROM (SELECT {}) AS r)").format(names)
+        statement: Composed = SQL(_STATEMENTS[name]).format(
+            table=Identifier(options.table_schema, options.table),
+            time=Identifier(options.time_column),
+            id=Identifier(options.id_column),
+            row=row,
+        )
+        return statement
+
+
+@contextmanager
+def _translated(where: str) -> Iterator[None]:
+    """Psycopg's errors as the framework's; a server's message is repeated, a connection string never."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _of_state(error, where) from error
+
+
+def _of_state(error: Any, where: str) -> PipelineError:
+    # psycopg gives no SQLSTATE for a refused connection; 28P01 is invalid_password
+    state = error.sqlstate or ("28P01" if "authentication failed" in str(error) else "")
+    said = f"SQLSTATE {state}, {error.diag.message_primary or type(error).__name__}" if state else type(error).__name__
+    if not state or state[:2] in _TRANSIENT_CLASSES:
+        return ServiceUnavailableError(
+            f"Postgres did not answer, or not now ({said})",
+            where=where,
+            meaning="What was read so far is not the whole window and is thrown away",
+            remedy="Airflow retries; if it stays, check host, port and credentials of the connection and the server.",
+        )
+    return ConfigurationError(
+        f"Postgres refused the statement ({said})",
+        where=where,
+        meaning="Trying again gives the same answer",
+        remedy="Check login, table_schema, table, columns and the user's SELECT privilege.",
+    )

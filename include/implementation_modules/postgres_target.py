@@ -1,0 +1,203 @@
+"""Postgres as a target: staged lines are streamed through COPY into a temporary table, then the publish protocol of `sql_target`.
+
+`_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMPTZ: an instant, whatever the session's time zone.
+Names are folded to lower case and quoted. Typed values are converted here, so that the refusals name the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.implementation_modules import publishing
+from include.implementation_modules.sql_session import Session
+from include.implementation_modules.sql_target import MissingObjectError, SqlTarget
+from include.implementation_modules.staged_line_reader import StagedLine, staged_lines
+from include.implementation_modules.target_columns import (
+    Columns,
+    Name,
+    convert,
+    listed,
+    parse_document,
+    quoted,
+    refused_value,
+    value_at,
+)
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    PipelineError,
+    PublishConflictError,
+    ServiceUnavailableError,
+    TerminalError,
+)
+from include.pipeline_framework.ports import ColumnSpec, Manifest, Stage
+
+_SQL_TYPES = {
+    "text": "TEXT",
+    "integer": "NUMERIC(37, 0)",
+    "number": "DOUBLE PRECISION",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMPTZ",
+    "date": "DATE",
+}
+_LINE_OF_COPY = re.compile(r"\bline (\d+)")
+
+
+class PostgresTarget(SqlTarget):
+    """Loads windows into one Postgres table; see `Target`.
+
+    Args:
+        connect: Returns a new psycopg 3 connection.
+        options: The pipeline's target settings.
+    """
+
+    FOLDER: ClassVar[str] = "postgres_target"
+    # In a stricter level the receipts would be read from a snapshot that is older than the lock.
+    BEGIN: ClassVar[str] = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+    class Options(BaseModel):
+        """Settings of a Postgres target."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+        schema_name: Name = Field("public", alias="schema", description="Schema; it must exist.")
+        table: Name = Field(description="Table to load; it and `<table>_receipts` are created when missing.")
+        columns: Columns = Field(
+            (), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
+        )
+        guard_wait_seconds: float = Field(
+            60, gt=0, description="How long a publish waits for another one of the same source."
+        )
+
+    def __init__(self, connect: Callable[[], Any], options: Options) -> None:
+        schema, table = options.schema_name.lower(), options.table.lower()
+        self._columns = options.columns
+        names = [quoted(column.name.lower()) for column in options.columns]
+        types = [_SQL_TYPES[column.type] for column in options.columns]
+        fragments = {
+            "target": quoted(schema, table),
+            "target_index": quoted(f"{table}_window_idx"),
+            "receipts": quoted(schema, f"{table}_receipts"),
+            "receipts_index": quoted(f"{table}_receipts_key"),
+            "loading": quoted(f"{table}_loading"),
+            "columns": listed(names),
+            "definitions": listed([f"{name} {sql_type}" for name, sql_type in zip(names, types, strict=True)]),
+        }
+        super().__init__(
+            connect, table=f"{schema}.{table}", fragments=fragments, guard_wait_seconds=options.guard_wait_seconds
+        )
+
+    def _set_up(self, session: Session) -> None:
+        with session.translated("set up"):
+            session.connection.autocommit = True
+        session.run("set_lock_timeout", {"milliseconds": str(max(1, round(self._guard_wait_seconds * 1000)))})
+
+    def _create_missing(self, session: Session) -> None:
+        for name in ("create_target", "create_target_index", "create_receipts", "create_receipts_index"):
+            session.run(name)
+
+    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> None:
+        session.run("create_loading")
+        rows = self._rows(manifest, stage, session.where)
+        try:
+            with session.translated("copy_lines"), session.cursor.copy(session.text("copy_lines")) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except BadDocumentError as error:
+            raise _naming_the_document(error, manifest, stage) from error.__cause__
+        count, hash_sum = session.run("check_loaded")[0]
+        publishing.require_same(
+            Fingerprint(int(count), int(hash_sum)), manifest, "The staged files hold", session.where
+        )
+
+    def _rows(self, manifest: Manifest, stage: Stage, where: str) -> Iterator[tuple[Any, ...]]:
+        for line in staged_lines(manifest, stage):
+            body = bytes(line.doc)
+            document = parse_document(body) if self._columns else None
+            typed = [self._typed(line, document, column, where) for column in self._columns]
+            yield line.id, line.id_hash, line.event_at, body.decode(), *typed
+
+    @staticmethod
+    def _typed(line: StagedLine, document: Any, column: ColumnSpec, where: str) -> Any:
+        try:
+            value = convert(value_at(document, column.path), column.type)
+            if isinstance(value, str):
+                value.encode()  # a lone surrogate has no UTF-8
+        except ValueError as error:
+            raise refused_value(line.id, column, where) from error
+        return value
+
+    def _translate(self, error: Exception, where: str) -> PipelineError | None:
+        import psycopg
+        from psycopg import errors
+
+        if not isinstance(error, psycopg.Error):
+            return None
+        state = error.sqlstate or ""
+        if isinstance(
+            error,
+            errors.LockNotAvailable
+            | errors.DeadlockDetected
+            | errors.SerializationFailure
+            | errors.UniqueViolation  # two sessions create the same table: the catalog's own key refuses one
+            | errors.DuplicateTable,
+        ):
+            return PublishConflictError(
+                "another session holds a lock on the target",
+                where=where,
+                meaning="A publish of the same source object is running; nothing was changed",
+                remedy="Nothing: the task is tried again. `pg_locks` and `pg_stat_activity` tell who holds it.",
+            )
+        if state[:2] in {"08", "53", "57"} or (
+            isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state
+        ):
+            return ServiceUnavailableError(
+                f"Postgres did not answer ({type(error).__name__} {state})".replace(" )", ")"),
+                where=where,
+                meaning="The receipt decides on the next try what was committed",
+                remedy="Nothing: the task is tried again. Check the server and its connection limit if it stays.",
+            )
+        message = _brief(error)
+        if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
+            return MissingObjectError(
+                f"Postgres knows no such table, column or schema: {message}",
+                where=where,
+                meaning="It was never created or was dropped; nothing was changed",
+                remedy="Run prepare(), create the schema, or add the column with ALTER TABLE.",
+            )
+        if isinstance(error, psycopg.DataError):
+            return BadDocumentError(
+                f"Postgres can't hold a staged document: {message}",
+                where=where,
+                meaning="Nothing was changed in the target",
+                remedy="Mend the document at its source (jsonb has no \\u0000), or use `on_bad_document: quarantine`.",
+            )
+        return TerminalError(
+            f"Postgres refused a statement: {message}",
+            where=where,
+            meaning="Nothing was changed in the target; trying again gives the same answer",
+            remedy="Check the role's grants and the table's definition.",
+        )
+
+
+def _naming_the_document(error: BadDocumentError, manifest: Manifest, stage: Stage) -> BadDocumentError:
+    """Postgres tells the number of the line only."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    number = _LINE_OF_COPY.search(getattr(diagnosis, "context", None) or "")
+    if number is None:
+        return error
+    line = next(islice(staged_lines(manifest, stage), int(number[1]) - 1, None), None)
+    what = f"{error.what}; document {line.id!r}" if line else error.what
+    return BadDocumentError(what, where=error.where, meaning=error.meaning, remedy=error.remedy)
+
+
+def _brief(error: Any) -> str:
+    """Postgres' first line; its DETAIL and CONTEXT would quote the document."""
+    return (
+        f"{' '.join(str(error.diag.message_primary or type(error).__name__).split())[:200]} (sqlstate {error.sqlstate})"
+    )

@@ -1,0 +1,107 @@
+"""Names of adapters, as pipeline files use them, to classes; a class is imported when it is first asked for.
+
+An adapter is a class with a constructor (or class method `from_client`) that takes `(client, options)`, and a pydantic
+model `Options` as class attribute. Beside
+the names below a pipeline may name any class by its dotted path, `package.module:Class`, so a new system needs no
+change here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from include.pipeline_framework.errors import ConfigurationError
+
+_HERE = "include.implementation_modules"
+
+ADAPTERS: Mapping[str, Mapping[str, str]] = {
+    "source": {
+        "elasticsearch": f"{_HERE}.elasticsearch_source:ElasticsearchSource",
+        "postgres": f"{_HERE}.postgres_source:PostgresSource",
+    },
+    "stage": {"object_storage": f"{_HERE}.object_storage_stage:ObjectStorageStage"},
+    "target": {
+        "snowflake": f"{_HERE}.snowflake_target:SnowflakeTarget",
+        "postgres": f"{_HERE}.postgres_target:PostgresTarget",
+    },
+}
+"""Role → name → dotted path."""
+
+_DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
+
+
+@lru_cache(maxsize=256)
+def adapter_class(role: str, type_name: str) -> type[Any]:
+    """The class that plays a role under a registered name or a dotted path.
+
+    Raises:
+        ConfigurationError: Unknown name, or the class can't be imported (the import's own error is the cause).
+    """
+    known = ADAPTERS[role]
+    reference = known.get(type_name, type_name)
+    if not _DOTTED.fullmatch(reference):
+        close = difflib.get_close_matches(type_name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(sorted(known))}"
+        raise ConfigurationError(f"{type_name!r} is no {role}; {hint}", remedy="Or write package.module:Class.")
+    module, _, name = reference.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{reference!r} can't be imported: {type(error).__name__}: {error}",
+            remedy="It must be importable from the repository's root.",
+        ) from error
+    if not isinstance(found, type):
+        raise ConfigurationError(f"{reference!r} is not a class", remedy="Name the adapter's class.")
+    return found
+
+
+def options_model(role: str, type_name: str) -> type[BaseModel]:
+    """The model of an adapter's options: what the loader checks a section with.
+
+    Raises:
+        ConfigurationError: As `adapter_class`, or the class has no `Options`.
+    """
+    model = getattr(adapter_class(role, type_name), "Options", None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise ConfigurationError(
+            f"{type_name!r} has no pydantic model as its attribute Options", remedy="Give the adapter class one."
+        )
+    return model
+
+
+def registered_options() -> dict[str, dict[str, type[BaseModel]]]:
+    """Role → name → options model of every registered adapter: what the JSON schema is built from."""
+    return {role: {name: options_model(role, name) for name in names} for role, names in ADAPTERS.items()}
+
+
+def create_adapter(role: str, type_name: str, client: Any, options: Mapping[str, Any]) -> Any:
+    """A ready adapter around a ready client.
+
+    Args:
+        role: `source`, `stage` or `target`.
+        type_name: The section's `type`.
+        client: A client of the adapter's own library, or None where it needs none.
+        options: The section's options, placeholders resolved.
+
+    Raises:
+        ConfigurationError: As `options_model`, or an option is wrong.
+    """
+    model = options_model(role, type_name)
+    try:
+        checked = model.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in (role, *first["loc"]))
+        raise ConfigurationError(
+            f"{place}: {first['msg']}", remedy="Validate the pipeline's YAML file; it names every wrong option."
+        ) from error
+    adapter = adapter_class(role, type_name)
+    return getattr(adapter, "from_client", adapter)(client, checked)

@@ -1,0 +1,288 @@
+"""Snowflake as a target: COPY from an external stage into a temporary table, then the publish protocol of `sql_target`.
+
+`_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMP_NTZ holding UTC: comparing, counting and deleting
+them asks no session parameter. TIMESTAMP_TZ would compare right as well, but is shown in whatever offset was stored, and
+TIMESTAMP_LTZ depends on the session's TIMEZONE. Instants are bound as text and read with an explicit format, because an
+implicit cast follows the session's TIMESTAMP_INPUT_FORMAT.
+
+Names are folded to upper case and quoted, so `select dep_delay from flights` finds what the YAML calls `dep_delay`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.implementation_modules import publishing
+from include.implementation_modules.sql_session import Session, sql_text
+from include.implementation_modules.sql_target import MissingObjectError, SqlTarget
+from include.implementation_modules.target_columns import (
+    Columns,
+    Name,
+    SqlFragment,
+    fill,
+    listed,
+    quoted,
+    refused_value,
+)
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    ConfigurationError,
+    PipelineError,
+    PublishConflictError,
+    ServiceUnavailableError,
+    TerminalError,
+)
+from include.pipeline_framework.ports import ColumnSpec, Manifest, Stage
+
+FILES_PER_COPY = 1000
+"""`FILES = (…)` takes no more."""
+
+_SQL_TYPES = {
+    "text": "TEXT",
+    "integer": "NUMBER(37, 0)",  # fakesnow 0.12.1 stores NUMBER(38, 0) in 64 bits
+    "number": "FLOAT",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMP_NTZ(6)",
+    "date": "DATE",
+}
+_STAGE_SCHEMES = {"s3": "s3", "s3gov": "s3gov", "s3china": "s3china", "gs": "gcs", "gcs": "gcs", "azure": "azure"}
+
+_LOCK_NOT_RELEASED = 625  # lost the wait for a lock: timed out, or the 21st waiter
+_STOPPED = {604, 630}  # cancelled; statement time-out
+_SESSION_GONE = {390110, 390111, 390112, 390114, 390195}
+_NO_SUCH_OBJECT = {2003, 2043, 904}  # table, stage or schema; the same for others; column
+_EXISTS = 2002
+
+
+class SnowflakeTarget(SqlTarget):
+    """Loads windows into one Snowflake table; see `Target`.
+
+    Args:
+        connect: Returns a new `snowflake.connector` connection (paramstyle pyformat, the default) with a role, a
+            warehouse and, unless the options name them, a database and a schema.
+        options: The pipeline's target settings.
+    """
+
+    FOLDER: ClassVar[str] = "snowflake"
+
+    class Options(BaseModel):
+        """Settings of a Snowflake target."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+        database: Name | None = Field(None, description="Database; the connection's own when left out.")
+        schema_name: Name | None = Field(
+            None, alias="schema", description="Schema; the connection's own when left out (needed with a database)."
+        )
+        table: Name = Field(description="Table to load; it and `<TABLE>_RECEIPTS` are created when missing.")
+        columns: Columns = Field(
+            (), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
+        )
+        stage_name: Name = Field(
+            "PIPELINE_STAGE",
+            description="External stage whose URL is the root of the pipeline's stage; created when missing.",
+        )
+        storage_integration: Name | None = Field(
+            None, description="Storage integration for creating the external stage."
+        )
+        guard_wait_seconds: float = Field(
+            60, gt=0, description="How long a publish waits for another one of the same table."
+        )
+
+    def __init__(self, connect: Callable[[], Any], options: Options) -> None:
+        place = [part.upper() for part in (options.database, options.schema_name) if part]
+        if options.database and not options.schema_name:
+            raise ConfigurationError(
+                "a Snowflake target names a database without a schema",
+                where=options.table,
+                remedy="Add `schema:`, or drop `database:`.",
+            )
+        table = options.table.upper()
+        self._columns = options.columns
+        self._has_integration = options.storage_integration is not None
+        fragments = {
+            "target": quoted(*place, table),
+            "receipts": quoted(*place, f"{table}_RECEIPTS"),
+            "loading": quoted(*place, f"{table}_LOADING"),
+            "stage": quoted(*place, options.stage_name.upper()),
+            "integration": quoted((options.storage_integration or "none").upper()),
+        }
+        fragments |= _column_fragments(options.columns, fragments["loading"])
+        super().__init__(
+            connect, table=".".join([*place, table]), fragments=fragments, guard_wait_seconds=options.guard_wait_seconds
+        )
+
+    def _set_up(self, session: Session) -> None:
+        # Without autocommit the COPY would open the transaction, and the rollback of a lost lock would empty the temporary table.
+        session.run("set_autocommit")
+        session.run("set_lock_timeout", {"seconds": max(1, round(self._guard_wait_seconds))})
+
+    def _create_missing(self, session: Session) -> None:
+        session.run("create_target")
+        try:
+            session.run("create_receipts")
+        except PipelineError as error:
+            if not _says_it_exists(error.__cause__):
+                raise
+
+    def _insert_guard(self, session: Session, source_object: str) -> None:
+        # Snowflake enforces no unique key: without the anchor's lock two sessions would both find no guard row.
+        session.run("lock_anchor")
+        super()._insert_guard(session, source_object)
+
+    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> None:
+        session.run("create_loading")
+        keys = [file.key for file in manifest.files]
+        for first in range(0, len(keys), FILES_PER_COPY):
+            self._copy(session, keys[first : first + FILES_PER_COPY], stage)
+        paths = self._insert_parameters()
+        rows, hash_sum, refused = session.run("check_loaded", paths)[0]
+        publishing.require_same(Fingerprint(int(rows), int(hash_sum)), manifest, "The staged files hold", session.where)
+        if refused:
+            document_id, index = session.run("find_refused", paths)[0]
+            raise refused_value(document_id, self._columns[int(index)], session.where, int(refused))
+
+    def _copy(self, session: Session, keys: list[str], stage: Stage) -> None:
+        try:
+            session.run("copy_files", {"files": keys})
+        except MissingObjectError:
+            session.run(
+                "create_stage_with_integration" if self._has_integration else "create_stage",
+                {"url": _stage_root(stage, keys[0], session.where)},
+            )
+            session.run("copy_files", {"files": keys})
+
+    def _instant(self, instant: datetime) -> str:
+        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+    def _insert_parameters(self) -> dict[str, Any]:
+        return {f"path_{i}_{j}": key for i, column in enumerate(self._columns) for j, key in enumerate(column.path)}
+
+    def _translate(self, error: Exception, where: str) -> PipelineError | None:
+        from snowflake.connector import errors
+
+        if isinstance(error, OSError) and not isinstance(error, errors.Error):
+            return _unavailable(error, where)
+        if not isinstance(error, errors.Error):
+            return None
+        number, state = error.errno or 0, error.sqlstate or ""
+        if number == _LOCK_NOT_RELEASED:
+            return PublishConflictError(
+                "another session holds a lock on the target",
+                where=where,
+                meaning="A publish to the same table is running, or a killed one has not been cleaned up yet; nothing was changed",
+                remedy="Nothing: the task is tried again. `SHOW LOCKS` tells who holds it; a killed session's locks go after minutes.",
+            )
+        data_or_statement = isinstance(error, errors.ProgrammingError | errors.DataError | errors.IntegrityError)
+        if number in _STOPPED | _SESSION_GONE or state.startswith("08") or _is_network(error):
+            return _unavailable(error, where)
+        if number in _NO_SUCH_OBJECT:
+            return MissingObjectError(
+                f"Snowflake knows no such table, column or stage: {_brief(error)}",
+                where=where,
+                meaning="It was never created, was dropped, or the role may not see it; nothing was changed",
+                remedy="Run prepare() with a role that may create it, add the column with ALTER TABLE, or grant the role access.",
+            )
+        if data_or_statement and state.startswith("22"):
+            return BadDocumentError(
+                f"Snowflake can't hold a staged document: {_brief(error)}",
+                where=where,
+                meaning="Nothing was changed in the target",
+                remedy="Find the line in the file, and mend the document at its source or use `on_bad_document: quarantine`.",
+            )
+        return TerminalError(
+            f"Snowflake refused a statement: {_brief(error)}",
+            where=where,
+            meaning="Nothing was changed in the target; trying again gives the same answer",
+            remedy="Look the query up by its id in Snowflake's history; check the role's grants, the warehouse and the credentials.",
+        )
+
+
+def _column_fragments(columns: tuple[ColumnSpec, ...], loading: SqlFragment) -> dict[str, SqlFragment]:
+    """Everything in the statements that depends on the typed columns; paths stay bound parameters."""
+    raw, typed, refused, names, values, definitions = [], [], [], [], [], []
+    for i, column in enumerate(columns):
+        name = quoted(column.name.upper())
+        value = "line['doc']" + "".join(f"[%(path_{i}_{j})s]" for j in range(len(column.path)))
+        raw += [f"{value}::TEXT AS text_{i}", f"LEFT(TO_JSON({value}), 1) AS kind_{i}"]
+        typed += [f"text_{i}", f"{_cast(column.type, i)} AS value_{i}"]
+        if column.type != "text":
+            refused.append(f"(text_{i} IS NOT NULL AND value_{i} IS NULL)")
+        names.append(name)
+        values.append(f"value_{i}")
+        definitions.append(f"{name} {_SQL_TYPES[column.type]}")
+    typed_rows = fill(
+        sql_text("snowflake/typed_rows"),
+        {"raw": listed(raw), "typed": listed(typed), "loading": loading},
+    )
+    cases = [
+        f"WHEN text_{i} IS NOT NULL AND value_{i} IS NULL THEN {i}" for i, c in enumerate(columns) if c.type != "text"
+    ]
+    return {
+        "typed_rows": SqlFragment(typed_rows),
+        "refused": SqlFragment(" OR ".join(refused) or "FALSE"),
+        "refused_column": SqlFragment(f"CASE {' '.join(cases)} END" if cases else "0"),
+        "columns": listed(names),
+        "values": listed(values),
+        "definitions": listed(definitions),
+    }
+
+
+def _cast(column_type: str, index: int) -> str:
+    text, kind = SqlFragment(f"text_{index}"), SqlFragment(f"kind_{index}")
+    if column_type == "text":
+        return text
+    timestamp = SqlFragment(fill(sql_text("snowflake/cast_timestamp"), {"text": text, "kind": kind}))
+    if column_type == "timestamp":
+        return timestamp
+    return fill(sql_text(f"snowflake/cast_{column_type}"), {"text": text, "kind": kind, "timestamp": timestamp})
+
+
+def _stage_root(stage: Stage, key: str, where: str) -> str:
+    """The address that keys are relative to, as Snowflake spells it."""
+    scheme, _, rest = stage.uri(key).partition("://")
+    if scheme not in _STAGE_SCHEMES or not rest.endswith(key):
+        raise ConfigurationError(
+            f"Snowflake can't read a stage at {scheme}://",
+            where=where,
+            meaning="The external stage does not exist and can't be created from this address",
+            remedy="Stage to S3, Google Cloud Storage or Azure, or create the external stage by hand and name it in `stage_name`.",
+        )
+    return f"{_STAGE_SCHEMES[scheme]}://{rest.removesuffix(key)}"
+
+
+def _is_network(error: Any) -> bool:
+    from snowflake.connector import errors
+
+    if isinstance(
+        error, errors.ForbiddenError | errors.BadRequest | errors.MethodNotAllowed | errors.NonRetryableTlsError
+    ):
+        return False
+    return isinstance(error, errors.OperationalError | errors.InterfaceError) or not isinstance(
+        error, errors.DatabaseError
+    )
+
+
+def _unavailable(error: Exception, where: str) -> ServiceUnavailableError:
+    return ServiceUnavailableError(
+        f"Snowflake did not answer ({type(error).__name__} {getattr(error, 'errno', '')})".replace(" )", ")"),
+        where=where,
+        meaning="The receipt decides on the next try what was committed",
+        remedy="Nothing: the task is tried again. Check the network and Snowflake's status page if it stays.",
+    )
+
+
+def _says_it_exists(error: Any) -> bool:
+    return getattr(error, "errno", None) == _EXISTS or "already exists" in str(getattr(error, "msg", ""))
+
+
+def _brief(error: Any) -> str:
+    """First words of Snowflake's text with its numbers; never a whole document."""
+    text = " ".join(str(getattr(error, "raw_msg", None) or getattr(error, "msg", "")).split())
+    query = f", query {error.sfqid}" if getattr(error, "sfqid", None) else ""
+    return f"{text[:200]} (errno {error.errno}, sqlstate {error.sqlstate}{query})"

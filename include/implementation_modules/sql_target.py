@@ -1,0 +1,357 @@
+"""The publish protocol over a DB-API connection; Snowflake and Postgres add their dialect, their load and their errors.
+
+Order of a publish, and why it is safe to die anywhere:
+
+1. the manifest's files into a session-private table, rows and fingerprint checked: nothing shared was touched;
+2. one transaction: update the source object's guard row (its lock orders all publishes and deletes of the source
+   object), then, in the next statement, which sees what the previous holder committed, read floor and receipts;
+3. delete, insert, count, receipt, commit: the rows and their proof appear together or not at all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeVar
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from include.implementation_modules import publishing
+from include.implementation_modules.sql_session import Session
+from include.implementation_modules.target_columns import SqlFragment
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    PipelineError,
+    PublishConflictError,
+    ServiceUnavailableError,
+)
+from include.pipeline_framework.ports import Manifest, PublishResult, Receipt, Stage
+
+T = TypeVar("T")
+
+
+class MissingObjectError(ConfigurationError):
+    """A table, column or stage that a statement names is not there, or not visible to the role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What a transaction knows once it holds the guard row."""
+
+    now: datetime
+    floor: int
+    overlapping: tuple[Receipt, ...]
+
+
+class SqlTarget(ABC):
+    """`Target` on a SQL database.
+
+    Args:
+        connect: Returns a new DB-API connection; the target closes it.
+        table: The target table's name, for messages.
+        fragments: The identifiers that the statements name.
+        guard_wait_seconds: How long to wait for the guard row.
+    """
+
+    FOLDER: ClassVar[str]
+    BEGIN: ClassVar[str] = "BEGIN"
+
+    def __init__(
+        self, connect: Callable[[], Any], *, table: str, fragments: Mapping[str, SqlFragment], guard_wait_seconds: float
+    ) -> None:
+        self._connect = connect
+        self._table = table
+        self._fragments = fragments
+        self._guard_wait_seconds = guard_wait_seconds
+
+    # --- what a dialect adds ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _set_up(self, session: Session) -> None:
+        """Put a new connection into autocommit, and bound its waits for locks."""
+
+    @abstractmethod
+    def _create_missing(self, session: Session) -> None:
+        """Create tables that are missing; may fail with `PublishConflictError` when another session does the same."""
+
+    @abstractmethod
+    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> None:
+        """Load the manifest's files into a session-private table and check rows, fingerprint and casts there."""
+
+    @abstractmethod
+    def _translate(self, error: Exception, where: str) -> PipelineError | None:
+        """The framework's error for one of the client library's; None for what is not the client library's."""
+
+    def _instant(self, instant: datetime) -> Any:
+        """An instant as it is bound."""
+        return instant
+
+    def _insert_parameters(self) -> dict[str, Any]:
+        """Bound values of the insert beyond the row's own columns."""
+        return {}
+
+    # --- Target -----------------------------------------------------------------------------------------------------------
+
+    def prepare(self, source_object: str) -> None:
+        """See `Target.prepare`; one statement when everything is there."""
+        with self._session(source_object) as session:
+            if not self._has_guard(session, source_object):
+                self._retry(lambda: self._create_missing(session))
+                self._in_transaction(session, lambda: self._insert_guard(session, source_object))
+
+    def fingerprint(self, source_object: str, window: TimeWindow) -> Fingerprint:
+        """See `Target.fingerprint`."""
+        with self._session(source_object, window) as session:
+            return self._count(session, source_object, window)
+
+    def receipt(self, source_object: str, window: TimeWindow) -> Receipt | None:
+        """See `Target.receipt`."""
+        with self._session(source_object, window) as session:
+            return publishing.live_receipt(window, self._read_receipts(session, source_object, window).overlapping)
+
+    def receipts(self, source_object: str) -> list[Receipt]:
+        """Every receipt of the source object by window start: what rebuilding a ledger starts from."""
+        with self._session(source_object) as session:
+            return [self._receipt(row) for row in session.run("all_receipts", {"source_object": source_object})]
+
+    def raise_floor(self, source_object: str, floor: int) -> None:
+        """Refuse every later publish and delete under a fence below `floor`; a floor never sinks."""
+        with self._session(source_object) as session:
+            parameters = {"source_object": source_object, "floor": floor}
+            self._in_transaction(
+                session, lambda: self._require_guard(session, session.change("raise_floor", parameters))
+            )
+
+    def publish(
+        self, manifest: Manifest, stage: Stage, *, fence: int, lifecycle_id: int, replaced_ids: Sequence[int] = ()
+    ) -> PublishResult:
+        """See `Target.publish`."""
+        publishing.require_own_manifest(manifest, lifecycle_id)
+        with self._session(manifest.source_object, manifest.window) as session:
+            self._load(session, manifest, stage)
+            outcome: list[PublishResult] = []  # of the last attempt: what a lost answer to its COMMIT was about
+
+            def work() -> PublishResult:
+                outcome[:] = [self._publish(session, manifest, fence, replaced_ids)]
+                return outcome[0]
+
+            return self._in_transaction(session, work, committed=lambda: self._is_written(outcome[0].receipt))
+
+    def delete(self, source_object: str, window: TimeWindow, *, fence: int, lifecycle_id: int) -> int:
+        """See `Target.delete`."""
+        with self._session(source_object, window) as session:
+            written: list[Receipt] = []
+
+            def work() -> int:
+                guarded = self._take_guard(session, source_object, window)
+                publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
+                deleted = self._delete_rows(session, source_object, window, ())
+                written[:] = [
+                    Receipt(
+                        source_object, window, fence, lifecycle_id, publishing.DELETE, Fingerprint(), "", guarded.now
+                    )
+                ]
+                self._write_receipt(session, written[0], guarded)
+                return deleted
+
+            return self._in_transaction(session, work, committed=lambda: self._is_written(written[0]))
+
+    # --- inside the transaction -------------------------------------------------------------------------------------------
+
+    def _publish(self, session: Session, manifest: Manifest, fence: int, replaced_ids: Sequence[int]) -> PublishResult:
+        source_object, window = manifest.source_object, manifest.window
+        guarded = self._take_guard(session, source_object, window)
+        publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
+        receipt = Receipt(
+            source_object,
+            window,
+            fence,
+            manifest.lifecycle_id,
+            publishing.LOAD,
+            manifest.fingerprint,
+            manifest.location,
+            guarded.now,
+        )
+        if publishing.received(manifest, guarded.overlapping):
+            self._write_receipt(session, receipt, guarded)
+            return PublishResult(receipt, self._count(session, source_object, window), already_received=True)
+        deleted = self._delete_rows(session, source_object, window, replaced_ids)
+        if replaced_ids:
+            withdrawn = {
+                **self._range(source_object, window),
+                "replaced_ids": list(replaced_ids),
+                "now": self._instant(guarded.now),
+            }
+            session.change("withdraw_receipts", withdrawn)
+        session.change("insert_rows", {**self._insert_parameters(), **self._row_columns(manifest, fence)})
+        loaded = self._count(session, source_object, window)
+        publishing.require_same(loaded, manifest, "After the insert the window holds", session.where)
+        self._write_receipt(session, receipt, guarded)
+        return PublishResult(receipt, loaded, deleted)
+
+    def _take_guard(self, session: Session, source_object: str, window: TimeWindow) -> Guarded:
+        self._require_guard(session, session.change("take_guard", {"source_object": source_object}))
+        return self._read_receipts(session, source_object, window)
+
+    def _require_guard(self, session: Session, updated: int) -> None:
+        if updated < 1:
+            raise MissingObjectError(
+                f"the receipts table of {self._table} has no guard row for this source object",
+                where=session.where,
+                meaning="Without it two publishes could run at once; nothing was changed",
+                remedy="Call prepare() for this source object before anything publishes in parallel.",
+            )
+
+    def _read_receipts(self, session: Session, source_object: str, window: TimeWindow) -> Guarded:
+        rows = session.run("read_receipts", self._range(source_object, window))
+        guards = [row for row in rows if row[0] == "guard"]
+        receipts = tuple(self._receipt(row) for row in rows if row[0] != "guard")
+        now = _utc(rows[0][-1]) if rows else datetime.min.replace(tzinfo=UTC)
+        return Guarded(now, max((int(row[9]) for row in guards), default=0), receipts)
+
+    def _write_receipt(self, session: Session, receipt: Receipt, guarded: Guarded) -> None:
+        exists = publishing.exact_receipt(receipt.window, guarded.overlapping) is not None
+        parameters = {
+            **self._range(receipt.source_object, receipt.window),
+            "kind": receipt.kind,
+            "fence": receipt.fence,
+            "lifecycle_id": receipt.lifecycle_id,
+            "row_count": receipt.fingerprint.rows,
+            "hash_sum": receipt.fingerprint.hash_sum,
+            "manifest": receipt.manifest,
+            "now": self._instant(receipt.written_at),
+        }
+        session.change("update_receipt" if exists else "insert_receipt", parameters)
+
+    def _delete_rows(
+        self, session: Session, source_object: str, window: TimeWindow, replaced_ids: Sequence[int]
+    ) -> int:
+        return session.change(
+            "delete_rows", {**self._range(source_object, window), "replaced_ids": list(replaced_ids) or [None]}
+        )
+
+    def _count(self, session: Session, source_object: str, window: TimeWindow) -> Fingerprint:
+        rows, hash_sum = session.run("count_window", self._range(source_object, window))[0]
+        return Fingerprint(int(rows), int(hash_sum))
+
+    def _is_written(self, receipt: Receipt) -> bool:
+        """Whether the receipt is there, asked on a new connection: an answer that was lost decides nothing."""
+        with self._session(receipt.source_object, receipt.window) as session:
+            found = self._read_receipts(session, receipt.source_object, receipt.window).overlapping
+        exact = publishing.exact_receipt(receipt.window, found)
+        return exact is not None and replace(exact, written_at=receipt.written_at) == receipt
+
+    # --- connections, transactions ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _session(self, source_object: str, window: TimeWindow | None = None) -> Iterator[Session]:
+        where = f"{source_object} {window or ''}".rstrip() + f" in {self._table}"
+        try:
+            connection = self._connect()
+        except Exception as error:
+            translated = self._translate(error, f"{where} (connect)")
+            if translated is None:
+                raise
+            raise translated from error
+        session = Session(connection, self.FOLDER, self._fragments, self._translate, where)
+        try:
+            self._set_up(session)
+            yield session
+        finally:
+            session.close()
+
+    def _retry(self, attempt: Callable[[], T]) -> T:
+        """Repeat what lost against another session's lock, with jitter, for the waiting time."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(PublishConflictError),
+            stop=stop_after_delay(self._guard_wait_seconds),
+            wait=wait_random_exponential(multiplier=0.05, max=2),
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def _in_transaction(
+        self, session: Session, work: Callable[[], T], committed: Callable[[], bool] | None = None
+    ) -> T:
+        """Run `work` between BEGIN and COMMIT, again after a conflict; everything else rolls back and leaves.
+
+        Args:
+            session: Its connection is in autocommit.
+            work: Its statements; called once per attempt.
+            committed: Asked when COMMIT got no answer; without it the error leaves.
+        """
+
+        def attempt() -> T:
+            session.execute(self.BEGIN, None, doing="begin", fetch=False)
+            try:
+                result = work()
+            except BaseException:  # a time-out of the task, too, must not leave the lock behind
+                self._roll_back(session)
+                raise
+            try:
+                session.execute("COMMIT", None, doing="commit", fetch=False)
+            except ServiceUnavailableError:
+                if committed is None or not committed():
+                    self._roll_back(session)
+                    raise
+            except BaseException:
+                self._roll_back(session)
+                raise
+            return result
+
+        return self._retry(attempt)
+
+    @staticmethod
+    def _roll_back(session: Session) -> None:
+        """Roll back, never hiding the error that is on its way; a connection that can't is closed by its session."""
+        with suppress(Exception):
+            session.execute("ROLLBACK", None, doing="rollback", fetch=False)
+
+    def _has_guard(self, session: Session, source_object: str) -> bool:
+        try:
+            return bool(session.run("read_guard", {"source_object": source_object}))
+        except MissingObjectError:
+            return False
+
+    def _insert_guard(self, session: Session, source_object: str) -> None:
+        """Insert the guard row unless it is there; in a transaction."""
+        session.run("insert_guard", {"source_object": source_object})
+
+    # --- values -----------------------------------------------------------------------------------------------------------
+
+    def _range(self, source_object: str, window: TimeWindow) -> dict[str, Any]:
+        return {"source_object": source_object, "start": self._instant(window.start), "end": self._instant(window.end)}
+
+    @staticmethod
+    def _row_columns(manifest: Manifest, fence: int) -> dict[str, Any]:
+        return {
+            "source_object": manifest.source_object,
+            "lifecycle_id": manifest.lifecycle_id,
+            "fence": fence,
+            "file": publishing.lineage(manifest),
+        }
+
+    @staticmethod
+    def _receipt(row: Sequence[Any]) -> Receipt:
+        """A row of `read_receipts` or `all_receipts`."""
+        kind, source_object, start, end, fence, lifecycle_id, rows, hash_sum, manifest = row[:9]
+        return Receipt(
+            source_object,
+            TimeWindow(_utc(start), _utc(end)),
+            int(fence),
+            int(lifecycle_id),
+            kind,
+            Fingerprint(int(rows), int(hash_sum)),
+            manifest,
+            _utc(row[10]),
+        )
+
+
+def _utc(value: datetime) -> datetime:
+    """A naive value comes from a column without a zone, which holds UTC."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -1,0 +1,230 @@
+"""Columns of target tables: identifiers that can't inject, and one meaning of every column type in all targets.
+
+`convert` is the reference: the memory and Postgres targets call it, Snowflake's `include/sql/snowflake/cast_*.sql` say the
+same in SQL, and the contract suite runs one table of cases through all of them.
+
+| type | column | accepts; anything else is refused, never rounded |
+| --- | --- | --- |
+| text | text | every value; numbers, objects and arrays as the target's own JSON text |
+| integer | 37 digits | a number without a fraction (`1`, `1.0`, up to 2^53 also `1e2`), or text that spells one |
+| number | 64-bit float | a finite number, or text that spells one |
+| boolean | boolean | `true`, `false`, or text that spells one in any case |
+| timestamp | UTC instant | ISO 8601 text (without an offset it is UTC; finer than microseconds is cut), or epoch milliseconds |
+| date | date | what `timestamp` accepts: its day in UTC |
+
+JSON null and an absent path are NULL.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, NewType
+
+from pydantic import BeforeValidator
+
+from include.pipeline_framework.errors import BadDocumentError
+from include.pipeline_framework.ports import ColumnSpec
+
+SqlFragment = NewType("SqlFragment", str)
+"""SQL text that is safe to put into a statement: a quoted identifier, or text built of nothing but such and constants."""
+
+COLUMN_TYPES = ("text", "integer", "number", "boolean", "timestamp", "date")
+OWN_COLUMNS = ("_source_object", "_id", "_id_hash", "_event_at", "_lifecycle_id", "_fence", "_file", "doc")
+LONGEST_NAME = 48
+"""Leaves room for suffixes like `_receipts` in Postgres' 63 bytes."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,37}([.]0*)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?")
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"([T ](?P<time>([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?)(Z|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2}))?)?"
+)
+_MILLISECONDS = re.compile(r"([0-9]{1,14}|-[0-9]{1,13})([.]0*)?")
+_EXACT_IN_FLOAT = 2**53
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def checked_name(name: str) -> str:
+    """The name, if it is an identifier in every target: a letter or underscore, then letters, digits, underscores.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"{name!r} is no usable name: letters, digits and underscores, no digit first, at most {LONGEST_NAME} characters"
+        )
+    return name
+
+
+Name = Annotated[str, BeforeValidator(lambda value: checked_name(str(value)))]
+
+
+def fill(statement: str, fragments: Mapping[str, SqlFragment]) -> str:
+    """Replace every `{placeholder}` of a statement; only fragments get in, values are bound by the driver.
+
+    >>> fill("DELETE FROM {target} WHERE _id = %(id)s", {"target": SqlFragment('"FLIGHTS"')})
+    'DELETE FROM "FLIGHTS" WHERE _id = %(id)s'
+    """
+    return _PLACEHOLDER.sub(lambda match: fragments[match[1]], statement)
+
+
+def quoted(*names: str) -> SqlFragment:
+    """Dotted, quoted identifier; the names were folded to the database's case by the caller.
+
+    >>> quoted("PUBLIC", "FLIGHTS")
+    '"PUBLIC"."FLIGHTS"'
+    """
+    return SqlFragment(".".join(f'"{checked_name_of_object(name)}"' for name in names))
+
+
+def checked_name_of_object(name: str) -> str:
+    """Like `checked_name`, without the limit of length: derived names are longer than configured ones."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no identifier")
+    return name
+
+
+def listed(items: Iterable[str]) -> SqlFragment:
+    """Items after a comma each: lists of typed columns always follow the framework's own columns."""
+    return SqlFragment("".join(f",\n    {item}" for item in items))
+
+
+def parse_columns(value: Any) -> tuple[ColumnSpec, ...]:
+    """Columns as the YAML has them, `{name: type}` or `{name: {type, path}}`, in order.
+
+    `path` is text with dots or a list of keys (for keys that contain dots); without it the value is at the column's name.
+
+    >>> parse_columns({"origin": "text", "delay": {"type": "number", "path": "flight.dep_delay"}})[1].path
+    ('flight', 'dep_delay')
+
+    Raises:
+        ValueError: A name, type or path is wrong, or two names differ only in case.
+    """
+    if isinstance(value, tuple) and all(isinstance(column, ColumnSpec) for column in value):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError(f"columns are a mapping of name to type, got {type(value).__name__}")
+    columns = tuple(_column(str(name), spec) for name, spec in value.items())
+    seen = set(OWN_COLUMNS)
+    for column in columns:
+        if column.name.lower() in seen:
+            raise ValueError(
+                f"column {column.name!r} is there twice, or is one of the framework's own: {', '.join(OWN_COLUMNS)}"
+            )
+        seen.add(column.name.lower())
+    return columns
+
+
+Columns = Annotated[tuple[ColumnSpec, ...], BeforeValidator(parse_columns)]
+
+
+def _column(name: str, spec: Any) -> ColumnSpec:
+    if isinstance(spec, str):
+        spec = {"type": spec}
+    if not isinstance(spec, Mapping) or set(spec) - {"type", "path"} or spec.get("type") not in COLUMN_TYPES:
+        raise ValueError(
+            f"column {name!r} needs a type of {', '.join(COLUMN_TYPES)}, and may have a path; got {spec!r}"
+        )
+    path = spec.get("path", [name])
+    keys = tuple(path.split(".")) if isinstance(path, str) else tuple(path)
+    if not keys or not all(isinstance(key, str) and key for key in keys):
+        raise ValueError(f"the path of column {name!r} is text like 'a.b' or a list of keys, got {path!r}")
+    return ColumnSpec(checked_name(name), spec["type"], keys)
+
+
+def parse_document(body: bytes) -> Any:
+    """A document's JSON with numbers exact: integers of any size, fractions as `Decimal`."""
+    return json.loads(body, parse_float=Decimal)
+
+
+def value_at(document: Any, path: tuple[str, ...]) -> Any:
+    """The value at a path; None where a key is absent or an array or scalar is in the way."""
+    for key in path:
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(key)
+    return document
+
+
+def convert(value: Any, column_type: str) -> Any:
+    """A parsed JSON value as the value of a typed column; None for null.
+
+    Raises:
+        ValueError: The type can't hold the value exactly as the table above says.
+    """
+    if value is None:
+        return None
+    if column_type == "text":
+        return value if isinstance(value, str) else _json_text(value)
+    if isinstance(value, dict | list):
+        raise ValueError(f"an object or array is no {column_type}")
+    converted = _CONVERSIONS[column_type](value, value if isinstance(value, str) else _json_text(value))
+    if converted is None:
+        raise ValueError(f"no {column_type}")
+    return converted
+
+
+def refused_value(document_id: Any, column: ColumnSpec, where: str, documents: int = 1) -> BadDocumentError:
+    """The error for a value that its typed column can't hold; the value itself stays out of it."""
+    others = f" (and {documents - 1} more documents)" if documents > 1 else ""
+    return BadDocumentError(
+        f"document {document_id!r}{others} has no {column.type} at {'.'.join(column.path)!r} for column {column.name!r}",
+        where=where,
+        meaning="Nothing was changed in the target",
+        remedy="Mend the document, or give the column another type (`text` takes everything), then clear the task.",
+    )
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
+
+
+def _integer(_: Any, text: str) -> int | None:
+    if _INTEGER.fullmatch(text):
+        return int(text.partition(".")[0])
+    if _NUMBER.fullmatch(text) and abs(float(text)) <= _EXACT_IN_FLOAT and float(text).is_integer():
+        return int(float(text))
+    return None
+
+
+def _number(_: Any, text: str) -> float | None:
+    return float(text) if _NUMBER.fullmatch(text) and abs(float(text)) != float("inf") else None
+
+
+def _boolean(_: Any, text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def _timestamp(value: Any, text: str) -> datetime | None:
+    try:
+        if not isinstance(value, str):
+            milliseconds = _MILLISECONDS.fullmatch(text)
+            return _EPOCH + timedelta(milliseconds=int(milliseconds[1])) if milliseconds else None
+        match = _INSTANT.fullmatch(text)
+        if not match:
+            return None
+        time = (match["time"] or "")[:15]
+        wall = datetime.fromisoformat(f"{match[1]}T{time}{'00:00:00.000000'[len(time) :]}").replace(tzinfo=UTC)
+        if not match["sign"]:
+            return wall
+        offset = timedelta(hours=int(match["hours"]), minutes=int(match["minutes"]))
+        return wall + offset if match["sign"] == "-" else wall - offset
+    except (ValueError, OverflowError):
+        return None
+
+
+def _date(value: Any, text: str) -> Any:
+    instant = _timestamp(value, text)
+    return instant.date() if instant else None
+
+
+_CONVERSIONS = {"integer": _integer, "number": _number, "boolean": _boolean, "timestamp": _timestamp, "date": _date}

@@ -1,0 +1,1 @@
+"""Pipeline files: models, loader, derived columns, JSON schema and the scaffold of a new pipeline."""

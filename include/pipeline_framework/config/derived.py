@@ -1,0 +1,88 @@
+"""The nine derived columns of a window: a template, or a function of the pipeline's own.
+
+A pipeline's YAML may say for each of them either a template, ``key_x: "{source_object}/{target_day}"`` (fields:
+`core.derived.TEMPLATE_FIELDS`), or a function, ``key_x: {callable: package.module:function}``, which is called with the
+five arguments of requirement 3. What it doesn't say is `core.derived.DEFAULT_TEMPLATES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, render, template_values
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+
+
+def derive(
+    final_config: Mapping[str, Any],
+    name: str,
+    target_day: Any,
+    window_start_time: Any,
+    window_end_time: Any,
+    time_interval: Any,
+) -> Any:
+    """The value of one derived column, by `final_config["derived"]`, else by its default template.
+
+    A configuration as small as `{timezone, x_time_back, granularity, default_record}` is enough. What a pipeline's own
+    function raises passes through unchanged.
+
+    Raises:
+        InvalidInputError: `name` is not one of the nine.
+        ConfigurationError: The function can't be imported, or the entry is neither a template nor a function.
+    """
+    if name not in DEFAULT_TEMPLATES:
+        raise InvalidInputError(f"{name!r} is not a derived column", remedy=f"Use {', '.join(DEFAULT_TEMPLATES)}.")
+    arguments = (target_day, window_start_time, window_end_time, time_interval)
+    rule = (final_config.get("derived") or {}).get(name) or DEFAULT_TEMPLATES[name]
+    if isinstance(rule, str):
+        return render(rule, template_values(final_config, *arguments))
+    if isinstance(rule, Mapping) and isinstance(rule.get("callable"), str):
+        return import_callable(rule["callable"])(final_config, *arguments)
+    raise ConfigurationError(
+        f"derived.{name} is {rule!r}", remedy="Write a template, or {callable: package.module:function}."
+    )
+
+
+def function_x(
+    final_config: Mapping[str, Any], target_day: Any, window_start_time: Any, window_end_time: Any, time_interval: Any
+) -> Any:
+    """`key_x` of a window (requirement 3); by default its path: source object, local day, start."""
+    return derive(final_config, "key_x", target_day, window_start_time, window_end_time, time_interval)
+
+
+def function_y(
+    final_config: Mapping[str, Any], target_day: Any, window_start_time: Any, window_end_time: Any, time_interval: Any
+) -> Any:
+    """`key_y` of a window (requirement 3); by default pipeline and bounds, unique per window."""
+    return derive(final_config, "key_y", target_day, window_start_time, window_end_time, time_interval)
+
+
+def function_z(
+    final_config: Mapping[str, Any], target_day: Any, window_start_time: Any, window_end_time: Any, time_interval: Any
+) -> Any:
+    """`key_z` of a window (requirement 3); by default the route and the window's length."""
+    return derive(final_config, "key_z", target_day, window_start_time, window_end_time, time_interval)
+
+
+@lru_cache(maxsize=256)
+def import_callable(reference: str) -> Callable[..., Any]:
+    """The function at `package.module:function`, imported when it is first needed, never while a DAG file is parsed.
+
+    Raises:
+        ConfigurationError: No such module or function; the import's own error is the cause.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{reference!r} can't be imported: {type(error).__name__}: {error}",
+            remedy="Write package.module:function, importable from the repository's root.",
+        ) from error
+    if not callable(found):
+        raise ConfigurationError(f"{reference!r} is not a function", remedy="Name a function of the module.")
+    function: Callable[..., Any] = found
+    return function

@@ -1,0 +1,94 @@
+"""JSON schema of pipeline files, for editors: built from the models, the options of every registered adapter included.
+
+Nothing is required in it beside a section's `type`, because `defaults.yaml` may give everything else and has the same
+schema; the loader knows what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from include.pipeline_framework.config.columns import TargetColumns
+from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+
+SCHEMA_FILE = "pipeline.schema.json"
+
+Adapters = Mapping[str, Mapping[str, type[BaseModel]]]
+"""Role → registered type → model of its options."""
+
+_PLACEHOLDER = {"type": "string", "pattern": r"\$\{", "description": "${VARIABLE_NAME} or ${VARIABLE_NAME:-default}"}
+_DOTTED = {"type": "string", "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", "description": "package.module:Class"}
+
+
+def pipeline_json_schema(adapters: Adapters) -> dict[str, Any]:
+    """The schema as plain data; a section is a union over the registered types and any `package.module:Class`."""
+    schema = PipelineConfig.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    definitions.pop(AdapterSection.__name__, None)
+    for role, models in adapters.items():
+        branches = []
+        for name, model in sorted(models.items()):
+            definitions[f"{role}_{name}"] = _section(f"{role}_{name}", name, model, definitions)
+            branches.append({"$ref": f"#/$defs/{role}_{name}"})
+        definitions[f"{role}_dotted"] = {
+            "type": "object",
+            "properties": {"type": _DOTTED, "connection_id": _connection_id()},
+            "required": ["type"],
+        }
+        schema["properties"][role] = {"oneOf": [*branches, {"$ref": f"#/$defs/{role}_dotted"}]}
+    schema.pop("required", None)
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A pipeline, or the defaults of all pipelines",
+        "description": "Generated from the models; do not edit.",
+    }
+    return {**_closed(schema), **head}
+
+
+def render_json_schema(adapters: Adapters) -> str:
+    """The text of the committed schema file."""
+    return json.dumps(pipeline_json_schema(adapters), indent=2, sort_keys=True) + "\n"
+
+
+def write_json_schema(directory: Path, adapters: Adapters) -> Path:
+    """Write the schema beside the pipelines; returns its path."""
+    path = directory / SCHEMA_FILE
+    path.write_text(render_json_schema(adapters), encoding="utf-8")
+    return path
+
+
+def _section(prefix: str, name: str, model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=f"#/$defs/{prefix}_{{model}}")
+    if prefix.startswith("target_") and "columns" in schema.get("properties", {}):
+        columns = TargetColumns.model_json_schema(ref_template=f"#/$defs/{prefix}_{{model}}")
+        schema["properties"]["columns"] = columns["properties"]["columns"]
+        schema.setdefault("$defs", {}).update(columns["$defs"])
+    definitions |= {f"{prefix}_{key}": inner for key, inner in schema.pop("$defs", {}).items()}
+    options = {key: {"anyOf": [inner, _PLACEHOLDER]} for key, inner in schema.get("properties", {}).items()}
+    return {
+        "type": "object",
+        "description": schema.get("description", ""),
+        "properties": {"type": {"const": name}, "connection_id": _connection_id(), **options},
+        "required": ["type"],
+        "additionalProperties": False,
+    }
+
+
+def _closed(schema: Any) -> Any:
+    """Mappings whose keys follow a pattern allow no other keys; pydantic leaves that open."""
+    if isinstance(schema, list):
+        return [_closed(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(inner) for key, inner in schema.items()}
+    return {"additionalProperties": False, **closed} if "patternProperties" in closed else closed
+
+
+def _connection_id() -> dict[str, Any]:
+    found: dict[str, Any] = AdapterSection.model_json_schema()["properties"]["connection_id"]
+    return found

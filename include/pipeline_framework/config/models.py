@@ -1,0 +1,351 @@
+"""What a pipeline's YAML file may say, as frozen models; every field's description is what editors show.
+
+A value is checked where it stands; combinations are checked at the later of the two fields, so that all problems of a
+file come in one report. Nothing here reads a file, a variable, a connection or the time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    StringConstraints,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from include.pipeline_framework.config.variables import has_placeholder
+from include.pipeline_framework.core.days import zone
+from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, check_template
+from include.pipeline_framework.core.durations import Granularity, parse_granularity
+from include.pipeline_framework.core.horizon import Horizon
+from include.pipeline_framework.core.planning import DERIVED_COLUMNS, PLAN_COLUMNS
+
+PIPELINE_ID = r"[a-z][a-z0-9_]{0,63}"
+CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+TUNING_OPTIONS = frozenset({"page_size", "slices", "keep_alive", "request_timeout_seconds", "guard_wait_seconds"})
+"""Options, of whatever adapter, that change how fast data moves and not which data: they don't enter `config_hash`."""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+_DAY = timedelta(days=1)
+
+
+def _duration(text: str) -> str:
+    parse_granularity(text)
+    return text
+
+
+def _granularity(text: str) -> str:
+    if parse_granularity(text).total_seconds > _DAY.total_seconds():
+        raise ValueError("a window never crosses a day, so the granularity is at most 1d")
+    return text
+
+
+def _timezone(name: str) -> str:
+    zone(name)
+    return name
+
+
+def _local_date(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise ValueError("it must be a day of the calendar, written like 2013-01-01")
+
+
+def _cron(text: str) -> str:
+    if text in CRON_PRESETS:
+        return text
+    # imported here: every task process imports this module, few of them validate
+    from croniter import CroniterError, croniter  # type: ignore[import-untyped]
+
+    try:
+        if len(text.split()) != 5:
+            raise ValueError("a cron expression has five fields")
+        croniter(text, datetime(2013, 1, 1, tzinfo=UTC)).get_next()  # any start shows whether it ever fires
+    except (CroniterError, ValueError) as error:
+        raise ValueError(
+            f"not a cron expression ({error}); write it like '0 */2 * * *' or one of {CRON_PRESETS}"
+        ) from error
+    return text
+
+
+def _rule_kind(value: Any) -> str:
+    return "callable" if isinstance(value, dict | BaseModel) else "template"
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^\S(.*\S)?$")]
+Duration = Annotated[str, AfterValidator(_duration)]
+LocalDate = Annotated[date, BeforeValidator(_local_date)]
+Minutes = Annotated[float, Field(ge=0)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")]
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
+
+
+def _alias_in_schema(schema: dict[str, Any]) -> None:
+    schema["properties"]["query_window_delta_label"] = {"type": "string", "description": "Another name of granularity."}
+
+
+class LateDataTolerance(BaseModel):
+    """A fresh source count may differ by this much from what was loaded; either limit suffices."""
+
+    model_config = _STRICT
+
+    rows: int = Field(default=0, ge=0, description="Rows.")
+    percent: float = Field(default=0, ge=0, le=100, description="Percent of the source's count.")
+
+
+class CallableRule(BaseModel):
+    """A function `(final_config, target_day, window_start_time, window_end_time, time_interval)`."""
+
+    model_config = _STRICT
+
+    callable: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:function")
+
+
+DerivedRule = Annotated[
+    Annotated[str, AfterValidator(check_template), Tag("template")] | Annotated[CallableRule, Tag("callable")],
+    Discriminator(_rule_kind),
+]
+
+
+class DerivedColumns(BaseModel):
+    """Ids, categories and keys of a window: each a template of plain fields, or a function."""
+
+    model_config = _STRICT
+
+    key_x: DerivedRule = DEFAULT_TEMPLATES["key_x"]
+    key_y: DerivedRule = DEFAULT_TEMPLATES["key_y"]
+    key_z: DerivedRule = DEFAULT_TEMPLATES["key_z"]
+    source_id: DerivedRule = DEFAULT_TEMPLATES["source_id"]
+    stage_id: DerivedRule = DEFAULT_TEMPLATES["stage_id"]
+    target_id: DerivedRule = DEFAULT_TEMPLATES["target_id"]
+    source_category: DerivedRule = DEFAULT_TEMPLATES["source_category"]
+    stage_category: DerivedRule = DEFAULT_TEMPLATES["stage_category"]
+    target_category: DerivedRule = DEFAULT_TEMPLATES["target_category"]
+
+
+class AdapterSection(BaseModel):
+    """Which adapter plays a role, through which connection, with which options of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    type: str = Field(
+        pattern=r"^([a-z][a-z0-9_]*|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="A registered adapter, or package.module:Class.",
+    )
+    connection_id: str | None = Field(None, description="Airflow connection; credentials live there, never here.")
+
+    @field_validator("connection_id")
+    @classmethod
+    def _connection_id_is_plain(cls, value: str | None) -> str | None:
+        if value is not None and not has_placeholder(value) and not re.fullmatch(r"[\w.\-]{1,250}", value, re.ASCII):
+            raise ValueError("a connection id has letters, digits, '_', '-' and '.' only")
+        return value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The adapter's own options, as written; placeholders are replaced by `loader.resolve_variables`."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class PipelineConfig(BaseModel):
+    """One pipeline, complete: its YAML file over `defaults.yaml` over the defaults below."""
+
+    model_config = ConfigDict(**_STRICT, json_schema_extra=_alias_in_schema)
+
+    # what it is
+    pipeline_id: str = Field(pattern=f"^{PIPELINE_ID}$", description="The file's name without .yaml.")
+    description: str = Field("", description="Shown on the DAG's page.")
+    source_object: str = Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,127}$",
+        description="The ledger's key: one pipeline, one source_object. What it reads is an option of `source`.",
+    )
+    source_name: Text = Field(description="Default: source.type.")
+    stage_name: Text = Field(description="Default: stage.type.")
+    target_name: Text = Field(description="Default: target.type.")
+    target_object: Text | None = Field(None, description="Default: target.table.")
+    data_domain: Text | None = None
+    metadata: dict[FieldName, JsonValue] = Field(
+        default_factory=dict, description="Free static values; kept with every row in static_metadata."
+    )
+
+    # which windows
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        "UTC", description="IANA name; the days are local to it."
+    )
+    granularity: Annotated[str, AfterValidator(_granularity)] = Field(
+        description="Length of a window: 1h, 30m, '1 hour' elapsed; 1d is a local day. Alias: query_window_delta_label."
+    )
+    x_time_back: Duration = Field(description="A window is run when it ended this long ago; picks the target day, too.")
+    start_date: LocalDate = Field(description="First local day.")
+    end_date: LocalDate | None = Field(None, description="First local day that is not part of it any more.")
+    enabled: bool = Field(True, description="false: nothing is planned or claimed, its rows rest.")
+    fill_missing_days: bool = Field(True, description="Plan days without any row without being asked.")
+
+    # when, and how much at once
+    cron_schedule: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="None: manual runs only.")
+    max_windows_per_run: int = Field(default=24, ge=1, le=1_024, description="Windows that one DAG run claims.")
+    max_active_windows: int = Field(
+        default=4, ge=1, le=1_024, description="Windows of a run that move at the same time."
+    )
+    dagrun_timeout: Duration = Field("12h", description="A DAG run is ended after this.")
+    max_retry_task: int = Field(
+        default=3, ge=0, le=100, description="Retries of a task, and further attempts of a window."
+    )
+    stale_threshold_hours: float = Field(default=2, gt=0, le=8_784, description="Lease of a running task.")
+    priority: int = Field(default=0, ge=-1_000_000, le=1_000_000, description="Higher is claimed first.")
+
+    # who hears of it
+    email_list: list[Email] = Field(default_factory=list, description="Addresses.")
+    email_on_failure: bool = False
+    email_on_retry: bool = False
+
+    # what is expected
+    collection_frequency: Text | None = None
+    source_data_frequency: Text | None = None
+    expected_source_to_stage_duration_mins: Minutes | None = None
+    expected_stage_to_target_duration_mins: Minutes | None = None
+    expected_audit_duration_mins: Minutes | None = None
+    expected_pipeline_duration_mins: Minutes | None = None
+
+    # how strict
+    check_fields: list[FieldName] = Field(
+        default_factory=lambda: ["key_x", "key_y", "key_z"], description="Fields that a complete record has."
+    )
+    late_data_tolerance: LateDataTolerance = LateDataTolerance()
+    pre_validation_mode: Literal["count", "fingerprint"] = "count"
+    on_bad_document: Literal["fail", "quarantine"] = "fail"
+
+    # from where to where
+    source: AdapterSection
+    stage: AdapterSection
+    target: AdapterSection
+    derived: DerivedColumns = DerivedColumns()
+
+    _config_hash: str = PrivateAttr("")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_follow_the_sections(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        written = {role: data.get(role) for role in ("source", "stage", "target")}
+        sections = {role: section if isinstance(section, dict) else {} for role, section in written.items()}
+        types = {role: section.get("type") for role, section in sections.items()}
+        names = {f"{role}_name": name if isinstance(name, str) else "unknown" for role, name in types.items()}
+        table = sections["target"].get("table")
+        return {**names, **({"target_object": table} if isinstance(table, str) else {}), **data}
+
+    @field_validator("metadata")
+    @classmethod
+    def _metadata_is_no_column(cls, value: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted(value.keys() & {*PLAN_COLUMNS, *DERIVED_COLUMNS, *_TIME_FIELDS})
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: give it at the top level or under derived, not as metadata")
+        return value
+
+    @field_validator("end_date")
+    @classmethod
+    def _end_follows_start(cls, value: date | None, info: ValidationInfo) -> date | None:
+        start = info.data.get("start_date")
+        if value is not None and start is not None and value <= start:
+            raise ValueError(f"end_date is exclusive and must be after start_date {start}")
+        return value
+
+    @field_validator("email_on_failure", "email_on_retry")
+    @classmethod
+    def _somebody_gets_it(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("email_list") == []:
+            raise ValueError("email_list has no address")
+        return value
+
+    def model_post_init(self, context: Any, /) -> None:
+        """The hash is taken of the file as written, before placeholders are replaced."""
+        self._config_hash = self._hash()
+
+    @property
+    def dag_id(self) -> str:
+        """Id of the pipeline's DAG."""
+        return f"data_pipeline_{self.pipeline_id}"
+
+    @property
+    def config_hash(self) -> str:
+        """sha256 of what decides which rows reach the target and how they look.
+
+        Schedule, limits, e-mail, stage and tuning options don't enter. It is of the file as written, placeholders
+        included: the same in every environment, before and after `loader.resolve_variables`.
+        """
+        return self._config_hash
+
+    @property
+    def window_granularity(self) -> Granularity:
+        """The granularity, parsed."""
+        return parse_granularity(self.granularity)
+
+    @property
+    def dagrun_timeout_delta(self) -> timedelta:
+        """`dagrun_timeout`, a day counted as 24 hours."""
+        return timedelta(seconds=parse_granularity(self.dagrun_timeout).total_seconds)
+
+    @property
+    def horizon(self) -> Horizon:
+        """The days in which the pipeline exists."""
+        return Horizon(self.timezone, self.start_date, self.end_date, self.enabled, self.fill_missing_days)
+
+    def default_record(self) -> dict[str, Any]:
+        """What every planned row of the pipeline has in common: ledger columns, and the metadata beside them."""
+        return {**self.metadata, **{column: getattr(self, column) for column in PLAN_COLUMNS}}
+
+    def final_config(self) -> dict[str, Any]:
+        """Requirement 3's plain dict: every setting, `default_record`, `dag_id` and `config_hash`.
+
+        Dates are `datetime.date`, durations are text as written, sections are flat (`final_config["source"]["index"]`).
+        """
+        return {
+            **self.model_dump(),
+            "query_window_delta_label": self.granularity,
+            "default_record": self.default_record(),
+            "dag_id": self.dag_id,
+            "config_hash": self.config_hash,
+        }
+
+    def with_hash_of(self, written: PipelineConfig) -> PipelineConfig:
+        """The same pipeline under the hash of the file as written."""
+        copy = self.model_copy()
+        copy._config_hash = written._config_hash
+        return copy
+
+    def _hash(self) -> str:
+        def data_options(section: AdapterSection) -> dict[str, Any]:
+            return {name: value for name, value in section.model_dump().items() if name not in TUNING_OPTIONS}
+
+        matters = {
+            "source_object": self.source_object,
+            "timezone": self.timezone,
+            "granularity": str(self.window_granularity),
+            "on_bad_document": self.on_bad_document,
+            "source": data_options(self.source),
+            "target": data_options(self.target),
+        }
+        return hashlib.sha256(json.dumps(matters, sort_keys=True, default=str).encode()).hexdigest()
+
+
+_TIME_FIELDS = ("TARGET_DAY", "WINDOW_START_TIME", "WINDOW_END_TIME", "TIME_INTERVAL")

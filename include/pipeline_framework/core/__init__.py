@@ -1,0 +1,1 @@
+"""Pure functions and values: no I/O, no Airflow, and `now` is always a parameter."""

@@ -1,0 +1,103 @@
+"""Planning: which windows a day should have, which exist, and which rows to insert (requirement 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pendulum
+
+from include.pipeline_framework.core.days import LocalDay, local_day_of
+from include.pipeline_framework.core.durations import Granularity, seconds_to_time_string
+from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
+
+Derive = Callable[[Mapping[str, Any], str, pendulum.DateTime, pendulum.DateTime, pendulum.DateTime, str], Any]
+"""`(final_config, name, target_day, window_start_time, window_end_time, time_interval)` → value of a derived column."""
+
+DERIVED_COLUMNS = (
+    "key_x", "key_y", "key_z",
+    "source_id", "stage_id", "target_id",
+    "source_category", "stage_category", "target_category",
+)  # fmt: skip
+
+PLAN_COLUMNS = (
+    "pipeline_id", "source_name", "source_object", "stage_name", "target_name", "target_object", "data_domain",
+    "collection_frequency", "source_data_frequency",
+    "expected_source_to_stage_duration_mins", "expected_stage_to_target_duration_mins",
+    "expected_audit_duration_mins", "expected_pipeline_duration_mins", "priority",
+)  # fmt: skip
+"""Columns that come from `default_record` as they are; its other keys are kept in `static_metadata`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayPlan:
+    """What a day should hold and what is missing.
+
+    Attributes:
+        day: The local day.
+        expected: The grid: the day tiled with the granularity from its start.
+        existing: Grid windows that are live rows already.
+        missing: Pieces of the grid in time that no live row covers: the rows to insert.
+        conflicting: Grid windows that overlap a live row of another grid; their uncovered parts are in `missing`.
+    """
+
+    day: LocalDay
+    expected: tuple[TimeWindow, ...]
+    existing: tuple[TimeWindow, ...]
+    missing: tuple[TimeWindow, ...]
+    conflicting: tuple[TimeWindow, ...]
+
+
+def plan_day(day: LocalDay, granularity: Granularity, live: Sequence[TimeWindow]) -> DayPlan:
+    """Compare a day's grid with its live windows; after inserting `missing` the day is covered without a gap.
+
+    A day that the calendar skips has an empty plan.
+    """
+    if day.window is None:
+        return DayPlan(day, (), (), (), ())
+    grid = tuple(tile(day.window, granularity))
+    rows = set(live)
+    existing, missing, conflicting = [], [], []
+    for window in grid:
+        if window in rows:
+            existing.append(window)
+            continue
+        touching = [other for other in live if other.overlaps(window)]
+        missing += uncovered(window, touching)
+        if touching:
+            conflicting.append(window)
+    return DayPlan(day, grid, tuple(existing), tuple(missing), tuple(conflicting))
+
+
+def planned_row(final_config: Mapping[str, Any], window: TimeWindow, derive: Derive) -> dict[str, Any]:
+    """One ledger row for a window, all statuses left to the ledger's defaults (PENDING, flags FALSE, job_id NULL)."""
+    template = dict(final_config["default_record"])
+    timezone = final_config["timezone"]
+    day = local_day_of(window.start, timezone)
+    interval = interval_string(window)
+    arguments = (local(day.start, timezone), local(window.start, timezone), local(window.end, timezone), interval)
+    row = {column: template.pop(column) for column in PLAN_COLUMNS if column in template}
+    row |= {name: derive(final_config, name, *arguments) for name in DERIVED_COLUMNS}
+    return row | {
+        "timezone": timezone,
+        "granularity": final_config["granularity"],
+        "config_hash": final_config.get("config_hash"),
+        "target_day": day.date,
+        "query_window_start_at": window.start,
+        "query_window_end_at": window.end,
+        "time_interval": interval,
+        "source_query_window_duration_minutes": window.duration.total_seconds() / 60,
+        "static_metadata": template,
+    }
+
+
+def interval_string(window: TimeWindow) -> str:
+    """Elapsed length of a window, `1h` for an hour."""
+    return seconds_to_time_string(int(window.duration.total_seconds()))
+
+
+def local(instant: Any, timezone: str) -> pendulum.DateTime:
+    """An aware instant as pendulum, shown in a zone."""
+    shown: pendulum.DateTime = pendulum.instance(instant).in_timezone(timezone)
+    return shown

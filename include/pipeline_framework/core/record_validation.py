@@ -1,0 +1,71 @@
+"""Record validation: is a generated or claimed record fit to be run (requirement 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from include.pipeline_framework.core.durations import parse_granularity, subtract
+from include.pipeline_framework.core.timestamps import convert_to_pendulum
+from include.pipeline_framework.core.windows import iso_utc
+from include.pipeline_framework.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationResult:
+    """`reasons` holds one sentence per field that is wrong; `is_future_data` alone means "later", not "never"."""
+
+    is_future_data: bool = False
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_valid(self) -> bool:
+        """Complete, and not future data."""
+        return not self.reasons and not self.is_future_data
+
+
+def stable_until(now: datetime, x_time_back: str | None, timezone: str) -> datetime:
+    """The instant up to which data counts as settled: `now - x_time_back`, its day part in local days."""
+    return subtract(now, parse_granularity(x_time_back), timezone) if x_time_back else now
+
+
+def is_future_data(window_end: datetime, now: datetime, x_time_back: str | None, timezone: str) -> bool:
+    """Whether a window (exclusive end) is not settled yet: `window_end > now - x_time_back`."""
+    return window_end > stable_until(now, x_time_back, timezone)
+
+
+def validate_record(
+    record: Mapping[str, Any], *, check_fields: Sequence[str], now: datetime, x_time_back: str | None, timezone: str
+) -> ValidationResult:
+    """Check a record of `build_complete_pipeline_record` or of the ledger; every wrong field gets its own reason.
+
+    A field of `check_fields` is complete when it is there and neither None nor blank text.
+    """
+    reasons = {
+        name: "is missing" if record.get(name) is None else "is blank"
+        for name in check_fields
+        if record.get(name) is None or (isinstance(record[name], str) and not record[name].strip())
+    }
+    start, end = (_instant(record, names, reasons) for names in _BOUNDS)
+    if start and end and start >= end:
+        reasons["window"] = f"ends at {iso_utc(end)}, not after its start {iso_utc(start)}"
+    future = end is not None and is_future_data(end, now, x_time_back, timezone)
+    return ValidationResult(future, reasons)
+
+
+_BOUNDS = (("query_window_start_at", "WINDOW_START_TIME"), ("query_window_end_at", "WINDOW_END_TIME"))
+
+
+def _instant(record: Mapping[str, Any], names: tuple[str, str], reasons: dict[str, str]) -> datetime | None:
+    value = next((record[name] for name in names if record.get(name) is not None), None)
+    name = next((name for name in names if name in record), names[0])
+    if value is None:
+        reasons[name] = "is missing"
+        return None
+    try:
+        return convert_to_pendulum(value)
+    except InvalidInputError as error:
+        reasons[name] = str(error)
+        return None

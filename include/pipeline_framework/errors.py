@@ -1,0 +1,122 @@
+"""Every error the framework raises on purpose, and what a caller does about it.
+
+::
+
+    PipelineError
+    ├── TransientError                 try again: the world may have changed
+    │   ├── ServiceUnavailableError      a system did not answer, or answered "not now"
+    │   ├── IncompleteExtractError       the source gave fewer rows than it says it has
+    │   ├── TornStageError               staged files and manifest do not agree
+    │   └── PublishConflictError         another session holds the target's guard row
+    └── TerminalError                  do not try again: a person or a later run has to act
+        ├── ConfigurationError           a pipeline file is wrong
+        ├── InvalidInputError            a parameter or a conf is wrong
+        ├── BadDocumentError             a document that the target cannot hold
+        ├── AuditFailedError             stage, load and target do not agree
+        └── LedgerRefusedError           the ledger said no; nothing was written
+            ├── IllegalTransitionError     the row's state does not allow it
+            ├── FenceLostError             a newer start of a task owns the window
+            ├── WindowHeldError            another DAG run owns the window
+            ├── WindowFinishedError        the window is COMPLETED or SKIPPED
+            └── WindowInvalidatedError     the row was replaced
+
+A message has four parts: what happened, where, what it means and what to do. Errors of client libraries never cross a
+port; they are the `__cause__` of one of these.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PipelineError(Exception):
+    """Base of the tree; catch it to tell "the framework refused" from a bug.
+
+    Args:
+        what: What happened, one clause without a full stop.
+        where: Pipeline, window, file, key: whatever finds the place.
+        meaning: What it means for the data. Optional.
+        remedy: What a person should do now. Optional.
+    """
+
+    def __init__(self, what: str, *, where: str = "", meaning: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.meaning, self.remedy = what, where, meaning, remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        """All four parts in one line, so that a log viewer shows them together."""
+        text = f"{self.what} [{self.where}]" if self.where else self.what
+        parts = [text, self.meaning, self.remedy and f"What to do: {self.remedy}"]
+        return ". ".join(part.rstrip(".") for part in parts if part)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Airflow moves errors between processes: keyword-only fields have to survive pickling."""
+        return _rebuild, (type(self), self.what, self.where, self.meaning, self.remedy)
+
+
+def _rebuild(cls: type[PipelineError], what: str, where: str, meaning: str, remedy: str) -> PipelineError:
+    return cls(what, where=where, meaning=meaning, remedy=remedy)
+
+
+class TransientError(PipelineError):
+    """The same call may succeed later; Airflow's retry policy retries it."""
+
+
+class ServiceUnavailableError(TransientError):
+    """A source, stage, target or ledger did not answer, or answered that it can't right now."""
+
+
+class IncompleteExtractError(TransientError):
+    """Pages, shards or counts of one extract disagree: the extract is thrown away, never loaded."""
+
+
+class TornStageError(TransientError):
+    """A manifest is missing, or a file is missing, changed or has another checksum: extract again."""
+
+
+class PublishConflictError(TransientError):
+    """The guard row stayed locked by another publish for the whole waiting time."""
+
+
+class TerminalError(PipelineError):
+    """Trying again gives the same result; Airflow's retry policy fails the task at once."""
+
+
+class ConfigurationError(TerminalError, ValueError):
+    """A pipeline file or an environment value is wrong; the message names file, path, value and what is allowed."""
+
+
+class InvalidInputError(TerminalError, ValueError):
+    """An argument, a parameter or a DAG run's conf is wrong; nothing was written."""
+
+
+class BadDocumentError(TerminalError):
+    """A document that the target can't hold; the message names its id."""
+
+
+class AuditFailedError(TerminalError):
+    """Manifest, load and target disagree; the window was deleted at the target and will be run again, bounded."""
+
+
+class LedgerRefusedError(TerminalError):
+    """The ledger refused a change; its row is as it was."""
+
+
+class IllegalTransitionError(LedgerRefusedError):
+    """The asked-for state can't follow the present one; the message names both."""
+
+
+class FenceLostError(LedgerRefusedError):
+    """A newer start of a task took the window; whoever sees this is a zombie and must stop writing."""
+
+
+class WindowHeldError(LedgerRefusedError):
+    """Another DAG run owns the window; the message names it."""
+
+
+class WindowFinishedError(LedgerRefusedError):
+    """The window is COMPLETED or SKIPPED; it is never rewritten in place."""
+
+
+class WindowInvalidatedError(LedgerRefusedError):
+    """The row was invalidated; the message names its replacement."""

@@ -1,0 +1,106 @@
+"""Bodies of the tasks of `data_pipeline_<id>`: wire the pipeline, call one use case, map its outcome to Airflow."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from include.pipeline_framework.core.lifecycle import Phase, Status
+from include.pipeline_framework.core.run_requests import RunRequest, parse_request
+from include.pipeline_framework.orchestration import task_runs, wiring
+from include.pipeline_framework.tasks import cleanup_stale_locks, planning, pre_validation
+from include.pipeline_framework.tasks import store_and_validate as claiming
+from include.pipeline_framework.tasks.move_window import is_reopened, move_until
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt
+
+_log = logging.getLogger(__name__)
+
+
+def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
+    """Plan what this run may claim; see `tasks.planning.populate_pipeline_batches`."""
+    config = wiring.parsed_config(pipeline_id)
+    report = planning.populate_pipeline_batches(
+        config, wiring.lifecycle_store(), task_runs.current_actor(), _request(config)
+    )
+    _log.info("%s: %s", "would plan" if report["dry_run"] else "planned", report)
+    return {**report, "inserted": len(report["inserted"]), "replaced": len(report["replaced"])}
+
+
+def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
+    """Claim this run's windows; skipped when there is nothing to claim, or when it only shows what it would claim."""
+    config = wiring.parsed_config(pipeline_id)
+    report = claiming.store_and_validate(config, wiring.lifecycle_store(), task_runs.current_actor(), _request(config))
+    for number, record in enumerate(report["would_claim"], 1):
+        _log.info("would claim %d: id %s %s", number, record["id"], record["local"])
+    if not report["claimed"]:
+        task_runs.skip(
+            f"{report['note']} ({len(report['would_claim'])} windows shown)"
+            if report["would_claim"]
+            else report["note"]
+        )
+    # DDL once, before windows run in parallel: in Snowflake it would commit their transactions
+    wiring.target(config).prepare(config.source_object)
+    claimed: list[dict[str, Any]] = report["claimed"]
+    return claimed
+
+
+def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+    """Decide whether the window has to move; skipped when the target can prove that it has it."""
+    pipeline = wiring.pipeline(pipeline_id)
+    result: dict[str, Any] = task_runs.on_window(
+        pipeline, rec, lambda attempt: pre_validation.pre_validate(pipeline, attempt)
+    )
+    if result["decision"] == "skip":
+        task_runs.skip(f"already loaded, proven by the target's receipt: {result}")
+    task_runs.announce_if(result["decision"] == "empty", rec)
+    return result
+
+
+def source_to_stage(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+    """Extract the window completely and write its manifest, or resume from the one that is there."""
+    return _move(pipeline_id, rec, Phase.SOURCE_TO_STAGE)
+
+
+def stage_to_target(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+    """Load the manifest exactly once."""
+    return _move(pipeline_id, rec, Phase.STAGE_TO_TARGET)
+
+
+def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+    """Compare source, manifest, load and target; the target's asset gets an event when they agree.
+
+    A window that this run completed already (the process died after writing, or the task was cleared) stays as it is,
+    and its event is emitted again.
+    """
+    pipeline, actor = wiring.pipeline(pipeline_id), task_runs.current_actor()
+    row = pipeline.store.get(rec["id"])
+    if row["pipeline_final_status"] == Status.COMPLETED and row["dag_run_id"] == actor.dag_run_id:
+        _log.info("this run completed the window before; to load it again, trigger with replace")
+        task_runs.announce_if(True, rec)
+        return {"pipeline_final_status": Status.COMPLETED.value}
+
+    def work(attempt: WindowAttempt) -> dict[str, Any]:
+        return {**move_until(pipeline, attempt, Phase.AUDIT), "reopened": is_reopened(attempt)}
+
+    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
+    if result["reopened"]:
+        task_runs.skip("the source moved beyond the tolerance since the extract: the window is PENDING again")
+    task_runs.announce_if(True, rec)
+    return result
+
+
+def finish_run(pipeline_id: str) -> dict[str, int]:
+    """Release what this run still holds; fails the run while a window that it ever claimed is unfinished."""
+    return cleanup_stale_locks.finish_run(
+        wiring.lifecycle_store(), wiring.parsed_config(pipeline_id), task_runs.current_actor()
+    )
+
+
+def _request(config: Any) -> RunRequest:
+    return parse_request(task_runs.conf(), config.horizon, config.source_object)
+
+
+def _move(pipeline_id: str, rec: dict[str, Any], phase: Phase) -> dict[str, Any]:
+    pipeline = wiring.pipeline(pipeline_id)
+    result: dict[str, Any] = task_runs.on_window(pipeline, rec, lambda attempt: move_until(pipeline, attempt, phase))
+    return result

@@ -1,0 +1,112 @@
+"""Between Airflow's task context and the use cases: who acts, is this the last try, and what an outcome becomes.
+
+Skip: nothing to do, and that is fine, or somebody else has it. Fail: an error with a cause and a remedy. A refusal of
+the ledger is never reported as success.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
+
+from include.pipeline_framework.core.leases import RunState
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.errors import (
+    PublishConflictError,
+    ServiceUnavailableError,
+    TerminalError,
+    TransientError,
+    WindowFinishedError,
+    WindowHeldError,
+    WindowInvalidatedError,
+)
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
+
+_log = logging.getLogger(__name__)
+
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception=TerminalError, action=RetryAction.FAIL, reason="terminal: trying again gives the same"),
+        RetryRule(
+            exception=PublishConflictError,
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(minutes=2),
+            reason="the target's guard row is busy",
+        ),
+        RetryRule(exception=ServiceUnavailableError, action=RetryAction.DEFAULT, reason="a system did not answer"),
+        RetryRule(exception=TransientError, action=RetryAction.DEFAULT, reason="transient"),
+    ]
+)
+
+
+def current_actor() -> Actor:
+    """The task try that runs now."""
+    ti = get_current_context()["ti"]
+    return Actor(ti.dag_id, ti.run_id, ti.task_id, ti.map_index if ti.map_index is not None else -1, ti.try_number)
+
+
+def is_last_try() -> bool:
+    """Whether Airflow will not repeat this try when it fails with an error that may be retried."""
+    ti = get_current_context()["ti"]
+    return bool(ti.try_number > ti.max_tries)
+
+
+def conf() -> dict[str, Any]:
+    """The run's conf over the DAG's params, as plain values: what the trigger form or `--conf` gave."""
+    return dict(get_current_context()["params"])
+
+
+def skip(message: str) -> None:
+    """End the task as skipped, with the reason in its log."""
+    raise AirflowSkipException(message)
+
+
+def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttempt], Any]) -> Any:
+    """Run `work` on the window of `record` under a new fence.
+
+    Raises:
+        AirflowSkipException: The window is finished, replaced, or held by another run; the message says what to do.
+    """
+    try:
+        return run_on_window(
+            pipeline.store,
+            record["id"],
+            current_actor(),
+            work,
+            max_retry_task=pipeline.config.max_retry_task,
+            is_last_try=is_last_try(),
+        )
+    except (WindowFinishedError, WindowHeldError, WindowInvalidatedError) as refusal:
+        raise AirflowSkipException(str(refusal)) from refusal
+
+
+def run_state(dag_id: str, dag_run_id: str) -> RunState:
+    """What Airflow's task API says of a DAG run; 404 means that it does not exist, any other error: unknown."""
+    ti = get_current_context()["ti"]
+    try:
+        state = ti.get_dagrun_state(dag_id=dag_id, run_id=dag_run_id)
+    except AirflowRuntimeError as error:
+        detail = getattr(error.error, "detail", None) or {}
+        if detail.get("status_code") == 404:
+            return RunState.MISSING
+        _log.warning("Airflow can't tell the state of run %s of %s: %s", dag_run_id, dag_id, error)
+        return RunState.UNKNOWN
+    return RunState.ENDED if str(state) in ("success", "failed") else RunState.ACTIVE
+
+
+def announce_if(is_complete: bool, record: dict[str, Any]) -> None:
+    """Emit the task's asset event for exactly this window, or none at all.
+
+    Airflow emits an event for every outlet of a successful task; a window that has not passed its audit gets none.
+    """
+    context = get_current_context()
+    if is_complete:
+        for asset in context["task"].outlets:
+            context["outlet_events"][asset].add_partitions(f"{record['start']}/{record['end']}")
+    else:
+        context["task"].outlets = []

@@ -1,0 +1,446 @@
+"""What the framework asks of the outside world: five Protocols and the values that cross them.
+
+An adapter implements one of them, gets its client injected, and lets no error of its client library out: every failure
+is an error of `include.pipeline_framework.errors`. Windows are half-open `[start, end)` UTC ranges everywhere; the same
+`TimeWindow` object gives the source's range, the stage path, the target's delete and both counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
+
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.lifecycle import Actor, Decision
+from include.pipeline_framework.core.windows import TimeWindow
+
+Record = dict[str, Any]
+"""One row of `pipeline_lifecycle`, keyed by column name; instants are aware datetimes in UTC."""
+
+
+class Clock(Protocol):
+    """The only way to know the time; tests pass a fixed one."""
+
+    def now(self) -> datetime:
+        """An aware instant."""
+        ...
+
+
+# --- source -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document as the source sent it.
+
+    Attributes:
+        id: The source's own id, unique in the source object.
+        event_at: The source's normalised event time (UTC, microseconds, finer parts cut off); never text parsed again.
+        body: JSON text of the document, UTF-8 bytes exactly as the source sent them (line breaks between tokens may
+            have been removed, so that it fits on one line).
+    """
+
+    id: str
+    event_at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCount:
+    """Rows whose event time lies in `window`."""
+
+    window: TimeWindow
+    rows: int
+
+
+class Extract(Protocol):
+    """One complete read of one window from one consistent view of the source."""
+
+    expected_rows: int
+    """The source's own count of the window on that view, known before the first page."""
+
+    def pages(self) -> Iterator[Sequence[Document]]:
+        """Every document of the window exactly once, in pages; order is the source's choice.
+
+        Raises:
+            IncompleteExtractError: Partial results, failed shards, or fewer or more rows than `expected_rows`: raised
+                at the latest after the last page, so a caller that sees the iterator end has everything.
+            BadDocumentError: A document has several values in its time field; the message names it.
+            ServiceUnavailableError: The source did not answer.
+        """
+        ...
+
+
+class Source(Protocol):
+    """Reads; never writes. Every answer is complete or an error: a count from half of the shards is an error."""
+
+    def count(self, window: TimeWindow) -> int:
+        """Rows whose event time lies in the window, now."""
+        ...
+
+    def count_undated(self) -> int:
+        """Documents without a usable event time: they belong to no window and are only reported."""
+        ...
+
+    def fingerprint(self, window: TimeWindow) -> Fingerprint:
+        """Count and id-hash sum of the window, now; reads every id of the window."""
+        ...
+
+    def histogram(self, window: TimeWindow, buckets: Sequence[TimeWindow]) -> list[BucketCount]:
+        """Rows per bucket with one request; the buckets tile (a part of) the window."""
+        ...
+
+    def extract(self, window: TimeWindow) -> AbstractContextManager[Extract]:
+        """Open a consistent view of the window; leaving the context releases it at the source."""
+        ...
+
+
+# --- stage ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """One file of a manifest.
+
+    Attributes:
+        key: Object key, relative to the stage's root.
+        rows: Lines in the file.
+        bytes: Size as stored (compressed).
+        sha256: Hex digest of the stored bytes.
+    """
+
+    key: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one fence staged for one window; written last, so that its presence proves that all files are complete.
+
+    Attributes:
+        location: Key prefix of the files, ends with the fence; the manifest's own key is `<location>/manifest.json`.
+        lifecycle_id: The ledger row.
+        source_object: The ledger's key of the pipeline.
+        window: The window that was read.
+        fence: The fence under which it was staged.
+        source_rows: The source's own count on the view that was read.
+        fingerprint: Rows and hash sum of the staged lines.
+        files: The list to load; never a prefix.
+        quarantined: Documents put beside the stage: `fingerprint.rows + quarantined == source_rows`.
+    """
+
+    location: str
+    lifecycle_id: int
+    source_object: str
+    window: TimeWindow
+    fence: int
+    source_rows: int
+    fingerprint: Fingerprint
+    files: tuple[StagedFile, ...]
+    quarantined: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Bytes as stored, all files together."""
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class StageRequest:
+    """What to stage, and under which authority."""
+
+    lifecycle_id: int
+    source_object: str
+    target_day: str
+    window: TimeWindow
+    fence: int
+
+
+class Stage(Protocol):
+    """Object storage between source and target: gzip-compressed NDJSON, one line per document.
+
+    A staged line is `{"_id": str, "_id_hash": int, "_event_at": text, "_lifecycle_id": int, "doc": document}` with the
+    event time as ISO 8601 UTC with six digits of a second and a `Z`, and the document's bytes as the source sent them.
+    """
+
+    def write(self, request: StageRequest, extract: Extract, *, on_bad_document: str = "fail") -> Manifest:
+        """Write every document of the extract, then the manifest, under a path that contains the fence.
+
+        Args:
+            request: Names the window and the fence.
+            extract: Read to its end; nothing counts as staged before it ended without an error.
+            on_bad_document: `fail`: a document that targets can't hold raises; `quarantine`: it goes to
+                `<location>/quarantine.ndjson` and is counted.
+
+        Raises:
+            BadDocumentError: With `fail`; the message names the document's id.
+            ServiceUnavailableError: The storage did not answer.
+        """
+        ...
+
+    def read_manifest(self, location: str) -> Manifest:
+        """The manifest at a location, after checking that every file is there with its size and checksum.
+
+        Raises:
+            TornStageError: No manifest, or a file is missing or differs.
+        """
+        ...
+
+    def delete(self, location: str) -> int:
+        """Delete everything under a location; returns the number of objects. Deleting nothing is fine."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """Absolute address of a key, as a target's loader needs it (`s3://bucket/prefix/key`, `file:///…`)."""
+        ...
+
+    def open(self, key: str) -> AbstractContextManager[Any]:
+        """A binary file object of the stored bytes, for targets that can't read the storage themselves."""
+        ...
+
+
+# --- target -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The target's own proof of one publish or delete, written in the same transaction.
+
+    Attributes:
+        source_object: Whose window.
+        window: Exactly this window; there is one receipt per window.
+        fence: The fence that published; raised when a later fence finds its manifest already received.
+        lifecycle_id: The ledger row.
+        kind: `load`, or `delete` for a fenced delete (which is not an empty load).
+        fingerprint: The manifest's rows and hash sum (zero for a delete).
+        manifest: The manifest's location (empty for a delete).
+        written_at: The target's clock, UTC.
+    """
+
+    source_object: str
+    window: TimeWindow
+    fence: int
+    lifecycle_id: int
+    kind: str
+    fingerprint: Fingerprint
+    manifest: str
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    """What a publish did.
+
+    Attributes:
+        receipt: The receipt as it stands now.
+        loaded: Rows and hash sum counted in the window after the insert, in the same transaction.
+        deleted_rows: Rows removed from the window (and of replaced rows) before the insert.
+        already_received: True when an earlier, lost answer had committed this manifest; nothing was loaded again.
+    """
+
+    receipt: Receipt
+    loaded: Fingerprint
+    deleted_rows: int = 0
+    already_received: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """One typed column of a target table.
+
+    Attributes:
+        name: Column name as written in the YAML; validated as an identifier and always quoted.
+        type: One of `text`, `integer`, `number`, `boolean`, `timestamp`, `date`.
+        path: Where the value lives in the document: keys from the root.
+    """
+
+    name: str
+    type: str
+    path: tuple[str, ...]
+
+
+class Target(Protocol):
+    """Loads each window exactly once. Every delete, count and fingerprint is by source object *and* event time, so two
+    pipelines may share one table.
+
+    Columns of a target row: the YAML's typed columns, `_source_object`, `_id`, `_id_hash`, `_event_at` (UTC whatever
+    the session's time zone), `_lifecycle_id`, `_fence`, `_file`, `doc`.
+    """
+
+    def prepare(self, source_object: str) -> None:
+        """Create what is missing (table, receipts table, this source object's guard row); safe to call again."""
+        ...
+
+    def fingerprint(self, source_object: str, window: TimeWindow) -> Fingerprint:
+        """Count and id-hash sum of the window in the table, now."""
+        ...
+
+    def receipt(self, source_object: str, window: TimeWindow) -> Receipt | None:
+        """The receipt of exactly this window."""
+        ...
+
+    def publish(
+        self, manifest: Manifest, stage: Stage, *, fence: int, lifecycle_id: int, replaced_ids: Sequence[int] = ()
+    ) -> PublishResult:
+        """Load the manifest's files in one transaction under the fence.
+
+        Delete the window, and outside it only rows whose `_lifecycle_id` is in `replaced_ids`; insert; check rows and
+        fingerprint; write the receipt; commit. A manifest that was received already is not loaded again: its receipt is
+        raised to this fence.
+
+        Raises:
+            FenceLostError: A receipt that overlaps the window carries a greater fence; nothing was changed.
+            PublishConflictError: The guard row stayed locked.
+            TornStageError: Files and manifest disagree; nothing was changed.
+            BadDocumentError: A value can't be cast to its typed column; nothing was changed.
+            ServiceUnavailableError: The target did not answer, before or (after reading the receipt) during commit.
+        """
+        ...
+
+    def delete(self, source_object: str, window: TimeWindow, *, fence: int, lifecycle_id: int) -> int:
+        """Fenced delete of the window; leaves a `delete` receipt; returns the rows deleted.
+
+        Raises:
+            FenceLostError: As in `publish`.
+        """
+        ...
+
+
+# --- ledger -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInsert:
+    """Outcome of inserting planned rows: what went in, and what the database refused because live rows cover it."""
+
+    inserted: list[Record] = field(default_factory=list)
+    refused: list[Record] = field(default_factory=list)
+
+
+@runtime_checkable
+class LifecycleStore(Protocol):
+    """The ledger: the only writer of `pipeline_lifecycle` and its events.
+
+    Every method is one transaction. Leases, heartbeats and `not_before_at` use the store's own clock (the database's).
+    """
+
+    def now(self) -> datetime:
+        """The store's clock."""
+        ...
+
+    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor) -> PlanInsert:
+        """Insert planned rows, all PENDING; a row whose window overlaps a live row of its source object is refused."""
+        ...
+
+    def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
+        """Windows of live rows that overlap `within`, in order."""
+        ...
+
+    def covered_days(self, source_object: str) -> dict[date, timedelta]:
+        """Every local day that has live rows, with the elapsed time that they cover; in order."""
+        ...
+
+    def get(self, record_id: int) -> Record:
+        """One row.
+
+        Raises:
+            InvalidInputError: No such row.
+        """
+        ...
+
+    def find(
+        self,
+        *,
+        source_object: str | None = None,
+        within: Sequence[TimeWindow] | None = None,
+        statuses: Sequence[str] | None = None,
+        run: tuple[str, str] | None = None,
+        include_invalidated: bool = False,
+    ) -> list[Record]:
+        """Rows that match all given filters, ordered by source object and window start.
+
+        `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner.
+        """
+        ...
+
+    def claim(
+        self,
+        source_object: str,
+        actor: Actor,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+    ) -> list[Record]:
+        """Claim windows for the actor's DAG run, at most `limit`, in the order priority, age, window start.
+
+        A run that claimed before gets back its own windows that are still open and no others. Otherwise PENDING live
+        rows are claimed that ended at or before `ended_before`, whose `not_before_at` has passed and that lie wholly
+        inside one of `within` (None: anywhere).
+        """
+        ...
+
+    def preview_claim(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+    ) -> list[Record]:
+        """The rows that `claim` would take for a new run right now; takes nothing."""
+        ...
+
+    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
+        """Every row that this run ever claimed, by its claim events, as it stands now."""
+        ...
+
+    def take(self, record_id: int, actor: Actor) -> Record:
+        """Start a task on a window: check that the actor's run may have it, and give it a new, greatest fence.
+
+        Raises:
+            WindowHeldError, WindowFinishedError, WindowInvalidatedError: See `core.lifecycle.take`.
+        """
+        ...
+
+    def heartbeat(self, record_id: int, fence: int) -> None:
+        """Renew the lease.
+
+        Raises:
+            FenceLostError: Another start of a task owns the window.
+        """
+        ...
+
+    def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
+        """Lock the row, let `decide` (a function of `core.lifecycle`) judge it, and write its transition and event.
+
+        Returns the row as it is afterwards. What `decide` raises passes through; then nothing was written.
+        """
+        ...
+
+    def replaced_ids(self, record_id: int) -> list[int]:
+        """Invalidated rows that this one replaces, also indirectly, and that still owe their deletion at the target."""
+        ...
+
+    def replace(
+        self, record_ids: Sequence[int], records: Sequence[Mapping[str, Any]], actor: Actor, reason: str
+    ) -> list[Record]:
+        """In one transaction: invalidate rows and insert their replacements (PENDING, `is_replacement_run_flag`)."""
+        ...
+
+    def events(self, record_id: int) -> list[Record]:
+        """The row's history, oldest first."""
+        ...
+
+
+def fingerprint_of_documents(pages: Iterable[Sequence[Document]]) -> Fingerprint:
+    """Fingerprint of everything in the pages."""
+    total = Fingerprint()
+    for page in pages:
+        total = total + Fingerprint.of(document.id for document in page)
+    return total

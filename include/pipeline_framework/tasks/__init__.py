@@ -1,0 +1,1 @@
+"""Use cases: one module per DAG task, ports in, plain data out; no Airflow, no adapter."""

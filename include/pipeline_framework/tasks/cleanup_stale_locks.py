@@ -1,0 +1,129 @@
+"""Releasing windows whose owner is gone, and the honest end of a pipeline run (requirement 3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.leases import RunState, stale_reason
+from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status, Transition
+from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
+from include.pipeline_framework.ports import LifecycleStore, Record
+
+_log = logging.getLogger(__name__)
+
+RunStates = Callable[[str, str], RunState]
+"""`(dag_id, dag_run_id)` → what Airflow says of that run."""
+
+DEFAULT_STALE_THRESHOLD = timedelta(hours=2)
+DEFAULT_DAGRUN_TIMEOUT = timedelta(hours=12)
+DEFAULT_MAX_RETRY = 3
+
+
+def cleanup_stale_locks(
+    store: LifecycleStore, configs: Mapping[str, PipelineConfig], actor: Actor, run_state: RunStates
+) -> list[dict[str, Any]]:
+    """Release every IN_PROGRESS window whose owner is gone; each take-over is an event with holder, age and reason.
+
+    Rows of a pipeline whose file is gone are judged with the framework's defaults.
+
+    Returns:
+        One entry per released window: id, source_object, reason, status.
+    """
+    states: dict[tuple[str, str], RunState] = {}
+    released = []
+    for row in store.find(statuses=[Status.IN_PROGRESS]):
+        run = (row["dag_id"], row["dag_run_id"])
+        if run not in states:
+            states[run] = run_state(*run)
+        config = configs.get(row["pipeline_id"])
+        entry = _release_if_stale(store, row, config, actor, states[run])
+        if entry:
+            released.append(entry)
+    return released
+
+
+def finish_run(store: LifecycleStore, config: PipelineConfig, actor: Actor) -> dict[str, int]:
+    """End of a pipeline run: give back what it still holds, then fail unless every window it ever claimed is finished.
+
+    Invalidated windows and windows that another run holds by now are not this run's business any more.
+
+    Returns:
+        Windows that this run ever claimed, by status.
+
+    Raises:
+        TerminalError: A window is neither COMPLETED nor SKIPPED; the message names each with its last error.
+    """
+    for row in store.find(run=(actor.dag_id, actor.dag_run_id), statuses=[Status.IN_PROGRESS]):
+        reason = "its run ended while the window was unfinished"
+        store.change(row["id"], _take_over(actor, reason, config.max_retry_task), actor)
+    rows = [row for row in store.claimed_by(actor.dag_id, actor.dag_run_id) if not row["is_invalidated_flag"]]
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["pipeline_final_status"]] = counts.get(row["pipeline_final_status"], 0) + 1
+    unfinished = [row for row in rows if row["pipeline_final_status"] not in {*FINISHED, Status.IN_PROGRESS}]
+    if unfinished:
+        raise _unfinished(unfinished)
+    return counts
+
+
+def _unfinished(rows: Sequence[Record]) -> TerminalError:
+    lines = [
+        f"{lifecycle.describe(row)} is {row['pipeline_final_status']} after {row['retry_attempt']} attempts"
+        f" ({row['last_error'] or 'reopened for late data'})"
+        for row in rows
+    ]
+    return TerminalError(
+        f"{len(rows)} windows of this run are not finished: " + "; ".join(lines),
+        meaning="PENDING ones are claimed again by a later run, FAILED ones wait for a person",
+        remedy="Look at the errors above; clear the failed task to run a FAILED window again.",
+    )
+
+
+def _take_over(actor: Actor, reason: str, max_retry_task: int) -> lifecycle.Decision:
+    """Release the row if this run still holds it: a newer claim of another run is left alone."""
+
+    def decide(row: lifecycle.Row, now: datetime) -> Transition:
+        if not lifecycle.is_held_by(row, actor) or row["pipeline_final_status"] != Status.IN_PROGRESS:
+            return Transition("taken_over")
+        return lifecycle.take_over(row, now, reason, max_retry_task=max_retry_task)
+
+    return decide
+
+
+def _release_if_stale(
+    store: LifecycleStore, seen: Record, config: PipelineConfig | None, actor: Actor, run_state: RunState
+) -> dict[str, Any] | None:
+    stale_threshold = timedelta(hours=config.stale_threshold_hours) if config else DEFAULT_STALE_THRESHOLD
+    dagrun_timeout = config.dagrun_timeout_delta if config else DEFAULT_DAGRUN_TIMEOUT
+    max_retry_task = config.max_retry_task if config else DEFAULT_MAX_RETRY
+    found: list[str] = []
+
+    def decide(row: lifecycle.Row, now: datetime) -> Transition:
+        same_owner = all(row[name] == seen[name] for name in ("dag_id", "dag_run_id", "pipeline_final_status"))
+        reason = same_owner and stale_reason(
+            row, run_state, now, stale_threshold=stale_threshold, dagrun_timeout=dagrun_timeout
+        )
+        if not reason:
+            return Transition("taken_over")
+        found.append(reason)
+        return lifecycle.take_over(row, now, reason, max_retry_task=max_retry_task)
+
+    try:
+        row = store.change(seen["id"], decide, actor)
+    except LedgerRefusedError as error:
+        _log.info("left alone: %s", error)
+        return None
+    if not found:
+        return None
+    _log.warning("released %s: %s", lifecycle.describe(row), found[0])
+    return {
+        "id": row["id"],
+        "source_object": row["source_object"],
+        "reason": found[0],
+        "status": row["pipeline_final_status"],
+    }

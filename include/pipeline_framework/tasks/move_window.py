@@ -1,0 +1,130 @@
+"""Source → stage → target → audit for one window: each phase starts where the ledger says the last one ended.
+
+`move_until` brings a window up to and including a phase. So a task that is cleared alone resumes from the manifest or
+from the start, whatever an earlier attempt left, and a normal run finds the phases before its own done.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from include.pipeline_framework.core import audits, lifecycle
+from include.pipeline_framework.core.audits import AuditNumbers, AuditOutcome, LateDataTolerance
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.lifecycle import Phase, Status
+from include.pipeline_framework.errors import AuditFailedError, TornStageError
+from include.pipeline_framework.ports import Manifest, StageRequest
+from include.pipeline_framework.tasks.pipeline import Pipeline
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt
+
+_log = logging.getLogger(__name__)
+
+
+def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict[str, Any]:
+    """Do every phase up to and including `phase` that the ledger doesn't call complete; returns small numbers.
+
+    Raises:
+        AuditFailedError: The audit found corruption; target rows are deleted, the row is back at PENDING or FAILED.
+        PipelineError: A phase failed; the row keeps the phases that were complete.
+    """
+    done = attempt.row["phase_completed"]
+    if done in (None, Phase.SOURCE_TO_STAGE):
+        manifest = _staged(pipeline, attempt)
+        if phase is not Phase.SOURCE_TO_STAGE:
+            _load(pipeline, attempt, manifest)
+    if phase is Phase.AUDIT:
+        _audit(pipeline, attempt)
+    row = attempt.row
+    names = ("staged_count", "loaded_count", "source_count", "target_count", "phase_completed", "pipeline_final_status")
+    return {name: row[name] for name in names}
+
+
+def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
+    """The manifest of this window: an earlier attempt's when it is whole, else a new extract's."""
+    before = attempt.row["stage_location"]
+    if attempt.row["phase_completed"] == Phase.SOURCE_TO_STAGE:
+        try:
+            manifest = pipeline.stage.read_manifest(before)
+        except TornStageError as error:
+            _log.warning("extracting again: %s", error)
+        else:
+            _log.info("resuming from the manifest at %s", before)
+            return manifest
+    attempt.change(lifecycle.start_source_to_stage)
+    row = attempt.row
+    request = StageRequest(
+        lifecycle_id=row["id"],
+        source_object=row["source_object"],
+        target_day=row["target_day"].isoformat(),
+        window=attempt.window,
+        fence=attempt.fence,
+    )
+    with pipeline.source.extract(attempt.window) as extract:
+        manifest = pipeline.stage.write(request, extract, on_bad_document=pipeline.config.on_bad_document)
+    staged = {
+        "stage_location": manifest.location,
+        "stage_file_count": len(manifest.files),
+        "stage_byte_count": manifest.bytes,
+        "staged_count": manifest.fingerprint.rows,
+        "staged_fingerprint": manifest.fingerprint.hash_sum,
+        "quarantined_count": manifest.quarantined,
+        "source_count": manifest.source_rows,
+    }
+    attempt.change(lifecycle.complete_source_to_stage, staged)
+    if before and before != manifest.location:
+        pipeline.stage.delete(before)
+    return manifest
+
+
+def _load(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
+    attempt.change(lifecycle.start_stage_to_target)
+    replaced_ids = pipeline.store.replaced_ids(attempt.row["id"])
+    pipeline.target.prepare(attempt.row["source_object"])
+    result = pipeline.target.publish(
+        manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=attempt.row["id"], replaced_ids=replaced_ids
+    )
+    loaded = {
+        "loaded_count": result.loaded.rows,
+        "loaded_fingerprint": result.loaded.hash_sum,
+        "deleted_rows": result.deleted_rows,
+        "already_received": result.already_received,
+    }
+    attempt.change(lifecycle.complete_stage_to_target, loaded, replaced_ids)
+
+
+def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
+    attempt.change(lifecycle.start_audit)
+    row, config = attempt.row, pipeline.config
+    numbers = AuditNumbers(
+        staged=Fingerprint(row["staged_count"], row["staged_fingerprint"]),
+        loaded=Fingerprint(row["loaded_count"], row["loaded_fingerprint"]),
+        target=pipeline.target.fingerprint(row["source_object"], attempt.window),
+        source_count=pipeline.source.count(attempt.window),
+        quarantined=row["quarantined_count"] or 0,
+        undated_count=pipeline.source.count_undated(),
+    )
+    tolerance = LateDataTolerance(config.late_data_tolerance.rows, config.late_data_tolerance.percent)
+    decision = audits.decide(numbers, tolerance, reopened_before=row["is_revisit_due_flag"])
+    _log.info("audit of %s: %s %s", lifecycle.describe(row), decision.outcome.value, decision.reason)
+    if decision.outcome is AuditOutcome.REOPEN:
+        attempt.change(lifecycle.reopen_for_late_data, numbers)
+    elif decision.outcome is AuditOutcome.FAILED:
+        deleted = pipeline.target.delete(
+            row["source_object"], attempt.window, fence=attempt.fence, lifecycle_id=row["id"]
+        )
+        attempt.change(lifecycle.fail_audit, numbers, decision.reason, max_retry_task=config.max_retry_task)
+        raise AuditFailedError(
+            decision.reason,
+            where=lifecycle.describe(row),
+            meaning=f"{deleted} rows were deleted from the target; it is {attempt.row['pipeline_final_status']} now",
+            remedy="PENDING: nothing, a later run does it again. FAILED: find the cause, then clear this task.",
+        )
+    else:
+        late = decision.outcome is AuditOutcome.PASSED_LATE_DATA
+        attempt.change(lifecycle.pass_audit, numbers, revisit_due=late)
+
+
+def is_reopened(attempt: WindowAttempt) -> bool:
+    """Whether the audit has just given the window back because the source moved."""
+    return bool(attempt.row["pipeline_final_status"] == Status.PENDING)

@@ -1,0 +1,248 @@
+"""Planning windows: a day for every source (requirement 1), and what one pipeline run needs before it claims."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core import planning
+from include.pipeline_framework.core.days import LocalDay, days_between, local_day_of
+from include.pipeline_framework.core.lifecycle import FINISHED, Actor
+from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.windows import TimeWindow, uncovered
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+from include.pipeline_framework.ports import LifecycleStore, Record
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class PlanReport:
+    """What planning one day of one source found and did.
+
+    `inserted` counts rows written, or in a dry run the rows that would be written; `windows` are their bounds in local
+    time. `conflicting` counts windows of the day's grid that rows of another grid stand in the way of.
+    """
+
+    source_object: str
+    day: str
+    expected: int = 0
+    existing: int = 0
+    inserted: int = 0
+    conflicting: int = 0
+    dry_run: bool = False
+    note: str = ""
+    windows: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Small JSON for XCom; the windows only of a dry run."""
+        names = ("source_object", "day", "expected", "existing", "inserted", "conflicting", "dry_run", "note")
+        return {name: getattr(self, name) for name in names} | ({"windows": self.windows} if self.dry_run else {})
+
+
+def plan_sources(
+    configs: Iterable[PipelineConfig],
+    store: LifecycleStore,
+    actor: Actor,
+    *,
+    now: datetime,
+    target_date: date | None = None,
+    dry_run: bool = False,
+) -> list[PlanReport]:
+    """Plan one day (`target_date`) for every source, or, without it, what a scheduled run plans.
+
+    Scheduled: each source's local today and tomorrow and, with `fill_missing_days`, the days after the last planned
+    one. A day outside a source's horizon is reported with the reason and left alone.
+    """
+    reports = []
+    for config in configs:
+        for day in [LocalDay(target_date, config.timezone)] if target_date else _scheduled_days(config, store, now):
+            refusal = config.horizon.refusal(day)
+            if refusal:
+                reports.append(PlanReport(config.source_object, str(day), dry_run=dry_run, note=refusal))
+            else:
+                reports.append(plan_day(config, day, store, actor, dry_run=dry_run))
+    return reports
+
+
+def plan_day(
+    config: PipelineConfig, day: LocalDay, store: LifecycleStore, actor: Actor, *, dry_run: bool = False
+) -> PlanReport:
+    """Insert what a day lacks; running it again inserts nothing."""
+    report = PlanReport(config.source_object, str(day), dry_run=dry_run)
+    if day.window is None:
+        report.note = f"the calendar of {day.timezone} skips this day"
+        return report
+    plan = planning.plan_day(day, config.window_granularity, store.live_windows(config.source_object, day.window))
+    report.expected, report.existing, report.conflicting = map(len, (plan.expected, plan.existing, plan.conflicting))
+    inserted = insert_windows(config, plan.missing, store, actor, dry_run=dry_run)
+    report.inserted, report.windows = len(inserted), [window.local_label(config.timezone) for window in inserted]
+    if plan.conflicting:
+        report.note = "rows of another granularity cover part of the day; the rest was tiled around them"
+    _log.info("planned %s", report.as_dict())
+    return report
+
+
+def insert_windows(
+    config: PipelineConfig,
+    windows: Sequence[TimeWindow],
+    store: LifecycleStore,
+    actor: Actor,
+    *,
+    dry_run: bool = False,
+) -> list[TimeWindow]:
+    """Insert rows for windows that no live row covers; returns those inserted (that would be, in a dry run)."""
+    if dry_run or not windows:
+        return list(windows)
+    final_config = config.final_config()
+    rows = [planning.planned_row(final_config, window, derive) for window in windows]
+    inserted = store.insert_planned(rows, actor).inserted
+    return [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in inserted]
+
+
+def populate_pipeline_batches(
+    config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, *, dry_run: bool = False
+) -> dict[str, Any]:
+    """Make sure that the windows a run may claim exist: the first task of every pipeline run.
+
+    With ranges: every missing window inside them is planned, finished ones are replaced when asked for. Without: the
+    gaps inside planned days are filled; days without any row are the planner's.
+
+    Returns:
+        `inserted`, `replaced` (windows as local text) and `finished` (how many windows of the ranges are done already).
+    """
+    dry_run = dry_run or request.dry_run or actor.is_temporary
+    if request.ranges is None:
+        gaps = _gaps_inside_planned_days(config, store)
+        inserted = insert_windows(config, gaps, store, actor, dry_run=dry_run)
+        return {"inserted": _labels(config, inserted), "replaced": [], "finished": 0, "dry_run": dry_run}
+    wanted = list(request.exact) if request.exact else _grid_inside(config, request.ranges)
+    missing = [
+        piece for window in wanted for piece in uncovered(window, store.live_windows(config.source_object, window))
+    ]
+    inserted = insert_windows(config, missing, store, actor, dry_run=dry_run)
+    rows = store.find(source_object=config.source_object, within=request.ranges)
+    finished = [row for row in rows if row["pipeline_final_status"] in FINISHED]
+    replaced = _replace(config, finished, store, actor, request, dry_run=dry_run) if request.replace else []
+    return {
+        "inserted": _labels(config, inserted),
+        "replaced": replaced,
+        "finished": len(finished) - len(replaced),
+        "dry_run": dry_run,
+    }
+
+
+def report_table(reports: Sequence[PlanReport]) -> list[str]:
+    """The reports as lines of a table, for logs and terminals; a dry run lists its windows."""
+    lines = [
+        f"{'source_object':<24} {'day':<10} {'expected':>8} {'existing':>8} {'inserted':>8} {'conflicting':>11}  note"
+    ]
+    for report in reports:
+        note = "; ".join(part for part in ("dry run" if report.dry_run else "", report.note) if part)
+        lines.append(
+            f"{report.source_object:<24} {report.day:<10} {report.expected:>8} {report.existing:>8} "
+            f"{report.inserted:>8} {report.conflicting:>11}  {note}".rstrip()
+        )
+        lines += [f"    would insert {window}" for window in report.windows if report.dry_run]
+    return lines
+
+
+def require_pipelines(configs: dict[str, PipelineConfig], errors: dict[str, ConfigurationError]) -> None:
+    """Fail for broken pipeline files, after the good ones have been planned.
+
+    Raises:
+        ConfigurationError: Names every broken pipeline with its problems.
+    """
+    if errors:
+        raise ConfigurationError(
+            f"{len(errors)} pipeline files are broken: " + "; ".join(f"{name}: {e}" for name, e in errors.items()),
+            meaning=f"The other {len(configs)} pipelines were planned",
+            remedy="Correct the files (python -m include.cli config validate), then run the planner again.",
+        )
+
+
+def select_pipelines(
+    configs: dict[str, PipelineConfig], errors: dict[str, ConfigurationError], wanted: Sequence[str] | None
+) -> list[PipelineConfig]:
+    """All good pipelines, or the named ones.
+
+    Raises:
+        ConfigurationError: A named pipeline's file is broken.
+        InvalidInputError: There is no such pipeline.
+    """
+    for name in wanted or ():
+        if name in errors:
+            raise errors[name]
+    unknown = sorted(set(wanted or ()) - set(configs))
+    if unknown:
+        raise InvalidInputError(f"there is no pipeline {unknown}", remedy=f"Choose from {sorted(configs)}.")
+    return [configs[name] for name in (wanted or sorted(configs))]
+
+
+def _scheduled_days(config: PipelineConfig, store: LifecycleStore, now: datetime) -> list[LocalDay]:
+    horizon, timezone = config.horizon, config.timezone
+    today = local_day_of(now, timezone)
+    first = today.date
+    if horizon.fill_missing_days and horizon.enabled:
+        last_planned = max(store.covered_days(config.source_object), default=None)
+        after_last = last_planned + timedelta(days=1) if last_planned else horizon.start_date
+        first = min(first, max(after_last, horizon.start_date))
+    return list(days_between(first, today.date + timedelta(days=2), timezone))
+
+
+def _gaps_inside_planned_days(config: PipelineConfig, store: LifecycleStore) -> list[TimeWindow]:
+    gaps: list[TimeWindow] = []
+    for covered_date, covered in store.covered_days(config.source_object).items():
+        day = LocalDay(covered_date, config.timezone)
+        if day.window is None or covered >= day.window.duration or config.horizon.refusal(day):
+            continue
+        live = store.live_windows(config.source_object, day.window)
+        gaps += planning.plan_day(day, config.window_granularity, live).missing
+    return gaps
+
+
+def _grid_inside(config: PipelineConfig, ranges: Sequence[TimeWindow]) -> list[TimeWindow]:
+    """Windows of the pipeline's grid that lie wholly inside one of the ranges and inside the horizon."""
+    grid: list[TimeWindow] = []
+    for part in ranges:
+        for day in config.horizon.days(part):
+            expected = planning.plan_day(day, config.window_granularity, []).expected
+            grid += [window for window in expected if part.start <= window.start and window.end <= part.end]
+    return grid
+
+
+def _replace(
+    config: PipelineConfig,
+    rows: Sequence[Record],
+    store: LifecycleStore,
+    actor: Actor,
+    request: RunRequest,
+    *,
+    dry_run: bool,
+) -> list[str]:
+    """Each finished row gets a replacement with its own window; what a run's earlier try has replaced is left alone."""
+    final_config = config.final_config()
+    labels = []
+    for row in rows:
+        window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+        if not dry_run and not _replaced_by_this_run(row, store, actor):
+            store.replace([row["id"]], [planning.planned_row(final_config, window, derive)], actor, request.reason)
+        labels.append(window.local_label(config.timezone))
+    return labels
+
+
+def _replaced_by_this_run(row: Record, store: LifecycleStore, actor: Actor) -> bool:
+    """A replacement that this run planned and finished already must not be replaced once more when it is cleared."""
+    if not row["is_replacement_run_flag"]:
+        return False
+    planned = store.events(row["id"])[0]
+    return (planned["dag_id"], planned["dag_run_id"]) == (actor.dag_id, actor.dag_run_id)
+
+
+def _labels(config: PipelineConfig, windows: Sequence[TimeWindow]) -> list[str]:
+    return [window.local_label(config.timezone) for window in windows]

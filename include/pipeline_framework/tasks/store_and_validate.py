@@ -1,0 +1,111 @@
+"""The claim: take the windows of this run and let only complete records pass (requirement 3)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.record_validation import stable_until, validate_record
+from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.windows import TimeWindow, iso_utc
+from include.pipeline_framework.ports import LifecycleStore, Record
+
+_log = logging.getLogger(__name__)
+
+
+def store_and_validate(
+    config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, *, now: datetime | None = None
+) -> dict[str, Any]:
+    """Claim this run's windows and check each record; a record that is not complete ends its attempt with the reasons.
+
+    A temporary run of `airflow tasks test`, and a dry run, only show what they would claim.
+
+    Args:
+        config: The pipeline.
+        store: The ledger.
+        actor: The run that claims.
+        request: The run's checked conf.
+        now: For the settle time only; the ledger's clock when not given.
+
+    Returns:
+        `claimed`: one small record per window, in claim order; `would_claim`: the same of a preview; `note`: why
+        nothing was claimed.
+    """
+    settled = stable_until(now or store.now(), config.x_time_back, config.timezone)
+    limit = request.max_windows or config.max_windows_per_run
+    if not config.enabled:
+        return {"claimed": [], "would_claim": [], "note": "the pipeline is disabled (enabled: false); its rows rest"}
+    horizon = config.horizon.clip(TimeWindow(datetime.min.replace(tzinfo=settled.tzinfo), settled))
+    ranges = request.ranges if request.ranges is not None else ((horizon,) if horizon else ())
+    options: dict[str, Any] = {"limit": limit, "ended_before": settled, "within": ranges}
+    if request.dry_run or actor.is_temporary:
+        rows = store.preview_claim(config.source_object, **options)
+        return {
+            "claimed": [],
+            "would_claim": [small_record(row) for row in rows],
+            "note": "preview, nothing is claimed",
+        }
+    rows = store.claim(config.source_object, actor, **options)
+    valid = [row for row in rows if _is_complete(config, store, actor, row, settled)]
+    return {
+        "claimed": [small_record(r) for r in valid],
+        "would_claim": [],
+        "note": _note(config, store, actor, request, rows),
+    }
+
+
+def small_record(row: Record) -> dict[str, Any]:
+    """What XCom carries of a window: ids and times; authority (the fence) stays in the ledger.
+
+    `local` names the mapped task in Airflow's grid.
+    """
+    window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+    return {
+        "id": row["id"],
+        "source_object": row["source_object"],
+        "target_day": row["target_day"].isoformat(),
+        "start": iso_utc(window.start),
+        "end": iso_utc(window.end),
+        "local": window.local_label(row["timezone"]),
+        "time_interval": row["time_interval"],
+    }
+
+
+def _is_complete(config: PipelineConfig, store: LifecycleStore, actor: Actor, row: Record, settled: datetime) -> bool:
+    """Whether a claimed record may pass; one that lacks fields spends an attempt and names them."""
+    result = validate_record(
+        row, check_fields=config.check_fields, now=settled, x_time_back=None, timezone=config.timezone
+    )
+    if result.is_valid:
+        return True
+    reason = "record is not complete: " + "; ".join(f"{name} {why}" for name, why in result.reasons.items())
+    _log.error("%s: %s", lifecycle.describe(row), reason)
+    fence = store.take(row["id"], actor)["fence"]
+    store.change(
+        row["id"],
+        lambda current, now: lifecycle.fail(current, fence, now, reason, max_retry_task=config.max_retry_task),
+        actor,
+    )
+    return False
+
+
+def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, rows: list[Record]) -> str:
+    if rows:
+        return ""
+    earlier = store.claimed_by(actor.dag_id, actor.dag_run_id)
+    if earlier:
+        return (
+            f"this run claimed {len(earlier)} windows before and all of them are finished or held by others; "
+            'to load them again, trigger the pipeline with {"windows": …, "replace": true, "reason": "…"}'
+        )
+    if request.ranges is None:
+        return f"no pending window has ended at least {config.x_time_back} ago"
+    found = store.find(source_object=config.source_object, within=request.ranges)
+    statuses: dict[str, int] = {}
+    for row in found:
+        statuses[row["pipeline_final_status"]] = statuses.get(row["pipeline_final_status"], 0) + 1
+    return f"no claimable window in the asked ranges: {statuses or 'none is planned there'}"

@@ -1,0 +1,137 @@
+"""One start of one task on one window: take it under a new fence, keep its lease alive, and account for its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.lifecycle import Actor, Transition
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    FenceLostError,
+    LedgerRefusedError,
+    ServiceUnavailableError,
+    TerminalError,
+)
+from include.pipeline_framework.ports import LifecycleStore, Record
+
+_log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+HEARTBEAT_SECONDS = 30.0
+
+
+class WindowAttempt:
+    """The authority over one window while a task runs; every write goes through it and carries its fence."""
+
+    def __init__(self, store: LifecycleStore, row: Record, actor: Actor) -> None:
+        self._store = store
+        self.row = row
+        self.actor = actor
+        self.fence: int = row["fence"]
+
+    @property
+    def window(self) -> TimeWindow:
+        """The window; source range, stage path, target delete and all counts use this object."""
+        return TimeWindow(self.row["query_window_start_at"], self.row["query_window_end_at"])
+
+    def change(self, decide: Callable[..., Transition], *arguments: Any, **options: Any) -> Record:
+        """Apply a function of `core.lifecycle` under this fence: `decide(row, fence, now, *arguments, **options)`.
+
+        Raises:
+            FenceLostError: A newer start owns the window; nothing was written.
+        """
+        fence = self.fence
+        self.row = self._store.change(
+            self.row["id"], lambda row, now: decide(row, fence, now, *arguments, **options), self.actor
+        )
+        return self.row
+
+
+def run_on_window(
+    store: LifecycleStore,
+    record_id: int,
+    actor: Actor,
+    work: Callable[[WindowAttempt], Result],
+    *,
+    max_retry_task: int,
+    is_last_try: bool,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> Result:
+    """Take the window, do the work, and write how it ended.
+
+    A failed try that Airflow repeats keeps owner and status. The last one, or a terminal error, spends an attempt: the
+    row goes back to PENDING with a delay, or to FAILED.
+
+    Raises:
+        LedgerRefusedError: The window was not taken, or was lost while working; the row is not this task's to change.
+        Exception: Whatever `work` raised, after the ledger has been told.
+    """
+    attempt = WindowAttempt(store, store.take(record_id, actor), actor)
+    started = time.monotonic()
+    _log.info("%s: window taken under fence %s by %s", lifecycle.describe(attempt.row), attempt.fence, actor)
+    try:
+        with _heartbeats(attempt, store, heartbeat_seconds):
+            result = work(attempt)
+    except LedgerRefusedError:
+        raise
+    except Exception as error:
+        will_repeat = not is_last_try and not isinstance(error, TerminalError)
+        _account_for_failure(attempt, error, will_repeat=will_repeat, max_retry_task=max_retry_task)
+        raise
+    if attempt.row["heartbeat_at"] is not None:
+        attempt.change(_end_task)
+    seconds = time.monotonic() - started
+    _log.info(
+        "%s: %s done in %.2f s under fence %s", lifecycle.describe(attempt.row), actor.task_id, seconds, attempt.fence
+    )
+    return result
+
+
+def _end_task(row: lifecycle.Row, fence: int, _now: Any) -> Transition:
+    return lifecycle.end_task(row, fence)
+
+
+def _retry_later(row: lifecycle.Row, fence: int, _now: Any, reason: str) -> Transition:
+    return lifecycle.retry_later(row, fence, reason)
+
+
+def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repeat: bool, max_retry_task: int) -> None:
+    reason = f"{attempt.actor.task_id}: {type(error).__name__}: {error}"
+    try:
+        if will_repeat:
+            attempt.change(_retry_later, reason)
+        else:
+            attempt.change(lifecycle.fail, reason, max_retry_task=max_retry_task)
+    except (LedgerRefusedError, ServiceUnavailableError) as refused:
+        # The first error is what the person has to see; the row is the newer owner's, or cleanup's, to settle.
+        error.add_note(f"The ledger could not be told: {refused}")
+
+
+@contextmanager
+def _heartbeats(attempt: WindowAttempt, store: LifecycleStore, every_seconds: float) -> Iterator[None]:
+    """Renew the lease in a thread; a lost fence is logged and ends it, the work's next write is refused anyway."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(every_seconds):
+            try:
+                store.heartbeat(attempt.row["id"], attempt.fence)
+            except FenceLostError as error:
+                _log.warning("%s", error)
+                return
+            except ServiceUnavailableError as error:
+                _log.warning("heartbeat not written, trying again: %s", error)
+
+    thread = threading.Thread(target=beat, name=f"heartbeat-{attempt.row['id']}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

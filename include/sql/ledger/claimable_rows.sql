@@ -1,0 +1,11 @@
+-- What a new run would claim right now; locks nothing.
+SELECT * FROM pipeline_lifecycle
+WHERE
+    source_object = %(source_object)s
+    AND pipeline_final_status = 'PENDING'
+    AND NOT is_invalidated_flag
+    AND query_window_end_at <= %(ended_before)s
+    AND (not_before_at IS NULL OR not_before_at <= CLOCK_TIMESTAMP())
+    AND (%(within)s::tstzmultirange IS NULL OR TSTZRANGE(query_window_start_at, query_window_end_at) <@ %(within)s)
+ORDER BY priority DESC, record_inserted_at, query_window_start_at
+LIMIT %(limit)s

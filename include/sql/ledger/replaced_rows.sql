@@ -1,0 +1,14 @@
+-- Invalidated rows that a row replaces, directly or through rows that were replaced in turn, and that still owe a deletion.
+WITH RECURSIVE chain AS (
+    SELECT *
+    FROM pipeline_lifecycle
+    WHERE replaced_by_id = %(id)s
+    UNION
+    SELECT earlier.*
+    FROM pipeline_lifecycle AS earlier
+    INNER JOIN chain ON earlier.replaced_by_id = chain.id
+)
+
+SELECT id FROM chain
+WHERE NOT target_deletion_done_flag
+ORDER BY id

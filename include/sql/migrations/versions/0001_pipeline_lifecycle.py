@@ -1,0 +1,11 @@
+"""The ledger: `pipeline_lifecycle`, its events, its fence sequence and the view `pipeline_records`."""
+
+from include.sql.migrations import run_sql
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Run the SQL file beside this one."""
+    run_sql(__file__)

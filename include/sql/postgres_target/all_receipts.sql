@@ -1,0 +1,16 @@
+-- Every receipt of the source object in order, columns as in read_receipts.
+SELECT
+    kind,
+    source_object,
+    window_start_at,
+    window_end_at,
+    fence,
+    lifecycle_id,
+    row_count,
+    hash_sum,
+    manifest,
+    fence_floor,
+    written_at
+FROM {receipts}
+WHERE source_object = %(source_object)s AND kind <> 'guard'
+ORDER BY window_start_at, window_end_at

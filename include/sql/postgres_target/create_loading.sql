@@ -1,0 +1,7 @@
+-- A landing table that only this session sees; it goes with the session.
+CREATE TEMPORARY TABLE {loading} (
+    _id TEXT NOT NULL,
+    _id_hash BIGINT NOT NULL,
+    _event_at TIMESTAMPTZ NOT NULL,
+    doc JSONB NOT NULL{definitions}
+)

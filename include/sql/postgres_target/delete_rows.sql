@@ -1,0 +1,8 @@
+-- Delete the window by event time, and outside it only rows of replaced ledger rows; other source objects are untouched.
+DELETE FROM {target}
+WHERE
+    _source_object = %(source_object)s
+    AND (
+        (_event_at >= %(start)s AND _event_at < %(end)s)
+        OR _lifecycle_id = ANY(%(replaced_ids)s::BIGINT [])
+    )

@@ -1,0 +1,16 @@
+-- The first receipt of exactly this window; the guard row is held.
+INSERT INTO {receipts} (
+    kind, source_object, window_start_at, window_end_at, fence, lifecycle_id, row_count, hash_sum, manifest, written_at
+)
+VALUES (
+    %(kind)s,
+    %(source_object)s,
+    %(start)s,
+    %(end)s,
+    %(fence)s,
+    %(lifecycle_id)s,
+    %(row_count)s,
+    %(hash_sum)s,
+    %(manifest)s,
+    %(now)s
+)

@@ -1,0 +1,18 @@
+-- The guard row, every receipt that overlaps the window, and the time: columns in the order the adapter reads them.
+SELECT
+    kind,
+    source_object,
+    window_start_at,
+    window_end_at,
+    fence,
+    lifecycle_id,
+    row_count,
+    hash_sum,
+    manifest,
+    fence_floor,
+    written_at,
+    CLOCK_TIMESTAMP() AS now_at
+FROM {receipts}
+WHERE
+    source_object = %(source_object)s
+    AND (kind = 'guard' OR (window_start_at < %(end)s AND window_end_at > %(start)s))

@@ -1,0 +1,7 @@
+-- Load exactly these files, also ones that were loaded before (Snowflake would skip them for 64 days); all or an error.
+COPY INTO {loading}
+FROM @{stage}
+FILES = (%(files)s)
+FILE_FORMAT = (TYPE = JSON)
+ON_ERROR = ABORT_STATEMENT
+FORCE = TRUE

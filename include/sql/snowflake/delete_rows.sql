@@ -1,0 +1,11 @@
+-- Delete the window by event time, and outside it only rows of replaced ledger rows; other source objects are untouched.
+DELETE FROM {target}
+WHERE
+    _source_object = %(source_object)s
+    AND (
+        (
+            _event_at >= TO_TIMESTAMP_NTZ(%(start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+            AND _event_at < TO_TIMESTAMP_NTZ(%(end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+        )
+        OR _lifecycle_id IN (%(replaced_ids)s)
+    )

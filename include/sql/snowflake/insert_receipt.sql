@@ -1,0 +1,16 @@
+-- The first receipt of exactly this window; the guard row is held.
+INSERT INTO {receipts} (
+    kind, source_object, window_start_at, window_end_at, fence, lifecycle_id, row_count, hash_sum, manifest, fence_floor, written_at
+)
+SELECT
+    %(kind)s,
+    %(source_object)s,
+    TO_TIMESTAMP_NTZ(%(start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'),
+    TO_TIMESTAMP_NTZ(%(end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'),
+    %(fence)s,
+    %(lifecycle_id)s,
+    %(row_count)s,
+    %(hash_sum)s,
+    %(manifest)s,
+    0,
+    TO_TIMESTAMP_NTZ(%(now)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')

@@ -1,0 +1,4 @@
+-- Refuse fences below the floor from now on; a floor never sinks.
+UPDATE {receipts}
+SET fence_floor = GREATEST(fence_floor, %(floor)s), written_at = SYSDATE()
+WHERE kind = 'guard' AND source_object = %(source_object)s

@@ -1,0 +1,25 @@
+-- The guard row, every receipt that overlaps the window, and the time: columns in the order the adapter reads them.
+SELECT
+    kind,
+    source_object,
+    window_start_at,
+    window_end_at,
+    fence,
+    lifecycle_id,
+    row_count,
+    hash_sum,
+    manifest,
+    fence_floor,
+    written_at,
+    SYSDATE() AS now_at
+FROM {receipts}
+WHERE
+    source_object = %(source_object)s
+    AND (
+        kind = 'guard'
+        OR (
+            kind IN ('load', 'delete')
+            AND window_start_at < TO_TIMESTAMP_NTZ(%(end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+            AND window_end_at > TO_TIMESTAMP_NTZ(%(start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+        )
+    )

@@ -1,0 +1,15 @@
+-- Replace the receipt of exactly this window; the guard row is held.
+UPDATE {receipts}
+SET
+    kind = %(kind)s,
+    fence = %(fence)s,
+    lifecycle_id = %(lifecycle_id)s,
+    row_count = %(row_count)s,
+    hash_sum = %(hash_sum)s,
+    manifest = %(manifest)s,
+    written_at = TO_TIMESTAMP_NTZ(%(now)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+WHERE
+    source_object = %(source_object)s
+    AND kind IN ('load', 'delete')
+    AND window_start_at = TO_TIMESTAMP_NTZ(%(start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+    AND window_end_at = TO_TIMESTAMP_NTZ(%(end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')

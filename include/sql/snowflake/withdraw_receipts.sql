@@ -1,0 +1,17 @@
+-- Receipts of replaced rows say delete: their rows are gone wherever they were. Their fences stay, because nothing else
+-- in their windows was touched. The receipt of this window itself is written by the publish.
+UPDATE {receipts}
+SET
+    kind = 'delete',
+    row_count = 0,
+    hash_sum = 0,
+    manifest = '',
+    written_at = TO_TIMESTAMP_NTZ(%(now)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+WHERE
+    source_object = %(source_object)s
+    AND kind = 'load'
+    AND lifecycle_id IN (%(replaced_ids)s)
+    AND NOT (
+        window_start_at = TO_TIMESTAMP_NTZ(%(start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+        AND window_end_at = TO_TIMESTAMP_NTZ(%(end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+    )

@@ -1,0 +1,174 @@
+"""Airflow's four long-running processes, each started and stopped on its own.
+
+Not `airflow standalone`: on SIGTERM it leaves its children behind (3.3.2).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from local_stack import processes
+from local_stack.environment import environment
+from local_stack.errors import LocalStackError, ServerStartError
+from local_stack.home import Home, write_private
+from local_stack.ports import HOST, RULES
+from local_stack.servers.postgres import Postgres
+from local_stack.state import State
+
+# Stopped in this order. The API server goes last: tasks that end report to it, and the scheduler waits for them.
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+    "api-server": ("api-server",),
+}
+_HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+_START_TIMEOUT = 180.0
+_STOP_TIMEOUT = 60.0
+_TEMPLATE = Path(__file__).parent / "airflow_local_settings.py.txt"
+
+
+def process_name(component: str) -> str:
+    """The name under which a component's process is recorded."""
+    return f"airflow-{component}"
+
+
+def log_file(home: Home, component: str) -> Path:
+    """Everything that a component prints."""
+    return home.airflow / "logs" / f"{component}.log"
+
+
+def address(state: State) -> str:
+    """Where a browser finds Airflow."""
+    return f"http://{HOST}:{state.ports['airflow']}"
+
+
+def is_started(home: Home) -> bool:
+    """Whether any component was started and not stopped since."""
+    return any(processes.is_recorded(home, process_name(component)) for component in COMPONENTS)
+
+
+def is_alive(home: Home) -> bool:
+    """Whether any component runs."""
+    return any(processes.find(home, process_name(component)) for component in COMPONENTS)
+
+
+def up(home: Home, state: State, report: Callable[[str, str], None]) -> None:
+    """Start what does not run, and return when every component is healthy."""
+    alive = {name for name in COMPONENTS if processes.find(home, process_name(name))}
+    if len(alive) == len(COMPONENTS) and set(health(state)) == set(COMPONENTS):
+        report("airflow", f"already running on {address(state)}")
+        return
+    began = time.monotonic()
+    _write_files(home, state)
+    _migrate(home, state, report)
+    environ = {**os.environ, **environment(home)}
+    for component, arguments in COMPONENTS.items():
+        if component not in alive:
+            stop_component(home, component)  # children of a killed process
+            log = log_file(home, component)
+            argv = [sys.executable, "-m", "airflow", *arguments]
+            processes.spawn(home, process_name(component), argv, log=log, environ=environ)
+    _wait_until_healthy(home, state)
+    report("airflow", f"ready on {address(state)} after {time.monotonic() - began:.1f} s")
+
+
+def down(home: Home, report: Callable[[str, str], None]) -> bool:
+    """Stop every component, the scheduler before the API server; returns whether anything ran."""
+    stopped = [_stop_and_tell(home, component, report) for component in COMPONENTS]
+    return any(stopped)
+
+
+def stop_component(home: Home, component: str) -> bool:
+    """Stop one component and its children."""
+    return processes.stop(home, process_name(component), number=signal.SIGTERM, timeout=_STOP_TIMEOUT)
+
+
+def health(state: State) -> list[str]:
+    """The components that Airflow itself calls healthy."""
+    try:
+        with urllib.request.urlopen(f"{address(state)}/api/v2/monitor/health", timeout=3) as response:  # noqa: S310
+            answer: dict[str, Any] = json.load(response)
+    except (urllib.error.URLError, OSError, ValueError):
+        return []
+    healthy = [name for name, key in _HEALTH_NAMES.items() if (answer.get(key) or {}).get("status") == "healthy"]
+    return ["api-server", *healthy]
+
+
+def _stop_and_tell(home: Home, component: str, report: Callable[[str, str], None]) -> bool:
+    began = time.monotonic()
+    stopped = stop_component(home, component)
+    if stopped:
+        report(process_name(component), f"stopped after {time.monotonic() - began:.1f} s")
+    return stopped
+
+
+def _write_files(home: Home, state: State) -> None:
+    for folder in (home.airflow, home.airflow / "logs", home.airflow / "config"):
+        folder.mkdir(exist_ok=True, mode=0o700)
+    passwords = {"admin": state.secrets["airflow_admin"], "viewer": state.secrets["airflow_viewer"]}
+    write_private(home.airflow / "passwords.json", json.dumps(passwords))
+    shutil.copyfile(_TEMPLATE, home.airflow / "config" / "airflow_local_settings.py")
+
+
+def _migrate(home: Home, state: State, report: Callable[[str, str], None]) -> None:
+    """Run `airflow db migrate` unless this version of Airflow did on this database; the command costs seconds."""
+    wanted = f"{version('apache-airflow-core')} {_revision(home, state)}"
+    if state.airflow_migrated == wanted:
+        return
+    report("airflow", "migrating its database")
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env={**os.environ, **environment(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_START_TIMEOUT,
+    )
+    if done.returncode != 0:
+        output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise LocalStackError(
+            f"`airflow db migrate` failed with exit code {done.returncode}:\n{output}",
+            "Mend the cause above and run `python -m local_stack up --airflow` again.",
+        )
+    state.airflow_migrated = f"{version('apache-airflow-core')} {_revision(home, state)}"
+    state.save(home)
+
+
+def _revision(home: Home, state: State) -> str:
+    """The schema revision in Airflow's database, or an empty text before the first migration."""
+    import psycopg
+
+    with psycopg.connect(Postgres(home, state).url("airflow", "airflow"), connect_timeout=5) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except psycopg.errors.UndefinedTable:
+            return ""
+    return str(row[0]) if row else ""
+
+
+def _wait_until_healthy(home: Home, state: State) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while missing := sorted(set(COMPONENTS) - set(health(state))):
+        dead = [name for name in COMPONENTS if processes.find(home, process_name(name)) is None]
+        if dead or time.monotonic() > deadline:
+            name = (dead or missing)[0]
+            what = "died while it started" if dead else f"was not healthy after {_START_TIMEOUT:.0f} s"
+            log = log_file(home, name)
+            raise ServerStartError(
+                f"Airflow's {name} {what}. Its last lines:\n{processes.last_lines(log)}",
+                f"Read {log}; if port {state.ports['airflow']} is in use, set {RULES['airflow'].variable}.",
+            )
+        time.sleep(0.2)

@@ -1,0 +1,136 @@
+"""The environment variables with which Airflow, psql and the project's own command line reach a stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local_stack import certificates
+from local_stack.home import REPO, Home
+from local_stack.ports import HOST
+from local_stack.servers.postgres import Postgres, program
+from local_stack.servers.s3 import BUCKET, REGION
+from local_stack.servers.snowflake import DATABASE, SCHEMA, USER
+from local_stack.state import State
+
+
+def environment(home: Home | Path | None = None) -> dict[str, str]:
+    """Everything to add to `os.environ` so that commands of this project talk to the stack in `home`.
+
+    Holds the whole set whichever servers run. The stack must have been started once: its ports and passwords are
+    generated then, and stay the same afterwards.
+    """
+    home = home if isinstance(home, Home) else Home.at(home) if home else Home.default()
+    state = State.load(home)
+    return {**_general(home), **_servers(home, state), **_connections(state), **_airflow(home, state)}
+
+
+def shell_lines(variables: Mapping[str, str]) -> str:
+    """`export NAME='value'` lines for `eval "$(python -m local_stack env)"`."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def _general(home: Home) -> dict[str, str]:
+    return {
+        "LOCAL_STACK_HOME": str(home.path),
+        "PYTHONPATH": _first(str(REPO), os.environ.get("PYTHONPATH", "")),
+        "PATH": _with_programs(os.environ.get("PATH", os.defpath)),
+        "REQUESTS_CA_BUNDLE": str(certificates.bundle_file(home)),
+    }
+
+
+def _servers(home: Home, state: State) -> dict[str, str]:
+    return {
+        "LEDGER_URL": Postgres(home, state).url("ledger", "ledger"),
+        "ELASTICSEARCH_URL": f"http://{HOST}:{state.ports['elasticsearch']}",
+        "STAGE_S3_ENDPOINT": f"http://{HOST}:{state.ports['s3']}",
+        "STAGE_S3_BUCKET": BUCKET,
+    }
+
+
+def _connections(state: State) -> dict[str, str]:
+    """Airflow connections, named by their role."""
+    ports, secrets = state.ports, state.secrets
+    connections: dict[str, dict[str, Any]] = {
+        "lifecycle_postgres": {
+            "conn_type": "postgres",
+            "host": HOST,
+            "port": ports["postgres"],
+            "login": "ledger",
+            "password": secrets["postgres_ledger"],
+            "schema": "ledger",
+        },
+        "source_elasticsearch": {
+            "conn_type": "elasticsearch",
+            "schema": "http",
+            "host": HOST,
+            "port": ports["elasticsearch"],
+        },
+        "stage_s3": {
+            "conn_type": "aws",
+            "login": secrets["s3_access_key"],
+            "password": secrets["s3_secret_key"],
+            "extra": {
+                "endpoint_url": f"http://{HOST}:{ports['s3']}",
+                "region_name": REGION,
+                "config_kwargs": {"s3": {"addressing_style": "path"}},
+            },
+        },
+        "target_snowflake": {
+            "conn_type": "snowflake",
+            "login": USER,
+            "password": secrets["snowflake"],
+            "schema": SCHEMA,
+            "extra": {
+                "account": "local",
+                "database": DATABASE,
+                "warehouse": "LOCAL",
+                "host": "localhost",
+                "port": ports["snowflake"],
+                "insecure_mode": True,  # no revocation server exists for the stack's own certificate
+            },
+        },
+    }
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
+
+
+def _airflow(home: Home, state: State) -> dict[str, str]:
+    url = f"http://{HOST}:{state.ports['airflow']}"
+    metadata = Postgres(home, state).url("airflow", "airflow").replace("postgresql://", "postgresql+psycopg2://")
+    return {
+        "AIRFLOW_HOME": str(home.airflow),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPO / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__FERNET_KEY": state.secrets["airflow_fernet"],
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home.airflow / "passwords.json"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(state.ports["airflow"]),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__SECRET_KEY": state.secrets["airflow_api"],
+        "AIRFLOW__API_AUTH__JWT_SECRET": state.secrets["airflow_jwt"],
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # a new file is found after seconds, not minutes
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",  # six small tasks: 4 s instead of 7 s
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # at 5, a worker waits up to 5 s after its task has ended
+    }
+
+
+def _with_programs(path: str) -> str:
+    """Programs of this Python first; last, for those who have no psql of their own, the one of the wheel."""
+    return _first(str(Path(sys.executable).parent), path + os.pathsep + str(program("psql").parent))
+
+
+def _first(path: str, paths: str) -> str:
+    return os.pathsep.join(dict.fromkeys([path, *filter(None, paths.split(os.pathsep))]))

@@ -1,0 +1,184 @@
+"""What fakesnow 0.12.1 lacks for a real Snowflake client, each mend with its reason.
+
+1. *Unsupported SQL is a SQL error.* fakesnow answers HTTP 500, which the connector retries for minutes, and drops the
+   cause. Here the client gets errno 2 (0A000) with the cause at once; a write conflict is errno 625 (57014), the
+   number of Snowflake for a lost wait for a lock (the emulator does not wait: the second writer of a row fails).
+2. *A COMMIT that loses work says so.* After an error DuckDB rolls the transaction back, and fakesnow's COMMIT then
+   reports success. Here it fails with errno 2 and the transaction is rolled back. (Real Snowflake would keep the
+   statements before the failing one.)
+3. *MERGE works inside a transaction*: its temporary table got a NULL comment, written to a second database.
+4. *Statements that make no sense here succeed without effect*: `NO_OPERATION`.
+5. *Memory is bounded*: fakesnow keeps the result of every statement for ever.
+6. *A vanished client loses its transaction.* The session of a killed process would block its rows until a restart;
+   real Snowflake rolls back after minutes. Here: when a session with an open transaction was silent for a while,
+   it is rolled back, and the session ends, so that a client that was only frozen can't commit half of its work.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from types import ModuleType
+from typing import Any
+
+import duckdb
+from snowflake.connector.errors import Error as SnowflakeError
+from snowflake.connector.errors import ProgrammingError
+
+NO_OPERATION = (
+    r"^\s*ALTER\s+SESSION\s+(SET|UNSET)\s+(?!AUTOCOMMIT)",
+    r"^\s*GRANT\b",
+    r"^\s*CREATE\s+(OR\s+REPLACE\s+)?(WAREHOUSE|ROLE|STORAGE\s+INTEGRATION|RESOURCE\s+MONITOR)",
+    r"^\s*USE\s+SECONDARY\s+ROLES",
+)
+_KEPT_RESULTS = 256
+_SILENCE_VARIABLE = "LOCAL_STACK_SNOWFLAKE_IDLE_TRANSACTION_SECONDS"
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class RecentResults(OrderedDict[str, tuple[Any, ...]]):
+    """The results of the last statements only; RESULT_SCAN of an older one fails as after Snowflake's 24 hours."""
+
+    def __setitem__(self, key: str, value: tuple[Any, ...]) -> None:
+        super().__setitem__(key, value)
+        while len(self) > _KEPT_RESULTS:
+            with suppress(KeyError):  # another thread was faster
+                self.popitem(last=False)
+
+
+def patch_fakesnow() -> None:
+    """Mends 1 to 3, in fakesnow's classes."""
+    from fakesnow import info_schema
+    from fakesnow.cursor import FakeSnowflakeCursor
+
+    comment_sql = info_schema.insert_table_comment_sql
+
+    def without_null_comment(catalog: str, schema: str, table: str, comment: str | None) -> str:
+        return "SELECT 1" if comment is None else str(comment_sql(catalog, schema, table, comment))
+
+    execute = FakeSnowflakeCursor.execute
+
+    def execute_with_sql_errors(cursor: Any, command: str, *args: Any, **kwargs: Any) -> Any:
+        if command.strip().rstrip(";").strip().upper() == "COMMIT":
+            _refuse_lost_commit(cursor)
+        try:
+            return execute(cursor, command, *args, **kwargs)
+        except SnowflakeError:
+            raise
+        except duckdb.TransactionException as error:
+            if "conflict" in str(error).lower():
+                raise ProgrammingError(
+                    f"Lock not available, the row has another writer: {error}", 625, "57014"
+                ) from error
+            raise ProgrammingError(f"Transaction error: {error}", 2, "0A000") from error
+        except Exception as error:
+            raise ProgrammingError(f"Emulator: {type(error).__name__}: {error}", 2, "0A000") from error
+
+    info_schema.insert_table_comment_sql = without_null_comment
+    FakeSnowflakeCursor.execute = execute_with_sql_errors
+
+
+def _refuse_lost_commit(cursor: Any) -> None:
+    connection = cursor._duck_conn
+    try:
+        connection.execute("SELECT 1")
+    except duckdb.TransactionException as error:
+        connection.rollback()
+        raise ProgrammingError(
+            "COMMIT refused: a statement of this transaction failed, and the emulator has rolled all of it back.",
+            2,
+            "0A000",
+        ) from error
+
+
+class MendedApp:
+    """fakesnow's ASGI application with mends 1 (what the cursor can't see) and 6."""
+
+    def __init__(self, server: ModuleType) -> None:
+        self._server = server
+        self._lock = threading.Lock()
+        self._busy: Counter[str] = Counter()
+        self._last_seen: dict[str, float] = {}
+        silence = float(os.environ.get(_SILENCE_VARIABLE) or 30)
+        threading.Thread(target=self._watch, args=(silence,), daemon=True).start()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; a status of 500 becomes a SQL error, which the client raises at once."""
+        if scope["type"] != "http":
+            await self._server.app(scope, receive, send)
+            return
+        status, refused = 200, bytearray()
+
+        async def send_unless_failed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            if status < 500:
+                await send(message)
+            else:
+                refused.extend(message.get("body", b""))
+
+        token = _token(scope)
+        with self._lock:
+            self._busy[token] += 1
+        try:
+            await self._server.app(scope, receive, send_unless_failed)
+        except Exception as error:  # noqa: BLE001 - any bug of the emulator must reach the client as an answer
+            status = 500
+            refused.extend(repr(error).encode())
+        finally:
+            with self._lock:
+                self._busy[token] -= 1
+                self._last_seen[token] = time.monotonic()
+        if status >= 500:
+            await _send_sql_error(send, _reason(bytes(refused)))
+
+    def _watch(self, silence: float) -> None:
+        while True:
+            time.sleep(min(1.0, silence / 3))
+            now = time.monotonic()
+            with self._lock:
+                for token, connection in list(self._server.sessions.items()):
+                    if not self._busy[token] and now - self._last_seen.get(token, now) > silence:
+                        self._end_transaction(token, connection)
+                for token in set(self._last_seen) - set(self._server.sessions):
+                    if not self._busy[token]:
+                        del self._last_seen[token], self._busy[token]
+
+    def _end_transaction(self, token: str, connection: Any) -> None:
+        with suppress(duckdb.Error):  # "no transaction is active": the session may stay
+            connection._duck_conn.rollback()
+            self._server.sessions.pop(token, None)
+
+
+def _token(scope: Scope) -> str:
+    """The session's token as fakesnow reads it: `Snowflake Token="…"`."""
+    header = dict(scope["headers"]).get(b"authorization", b"")
+    return str(header.decode()[17:-1])
+
+
+def _reason(body: bytes) -> str:
+    with suppress(ValueError, AttributeError, OSError):
+        return str(json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)["message"])
+    return body[:500].decode(errors="replace")
+
+
+async def _send_sql_error(send: Send, reason: str) -> None:
+    answer = {
+        "data": {"errorCode": "000002", "sqlState": "0A000"},
+        "code": "000002",
+        "message": f"Emulator: {reason}",
+        "success": False,
+    }
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})

@@ -1,0 +1,134 @@
+"""One local stack for the whole session, and fresh databases, buckets' prefixes and indexes for each test.
+
+`TEST_STACK_HOME=<folder>` keeps the stack of that folder running between sessions; without it a temporary one is
+started when the first test asks for it, and removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def stack_env() -> Iterator[dict[str, str]]:
+    """Environment variables of a running stack with all four servers; also set in this process."""
+    from local_stack import stack
+    from local_stack.environment import environment
+    from local_stack.home import Home
+
+    home = os.environ.get("TEST_STACK_HOME")
+    patch = pytest.MonkeyPatch()
+    if home:
+        stack.up(Home.at(Path(home)), prefer_default_ports=False)
+        variables = environment(Path(home))
+        _set(patch, variables)
+        yield variables
+    else:
+        with stack.temporary() as variables:
+            _set(patch, variables)
+            yield variables
+    patch.undo()
+
+
+def _set(patch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        patch.setenv(name, value)
+
+
+@contextmanager
+def _database(admin_url: str, template: str = "template1") -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        connection.execute(create)
+    try:
+        yield admin_url.rpartition("/")[0] + f"/{name}"
+    finally:
+        with psycopg.connect(admin_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def scratch_postgres_url(stack_env: dict[str, str]) -> Iterator[str]:
+    """An empty database of its own."""
+    with _database(stack_env["LEDGER_URL"]) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _migrated_template(stack_env: dict[str, str]) -> Iterator[str]:
+    from include.sql.migrations import migrate
+
+    with _database(stack_env["LEDGER_URL"]) as url:
+        migrate(lambda: psycopg.connect(url))
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture
+def ledger_url(stack_env: dict[str, str], _migrated_template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A migrated, empty ledger; LEDGER_URL and the connection lifecycle_postgres point at it, too."""
+    with _database(stack_env["LEDGER_URL"], _migrated_template) as url:
+        monkeypatch.setenv("LEDGER_URL", url)
+        monkeypatch.setenv("AIRFLOW_CONN_LIFECYCLE_POSTGRES", url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url(stack_env: dict[str, str]) -> str:
+    """The real node."""
+    return stack_env["ELASTICSEARCH_URL"]
+
+
+@pytest.fixture(scope="session")
+def s3_client(stack_env: dict[str, str]) -> Any:
+    """A real boto3 client on the stack's S3 server."""
+    import json
+
+    import boto3
+    from botocore.config import Config
+
+    connection = json.loads(stack_env["AIRFLOW_CONN_STAGE_S3"])
+    return boto3.client(
+        "s3",
+        endpoint_url=connection["extra"]["endpoint_url"],
+        aws_access_key_id=connection["login"],
+        aws_secret_access_key=connection["password"],
+        region_name=connection["extra"]["region_name"],
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+@pytest.fixture(scope="session")
+def s3_bucket(stack_env: dict[str, str]) -> str:
+    """The stack's bucket."""
+    return stack_env["STAGE_S3_BUCKET"]
+
+
+@pytest.fixture(scope="session")
+def snowflake_connect(stack_env: dict[str, str]) -> Callable[[], Any]:
+    """Opens a new connection of the real connector to the emulator, database and schema set."""
+    import json
+
+    import snowflake.connector
+
+    connection = json.loads(stack_env["AIRFLOW_CONN_TARGET_SNOWFLAKE"])
+
+    def connect() -> Any:
+        extra = dict(connection["extra"])
+        extra["disable_ocsp_checks"] = extra.pop("insecure_mode")
+        return snowflake.connector.connect(
+            user=connection["login"], password=connection["password"], schema=connection["schema"], **extra
+        )
+
+    return connect

@@ -1,0 +1,479 @@
+"""What every `LifecycleStore` promises; the same tests run on the in-memory double and on a real Postgres."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
+from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.audits import AuditNumbers
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    FenceLostError,
+    IllegalTransitionError,
+    InvalidInputError,
+    WindowFinishedError,
+    WindowHeldError,
+    WindowInvalidatedError,
+)
+from include.pipeline_framework.ports import LifecycleStore
+
+HOUR = timedelta(hours=1)
+DAY = datetime(2013, 3, 9, 5, tzinfo=UTC)
+LATER = datetime(2014, 1, 1, tzinfo=UTC)
+PLANNER = Actor("daily_planner", "planner-run", "plan")
+RUN_1 = Actor("data_pipeline_main", "run-1", "claim", -1, 1)
+RUN_2 = Actor("data_pipeline_main", "run-2", "claim", -1, 1)
+STAGED = {
+    "stage_location": "p/1",
+    "stage_file_count": 1,
+    "stage_byte_count": 10,
+    "staged_count": 2,
+    "staged_fingerprint": 2**70,
+    "quarantined_count": 0,
+    "source_count": 2,
+}
+LOADED = {"loaded_count": 2, "loaded_fingerprint": 2**70}
+SAME = Fingerprint(2, 2**70)
+NUMBERS = AuditNumbers(SAME, SAME, SAME, source_count=2)
+
+
+def window(hour: int) -> TimeWindow:
+    return TimeWindow(DAY + hour * HOUR, DAY + (hour + 1) * HOUR)
+
+
+def planned(hour: int, source: str = "flights", **extra: Any) -> dict[str, Any]:
+    piece = window(hour)
+    return {
+        "pipeline_id": "main",
+        "source_name": "elasticsearch",
+        "source_object": source,
+        "target_name": "snowflake",
+        "timezone": "America/New_York",
+        "granularity": "1h",
+        "target_day": date(2013, 3, 9),
+        "query_window_start_at": piece.start,
+        "query_window_end_at": piece.end,
+        "time_interval": "1h",
+        "source_query_window_duration_minutes": 60,
+        **extra,
+    }
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
+def store(request: pytest.FixtureRequest) -> Iterator[LifecycleStore]:
+    if request.param == "memory":
+        yield MemoryLifecycleStore()
+        return
+    url = request.getfixturevalue("ledger_url")
+    postgres = PostgresLifecycleStore(lambda: psycopg.connect(url))
+    yield postgres
+    postgres.close()
+
+
+def plan(store: LifecycleStore, *hours: int, **extra: Any) -> list[int]:
+    outcome = store.insert_planned([planned(hour, **extra) for hour in hours], PLANNER)
+    return [row["id"] for row in outcome.inserted]
+
+
+def claim(store: LifecycleStore, actor: Actor = RUN_1, limit: int = 10, **options: Any) -> list[dict[str, Any]]:
+    return store.claim("flights", actor, limit=limit, ended_before=options.pop("ended_before", LATER), **options)
+
+
+def task(run: Actor, task_id: str, try_number: int = 1) -> Actor:
+    return Actor(run.dag_id, run.dag_run_id, task_id, 0, try_number)
+
+
+def move_to_audit(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> int:
+    """Take the row and go through all phases up to a started audit; returns the fence."""
+    fence = store.take(record_id, task(run, "audit"))["fence"]
+    for decide in (
+        lambda row, now: lifecycle.start_source_to_stage(row, fence, now),
+        lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED),
+        lambda row, now: lifecycle.start_stage_to_target(row, fence, now),
+        lambda row, now: lifecycle.complete_stage_to_target(row, fence, now, LOADED),
+        lambda row, now: lifecycle.start_audit(row, fence, now),
+    ):
+        store.change(record_id, decide, task(run, "audit"))
+    return fence
+
+
+def complete(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> dict[str, Any]:
+    fence = move_to_audit(store, record_id, run)
+    return store.change(
+        record_id,
+        lambda row, now: lifecycle.pass_audit(row, fence, now, NUMBERS, revisit_due=False),
+        task(run, "audit"),
+    )
+
+
+def fail(store: LifecycleStore, record_id: int, fence: int, retries: int = 3) -> dict[str, Any]:
+    return store.change(
+        record_id, lambda row, now: lifecycle.fail(row, fence, now, "boom", max_retry_task=retries), task(RUN_1, "t")
+    )
+
+
+class TestPlan:
+    def test_a_planned_row_has_requirement_1s_defaults(self, store: LifecycleStore) -> None:
+        row = store.get(plan(store, 0)[0])
+        assert row["job_id"] is None
+        assert (row["elt_process_status"], row["audit_process_status"]) == ("PENDING", "PENDING")
+        assert (row["audit_result_status"], row["pipeline_final_status"]) == (None, "PENDING")
+        flags = ("is_invalidated_flag", "is_replacement_run_flag", "target_deletion_done_flag")
+        assert [row[flag] for flag in flags] == [False, False, False]
+        assert row["record_inserted_at"].tzinfo is not None
+        assert row["record_last_updated_at"] >= row["record_inserted_at"]
+
+    def test_planning_again_inserts_nothing(self, store: LifecycleStore) -> None:
+        plan(store, 0, 1)
+        outcome = store.insert_planned([planned(0), planned(1), planned(2)], PLANNER)
+        assert [row["query_window_start_at"] for row in outcome.inserted] == [window(2).start]
+        assert [row["query_window_start_at"] for row in outcome.refused] == [window(0).start, window(1).start]
+
+    def test_an_overlapping_window_is_refused_but_another_source_may_have_it(self, store: LifecycleStore) -> None:
+        plan(store, 0)
+        half = {**planned(0), "query_window_start_at": DAY + HOUR / 2, "query_window_end_at": DAY + HOUR * 3 / 2}
+        assert not store.insert_planned([half], PLANNER).inserted
+        assert store.insert_planned([{**half, "source_object": "other"}], PLANNER).inserted
+
+    def test_live_windows_overlap_the_asked_range(self, store: LifecycleStore) -> None:
+        plan(store, 0, 1, 3)
+        assert store.live_windows("flights", TimeWindow(window(1).start, window(3).start)) == [window(1)]
+
+    def test_covered_days_sum_live_time(self, store: LifecycleStore) -> None:
+        plan(store, 0, 1)
+        (gone,) = plan(store, 2)
+        store.replace([gone], [], PLANNER, "not needed")
+        assert store.covered_days("flights") == {date(2013, 3, 9): 2 * HOUR}
+
+    def test_the_plan_is_an_event(self, store: LifecycleStore) -> None:
+        (event,) = store.events(plan(store, 0)[0])
+        assert (event["event"], event["to_status"], event["dag_id"]) == ("planned", "PENDING", "daily_planner")
+
+
+class TestClaim:
+    def test_priority_then_age_then_window_start(self, store: LifecycleStore) -> None:
+        plan(store, 5)
+        plan(store, 3, 2)
+        plan(store, 7, priority=5)
+        assert [row["query_window_start_at"] for row in claim(store, limit=3)] == [
+            window(7).start,
+            window(5).start,
+            window(2).start,
+        ]
+
+    def test_a_window_that_has_not_settled_is_not_claimed(self, store: LifecycleStore) -> None:
+        plan(store, 0, 1)
+        rows = claim(store, ended_before=window(0).end)
+        assert [row["query_window_start_at"] for row in rows] == [window(0).start]
+
+    def test_only_windows_wholly_inside_the_asked_ranges(self, store: LifecycleStore) -> None:
+        plan(store, 0, 1, 2)
+        within = [TimeWindow(window(0).start + HOUR / 2, window(2).start)]
+        assert [row["query_window_start_at"] for row in claim(store, within=within)] == [window(1).start]
+        assert claim(store, RUN_2, within=[]) == []
+
+    def test_a_second_claim_of_the_run_gets_the_same_windows_and_no_more(self, store: LifecycleStore) -> None:
+        """A kill between the claim's commit and the XCom push strands nothing."""
+        plan(store, 0, 1, 2)
+        first = claim(store, limit=2)
+        again = claim(store, limit=3)
+        assert [row["id"] for row in again] == [row["id"] for row in first]
+
+    def test_two_runs_never_get_the_same_window(self, store: LifecycleStore) -> None:
+        plan(store, *range(20))
+        got: list[int] = []
+
+        def work(number: int) -> None:
+            rows = claim(store, Actor("data_pipeline_main", f"run-{number}"), limit=3)
+            got.extend(row["id"] for row in rows)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(got) == len(set(got)) == 18
+
+    def test_a_resting_window_is_not_claimed(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        fence = store.take(record_id, task(RUN_1, "source_to_stage"))["fence"]
+        row = fail(store, record_id, fence)
+        assert row["not_before_at"] > store.now()
+        assert claim(store, RUN_2) == []
+
+    def test_a_cleared_run_gets_its_own_unfinished_windows_back(self, store: LifecycleStore) -> None:
+        done, failed, _free = plan(store, 0, 1, 2)
+        claim(store, limit=2)
+        complete(store, done)
+        fail(store, failed, store.take(failed, task(RUN_1, "source_to_stage"))["fence"], retries=0)
+        assert store.get(failed)["pipeline_final_status"] == "FAILED"
+        (row,) = claim(store, limit=5)
+        assert (row["id"], row["retry_attempt"], row["pipeline_final_status"]) == (failed, 0, "IN_PROGRESS")
+
+    def test_a_preview_takes_nothing(self, store: LifecycleStore) -> None:
+        plan(store, 0)
+        shown = store.preview_claim("flights", limit=5, ended_before=LATER)
+        assert [row["pipeline_final_status"] for row in shown] == ["PENDING"]
+        assert len(claim(store)) == 1
+
+
+class TestFence:
+    def test_every_start_gets_a_greater_fence_whatever_the_row(self, store: LifecycleStore) -> None:
+        first, second = plan(store, 0, 1)
+        claim(store)
+        fences = [store.take(i, task(RUN_1, "t"))["fence"] for i in (first, second, first)]
+        assert fences == sorted(set(fences))
+
+    def test_of_two_tries_the_older_is_refused(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        old = store.take(record_id, task(RUN_1, "source_to_stage", 1))["fence"]
+        new = store.take(record_id, task(RUN_1, "source_to_stage", 2))["fence"]
+        before = store.get(record_id)
+        with pytest.raises(FenceLostError):
+            store.heartbeat(record_id, old)
+        with pytest.raises(FenceLostError):
+            store.change(record_id, lambda row, now: lifecycle.start_source_to_stage(row, old, now), RUN_1)
+        assert store.get(record_id) == before
+        store.heartbeat(record_id, new)
+
+    def test_taking_sets_the_heartbeat_and_the_end_of_the_task_clears_it(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        row = store.take(record_id, task(RUN_1, "t"))
+        assert row["heartbeat_at"] is not None
+        row = store.change(record_id, lambda row, now: lifecycle.end_task(row, row["fence"]), RUN_1)
+        assert (row["heartbeat_at"], row["pipeline_final_status"]) == (None, "IN_PROGRESS")
+
+    def test_another_runs_window_is_refused_by_name(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        with pytest.raises(WindowHeldError, match="run-1"):
+            store.take(record_id, task(RUN_2, "t"))
+
+    def test_a_released_window_is_taken_back_by_a_cleared_task(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        fail(store, record_id, store.take(record_id, task(RUN_1, "t"))["fence"])
+        row = store.take(record_id, task(RUN_1, "t", 2))
+        assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("IN_PROGRESS", "run-1", 1)
+
+    def test_a_temporary_run_takes_nothing(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        with pytest.raises(WindowHeldError, match="temporary"):
+            store.take(record_id, Actor("data_pipeline_main", "__airflow_temporary_run_2013__", "audit"))
+        assert store.get(record_id)["pipeline_final_status"] == "PENDING"
+
+
+class TestPhases:
+    def test_a_window_goes_through_to_completed(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        row = complete(store, record_id)
+        assert (row["pipeline_final_status"], row["audit_result_status"], row["phase_completed"]) == (
+            "COMPLETED",
+            "PASSED",
+            "AUDIT",
+        )
+        assert (row["staged_fingerprint"], row["loaded_fingerprint"], row["count_difference"]) == (2**70, 2**70, 0)
+        names = [event["event"] for event in store.events(record_id)]
+        assert names == [
+            "planned",
+            "claimed",
+            "taken",
+            "source_to_stage_started",
+            "source_to_stage_completed",
+            "stage_to_target_started",
+            "stage_to_target_completed",
+            "audit_started",
+            "completed",
+        ]
+
+    def test_a_repeated_transition_of_the_same_claim_has_no_effect(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        complete(store, record_id)
+        fence = store.get(record_id)["fence"]
+        events = len(store.events(record_id))
+        store.change(
+            record_id, lambda row, now: lifecycle.pass_audit(row, fence, now, NUMBERS, revisit_due=False), RUN_1
+        )
+        assert len(store.events(record_id)) == events
+
+    @pytest.mark.parametrize(
+        ("decide", "names"),
+        [
+            (lifecycle.start_stage_to_target, "SOURCE_TO_STAGE.*None"),
+            (lifecycle.start_audit, "STAGE_TO_TARGET.*None"),
+            (lambda row, f, now: lifecycle.complete_source_to_stage(row, f, now, STAGED), "PENDING, not IN_PROGRESS"),
+        ],
+    )
+    def test_an_illegal_transition_names_both_states(self, store: LifecycleStore, decide: Any, names: str) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        fence = store.take(record_id, task(RUN_1, "t"))["fence"]
+        before = store.get(record_id)
+        with pytest.raises(IllegalTransitionError, match=names):
+            store.change(record_id, lambda row, now: decide(row, fence, now), RUN_1)
+        assert store.get(record_id) == before
+
+    def test_a_finished_window_is_not_taken_again(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        complete(store, record_id)
+        with pytest.raises(WindowFinishedError, match="COMPLETED"):
+            store.take(record_id, task(RUN_1, "t"))
+
+    def test_late_data_reopens_without_a_spent_attempt(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        fence = move_to_audit(store, record_id)
+        row = store.change(
+            record_id, lambda row, now: lifecycle.reopen_for_late_data(row, fence, now, NUMBERS), task(RUN_1, "audit")
+        )
+        assert (row["pipeline_final_status"], row["audit_result_status"], row["retry_attempt"]) == ("PENDING", None, 0)
+        assert (row["is_revisit_due_flag"], row["not_before_at"], row["phase_completed"]) == (True, None, None)
+
+    def test_a_failed_audit_starts_over_and_is_bounded(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        for attempt, status in ((1, "PENDING"), (2, "FAILED")):
+            fence = move_to_audit(store, record_id)
+            row = store.change(
+                record_id,
+                lambda row, now, fence=fence: lifecycle.fail_audit(row, fence, now, NUMBERS, "lost", max_retry_task=1),
+                task(RUN_1, "audit"),
+            )
+            assert (row["pipeline_final_status"], row["retry_attempt"]) == (status, attempt)
+            assert (row["phase_completed"], row["audit_result_status"]) == (None, "FAILED")
+
+
+class TestFailAndTakeOver:
+    def test_a_failure_keeps_the_phase_and_the_reasons(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        fence = store.take(record_id, task(RUN_1, "t"))["fence"]
+        store.change(record_id, lambda row, now: lifecycle.start_source_to_stage(row, fence, now), RUN_1)
+        store.change(record_id, lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED), RUN_1)
+        row = fail(store, record_id, fence)
+        assert (row["phase_completed"], row["retry_attempt"], row["last_error"]) == ("SOURCE_TO_STAGE", 1, "boom")
+        assert row["dag_run_id"] is None
+
+    def test_a_try_that_airflow_repeats_counts_nothing(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        fence = store.take(record_id, task(RUN_1, "t"))["fence"]
+        row = store.change(record_id, lambda row, now: lifecycle.retry_later(row, fence, "503"), RUN_1)
+        assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("IN_PROGRESS", "run-1", 0)
+        assert row["heartbeat_at"] is None
+
+    def test_a_take_over_refuses_the_old_owner_and_ends_failed(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        statuses = []
+        for number in range(2):
+            run = Actor("data_pipeline_main", f"killed-{number}")
+            if number:
+                store.take(record_id, run)  # not_before_at keeps it from a claim for a minute
+            else:
+                claim(store, run)
+            fence = store.take(record_id, run)["fence"]
+            row = store.change(
+                record_id, lambda row, now: lifecycle.take_over(row, now, "its run is gone", max_retry_task=1), PLANNER
+            )
+            statuses.append(row["pipeline_final_status"])
+            with pytest.raises((FenceLostError, IllegalTransitionError)):
+                store.change(record_id, lambda row, now, f=fence: lifecycle.start_source_to_stage(row, f, now), run)
+        assert statuses == ["PENDING", "FAILED"]
+        numbers = store.events(record_id)[-1]["numbers"]
+        assert (numbers["dag_run_id"], numbers["retry_attempt"]) == ("killed-1", 2)
+
+
+class TestReplace:
+    def test_a_finished_row_is_invalidated_and_replaced(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        complete(store, record_id)
+        (new,) = store.replace([record_id], [planned(0)], PLANNER, "reload")
+        old = store.get(record_id)
+        assert (old["is_invalidated_flag"], old["replaced_by_id"], old["pipeline_final_status"]) == (
+            True,
+            new["id"],
+            "COMPLETED",
+        )
+        assert (new["is_replacement_run_flag"], new["pipeline_final_status"]) == (True, "PENDING")
+        with pytest.raises(WindowInvalidatedError, match=str(new["id"])):
+            store.take(record_id, task(RUN_1, "t"))
+
+    def test_a_replacement_inherits_owed_deletions_until_its_publish(self, store: LifecycleStore) -> None:
+        (first,) = plan(store, 0)
+        (second,) = store.replace([first], [planned(0)], PLANNER, "a")
+        (third,) = store.replace([second["id"]], [planned(0)], PLANNER, "b")
+        owed = store.replaced_ids(third["id"])
+        assert owed == [first, second["id"]]
+        claim(store)
+        fence = store.take(third["id"], task(RUN_1, "t"))["fence"]
+        for decide in (
+            lambda row, now: lifecycle.start_source_to_stage(row, fence, now),
+            lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED),
+            lambda row, now: lifecycle.start_stage_to_target(row, fence, now),
+            lambda row, now: lifecycle.complete_stage_to_target(row, fence, now, LOADED, owed),
+        ):
+            store.change(third["id"], decide, RUN_1)
+        assert store.replaced_ids(third["id"]) == []
+        assert [store.get(i)["target_deletion_done_flag"] for i in owed] == [True, True]
+
+    def test_a_window_in_progress_is_not_replaced(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        with pytest.raises(WindowHeldError, match="run-1"):
+            store.replace([record_id], [planned(0)], PLANNER, "reload")
+        assert not store.get(record_id)["is_invalidated_flag"]
+
+    def test_a_replacement_in_the_way_of_another_row_changes_nothing(self, store: LifecycleStore) -> None:
+        first, _second = plan(store, 0, 1)
+        wide = {**planned(0), "query_window_end_at": window(1).end}
+        with pytest.raises(IllegalTransitionError):
+            store.replace([first], [wide], PLANNER, "reload")
+        assert not store.get(first)["is_invalidated_flag"]
+        assert len(store.find(source_object="flights", include_invalidated=True)) == 2
+
+    def test_a_replacement_is_never_skipped(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        (new,) = store.replace([record_id], [planned(0)], PLANNER, "reload")
+        claim(store)
+        fence = store.take(new["id"], task(RUN_1, "t"))["fence"]
+        proof = {"source_count": 2, "target_count": 2, "loaded_fingerprint": 2**70}
+        with pytest.raises(IllegalTransitionError, match="never SKIPPED"):
+            store.change(new["id"], lambda row, now: lifecycle.skip(row, fence, now, proof), RUN_1)
+
+
+class TestReading:
+    def test_find_filters(self, store: LifecycleStore) -> None:
+        plan(store, 0, 1)
+        plan(store, 0, source="other")
+        claim(store, limit=1)
+        assert len(store.find()) == 3
+        assert len(store.find(source_object="flights", statuses=["PENDING"])) == 1
+        assert len(store.find(run=("data_pipeline_main", "run-1"))) == 1
+        assert len(store.find(within=[window(0)])) == 2
+
+    def test_what_a_run_ever_claimed(self, store: LifecycleStore) -> None:
+        (record_id, _other) = plan(store, 0, 1)
+        claim(store, limit=1)
+        fail(store, record_id, store.take(record_id, task(RUN_1, "t"))["fence"])
+        assert [row["id"] for row in store.claimed_by("data_pipeline_main", "run-1")] == [record_id]
+
+    def test_an_unknown_row_is_named(self, store: LifecycleStore) -> None:
+        with pytest.raises(InvalidInputError, match="4711"):
+            store.get(4711)

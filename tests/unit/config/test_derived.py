@@ -1,0 +1,117 @@
+"""Ids, categories and keys: templates, functions, and the smallest configuration."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pendulum
+import pytest
+
+from include.pipeline_framework.config.derived import derive, function_x, function_y, function_z
+from include.pipeline_framework.config.loader import load_final_config
+from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, TEMPLATE_FIELDS, template_values
+from include.pipeline_framework.core.planning import DERIVED_COLUMNS
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+
+ZONE = "America/New_York"
+WINDOW = (
+    pendulum.datetime(2013, 11, 3, tz=ZONE),
+    pendulum.datetime(2013, 11, 3, 5, tz="UTC").in_timezone(ZONE),
+    pendulum.datetime(2013, 11, 3, 6, tz="UTC").in_timezone(ZONE),
+    "1h",
+)
+SMALL: dict[str, Any] = {"timezone": ZONE, "x_time_back": "1d", "granularity": "1h", "default_record": {}}
+
+
+def test_the_defaults_are_the_nine_columns_of_the_ledger() -> None:
+    assert set(DEFAULT_TEMPLATES) == set(DERIVED_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("key_x", "flights/2013-11-03/20131103T050000Z"),
+        ("key_y", "main:20131103T050000Z/20131103T060000Z"),
+        ("key_z", "elasticsearch>snowflake:1h"),
+        ("source_id", "elasticsearch:flights:20131103T050000Z/20131103T060000Z"),
+        ("stage_id", "object_storage:flights:20131103T050000Z/20131103T060000Z"),
+        ("target_id", "snowflake:flights:20131103T050000Z/20131103T060000Z"),
+        ("source_category", "elasticsearch"),
+        ("stage_category", "object_storage"),
+        ("target_category", "snowflake"),
+    ],
+)
+def test_of_the_flights_pipeline(name: str, value: str) -> None:
+    assert derive(load_final_config(), name, *WINDOW) == value
+
+
+def test_the_three_functions_of_requirement_3() -> None:
+    config = load_final_config()
+    assert [function(config, *WINDOW) for function in (function_x, function_y, function_z)] == [
+        derive(config, key, *WINDOW) for key in ("key_x", "key_y", "key_z")
+    ]
+
+
+@pytest.mark.parametrize("name", DERIVED_COLUMNS)
+@pytest.mark.parametrize(
+    "record", [{}, {"source_name": "elasticsearch", "target_name": "snowflake"}, {"source_object": None}]
+)
+def test_the_smallest_configuration_gives_text(name: str, record: dict[str, Any]) -> None:
+    assert derive({**SMALL, "default_record": record}, name, *WINDOW).strip()
+
+
+def test_what_is_missing_has_a_stand_in() -> None:
+    values = template_values({**SMALL, "default_record": {"source_name": "crm"}}, *WINDOW)
+    assert (values["source_object"], values["pipeline_id"], values["target_object"]) == ("crm", "crm", "unknown")
+
+
+def test_every_field_has_a_value() -> None:
+    assert set(template_values(load_final_config(), *WINDOW)) == set(TEMPLATE_FIELDS)
+
+
+def test_local_bounds_tell_the_two_hours_of_the_autumn_apart() -> None:
+    values = template_values(SMALL, *WINDOW)
+    assert (values["window_start_local"], values["window_end_local"]) == (
+        "20131103T010000-0400",
+        "20131103T010000-0500",
+    )
+
+
+@pytest.mark.parametrize(
+    "day",
+    [date(2013, 11, 3), "2013-11-03", WINDOW[0], "2013-11-03T04:00:00Z", pendulum.datetime(2013, 11, 4, 4, 59, 59)],
+)
+def test_the_day_in_every_shape(day: Any) -> None:
+    assert template_values(SMALL, day, *WINDOW[1:])["target_day"] == "2013-11-03"
+
+
+def test_a_template_of_the_pipeline() -> None:
+    config = {**SMALL, "derived": {"key_x": "{{a}}/{target_day}"}}
+    assert derive(config, "key_x", *WINDOW) == "{a}/2013-11-03"
+
+
+def test_a_function_of_the_pipeline_gets_the_five_arguments() -> None:
+    config = {**SMALL, "derived": {"key_x": {"callable": "tests.unit.config.doubles:own_function"}}}
+    assert function_x(config, *WINDOW) == [ZONE, *WINDOW]
+
+
+@pytest.mark.parametrize(
+    ("rule", "error", "says"),
+    [
+        ({"callable": "no_such_module:f"}, ConfigurationError, "can't be imported: ModuleNotFoundError"),
+        ({"callable": "json:no_such"}, ConfigurationError, "can't be imported: AttributeError"),
+        ({"callable": "sys:version"}, ConfigurationError, "is not a function"),
+        (7, ConfigurationError, "Write a template"),
+        ("{timezone.key}", InvalidInputError, "not one of its fields"),
+        ({"callable": "operator:truediv"}, TypeError, "expected 2 arguments"),
+    ],
+)
+def test_wrong_rules(rule: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        derive({**SMALL, "derived": {"key_x": rule}}, "key_x", *WINDOW)
+
+
+def test_only_the_nine() -> None:
+    with pytest.raises(InvalidInputError, match="'key_w' is not a derived column"):
+        derive(SMALL, "key_w", *WINDOW)

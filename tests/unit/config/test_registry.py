@@ -1,0 +1,132 @@
+"""Names to adapter classes, and what goes wrong on the way; and the JSON schema built from what is registered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from include.implementation_modules import registry
+from include.implementation_modules.registry import ADAPTERS, adapter_class, create_adapter, options_model
+from include.pipeline_framework.config.json_schema import SCHEMA_FILE, render_json_schema
+from include.pipeline_framework.config.loader import (
+    PIPELINES_DIRECTORY,
+    load_pipeline,
+    pipeline_files,
+    resolve_variables,
+    validate_all,
+)
+from include.pipeline_framework.config.scaffold import new_pipeline
+from include.pipeline_framework.errors import ConfigurationError
+from tests.unit.config import doubles
+
+DOUBLE = "tests.unit.config.doubles:Adapter"
+REGISTERED = [(role, name) for role, names in ADAPTERS.items() for name in names]
+
+
+@pytest.mark.parametrize(("role", "name"), REGISTERED)
+def test_every_registered_adapter_is_there(role: str, name: str) -> None:
+    assert isinstance(adapter_class(role, name), type)
+    model = options_model(role, name)
+    assert issubclass(model, BaseModel)
+    assert model.model_config.get("extra") == "forbid"
+
+
+def test_a_dotted_path_names_any_class() -> None:
+    adapter = create_adapter("source", DOUBLE, "client", {"index": "x"})
+    assert isinstance(adapter, doubles.Adapter)
+    assert (adapter.client, adapter.options.index) == ("client", "x")
+
+
+@pytest.mark.parametrize(
+    ("type_name", "says"),
+    [
+        ("elasticsarch", "did you mean elasticsearch?"),
+        ("kafka", "allowed: elasticsearch, postgres"),
+        ("no_such_module:X", "can't be imported: ModuleNotFoundError"),
+        ("tests.unit.config.doubles:Nope", "can't be imported: AttributeError"),
+        ("tests.unit.config.doubles:NOT_A_CLASS", "is not a class"),
+        ("tests.unit.config.doubles:WithoutOptions", "no pydantic model as its attribute Options"),
+    ],
+)
+def test_wrong_types(type_name: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says.replace("?", r"\?")):
+        options_model("source", type_name)
+
+
+def test_a_wrong_option_names_its_path_and_not_its_value() -> None:
+    with pytest.raises(ConfigurationError, match=r"source\.page_size: ") as caught:
+        create_adapter("source", DOUBLE, None, {"page_size": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+class TestCommittedFiles:
+    def test_are_all_valid(self) -> None:
+        assert [str(problem) for problem in validate_all(options_model=options_model)] == []
+
+    def test_the_flights_pipeline_resolves_and_its_options_are_valid(self) -> None:
+        config = resolve_variables(load_pipeline("main"), lambda name: None, options_model=options_model)
+        assert config.source.options["index"] == "flights"
+
+    def test_the_schema_is_up_to_date(self) -> None:
+        committed = (PIPELINES_DIRECTORY / SCHEMA_FILE).read_text(encoding="utf-8")
+        assert committed == render_json_schema(registry.registered_options()), "write it again with write_json_schema"
+
+    @pytest.mark.parametrize("path", [*pipeline_files(PIPELINES_DIRECTORY), PIPELINES_DIRECTORY / "defaults.yaml"])
+    def test_name_the_schema_and_fit_it(self, path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("# yaml-language-server: $schema=./pipeline.schema.json\n")
+        validator().validate(plain(text))
+
+    def test_a_new_pipeline_fits_schema_and_adapters(self, tmp_path: Path) -> None:
+        path, _ = new_pipeline("web_orders", tmp_path)
+        validator().validate(plain(path.read_text(encoding="utf-8")))
+        assert [str(problem) for problem in validate_all(path.parent, options_model=options_model)] == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"granularty": "1h"},
+        {"max_retry_task": -1},
+        {"derived": {"key_x": {"callable": "os.system"}}},
+        {"source": {"type": "elasticsearch", "indx": "a"}},
+        {"source": {"type": "elasticsearch", "index": "a", "page_size": "many"}},
+        {"source": {"type": "kafka"}},
+        {"target": {"type": "snowflake", "table": "T", "columns": {"year": "int"}}},
+        {"target": {"type": "postgres", "table": "T", "columns": {"a; drop": "text"}}},
+    ],
+)
+def test_the_schema_refuses(changes: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        validator().validate(changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"query_window_delta_label": "1 hour", "metadata": {"team": {"name": "x"}}, "cron_schedule": None},
+        {"source": {"type": "elasticsearch", "index": "${INDEX}", "page_size": "${SIZE:-100}"}},
+        {"source": {"type": "my.module:Source", "anything": [1]}},
+        {"target": {"type": "postgres", "table": "t", "columns": {"a": {"type": "text", "path": "x.y"}}}},
+        {"derived": {"key_x": {"callable": "a.b:c"}, "key_y": "{target_day}"}},
+    ],
+)
+def test_the_schema_accepts(changes: dict[str, Any]) -> None:
+    validator().validate(changes)
+
+
+def validator() -> jsonschema.Draft202012Validator:
+    schema = json.loads((PIPELINES_DIRECTORY / SCHEMA_FILE).read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def plain(text: str) -> Any:
+    """Dates as editors see them: text."""
+    return json.loads(json.dumps(yaml.safe_load(text), default=str))
