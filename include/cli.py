@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from include.implementation_modules.registry import options_model, registered_options
-from include.pipeline_framework.config import json_schema, loader, scaffold
+from include.pipeline_framework.config import describe, json_schema, loader, scaffold
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.run_requests import parse_date
 from include.pipeline_framework.errors import PipelineError
@@ -64,12 +64,18 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--format", choices=("table", "json"), default="table")
     show.set_defaults(command=_show)
 
+    columns = ledger.add_parser("describe", help="print every column with its meaning, as Markdown")
+    columns.set_defaults(command=_describe_ledger)
+
     config = commands.add_parser("config", help="pipeline files").add_subparsers(required=True)
     validate = config.add_parser("validate", help="check every pipeline file; exit 1 when one is wrong")
     validate.add_argument("--directory", type=Path, default=loader.PIPELINES_DIRECTORY)
     validate.set_defaults(command=_validate)
     schema = config.add_parser("schema", help="print the JSON schema of pipeline files, for editors")
     schema.set_defaults(command=_schema)
+
+    keys = config.add_parser("describe", help="print every key of a pipeline file, as Markdown")
+    keys.set_defaults(command=_describe_config)
 
     pipeline = commands.add_parser("pipeline", help="pipelines").add_subparsers(required=True)
     new = pipeline.add_parser("new", help="write a new pipeline's YAML and DAG file")
@@ -121,6 +127,37 @@ def _show(options: argparse.Namespace) -> int:
     widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
     for line in [list(columns), *cells]:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    return 0
+
+
+def _describe_ledger(_options: argparse.Namespace) -> int:
+    from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+    from include.pipeline_framework.orchestration import connections
+
+    print(ledger_page(PostgresLifecycleStore(connections.ledger_connect()).describe()), end="")
+    return 0
+
+
+def ledger_page(columns: Sequence[dict[str, Any]]) -> str:
+    """The ledger's tables as Markdown, from the comments in the database."""
+    lines = ["# The ledger's tables", "", "<!-- Generated from the database's own comments: `make docs`. -->"]
+    for table in dict.fromkeys(column["table_name"] for column in columns):
+        rows = [column for column in columns if column["table_name"] == table]
+        lines += [
+            "",
+            f"## {table}",
+            "",
+            rows[0]["table_comment"],
+            "",
+            "| column | type | meaning |",
+            "| --- | --- | --- |",
+        ]
+        lines += [f"| `{row['column_name']}` | {row['column_type']} | {row['column_comment'] or ''} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _describe_config(_options: argparse.Namespace) -> int:
+    print(describe.configuration_page(registered_options()), end="")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`python -m local_stack up|down|status|env|seed`: the local stack's command line."""
+"""`python -m local_stack up|down|status|env|seed|demo`: the local stack's command line."""
 
 from __future__ import annotations
 
@@ -85,6 +85,13 @@ def seed(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def demo(home: Home, _arguments: argparse.Namespace) -> int:
+    """Plan, move and audit three days of flights with real DAG runs; exit code 0 only when all is accounted for."""
+    from local_stack.demo import run
+
+    return run(home)
+
+
 def _airflow_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--airflow", action="store_true", help="start Airflow, too")
 
@@ -112,6 +119,7 @@ COMMANDS = (
     Command("down", "stop everything; the data stays", down),
     Command("status", "show every server; exit code 0 when all are healthy", status),
     Command("env", "print `export` lines for eval", env),
+    Command("demo", "move three days of flights with real DAG runs, and account for them", demo),
     Command("seed", "index all flights of 2013 into Elasticsearch", seed, _seed_arguments),
 )
 

@@ -7,6 +7,7 @@ started when the first test asks for it, and removed at the end.
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ import pytest
 from psycopg import sql
 
 REPO = Path(__file__).resolve().parents[1]
+
+# Tests that only parse DAG files need an Airflow home, too, and never the person's own.
+_SCRATCH = tempfile.TemporaryDirectory(prefix="airflow-home-")
+os.environ["AIRFLOW_HOME"] = _SCRATCH.name
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
 @pytest.fixture(scope="session")

@@ -58,8 +58,8 @@ class MemoryTarget:
 
         model_config = ConfigDict(extra="forbid", frozen=True)
 
-        table: Name = Field("memory", description="Name for messages.")
-        columns: Columns = Field((), description="Typed columns: name to type, or to {type, path}.")
+        table: Name = Field(default="memory", description="Name for messages.")
+        columns: Columns = Field(default=(), description="Typed columns: name to type, or to {type, path}.")
 
     def __init__(
         self,

@@ -182,6 +182,12 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             return _run(cursor, "row_events", {"id": record_id})
 
+    def describe(self) -> list[Record]:
+        """Columns of the ledger's tables with type and comment, as the database tells them."""
+        with self._transaction() as cursor:
+            tables = ["pipeline_lifecycle", "pipeline_lifecycle_events"]
+            return _run(cursor, "describe_columns", {"tables": tables})
+
     def _insert_planned(
         self, cursor: Cursor, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = ""
     ) -> PlanInsert:

@@ -25,8 +25,8 @@ from include.pipeline_framework.errors import (
 from include.pipeline_framework.ports import BucketCount, Document
 
 _TIMESTAMPTZ_OID = 1184
-# connection lost, rollback by a conflict, out of resources, object in use, operator intervention, system and internal
-_TRANSIENT_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
+# connection lost, transaction ended, conflict, out of resources, object in use, operator, system and internal errors
+_TRANSIENT_STATES = ("08", "25P", "40", "53", "55", "57", "58", "XX")
 _STATEMENTS = {
     "count": "SELECT count(*) FROM {table} AS t WHERE t.{time} >= %(start)s AND t.{time} < %(end)s",
     "undated": "SELECT count(*) FROM {table} AS t WHERE t.{time} IS NULL OR NOT isfinite(t.{time})",
@@ -234,7 +234,7 @@ def _of_state(error: Any, where: str) -> PipelineError:
     # psycopg gives no SQLSTATE for a refused connection; 28P01 is invalid_password
     state = error.sqlstate or ("28P01" if "authentication failed" in str(error) else "")
     said = f"SQLSTATE {state}, {error.diag.message_primary or type(error).__name__}" if state else type(error).__name__
-    if not state or state[:2] in _TRANSIENT_CLASSES:
+    if not state or state.startswith(_TRANSIENT_STATES):
         return ServiceUnavailableError(
             f"Postgres did not answer, or not now ({said})",
             where=where,

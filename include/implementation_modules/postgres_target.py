@@ -1,6 +1,6 @@
-"""Postgres as a target: staged lines are streamed through COPY into a temporary table, then the publish protocol of `sql_target`.
+"""Postgres as a target: staged lines are streamed into a temporary table, then the publish protocol of `sql_target`.
 
-`_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMPTZ: an instant, whatever the session's time zone.
+`_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMPTZ: instants, whatever the session's time zone.
 Names are folded to lower case and quoted. Typed values are converted here, so that the refusals name the document.
 """
 
@@ -45,7 +45,8 @@ _SQL_TYPES = {
     "timestamp": "TIMESTAMPTZ",
     "date": "DATE",
 }
-_LINE_OF_COPY = re.compile(r"\bline (\d+)")
+_LOST_A_RACE = {"23505", "42P07", "42710"}  # unique key of the catalog; table, object exists
+_LINE_OF_COPY = re.compile(r"\bCOPY [^,]+, line (\d+)")
 
 
 class PostgresTarget(SqlTarget):
@@ -65,13 +66,13 @@ class PostgresTarget(SqlTarget):
 
         model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-        schema_name: Name = Field("public", alias="schema", description="Schema; it must exist.")
+        schema_name: Name = Field(default="public", alias="schema", description="Schema; it must exist.")
         table: Name = Field(description="Table to load; it and `<table>_receipts` are created when missing.")
         columns: Columns = Field(
-            (), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
+            default=(), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
         )
         guard_wait_seconds: float = Field(
-            60, gt=0, description="How long a publish waits for another one of the same source."
+            default=60, gt=0, description="How long a publish waits for another one of the same source."
         )
 
     def __init__(self, connect: Callable[[], Any], options: Options) -> None:
@@ -93,13 +94,22 @@ class PostgresTarget(SqlTarget):
         )
 
     def _set_up(self, session: Session) -> None:
+        from psycopg.rows import tuple_row
+
         with session.translated("set up"):
             session.connection.autocommit = True
-        session.run("set_lock_timeout", {"milliseconds": str(max(1, round(self._guard_wait_seconds * 1000)))})
+            session.cursor.row_factory = tuple_row
+        session.run("set_up_session", {"milliseconds": str(max(1, round(self._guard_wait_seconds * 1000)))})
 
     def _create_missing(self, session: Session) -> None:
         for name in ("create_target", "create_target_index", "create_receipts", "create_receipts_index"):
-            session.run(name)
+            try:
+                session.run(name)
+            except TerminalError as error:
+                # Two sessions create the same table: a unique key of the catalog refuses one of them.
+                if getattr(error.__cause__, "sqlstate", "") not in _LOST_A_RACE:
+                    raise
+                raise _conflict(session.where) from error
 
     def _load(self, session: Session, manifest: Manifest, stage: Stage) -> None:
         session.run("create_loading")
@@ -139,20 +149,8 @@ class PostgresTarget(SqlTarget):
         if not isinstance(error, psycopg.Error):
             return None
         state = error.sqlstate or ""
-        if isinstance(
-            error,
-            errors.LockNotAvailable
-            | errors.DeadlockDetected
-            | errors.SerializationFailure
-            | errors.UniqueViolation  # two sessions create the same table: the catalog's own key refuses one
-            | errors.DuplicateTable,
-        ):
-            return PublishConflictError(
-                "another session holds a lock on the target",
-                where=where,
-                meaning="A publish of the same source object is running; nothing was changed",
-                remedy="Nothing: the task is tried again. `pg_locks` and `pg_stat_activity` tell who holds it.",
-            )
+        if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
+            return _conflict(where)
         if state[:2] in {"08", "53", "57"} or (
             isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state
         ):
@@ -183,6 +181,15 @@ class PostgresTarget(SqlTarget):
             meaning="Nothing was changed in the target; trying again gives the same answer",
             remedy="Check the role's grants and the table's definition.",
         )
+
+
+def _conflict(where: str) -> PublishConflictError:
+    return PublishConflictError(
+        "another session holds a lock on the target",
+        where=where,
+        meaning="A publish of the same source object is running; nothing was changed",
+        remedy="Nothing: the task is tried again. `pg_locks` and `pg_stat_activity` tell who holds it.",
+    )
 
 
 def _naming_the_document(error: BadDocumentError, manifest: Manifest, stage: Stage) -> BadDocumentError:

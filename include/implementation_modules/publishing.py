@@ -1,6 +1,7 @@
 """The rules of publishing exactly once, without a database: who may write a window, and what is there already.
 
-Every target reads, under its guard row's lock, the source object's floor and the receipts that overlap the window, and asks here.
+Every target reads, under its guard row's lock, the source object's floor and the receipts that overlap the window, and
+asks here.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def require_fence(fence: int, floor: int, overlapping: Iterable[Receipt], where:
     newest = max(overlapping, key=lambda receipt: receipt.fence, default=None)
     if newest is not None and newest.fence > fence:
         raise FenceLostError(
-            f"fence {fence} is older than fence {newest.fence}, whose {newest.kind} of {newest.window} overlaps the window",
+            f"fence {fence} is older than fence {newest.fence}, whose {newest.kind} of {newest.window} overlaps",
             where=where,
             meaning=f"Row {newest.lifecycle_id} wrote there later; nothing was changed",
             remedy="Nothing: the newer start carries on.",

@@ -1,7 +1,7 @@
 """Snowflake as a target: COPY from an external stage into a temporary table, then the publish protocol of `sql_target`.
 
-`_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMP_NTZ holding UTC: comparing, counting and deleting
-them asks no session parameter. TIMESTAMP_TZ would compare right as well, but is shown in whatever offset was stored, and
+`_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMP_NTZ holding UTC: comparing, counting and
+deleting them asks no session parameter. TIMESTAMP_TZ would compare right as well, but needs an offset in every value;
 TIMESTAMP_LTZ depends on the session's TIMEZONE. Instants are bound as text and read with an explicit format, because an
 implicit cast follows the session's TIMESTAMP_INPUT_FORMAT.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,7 +55,7 @@ _STAGE_SCHEMES = {"s3": "s3", "s3gov": "s3gov", "s3china": "s3china", "gs": "gcs
 
 _LOCK_NOT_RELEASED = 625  # lost the wait for a lock: timed out, or the 21st waiter
 _STOPPED = {604, 630}  # cancelled; statement time-out
-_SESSION_GONE = {390110, 390111, 390112, 390114, 390195}
+_SESSION_GONE = {390111, 390112, 390113, 390114}  # and its tokens; a new connection has new ones
 _NO_SUCH_OBJECT = {2003, 2043, 904}  # table, stage or schema; the same for others; column
 _EXISTS = 2002
 
@@ -75,23 +76,25 @@ class SnowflakeTarget(SqlTarget):
 
         model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-        database: Name | None = Field(None, description="Database; the connection's own when left out.")
+        database: Name | None = Field(default=None, description="Database; the connection's own when left out.")
         schema_name: Name | None = Field(
-            None, alias="schema", description="Schema; the connection's own when left out (needed with a database)."
+            default=None,
+            alias="schema",
+            description="Schema; the connection's own when left out (needed with a database).",
         )
         table: Name = Field(description="Table to load; it and `<TABLE>_RECEIPTS` are created when missing.")
         columns: Columns = Field(
-            (), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
+            default=(), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
         )
         stage_name: Name = Field(
-            "PIPELINE_STAGE",
+            default="PIPELINE_STAGE",
             description="External stage whose URL is the root of the pipeline's stage; created when missing.",
         )
         storage_integration: Name | None = Field(
-            None, description="Storage integration for creating the external stage."
+            default=None, description="Storage integration for creating the external stage."
         )
         guard_wait_seconds: float = Field(
-            60, gt=0, description="How long a publish waits for another one of the same table."
+            default=60, gt=0, description="How long a publish waits for another one of the same table."
         )
 
     def __init__(self, connect: Callable[[], Any], options: Options) -> None:
@@ -104,29 +107,46 @@ class SnowflakeTarget(SqlTarget):
             )
         table = options.table.upper()
         self._columns = options.columns
+        self._paths = {f"path_{i}_{j}": key for i, c in enumerate(options.columns) for j, key in enumerate(c.path)}
         self._has_integration = options.storage_integration is not None
         fragments = {
             "target": quoted(*place, table),
             "receipts": quoted(*place, f"{table}_RECEIPTS"),
-            "loading": quoted(*place, f"{table}_LOADING"),
             "stage": quoted(*place, options.stage_name.upper()),
+            "place": quoted(*place) if place else SqlFragment(""),
             "integration": quoted((options.storage_integration or "none").upper()),
         }
-        fragments |= _column_fragments(options.columns, fragments["loading"])
+        fragments |= _column_fragments(options.columns)
+        self._name, self._has_place = table, bool(place)
         super().__init__(
             connect, table=".".join([*place, table]), fragments=fragments, guard_wait_seconds=options.guard_wait_seconds
         )
 
+    def _session_fragments(self) -> dict[str, SqlFragment]:
+        # Temporary tables are private anyway, but fakesnow 0.12.1 keeps their columns in one table for all sessions.
+        suffix = uuid4().hex[:12].upper()
+        return {part: quoted(f"{self._name}_{part.upper()}_{suffix}") for part in ("loading", "typed")}
+
     def _set_up(self, session: Session) -> None:
-        # Without autocommit the COPY would open the transaction, and the rollback of a lost lock would empty the temporary table.
+        # Without autocommit the COPY would open the transaction, and rolling back a lost lock would undo it.
         session.run("set_autocommit")
         session.run("set_lock_timeout", {"seconds": max(1, round(self._guard_wait_seconds))})
+        if self._has_place:
+            session.run("use_schema")  # for the temporary tables: fakesnow 0.12.1 takes no qualified name for them
 
     def _create_missing(self, session: Session) -> None:
-        session.run("create_target")
+        for name in ("create_target", "create_receipts"):
+            try:
+                session.run(name)
+            except TerminalError:
+                self._create_again(session, name)
+
+    @staticmethod
+    def _create_again(session: Session, name: str) -> None:
+        """A second try shows whether another session was creating the same table, or the statement is refused."""
         try:
-            session.run("create_receipts")
-        except PipelineError as error:
+            session.run(name)
+        except TerminalError as error:
             if not _says_it_exists(error.__cause__):
                 raise
 
@@ -139,46 +159,49 @@ class SnowflakeTarget(SqlTarget):
         session.run("create_loading")
         keys = [file.key for file in manifest.files]
         for first in range(0, len(keys), FILES_PER_COPY):
-            self._copy(session, keys[first : first + FILES_PER_COPY], stage)
-        paths = self._insert_parameters()
-        rows, hash_sum, refused = session.run("check_loaded", paths)[0]
+            try:
+                self._copy(session, keys[first : first + FILES_PER_COPY], stage)
+            except TerminalError:
+                stage.read_manifest(manifest.location)  # a missing or changed file is no fault of Snowflake's
+                raise
+        session.run("create_typed", self._paths)
+        rows, hash_sum, refused = session.run("check_loaded")[0]
         publishing.require_same(Fingerprint(int(rows), int(hash_sum)), manifest, "The staged files hold", session.where)
         if refused:
-            document_id, index = session.run("find_refused", paths)[0]
+            document_id, index = session.run("find_refused")[0]
             raise refused_value(document_id, self._columns[int(index)], session.where, int(refused))
 
     def _copy(self, session: Session, keys: list[str], stage: Stage) -> None:
         try:
             session.run("copy_files", {"files": keys})
         except MissingObjectError:
-            session.run(
-                "create_stage_with_integration" if self._has_integration else "create_stage",
-                {"url": _stage_root(stage, keys[0], session.where)},
-            )
-            session.run("copy_files", {"files": keys})
+            url = _stage_root(stage, keys[0], session.where)
+            refusal: PipelineError | None = None
+            try:
+                session.run("create_stage_with_integration" if self._has_integration else "create_stage", {"url": url})
+            except TerminalError as error:
+                refusal = error  # or another session was faster: the second COPY tells
+            try:
+                session.run("copy_files", {"files": keys})
+            except MissingObjectError as error:
+                raise refusal or error from error
 
     def _instant(self, instant: datetime) -> str:
         return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
-    def _insert_parameters(self) -> dict[str, Any]:
-        return {f"path_{i}_{j}": key for i, column in enumerate(self._columns) for j, key in enumerate(column.path)}
-
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         from snowflake.connector import errors
 
-        if isinstance(error, OSError) and not isinstance(error, errors.Error):
-            return _unavailable(error, where)
         if not isinstance(error, errors.Error):
-            return None
+            return _unavailable(error, where) if isinstance(error, OSError) else None
         number, state = error.errno or 0, error.sqlstate or ""
         if number == _LOCK_NOT_RELEASED:
             return PublishConflictError(
                 "another session holds a lock on the target",
                 where=where,
-                meaning="A publish to the same table is running, or a killed one has not been cleaned up yet; nothing was changed",
-                remedy="Nothing: the task is tried again. `SHOW LOCKS` tells who holds it; a killed session's locks go after minutes.",
+                meaning="Another publish is running, or a killed one was not cleaned up yet; nothing was changed",
+                remedy="Nothing: the task is tried again. SHOW LOCKS names the holder; killed ones end after minutes.",
             )
-        data_or_statement = isinstance(error, errors.ProgrammingError | errors.DataError | errors.IntegrityError)
         if number in _STOPPED | _SESSION_GONE or state.startswith("08") or _is_network(error):
             return _unavailable(error, where)
         if number in _NO_SUCH_OBJECT:
@@ -186,50 +209,41 @@ class SnowflakeTarget(SqlTarget):
                 f"Snowflake knows no such table, column or stage: {_brief(error)}",
                 where=where,
                 meaning="It was never created, was dropped, or the role may not see it; nothing was changed",
-                remedy="Run prepare() with a role that may create it, add the column with ALTER TABLE, or grant the role access.",
+                remedy="Run prepare() with a role that may create it, add the column by hand, or grant access.",
             )
-        if data_or_statement and state.startswith("22"):
+        if state.startswith("22"):
             return BadDocumentError(
-                f"Snowflake can't hold a staged document: {_brief(error)}",
+                f"Snowflake can't hold a staged document ({_numbers(error)})",
                 where=where,
                 meaning="Nothing was changed in the target",
-                remedy="Find the line in the file, and mend the document at its source or use `on_bad_document: quarantine`.",
+                remedy="Look the query up in Snowflake's history: it names the line. Mend the document at its source.",
             )
         return TerminalError(
             f"Snowflake refused a statement: {_brief(error)}",
             where=where,
             meaning="Nothing was changed in the target; trying again gives the same answer",
-            remedy="Look the query up by its id in Snowflake's history; check the role's grants, the warehouse and the credentials.",
+            remedy="Look the query up in Snowflake's history; check grants, warehouse and credentials.",
         )
 
 
-def _column_fragments(columns: tuple[ColumnSpec, ...], loading: SqlFragment) -> dict[str, SqlFragment]:
+def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]:
     """Everything in the statements that depends on the typed columns; paths stay bound parameters."""
-    raw, typed, refused, names, values, definitions = [], [], [], [], [], []
+    texts, refusals = [], []
     for i, column in enumerate(columns):
-        name = quoted(column.name.upper())
         value = "line['doc']" + "".join(f"[%(path_{i}_{j})s]" for j in range(len(column.path)))
-        raw += [f"{value}::TEXT AS text_{i}", f"LEFT(TO_JSON({value}), 1) AS kind_{i}"]
-        typed += [f"text_{i}", f"{_cast(column.type, i)} AS value_{i}"]
+        texts.append(f"{value}::TEXT AS text_{i}")
+        if column.type in ("timestamp", "date"):
+            texts.append(f"LEFT(TO_JSON({value}), 1) AS kind_{i}")
         if column.type != "text":
-            refused.append(f"(text_{i} IS NOT NULL AND value_{i} IS NULL)")
-        names.append(name)
-        values.append(f"value_{i}")
-        definitions.append(f"{name} {_SQL_TYPES[column.type]}")
-    typed_rows = fill(
-        sql_text("snowflake/typed_rows"),
-        {"raw": listed(raw), "typed": listed(typed), "loading": loading},
-    )
-    cases = [
-        f"WHEN text_{i} IS NOT NULL AND value_{i} IS NULL THEN {i}" for i, c in enumerate(columns) if c.type != "text"
-    ]
+            refusals.append(f"WHEN text_{i} IS NOT NULL AND value_{i} IS NULL THEN {i}")
+    names = [quoted(column.name.upper()) for column in columns]
     return {
-        "typed_rows": SqlFragment(typed_rows),
-        "refused": SqlFragment(" OR ".join(refused) or "FALSE"),
-        "refused_column": SqlFragment(f"CASE {' '.join(cases)} END" if cases else "0"),
+        "texts": listed(texts),
+        "casts": listed(f"text_{i}, {_cast(column.type, i)} AS value_{i}" for i, column in enumerate(columns)),
+        "values": listed(f"value_{i}" for i in range(len(columns))),
         "columns": listed(names),
-        "values": listed(values),
-        "definitions": listed(definitions),
+        "definitions": listed(f"{name} {_SQL_TYPES[c.type]}" for name, c in zip(names, columns, strict=True)),
+        "refused_column": SqlFragment(f"CASE {' '.join(refusals)} END" if refusals else "NULL::NUMBER(38, 0)"),
     }
 
 
@@ -251,7 +265,7 @@ def _stage_root(stage: Stage, key: str, where: str) -> str:
             f"Snowflake can't read a stage at {scheme}://",
             where=where,
             meaning="The external stage does not exist and can't be created from this address",
-            remedy="Stage to S3, Google Cloud Storage or Azure, or create the external stage by hand and name it in `stage_name`.",
+            remedy="Stage to S3, or create the external stage by hand at the stage's root and name it in `stage_name`.",
         )
     return f"{_STAGE_SCHEMES[scheme]}://{rest.removesuffix(key)}"
 
@@ -282,7 +296,11 @@ def _says_it_exists(error: Any) -> bool:
 
 
 def _brief(error: Any) -> str:
-    """First words of Snowflake's text with its numbers; never a whole document."""
+    """First words of Snowflake's text with its numbers; not for errors about data, which quote it."""
     text = " ".join(str(getattr(error, "raw_msg", None) or getattr(error, "msg", "")).split())
+    return f"{text[:200]} ({_numbers(error)})"
+
+
+def _numbers(error: Any) -> str:
     query = f", query {error.sfqid}" if getattr(error, "sfqid", None) else ""
-    return f"{text[:200]} (errno {error.errno}, sqlstate {error.sqlstate}{query})"
+    return f"errno {error.errno}, sqlstate {error.sqlstate}{query}"

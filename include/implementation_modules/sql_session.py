@@ -14,7 +14,7 @@ from include.sql import statement
 
 @cache
 def sql_text(name: str) -> str:
-    """A statement, or a part of one, without its comment lines: parts are put into others, and servers get less text."""
+    """A statement, or a part of one, without its comment lines, so that parts can be put into others."""
     return "\n".join(line for line in statement(name).splitlines() if not line.lstrip().startswith("--")).strip()
 
 

@@ -69,7 +69,7 @@ class SqlTarget(ABC):
         self._fragments = fragments
         self._guard_wait_seconds = guard_wait_seconds
 
-    # --- what a dialect adds ----------------------------------------------------------------------------------------------
+    # --- what a dialect adds ------------------------------------------------------------------------------------------
 
     @abstractmethod
     def _set_up(self, session: Session) -> None:
@@ -87,15 +87,15 @@ class SqlTarget(ABC):
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         """The framework's error for one of the client library's; None for what is not the client library's."""
 
+    def _session_fragments(self) -> Mapping[str, SqlFragment]:
+        """Identifiers that differ from session to session."""
+        return {}
+
     def _instant(self, instant: datetime) -> Any:
         """An instant as it is bound."""
         return instant
 
-    def _insert_parameters(self) -> dict[str, Any]:
-        """Bound values of the insert beyond the row's own columns."""
-        return {}
-
-    # --- Target -----------------------------------------------------------------------------------------------------------
+    # --- Target -------------------------------------------------------------------------------------------------------
 
     def prepare(self, source_object: str) -> None:
         """See `Target.prepare`; one statement when everything is there."""
@@ -161,7 +161,7 @@ class SqlTarget(ABC):
 
             return self._in_transaction(session, work, committed=lambda: self._is_written(written[0]))
 
-    # --- inside the transaction -------------------------------------------------------------------------------------------
+    # --- inside the transaction ---------------------------------------------------------------------------------------
 
     def _publish(self, session: Session, manifest: Manifest, fence: int, replaced_ids: Sequence[int]) -> PublishResult:
         source_object, window = manifest.source_object, manifest.window
@@ -188,7 +188,7 @@ class SqlTarget(ABC):
                 "now": self._instant(guarded.now),
             }
             session.change("withdraw_receipts", withdrawn)
-        session.change("insert_rows", {**self._insert_parameters(), **self._row_columns(manifest, fence)})
+        session.change("insert_rows", self._row_columns(manifest, fence))
         loaded = self._count(session, source_object, window)
         publishing.require_same(loaded, manifest, "After the insert the window holds", session.where)
         self._write_receipt(session, receipt, guarded)
@@ -246,7 +246,7 @@ class SqlTarget(ABC):
         exact = publishing.exact_receipt(receipt.window, found)
         return exact is not None and replace(exact, written_at=receipt.written_at) == receipt
 
-    # --- connections, transactions ----------------------------------------------------------------------------------------
+    # --- connections, transactions ------------------------------------------------------------------------------------
 
     @contextmanager
     def _session(self, source_object: str, window: TimeWindow | None = None) -> Iterator[Session]:
@@ -258,7 +258,9 @@ class SqlTarget(ABC):
             if translated is None:
                 raise
             raise translated from error
-        session = Session(connection, self.FOLDER, self._fragments, self._translate, where)
+        session = Session(
+            connection, self.FOLDER, {**self._fragments, **self._session_fragments()}, self._translate, where
+        )
         try:
             self._set_up(session)
             yield session
@@ -322,7 +324,7 @@ class SqlTarget(ABC):
         """Insert the guard row unless it is there; in a transaction."""
         session.run("insert_guard", {"source_object": source_object})
 
-    # --- values -----------------------------------------------------------------------------------------------------------
+    # --- values -------------------------------------------------------------------------------------------------------
 
     def _range(self, source_object: str, window: TimeWindow) -> dict[str, Any]:
         return {"source_object": source_object, "start": self._instant(window.start), "end": self._instant(window.end)}

@@ -1,15 +1,15 @@
 """Columns of target tables: identifiers that can't inject, and one meaning of every column type in all targets.
 
-`convert` is the reference: the memory and Postgres targets call it, Snowflake's `include/sql/snowflake/cast_*.sql` say the
-same in SQL, and the contract suite runs one table of cases through all of them.
+`convert` is the reference: the memory and Postgres targets call it, Snowflake's `include/sql/snowflake/cast_*.sql` say
+the same in SQL, and the contract suite runs one table of cases through all of them.
 
 | type | column | accepts; anything else is refused, never rounded |
 | --- | --- | --- |
 | text | text | every value; numbers, objects and arrays as the target's own JSON text |
-| integer | 37 digits | a number without a fraction (`1`, `1.0`, up to 2^53 also `1e2`), or text that spells one |
+| integer | 37 digits | a number without a fraction (`1`, `1.0`, `1e2`), or text that spells one |
 | number | 64-bit float | a finite number, or text that spells one |
 | boolean | boolean | `true`, `false`, or text that spells one in any case |
-| timestamp | UTC instant | ISO 8601 text (without an offset it is UTC; finer than microseconds is cut), or epoch milliseconds |
+| timestamp | UTC instant | ISO 8601 text (no offset: UTC; finer than microseconds: cut), or epoch milliseconds |
 | date | date | what `timestamp` accepts: its day in UTC |
 
 JSON null and an absent path are NULL.
@@ -30,7 +30,7 @@ from include.pipeline_framework.errors import BadDocumentError
 from include.pipeline_framework.ports import ColumnSpec
 
 SqlFragment = NewType("SqlFragment", str)
-"""SQL text that is safe to put into a statement: a quoted identifier, or text built of nothing but such and constants."""
+"""SQL text that is safe to put into a statement: a quoted identifier, or text built of such and constants."""
 
 COLUMN_TYPES = ("text", "integer", "number", "boolean", "timestamp", "date")
 OWN_COLUMNS = ("_source_object", "_id", "_id_hash", "_event_at", "_lifecycle_id", "_fence", "_file", "doc")
@@ -39,14 +39,14 @@ LONGEST_NAME = 48
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,37}([.]0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?")
 _INSTANT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"([T ](?P<time>([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?)(Z|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2}))?)?"
+    r"([T ](?P<time>([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?)"
+    r"(Z|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2}))?)?"
 )
 _MILLISECONDS = re.compile(r"([0-9]{1,14}|-[0-9]{1,13})([.]0*)?")
-_EXACT_IN_FLOAT = 2**53
+_INTEGER_DIGITS = 37
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,7 +58,7 @@ def checked_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise ValueError(
-            f"{name!r} is no usable name: letters, digits and underscores, no digit first, at most {LONGEST_NAME} characters"
+            f"{name!r} is no usable name: letters, digits, underscores, no digit first, at most {LONGEST_NAME} long"
         )
     return name
 
@@ -99,7 +99,7 @@ def listed(items: Iterable[str]) -> SqlFragment:
 def parse_columns(value: Any) -> tuple[ColumnSpec, ...]:
     """Columns as the YAML has them, `{name: type}` or `{name: {type, path}}`, in order.
 
-    `path` is text with dots or a list of keys (for keys that contain dots); without it the value is at the column's name.
+    `path` is text with dots or a list of keys (for keys that contain dots); without it the column's name is the key.
 
     >>> parse_columns({"origin": "text", "delay": {"type": "number", "path": "flight.dep_delay"}})[1].path
     ('flight', 'dep_delay')
@@ -175,7 +175,7 @@ def refused_value(document_id: Any, column: ColumnSpec, where: str, documents: i
     """The error for a value that its typed column can't hold; the value itself stays out of it."""
     others = f" (and {documents - 1} more documents)" if documents > 1 else ""
     return BadDocumentError(
-        f"document {document_id!r}{others} has no {column.type} at {'.'.join(column.path)!r} for column {column.name!r}",
+        f"document {document_id!r}{others} has no {column.type} for column {column.name!r} at {list(column.path)}",
         where=where,
         meaning="Nothing was changed in the target",
         remedy="Mend the document, or give the column another type (`text` takes everything), then clear the task.",
@@ -189,11 +189,10 @@ def _json_text(value: Any) -> str:
 
 
 def _integer(_: Any, text: str) -> int | None:
-    if _INTEGER.fullmatch(text):
-        return int(text.partition(".")[0])
-    if _NUMBER.fullmatch(text) and abs(float(text)) <= _EXACT_IN_FLOAT and float(text).is_integer():
-        return int(float(text))
-    return None
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = Decimal(text)
+    return int(number) if number.adjusted() < _INTEGER_DIGITS and number == number.to_integral_value() else None
 
 
 def _number(_: Any, text: str) -> float | None:

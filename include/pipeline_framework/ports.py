@@ -281,7 +281,7 @@ class Target(Protocol):
         ...
 
     def receipt(self, source_object: str, window: TimeWindow) -> Receipt | None:
-        """The receipt of exactly this window."""
+        """The receipt of exactly this window; None, too, when a later load or delete touched a part of the window."""
         ...
 
     def publish(

@@ -87,6 +87,7 @@ def outside_the_window(answer: Any, _: int) -> Any:
 
 
 HALF = SHARDS | {"successful": 1, "failed": 1}
+NONE = dict.fromkeys(SHARDS, 0)
 ONE_SHARD = SHARDS | {"total": 1, "successful": 1}
 EXPIRED = status(404, "search_phase_execution_exception", failed_shards=[
     {"shard": 0, "reason": {"type": "search_context_missing_exception", "reason": "No search context found"}}
@@ -122,12 +123,12 @@ FAULTS: list[tuple[str, str, Fault, type[PipelineError]]] = [
     ("count: a shard failed", "count", changed(_shards=HALF), INCOMPLETE),
     ("count: timed out", "count", changed(timed_out=True), INCOMPLETE),
     ("count: a remote cluster was skipped", "count", SKIPPED_CLUSTER, INCOMPLETE),
-    ("count: no shards", "count", changed(_shards=dict.fromkeys(SHARDS, 0)), INCOMPLETE),
+    ("count: no shards", "count", changed(_shards=NONE), INCOMPLETE),
     ("count: a lower bound", "count", hits(total={"value": ROWS, "relation": "gte"}), INCOMPLETE),
     ("count: no total", "count", hits(total=None), INCOMPLETE),
     ("count: unavailable", "count", status(503, "no_shard_available_action_exception"), UNAVAILABLE),
     ("open: a shard failed", "open", changed(_shards=HALF), INCOMPLETE),
-    ("open: no index of the pattern exists", "open", changed(_shards=dict.fromkeys(SHARDS, 0)), INCOMPLETE),
+    ("open: no index of the pattern exists", "open", changed(_shards=NONE), INCOMPLETE),
     ("open: no such index", "open", status(404, "index_not_found_exception"), WRONG),
     ("open: reset", "open", broken(RESET), UNAVAILABLE),
     ("caps: unknown user", "caps", status(401, "security_exception"), WRONG),
@@ -154,7 +155,9 @@ def test_a_fault_ends_the_extract_and_releases_the_view(
 
 
 @pytest.mark.parametrize("kind", ["count", "count_undated", "histogram", "fingerprint"])
-@pytest.mark.parametrize("fault", [changed(_shards=HALF), changed(timed_out=True), SKIPPED_CLUSTER])
+@pytest.mark.parametrize(
+    "fault", [changed(_shards=HALF), changed(_shards=NONE), changed(timed_out=True), SKIPPED_CLUSTER]
+)
 def test_no_number_is_believed_unless_every_shard_answered(fake: FakeElasticsearch, kind: str, fault: Fault) -> None:
     source = source_of(fake)
     ask = {
@@ -250,7 +253,9 @@ def test_requests_ask_for_whole_answers_and_untouched_documents(fake: FakeElasti
     searches = [body for kind, body in fake.requests if kind in ("page", "count")]
     assert all("allow_partial_search_results=false" in body["path"] for body in searches)
     assert not any("filter_path" in body["path"] or "_source" in body for body in pages)
-    assert [next(iter(order)) for order in pages[0]["sort"]] == ["_shard_doc", "@timestamp"]
+    # unmapped_type: an index of the pattern without the field fails the sort, but only when it answers first
+    by_time = {"order": "asc", "unmapped_type": "date"}
+    assert pages[0]["sort"] == [{"_shard_doc": {"order": "asc"}}, {"@timestamp": by_time}]
     assert {tuple(body["query"]["range"]["@timestamp"].values()) for body in searches} == {
         ("2013-03-09T05:00:00.000000Z", "2013-03-09T06:00:00.000000Z", "strict_date_optional_time_nanos")
     }

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from include.pipeline_framework.errors import InvalidInputError
 
 _UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_SHORT = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?", re.ASCII)
+_SHORT = re.compile(r"(?:(?P<d>\d{1,9})d)?(?:(?P<h>\d{1,9})h)?(?:(?P<m>\d{1,9})m)?(?:(?P<s>\d{1,9})s)?", re.ASCII)
 _WORDS = re.compile(
-    r"(?:(?P<d>\d+)\s*days?)?\s*(?:(?P<h>\d+)\s*(?:hours?|hrs?))?\s*"
-    r"(?:(?P<m>\d+)\s*(?:minutes?|mins?))?\s*(?:(?P<s>\d+)\s*(?:seconds?|secs?))?",
+    r"(?:(?P<d>\d{1,9})\s*days?)?\s*(?:(?P<h>\d{1,9})\s*(?:hours?|hrs?))?\s*"
+    r"(?:(?P<m>\d{1,9})\s*(?:minutes?|mins?))?\s*(?:(?P<s>\d{1,9})\s*(?:seconds?|secs?))?",
     re.ASCII | re.IGNORECASE,
 )
 _LONGEST_SECONDS = 366 * 86_400
@@ -83,7 +83,7 @@ def seconds_to_time_string(seconds: int) -> str:
     Raises:
         InvalidInputError: Not a whole number of seconds, or not more than zero.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds != int(seconds) or seconds <= 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds != seconds // 1 or seconds <= 0:
         raise InvalidInputError(
             f"{seconds!r} is not a positive whole number of seconds", remedy="Pass an integer above zero."
         )
@@ -94,13 +94,19 @@ def seconds_to_time_string(seconds: int) -> str:
 def subtract(instant: datetime, time_back: Granularity, timezone: str) -> datetime:
     """The instant `time_back` before an aware one: local days first (same wall clock), then elapsed seconds.
 
+    Of a wall-clock time that comes twice, or is skipped, the earlier reading counts, so that nothing settles too soon.
+
     >>> from datetime import UTC
     >>> subtract(datetime(2013, 3, 11, 4, 30, tzinfo=UTC), Granularity(1, 0), "America/New_York").isoformat()
     '2013-03-10T05:30:00+00:00'
     """
-    local = instant.astimezone(ZoneInfo(timezone))
-    day_before = local - timedelta(days=time_back.days)
-    return day_before.astimezone(instant.tzinfo) - timedelta(seconds=time_back.seconds)
+    in_utc = instant.astimezone(UTC)
+    utc = datetime.combine(in_utc.date(), in_utc.time(), UTC)  # pendulum's own arithmetic moves some wall clocks
+    if time_back.days:
+        tz = ZoneInfo(timezone)
+        wall = utc.astimezone(tz).replace(tzinfo=None) - timedelta(days=time_back.days)
+        utc = min(wall.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return (utc - timedelta(seconds=time_back.seconds)).astimezone(instant.tzinfo)
 
 
 def _elapsed(seconds: int) -> str:

@@ -197,7 +197,7 @@ def end_task(row: Row, fence: int) -> Transition:
 def retry_later(row: Row, fence: int, reason: str) -> Transition:
     """A try failed that Airflow will repeat: owner and status stay, nothing is counted."""
     _require_fence(row, fence)
-    return Transition("try_failed", {"heartbeat_at": None, "last_error": reason}, reason)
+    return Transition("try_failed", {"heartbeat_at": None, "last_error": _reasons(row, reason)}, reason)
 
 
 def start_source_to_stage(row: Row, fence: int, now: datetime) -> Transition:
@@ -497,13 +497,17 @@ def _spent(
     numbers: Mapping[str, Any] | None = None,
 ) -> Transition:
     attempt = row["retry_attempt"] + 1
-    reasons = f"{row['last_error']}\n{reason}" if row["last_error"] and row["retry_attempt"] else reason
-    changes = {**extra, **_released(), "retry_attempt": attempt, "last_error": reasons}
+    changes = {**extra, **_released(), "retry_attempt": attempt, "last_error": _reasons(row, reason)}
     if attempt > max_retry_task:
         changes |= {"pipeline_final_status": Status.FAILED, "pipeline_end_time": now, "not_before_at": None}
     else:
         changes["not_before_at"] = now + retry_delay(attempt)
     return Transition(event, changes, reason, {**(numbers or {}), "retry_attempt": attempt})
+
+
+def _reasons(row: Row, reason: str) -> str:
+    """The reasons of the attempts before this one, and the newest: a FAILED window shows them all."""
+    return f"{row['last_error']}\n{reason}" if row["last_error"] and row["retry_attempt"] else reason
 
 
 def retry_delay(attempt: int) -> timedelta:

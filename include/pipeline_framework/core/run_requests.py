@@ -19,6 +19,9 @@ KEYS = ("target_date", "from", "to", "windows", "max_windows", "dry_run", "repla
 MOST_WINDOWS = 1_024
 """Airflow's default `core.max_map_length`: a run can't map more windows than that."""
 
+_YEARS = range(2, 9_999)
+"""The calendar's first and last year have days without a day before or after."""
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _HAS_ZONE = re.compile(r"(Z|[+-]\d{2}:?\d{2})$", re.ASCII)
 
@@ -91,9 +94,11 @@ def parse_date(value: Any, name: str, where: str) -> date:
     """
     if isinstance(value, str) and _DATE.fullmatch(value.strip()):
         try:
-            return date.fromisoformat(value.strip())
+            day = date.fromisoformat(value.strip())
         except ValueError:
-            pass
+            day = None
+        if day and day.year in _YEARS:
+            return day
     raise _refused(f"{name} {value!r} is not a date", "Write it as YYYY-MM-DD, such as 2013-03-09.", where)
 
 
@@ -131,7 +136,10 @@ def _aware(value: Any, key: str, where: str) -> Any:
             "Write a local date (2013-03-09) or an instant with its offset (2013-03-09T05:00:00Z).",
             where,
         )
-    return convert_to_pendulum(value.strip(), "UTC")
+    instant = convert_to_pendulum(value.strip(), "UTC")
+    if instant.year not in _YEARS:
+        raise _refused(f"{key} {value!r} is off the calendar", "Ask for a time inside the pipeline's horizon.", where)
+    return instant
 
 
 def _exact_windows(value: Any, horizon: Horizon, where: str) -> list[TimeWindow]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pendulum
@@ -14,6 +15,7 @@ from include.pipeline_framework.errors import InvalidInputError
 
 # 1e11 seconds is the year 5138, 1e11 milliseconds is 1973: what lies beyond is read as milliseconds.
 _MILLISECONDS_FROM = 100_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def convert_to_pendulum(timestamp: Any, timezone: str | None = None) -> pendulum.DateTime:
@@ -36,7 +38,10 @@ def convert_to_pendulum(timestamp: Any, timezone: str | None = None) -> pendulum
         parsed = parsed.replace(tzinfo=tz or UTC)
     if timezone is None:
         return pendulum.instance(parsed)
-    return pendulum.instance(parsed.astimezone(UTC)).in_timezone(timezone)
+    try:
+        return pendulum.instance(parsed.astimezone(UTC)).in_timezone(timezone)
+    except (OverflowError, ValueError) as error:  # the first and the last hours of the calendar
+        raise _not_a_timestamp(timestamp) from error
 
 
 def calculate_day_from_timestamp(timestamp: Any, time_back: str | None, timezone: str) -> pendulum.DateTime:
@@ -58,17 +63,24 @@ def calculate_day_from_timestamp(timestamp: Any, time_back: str | None, timezone
 
 def _parse(timestamp: Any) -> datetime:
     if isinstance(timestamp, datetime):
-        # isoformat, not the object itself: pandas' Timestamp carries nanoseconds and is NaT in the empty case
-        return _parse_text(timestamp.isoformat(), timestamp)
+        # isoformat, not the object itself: pandas' Timestamp carries nanoseconds and is NaT in the empty case;
+        # but text has neither the zone's name nor the fold, and a day can only be found in a zone with a name
+        return _parse_text(timestamp.isoformat(), timestamp).replace(tzinfo=timestamp.tzinfo, fold=timestamp.fold)
     if isinstance(timestamp, str):
         return _parse_text(timestamp, timestamp)
-    if isinstance(timestamp, int | float) and not isinstance(timestamp, bool) and math.isfinite(timestamp):
-        seconds = timestamp / 1000 if abs(timestamp) >= _MILLISECONDS_FROM else timestamp
-        try:
-            return datetime.fromtimestamp(seconds, UTC)
-        except (OverflowError, ValueError, OSError) as error:
-            raise _not_a_timestamp(timestamp) from error
+    if isinstance(timestamp, int | float) and not isinstance(timestamp, bool):
+        return _from_epoch(timestamp)
     raise _not_a_timestamp(timestamp)
+
+
+def _from_epoch(number: float) -> datetime:
+    microseconds = 1_000 if abs(number) >= _MILLISECONDS_FROM else 1_000_000
+    try:
+        # a float's shortest text is the number that was meant; its binary value may lie a microsecond below
+        exact = Decimal(str(float(number)) if isinstance(number, float) else number)
+        return _EPOCH + timedelta(microseconds=math.floor(exact * microseconds))
+    except (OverflowError, ValueError) as error:
+        raise _not_a_timestamp(number) from error
 
 
 def _parse_text(text: str, original: Any) -> datetime:

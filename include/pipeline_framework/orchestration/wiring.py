@@ -50,9 +50,13 @@ def lifecycle_store() -> LifecycleStore:
 
 def pipeline(pipeline_id: str) -> Pipeline:
     """A pipeline wired to its ledger, source, stage and target."""
+    return wire(runtime_config(pipeline_id))
+
+
+def wire(config: PipelineConfig) -> Pipeline:
+    """The same for a configuration whose placeholders are replaced."""
     from include.pipeline_framework.tasks.pipeline import Pipeline
 
-    config = runtime_config(pipeline_id)
     return Pipeline(
         config=config,
         store=lifecycle_store(),

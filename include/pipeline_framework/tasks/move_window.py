@@ -6,7 +6,6 @@ from the start, whatever an earlier attempt left, and a normal run finds the pha
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from include.pipeline_framework.core import audits, lifecycle
@@ -17,8 +16,6 @@ from include.pipeline_framework.errors import AuditFailedError, TornStageError
 from include.pipeline_framework.ports import Manifest, StageRequest
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
-
-_log = logging.getLogger(__name__)
 
 
 def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict[str, Any]:
@@ -47,9 +44,9 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
         try:
             manifest = pipeline.stage.read_manifest(before)
         except TornStageError as error:
-            _log.warning("extracting again: %s", error)
+            attempt.log.warning("extracting again", reason=str(error))
         else:
-            _log.info("resuming from the manifest at %s", before)
+            attempt.log.info("resuming from the manifest", location=before)
             return manifest
     attempt.change(lifecycle.start_source_to_stage)
     row = attempt.row
@@ -60,7 +57,7 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
         window=attempt.window,
         fence=attempt.fence,
     )
-    with pipeline.source.extract(attempt.window) as extract:
+    with attempt.step("extracted and staged"), pipeline.source.extract(attempt.window) as extract:
         manifest = pipeline.stage.write(request, extract, on_bad_document=pipeline.config.on_bad_document)
     staged = {
         "stage_location": manifest.location,
@@ -81,9 +78,10 @@ def _load(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> Non
     attempt.change(lifecycle.start_stage_to_target)
     replaced_ids = pipeline.store.replaced_ids(attempt.row["id"])
     pipeline.target.prepare(attempt.row["source_object"])
-    result = pipeline.target.publish(
-        manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=attempt.row["id"], replaced_ids=replaced_ids
-    )
+    with attempt.step("published"):
+        result = pipeline.target.publish(
+            manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=attempt.row["id"], replaced_ids=replaced_ids
+        )
     loaded = {
         "loaded_count": result.loaded.rows,
         "loaded_fingerprint": result.loaded.hash_sum,
@@ -106,10 +104,12 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
     )
     tolerance = LateDataTolerance(config.late_data_tolerance.rows, config.late_data_tolerance.percent)
     decision = audits.decide(numbers, tolerance, reopened_before=row["is_revisit_due_flag"])
-    _log.info("audit of %s: %s %s", lifecycle.describe(row), decision.outcome.value, decision.reason)
+    attempt.log.info("audited", outcome=decision.outcome.value, reason=decision.reason, **numbers.columns())
     if decision.outcome is AuditOutcome.REOPEN:
         attempt.change(lifecycle.reopen_for_late_data, numbers)
     elif decision.outcome is AuditOutcome.FAILED:
+        # The target's receipts know no fence that only audited: a zombie must not delete what its successor has passed.
+        pipeline.store.heartbeat(row["id"], attempt.fence)
         deleted = pipeline.target.delete(
             row["source_object"], attempt.window, fence=attempt.fence, lifecycle_id=row["id"]
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from include.pipeline_framework.core import lifecycle
@@ -10,8 +9,6 @@ from include.pipeline_framework.core.lifecycle import Phase
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
-
-_log = logging.getLogger(__name__)
 
 
 def pre_validate(pipeline: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
@@ -50,5 +47,5 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
         return {"decision": "run", **numbers}
     proof = {**numbers, "loaded_fingerprint": target.hash_sum, "receipt_fence": receipt.fence}
     attempt.change(lifecycle.skip, proof)
-    _log.info("%s: skipped, receipt of fence %s proves %s", lifecycle.describe(row), receipt.fence, target)
+    attempt.log.info("skipped with proof", receipt_fence=receipt.fence, target=str(target))
     return {"decision": "skip", **numbers}

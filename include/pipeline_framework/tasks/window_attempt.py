@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import structlog
+
 from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.lifecycle import Actor, Transition
+from include.pipeline_framework.core.lifecycle import Actor, Status, Transition
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
     FenceLostError,
@@ -20,7 +21,6 @@ from include.pipeline_framework.errors import (
 )
 from include.pipeline_framework.ports import LifecycleStore, Record
 
-_log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 HEARTBEAT_SECONDS = 30.0
@@ -34,11 +34,37 @@ class WindowAttempt:
         self.row = row
         self.actor = actor
         self.fence: int = row["fence"]
+        self.has_beaten = False
+        self.log = structlog.get_logger(__name__).bind(
+            pipeline=row["pipeline_id"],
+            window=str(self.window),
+            lifecycle_id=row["id"],
+            fence=self.fence,
+            task=actor.task_id,
+            try_number=actor.try_number,
+        )
 
     @property
     def window(self) -> TimeWindow:
         """The window; source range, stage path, target delete and all counts use this object."""
         return TimeWindow(self.row["query_window_start_at"], self.row["query_window_end_at"])
+
+    @property
+    def may_hold_lease(self) -> bool:
+        """Whether a lease may run on when the task ends: a phase's own write stops it, but a beat may follow that."""
+        is_running = self.row["pipeline_final_status"] == Status.IN_PROGRESS
+        return self.row["heartbeat_at"] is not None or (self.has_beaten and is_running)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Log how long a step took, in seconds, also when it failed."""
+        started = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            self.log.warning("step failed", step=name, seconds=_since(started), error=type(error).__name__)
+            raise
+        self.log.info("step done", step=name, seconds=_since(started))
 
     def change(self, decide: Callable[..., Transition], *arguments: Any, **options: Any) -> Record:
         """Apply a function of `core.lifecycle` under this fence: `decide(row, fence, now, *arguments, **options)`.
@@ -73,10 +99,9 @@ def run_on_window(
         Exception: Whatever `work` raised, after the ledger has been told.
     """
     attempt = WindowAttempt(store, store.take(record_id, actor), actor)
-    started = time.monotonic()
-    _log.info("%s: window taken under fence %s by %s", lifecycle.describe(attempt.row), attempt.fence, actor)
+    attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=attempt.row["phase_completed"])
     try:
-        with _heartbeats(attempt, store, heartbeat_seconds):
+        with _heartbeats(attempt, store, heartbeat_seconds), attempt.step("task"):
             result = work(attempt)
     except LedgerRefusedError:
         raise
@@ -84,12 +109,8 @@ def run_on_window(
         will_repeat = not is_last_try and not isinstance(error, TerminalError)
         _account_for_failure(attempt, error, will_repeat=will_repeat, max_retry_task=max_retry_task)
         raise
-    if attempt.row["heartbeat_at"] is not None:
+    if attempt.may_hold_lease:
         attempt.change(_end_task)
-    seconds = time.monotonic() - started
-    _log.info(
-        "%s: %s done in %.2f s under fence %s", lifecycle.describe(attempt.row), actor.task_id, seconds, attempt.fence
-    )
     return result
 
 
@@ -122,11 +143,12 @@ def _heartbeats(attempt: WindowAttempt, store: LifecycleStore, every_seconds: fl
         while not stop.wait(every_seconds):
             try:
                 store.heartbeat(attempt.row["id"], attempt.fence)
+                attempt.has_beaten = True
             except FenceLostError as error:
-                _log.warning("%s", error)
+                attempt.log.warning("the window belongs to somebody else now", error=str(error))
                 return
             except ServiceUnavailableError as error:
-                _log.warning("heartbeat not written, trying again: %s", error)
+                attempt.log.warning("heartbeat not written, trying again", error=str(error))
 
     thread = threading.Thread(target=beat, name=f"heartbeat-{attempt.row['id']}", daemon=True)
     thread.start()
@@ -135,3 +157,7 @@ def _heartbeats(attempt: WindowAttempt, store: LifecycleStore, every_seconds: fl
     finally:
         stop.set()
         thread.join()
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

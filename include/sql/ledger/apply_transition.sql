@@ -45,7 +45,7 @@ changed AS (
 deletion_done AS (
     UPDATE pipeline_lifecycle
     SET target_deletion_done_flag = TRUE, record_last_updated_at = CLOCK_TIMESTAMP()
-    WHERE id = ANY(%(deletion_done_ids)s::bigint []) AND is_invalidated_flag
+    WHERE id = ANY(%(deletion_done_ids)s::bigint[]) AND is_invalidated_flag
 ),
 
 event AS (

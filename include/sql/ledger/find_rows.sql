@@ -2,7 +2,7 @@
 SELECT * FROM pipeline_lifecycle
 WHERE
     (%(source_object)s::text IS NULL OR source_object = %(source_object)s)
-    AND (%(statuses)s::text [] IS NULL OR pipeline_final_status = ANY(%(statuses)s))
+    AND (%(statuses)s::text[] IS NULL OR pipeline_final_status = ANY(%(statuses)s))
     AND (%(dag_id)s::text IS NULL OR (dag_id = %(dag_id)s AND dag_run_id = %(dag_run_id)s))
     AND (%(within)s::tstzmultirange IS NULL OR TSTZRANGE(query_window_start_at, query_window_end_at) <@ %(within)s)
     AND (%(include_invalidated)s OR NOT is_invalidated_flag)

@@ -4,5 +4,5 @@ WHERE
     _source_object = %(source_object)s
     AND (
         (_event_at >= %(start)s AND _event_at < %(end)s)
-        OR _lifecycle_id = ANY(%(replaced_ids)s::BIGINT [])
+        OR _lifecycle_id = ANY(%(replaced_ids)s::BIGINT[])
     )

@@ -5,5 +5,5 @@ SET kind = 'delete', row_count = 0, hash_sum = 0, manifest = '', written_at = %(
 WHERE
     source_object = %(source_object)s
     AND kind = 'load'
-    AND lifecycle_id = ANY(%(replaced_ids)s::BIGINT [])
+    AND lifecycle_id = ANY(%(replaced_ids)s::BIGINT[])
     AND NOT (window_start_at = %(start)s AND window_end_at = %(end)s)

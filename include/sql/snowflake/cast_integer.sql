@@ -1,9 +1,9 @@
--- A part of a statement: digits exactly, or a spelling with an exponent that a 64-bit float holds exactly.
+-- A part of a statement: a number without a fraction, exactly; one that is spelled with an exponent must equal its own
+-- rounding, because TRY_TO_NUMBER rounds.
 CASE
     WHEN REGEXP_LIKE({text}, '[+-]?[0-9]{1,37}([.]0*)?') THEN TRY_TO_NUMBER({text}, 37, 0)
     WHEN
-        REGEXP_LIKE({text}, '[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?')
-        AND ABS(TRY_TO_DOUBLE({text})) <= 9007199254740992
-        AND TRY_TO_DOUBLE({text}) = FLOOR(TRY_TO_DOUBLE({text}))
-        THEN TRY_TO_NUMBER(TRY_TO_DOUBLE({text})::TEXT, 37, 0)
+        REGEXP_LIKE({text}, '[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)')
+        AND TRY_TO_NUMBER({text}, 37, 0) = TRY_TO_DOUBLE({text})
+        THEN TRY_TO_NUMBER({text}, 37, 0)
 END

@@ -1,6 +1,7 @@
 -- Rows and id-hash sum of what was landed, and how many documents a typed column can't hold.
+-- The cast inside the sum is for fakesnow 0.12.1, which sums bare columns as 64-bit floats.
 SELECT
     COUNT(*) AS row_count,
-    COALESCE(SUM(line['_id_hash']::NUMBER(19, 0)), 0) AS hash_sum,
-    COUNT_IF({refused}) AS refused_count
-FROM ({typed_rows}) AS typed_rows
+    COALESCE(SUM(_id_hash::NUMBER(19, 0)), 0) AS hash_sum,
+    COUNT(refused_column) AS refused_count
+FROM {typed}

@@ -1,0 +1,71 @@
+# `make help` lists the targets. Everything runs inside .venv, which is made when it is missing or the lock has changed.
+SHELL := /bin/sh
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SCHEMA := include/pipelines/pipeline.schema.json
+PYTEST_OPTIONS ?=
+
+export PYTHON
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo up down check lint types imports sql config compose test lock schema clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv and install the locked packages (PYTHON=… chooses the Python)
+
+$(INSTALLED): constraints.txt requirements.txt requirements-dev.txt scripts/make_environment.sh
+	@scripts/make_environment.sh install
+	@touch $@
+
+demo: $(INSTALLED) ## move real windows on this machine and prove what happened to each
+	$(BIN)/python -m local_stack demo
+
+up: $(INSTALLED) ## start the local stack with Airflow and index the sample data
+	$(BIN)/python -m local_stack up --airflow
+	$(BIN)/python -m local_stack seed
+
+down: ## stop the local stack; its data stays
+	@test ! -x $(BIN)/python || $(BIN)/python -m local_stack down
+
+check: lint types imports sql config compose ## every check that starts no server: style, types, layers, SQL, files
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+imports: $(INSTALLED)
+	$(BIN)/lint-imports
+
+sql: $(INSTALLED)
+	$(BIN)/sqlfluff lint include/sql
+
+config: $(INSTALLED)
+	$(BIN)/python -m include.cli config validate
+	$(BIN)/check-jsonschema --schemafile $(SCHEMA) include/pipelines/*.yaml
+	$(BIN)/python -m include.cli config schema | diff $(SCHEMA) - || { echo "run: make schema"; exit 1; }
+
+compose: $(INSTALLED)
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+
+test: $(INSTALLED) ## all tests (PYTEST_OPTIONS="tests/unit -k name" for some)
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lock: ## rewrite constraints.txt from the requirements files (LOCK_OPTIONS=--upgrade for newer versions)
+	scripts/make_environment.sh lock $(LOCK_OPTIONS)
+
+schema: $(INSTALLED) ## rewrite the pipelines' JSON schema, which editors use
+	$(BIN)/python -m include.cli config schema > $(SCHEMA).new
+	mv $(SCHEMA).new $(SCHEMA)
+
+clean: down ## stop the local stack, remove .venv and all caches; the stack's data stays
+	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache .mypy_cache .import_linter_cache
+	find dags include local_stack plugins tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,52 @@
+"""Every function of the requirement documents, with its defaults wired: what a notebook or a script imports.
+
+The positional parameters are the documents'; what a function needs beside them is keyword-only and has a default: the
+project's ledger, the pipeline's own systems, the clock, and as the actor the Airflow task that runs now, else this
+Python session as one run of its own. Rules are in `core`, steps in `tasks`, and only the ledger writes rows. Importing
+this module imports neither Airflow nor a client library.
+
+Records are plain dicts by ledger column, with requirement 3's names (`pipeline_status`, `window_start_time`, …) beside
+them; a record that is passed in may use either. A refusal is an error that says what to do.
+"""
+
+from __future__ import annotations
+
+from include.pipeline_framework.config.derived import function_x, function_y, function_z
+from include.pipeline_framework.core.durations import parse_time_to_seconds, seconds_to_time_string
+from include.pipeline_framework.core.record_generation import calculate_time_window
+from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
+from include.pipeline_framework.orchestration.record_calls import (
+    build_complete_pipeline_record,
+    cleanup_stale_locks,
+    download_oldest_pending_record,
+    generate_pipeline_time_window_record,
+    get_all_in_progress_records,
+    latest_timestamp_available,
+    load_final_config,
+    plan_target_date,
+    store_and_validate,
+    update_record_in_database,
+    upload_record_to_database,
+)
+from include.pipeline_framework.orchestration.window_calls import (
+    audit,
+    clean_stage_location,
+    clean_target_location,
+    get_source_count,
+    get_target_count,
+    pre_validation,
+    source_to_stage,
+    stage_to_target,
+    transfer_source_to_stage,
+    transfer_stage_to_target,
+)
+
+__all__ = [
+    "audit", "build_complete_pipeline_record", "calculate_day_from_timestamp", "calculate_time_window",
+    "clean_stage_location", "clean_target_location", "cleanup_stale_locks", "convert_to_pendulum",
+    "download_oldest_pending_record", "function_x", "function_y", "function_z", "generate_pipeline_time_window_record",
+    "get_all_in_progress_records", "get_source_count", "get_target_count", "latest_timestamp_available",
+    "load_final_config", "parse_time_to_seconds", "plan_target_date", "pre_validation", "seconds_to_time_string",
+    "source_to_stage", "stage_to_target", "store_and_validate", "transfer_source_to_stage", "transfer_stage_to_target",
+    "update_record_in_database", "upload_record_to_database",
+]  # fmt: skip

@@ -1,0 +1,67 @@
+"""The pipeline file's keys as a page for people, written from the models themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from include.pipeline_framework.config.models import DerivedColumns, LateDataTolerance, PipelineConfig
+from include.pipeline_framework.core.derived import TEMPLATE_FIELDS
+
+_INTRODUCTION = """# Pipeline files
+
+<!-- Generated from the models: `make docs`. Edit include/pipeline_framework/config/models.py instead. -->
+
+One file per pipeline, `include/pipelines/<id>.yaml`, over `include/pipelines/defaults.yaml`. `python -m include.cli
+config validate` names every problem with file, line, path, value and what is allowed; editors check while you type with
+`pipeline.schema.json`. No secrets: credentials live in Airflow connections. In `source`, `stage` and `target`,
+`${NAME}` and `${NAME:-default}` are replaced by Airflow Variables when a task runs.
+"""
+
+
+def configuration_page(adapters: Mapping[str, Mapping[str, type[BaseModel]]]) -> str:
+    """Markdown: every key with type, default and meaning; then the options of every registered adapter."""
+    parts = [_INTRODUCTION, "## Keys", _table(PipelineConfig)]
+    parts += ["## late_data_tolerance", _table(LateDataTolerance)]
+    fields = ", ".join(f"`{{{name}}}`" for name in TEMPLATE_FIELDS)
+    parts += [
+        f"## derived\n\nTemplates may use {fields}; or `{{callable: package.module:function}}`.",
+        _table(DerivedColumns),
+    ]
+    for role, models in adapters.items():
+        for name, model in models.items():
+            parts += [f"## {role}, type `{name}`", _table(model)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _table(model: type[BaseModel]) -> str:
+    schema = model.model_json_schema(mode="validation")
+    required = set(schema.get("required", ()))
+    lines = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for key, field in schema.get("properties", {}).items():
+        default = "required" if key in required else _default(field.get("default"))
+        meaning = field.get("description", "").replace("|", "\\|")
+        lines.append(f"| `{key}` | {_type(field)} | {default} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    if "anyOf" in field or "oneOf" in field:
+        kinds = dict.fromkeys(_type(option) for option in field.get("anyOf") or field["oneOf"])
+        return " or ".join(kinds)
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    if "$ref" in field:
+        return "section"
+    if field.get("type") == "array":
+        return f"list of {_type(field.get('items', {}))}"
+    names = {"object": "mapping", "string": "text", "null": "null", "boolean": "true or false"}
+    kind = field.get("format") or field.get("type") or "any"
+    return names.get(kind, kind)
+
+
+def _default(value: Any) -> str:
+    return "" if value is None or isinstance(value, dict) else f"`{json.dumps(value)}`"

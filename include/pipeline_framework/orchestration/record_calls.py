@@ -1,0 +1,351 @@
+"""Requirement functions that need the ledger at most: configuration, planning, record generation, rows, locks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pendulum
+
+from include.implementation_modules.registry import options_model
+from include.pipeline_framework.config import loader
+from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.config.variables import Variables
+from include.pipeline_framework.core import record_generation
+from include.pipeline_framework.core.days import LocalDay, local_day_of
+from include.pipeline_framework.core.lifecycle import Actor, Status
+from include.pipeline_framework.core.record_validation import validate_record
+from include.pipeline_framework.core.run_requests import parse_date, parse_request
+from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
+from include.pipeline_framework.core.windows import iso_utc
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+from include.pipeline_framework.orchestration import python_calls, wiring
+from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks import cleanup_stale_locks as cleaning
+from include.pipeline_framework.tasks import planning, single_window
+from include.pipeline_framework.tasks import record_generation as generating
+from include.pipeline_framework.tasks import store_and_validate as claiming
+from include.pipeline_framework.tasks.cleanup_stale_locks import RunStates
+
+_log = logging.getLogger(__name__)
+Config = Mapping[str, Any]
+Configs = Mapping[str, PipelineConfig]
+
+_IDENTITY = ("pipeline_id", "source_name", "source_object", "target_name")
+"""What `default_record` must have before a record can become a row of the ledger."""
+
+
+def load_final_config(
+    pipeline_id: str = "main", *, directory: Path | None = None, variables: Variables | None = None
+) -> dict[str, Any]:
+    """A pipeline's settings as a plain dict, placeholders replaced by Airflow Variables: for run time, not for parsing.
+
+    Raises:
+        ConfigurationError: All problems of the pipeline's file.
+    """
+    return loader.load_final_config(
+        pipeline_id, directory, options_model=options_model, variables=variables or wiring.airflow_variable
+    )
+
+
+def plan_target_date(
+    target_date: str | date,
+    dry_run: bool = False,
+    *,
+    pipelines: Sequence[str] | None = None,
+    configs: Configs | None = None,
+    store: LifecycleStore | None = None,
+    actor: Actor | None = None,
+) -> list[dict[str, Any]]:
+    """Insert the windows that a day lacks, for every source or the named `pipelines`; one report per source.
+
+    Raises:
+        ConfigurationError: A pipeline's file is broken; every other source has been planned.
+    """
+    loaded = wiring.all_configs() if configs is None else loader.LoadedPipelines(dict(configs), {})
+    who = actor or python_calls.current_actor("plan_target_date")
+    with python_calls.ledger(store) as ledger:
+        reports = planning.plan_sources(
+            planning.select_pipelines(loaded.configs, loaded.errors, pipelines),
+            ledger,
+            who,
+            now=ledger.now(),
+            target_date=parse_date(str(target_date), "target_date", "plan_target_date"),
+            dry_run=dry_run or who.is_temporary,
+        )
+    for line in planning.report_table(reports):
+        _log.info("%s", line)
+    if not pipelines:
+        planning.require_pipelines(loaded.configs, loaded.errors)
+    return [report.as_dict() for report in reports]
+
+
+def latest_timestamp_available(
+    source_object: str, target_day: Any, *, timezone: str | None = None, store: LifecycleStore | None = None
+) -> pendulum.DateTime | None:
+    """Where a day continues: the end of the gapless prefix of its live rows; None when it starts with a gap.
+
+    Args:
+        source_object: The ledger's key of the pipeline.
+        target_day: An instant of the day that knows its IANA zone, or a date (or text) in `timezone`.
+        timezone: The zone of a plain date; when not given, that of the pipeline with this source object.
+        store: The ledger.
+
+    Raises:
+        InvalidInputError: Not a day, or a plain date of an unknown source object.
+    """
+    day = _local_day(source_object, target_day, timezone)
+    with python_calls.ledger(store) as ledger:
+        found = generating.latest_timestamp_available(source_object, day, ledger)
+    return None if found is None else convert_to_pendulum(found, day.timezone)
+
+
+def generate_pipeline_time_window_record(
+    final_config: Config,
+    *,
+    now: Any = None,
+    target_day: date | None = None,
+    continuation_timestamp: Any = None,
+    store: LifecycleStore | None = None,
+) -> dict[str, Any] | None:
+    """Details of the next window of the target day; None when the day is complete or outside the pipeline's horizon.
+
+    It continues at `continuation_timestamp`, else where the ledger says. The ledger is asked when a `store` is given or
+    the configuration comes from `load_final_config`, and only for a `default_record` with a `source_object`; a dict of
+    `{timezone, x_time_back, granularity, default_record}` written by hand needs no ledger and starts with its day.
+
+    Args:
+        final_config: The configuration.
+        now: An instant; the ledger's clock, or the wall clock where no ledger is asked.
+        target_day: A local day, instead of that of `now - x_time_back`.
+        continuation_timestamp: Exclusive end of the last window.
+        store: The ledger.
+
+    Raises:
+        ConfigurationError: A required key is missing.
+        InvalidInputError: A value can't be read, or a `target_day` that was asked for is outside the horizon.
+    """
+    place = _next_place(final_config, now, target_day, continuation_timestamp, store)
+    return place and record_generation.generate_pipeline_time_window_record(final_config, **place)
+
+
+def build_complete_pipeline_record(
+    final_config: Config,
+    *,
+    now: Any = None,
+    target_day: date | None = None,
+    continuation_timestamp: Any = None,
+    store: LifecycleStore | None = None,
+) -> dict[str, Any] | None:
+    """The default record with the next window's UPPERCASE time fields and `key_x`, `key_y`, `key_z`; else None.
+
+    Arguments and errors as `generate_pipeline_time_window_record`.
+    """
+    place = _next_place(final_config, now, target_day, continuation_timestamp, store)
+    return place and record_generation.build_complete_pipeline_record(final_config, derive=derive, **place)
+
+
+def upload_record_to_database(
+    final_config: Config, record: Mapping[str, Any], *, store: LifecycleStore | None = None, actor: Actor | None = None
+) -> bool:
+    """Store a generated record as a PENDING row, or update the row whose `id` it has.
+
+    Returns:
+        True when the ledger has the window (from now on, or since before: storing again changes nothing). False when
+        live rows of another grid cover a part of it, and for a temporary run of `airflow tasks test`; then nothing was
+        written.
+
+    Raises:
+        ConfigurationError: `default_record` lacks a name that identifies the row.
+        InvalidInputError: The window crosses a day or the pipeline's horizon, or a field of `check_fields` is missing.
+        LedgerRefusedError: As `update_record_in_database`.
+    """
+    who = actor or python_calls.current_actor("upload_record_to_database")
+    with python_calls.ledger(store) as ledger:
+        if record.get("id") is not None:
+            config = python_calls.pipeline_config(final_config)
+            single_window.find_row(ledger, config.source_object, record)
+            single_window.update_record(ledger, record, who, config, python_calls.run_state)
+            return True
+        row = _storable_row(final_config, record)
+        window = single_window.window_of(row)
+        if who.is_temporary:
+            _log.info("a temporary test run stores nothing; it would store %s", window)
+            return False
+        inserted = ledger.insert_planned([row], who).inserted
+        return bool(inserted) or window in ledger.live_windows(row["source_object"], window)
+
+
+def download_oldest_pending_record(
+    *, source_object: str | None = None, store: LifecycleStore | None = None
+) -> Record | None:
+    """The PENDING row that was planned first, of all sources or one; only read. None when there is none.
+
+    It is not claimed: `store_and_validate` is how a run gets windows, in claim order.
+    """
+    with python_calls.ledger(store) as ledger:
+        rows = ledger.find(source_object=source_object, statuses=[Status.PENDING])
+    oldest = min(
+        rows, key=lambda row: (row["record_inserted_at"], row["query_window_start_at"], row["id"]), default=None
+    )
+    return single_window.with_both_names(oldest) if oldest else None
+
+
+def get_all_in_progress_records(*, store: LifecycleStore | None = None) -> list[Record]:
+    """Every live IN_PROGRESS row, held by a living run or not."""
+    with python_calls.ledger(store) as ledger:
+        return [single_window.with_both_names(row) for row in ledger.find(statuses=[Status.IN_PROGRESS])]
+
+
+def update_record_in_database(
+    record: Mapping[str, Any],
+    *,
+    store: LifecycleStore | None = None,
+    actor: Actor | None = None,
+    configs: Configs | None = None,
+    run_state: RunStates | None = None,
+) -> bool:
+    """Make the legal transition that a changed status means; True when it is written, or nothing was different.
+
+    IN_PROGRESS → PENDING or FAILED releases a window (by its holder, or when its owner is gone) and counts an attempt;
+    the ledger decides which of the two it becomes. PENDING or FAILED → IN_PROGRESS takes it for the actor's run.
+
+    Raises:
+        InvalidInputError: Something beside the status was changed, or a name is unknown.
+        LedgerRefusedError: The transition is not legal, or not this actor's; nothing was written.
+    """
+    known = wiring.all_configs().configs if configs is None else configs
+    who = actor or python_calls.current_actor("update_record_in_database")
+    with python_calls.ledger(store) as ledger:
+        pipeline_id = ledger.get(record["id"])["pipeline_id"] if record.get("id") is not None else None
+        config = known.get(pipeline_id) if pipeline_id else None
+        single_window.update_record(ledger, record, who, config, run_state or python_calls.run_state)
+    return True
+
+
+def store_and_validate(
+    final_config: Config,
+    *,
+    conf: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+    store: LifecycleStore | None = None,
+    actor: Actor | None = None,
+) -> list[dict[str, Any]]:
+    """Claim windows for the actor's run and return the complete ones; empty when none is due.
+
+    Args:
+        final_config: The pipeline.
+        conf: What `airflow dags trigger --conf` takes: `target_date`, `windows`, `max_windows`, …
+        now: For the settle time; the ledger's clock when not given.
+        store: The ledger.
+        actor: Whose run claims. A run that claimed before gets its own open windows back and no others.
+    """
+    config = python_calls.pipeline_config(final_config)
+    request = parse_request(conf or {}, config.horizon, config.source_object)
+    who = actor or python_calls.current_actor("store_and_validate")
+    with python_calls.ledger(store) as ledger:
+        report = claiming.store_and_validate(config, ledger, who, request, now=now)
+    if report["note"]:
+        _log.info("%s: %s", config.source_object, report["note"])
+    claimed: list[dict[str, Any]] = report["claimed"]
+    return claimed
+
+
+def cleanup_stale_locks(
+    *,
+    store: LifecycleStore | None = None,
+    actor: Actor | None = None,
+    configs: Configs | None = None,
+    run_state: RunStates | None = None,
+) -> list[dict[str, Any]]:
+    """Release every window whose owner is gone; outside Airflow, leases and the claim's age decide."""
+    known = wiring.all_configs().configs if configs is None else configs
+    who = actor or python_calls.current_actor("cleanup_stale_locks")
+    with python_calls.ledger(store) as ledger:
+        return cleaning.cleanup_stale_locks(ledger, known, who, run_state or python_calls.run_state)
+
+
+def _next_place(
+    final_config: Config, now: Any, target_day: date | None, continuation: Any, store: LifecycleStore | None
+) -> dict[str, Any] | None:
+    """Arguments of the core's record generation; None for a day outside the horizon that nobody asked for."""
+    if any(final_config.get(key) is None for key in record_generation.REQUIRED_KEYS):
+        return {"now": now}  # the core names what is missing
+    source_object = final_config["default_record"].get("source_object")
+    asks_ledger = bool(source_object) and (store is not None or "config_hash" in final_config)
+    if asks_ledger and (continuation is None or now is None):
+        with python_calls.ledger(store) as ledger:
+            now = ledger.now() if now is None else now
+            day = _target_day(final_config, now, target_day)
+            if continuation is None:
+                continuation = generating.latest_timestamp_available(source_object, day, ledger)
+    now = datetime.now(UTC) if now is None else now  # noqa: TID251 - the clock that a caller may leave out
+    day = _target_day(final_config, now, target_day)
+    horizon = python_calls.horizon(final_config)
+    if target_day is not None:
+        horizon.require(day, str(source_object))
+    elif refusal := horizon.refusal(day):
+        _log.info("nothing to generate for %s of %s: %s", day, source_object, refusal)
+        return None
+    return {"now": now, "target_day": day.date, "continuation_timestamp": continuation}
+
+
+def _target_day(final_config: Config, now: Any, target_day: date | None) -> LocalDay:
+    timezone = final_config["timezone"]
+    if target_day is not None:
+        return LocalDay(target_day, timezone)
+    return local_day_of(calculate_day_from_timestamp(now, final_config["x_time_back"], timezone), timezone)
+
+
+def _local_day(source_object: str, target_day: Any, timezone: str | None) -> LocalDay:
+    if isinstance(target_day, LocalDay):
+        return target_day
+    if isinstance(target_day, datetime) and target_day.tzinfo is not None:
+        instant = convert_to_pendulum(target_day)
+        if timezone is None and isinstance(instant.timezone, pendulum.Timezone):
+            timezone = instant.timezone_name
+        return local_day_of(instant, timezone or _zone_of(source_object))
+    return LocalDay(parse_date(str(target_day), "target_day", source_object), timezone or _zone_of(source_object))
+
+
+def _zone_of(source_object: str) -> str:
+    configs = wiring.all_configs().configs.values()
+    zones = [config.timezone for config in configs if config.source_object == source_object]
+    if not zones:
+        raise InvalidInputError(
+            f"no pipeline has the source object {source_object!r}",
+            meaning="So the time zone of its days is not known",
+            remedy="Pass timezone=, or an instant of the day that knows its IANA zone.",
+        )
+    return zones[0]
+
+
+def _storable_row(final_config: Config, record: Mapping[str, Any]) -> Record:
+    template = final_config.get("default_record") or {}
+    missing = [name for name in _IDENTITY if not template.get(name)]
+    if missing:
+        raise ConfigurationError(
+            f"default_record lacks {', '.join(missing)}",
+            meaning="A row of the ledger is identified by them",
+            remedy="Use the configuration of load_final_config, or add them.",
+        )
+    window = single_window.window_of(record)
+    bounds = {"query_window_start_at": window.start, "query_window_end_at": window.end}
+    asked = {"windows": [[iso_utc(window.start), iso_utc(window.end)]]}
+    parse_request(asked, python_calls.horizon(final_config), template["source_object"])
+    row = generating.ledger_row(final_config, {**record, **bounds})
+    checked = validate_record(
+        row, check_fields=final_config.get("check_fields", ()), now=window.end, x_time_back=None, timezone="UTC"
+    )
+    if checked.reasons:
+        raise InvalidInputError(
+            "the record is not complete: " + "; ".join(f"{name} {why}" for name, why in checked.reasons.items()),
+            where=f"{template['source_object']} {window}",
+            meaning="Nothing was stored",
+            remedy="Fill the fields, or correct check_fields and derived in the pipeline's file.",
+        )
+    return row

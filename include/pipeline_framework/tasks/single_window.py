@@ -1,0 +1,358 @@
+"""One window at a time, asked for by hand: the records of requirement 3, found, judged and updated through the ledger.
+
+A record is a plain dict. It may use the ledger's column names, requirement 3's names for them, the UPPERCASE names of a
+generated record, or the short form that XCom carries; only its id or its window says which row is meant.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.days import local_day_of
+from include.pipeline_framework.core.leases import RunState, stale_reason
+from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Phase, Status, Transition
+from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.timestamps import convert_to_pendulum
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    IllegalTransitionError,
+    InvalidInputError,
+    LedgerRefusedError,
+    WindowFinishedError,
+    WindowHeldError,
+    WindowInvalidatedError,
+)
+from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks.cleanup_stale_locks import (
+    DEFAULT_DAGRUN_TIMEOUT,
+    DEFAULT_MAX_RETRY,
+    DEFAULT_STALE_THRESHOLD,
+    RunStates,
+)
+from include.pipeline_framework.tasks.pipeline import Pipeline
+from include.pipeline_framework.tasks.store_and_validate import store_and_validate
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt
+
+_log = logging.getLogger(__name__)
+
+REQUIREMENT_3_NAMES: Mapping[str, str] = {
+    "window_start_time": "query_window_start_at",
+    "window_end_time": "query_window_end_at",
+    "pipeline_status": "pipeline_final_status",
+    "audit_status": "audit_process_status",
+    "audit_result": "audit_result_status",
+    "record_first_created_time": "record_inserted_at",
+    "record_last_updated_time": "record_last_updated_at",
+}
+"""Requirement 3's name → the ledger's column, as the view `pipeline_records` has them."""
+
+_SHORT_NAMES = {"start": "query_window_start_at", "end": "query_window_end_at"}
+_GENERATED_NAMES = {
+    "TARGET_DAY": "target_day",
+    "WINDOW_START_TIME": "query_window_start_at",
+    "WINDOW_END_TIME": "query_window_end_at",
+    "TIME_INTERVAL": "time_interval",
+}
+_NAMES = {**REQUIREMENT_3_NAMES, **_SHORT_NAMES, **_GENERATED_NAMES}
+_NOT_COLUMNS = frozenset({"local"})
+
+_TICKING = frozenset({"record_last_updated_at", "heartbeat_at"})
+"""Times that move on by themselves: a record that has older ones asks for nothing."""
+
+_WRITTEN_WITH_THE_STATUS = frozenset(
+    {
+        "dag_id", "dag_run_id", "pipeline_locked_at", "not_before_at", "retry_attempt",
+        "last_error", "elt_process_status", "source_to_stage_ingestion_status", "stage_to_target_ingestion_status",
+        "audit_process_status", "pipeline_start_time", "pipeline_end_time",
+    }
+)  # fmt: skip
+"""What the ledger writes itself beside a status: a record may say it, too, but the ledger's values count."""
+
+
+def with_both_names(row: Record) -> Record:
+    """A ledger row with requirement 3's names beside the ledger's own."""
+    return row | {name: row[column] for name, column in REQUIREMENT_3_NAMES.items()}
+
+
+def window_of(record: Mapping[str, Any]) -> TimeWindow:
+    """The window of a record, whichever names it uses; a bound without a zone is UTC.
+
+    Raises:
+        InvalidInputError: A bound is missing or is not a timestamp.
+    """
+    return TimeWindow(_bound(record, "query_window_start_at"), _bound(record, "query_window_end_at"))
+
+
+def find_row(store: LifecycleStore, source_object: str, record: Mapping[str, Any]) -> Record:
+    """The ledger row of a record: by its `id`, else the live row of exactly its window.
+
+    Raises:
+        InvalidInputError: No such row, or it belongs to another source object.
+    """
+    if record.get("id") is not None:
+        row = store.get(record["id"])
+        if row["source_object"] != source_object:
+            raise InvalidInputError(
+                f"the row belongs to {row['source_object']}, the configuration to {source_object}",
+                where=lifecycle.describe(row),
+                meaning="Its data would end up in another pipeline's target",
+                remedy="Load the configuration of the row's own pipeline.",
+            )
+        return row
+    window = window_of(record)
+    rows = [row for row in store.find(source_object=source_object, within=[window]) if window_of(row) == window]
+    if not rows:
+        raise InvalidInputError(
+            "no live row of the ledger has this window",
+            where=f"{source_object} {window}",
+            remedy="Store it first (upload_record_to_database), or plan its day.",
+        )
+    return rows[0]
+
+
+def require_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, row: Record) -> None:
+    """Refuse a PENDING window that a claim would not give to this run now; everything else is `take`'s to judge.
+
+    What this run had before it may take back at any time, as when a task is cleared.
+
+    Raises:
+        InvalidInputError: The window is outside the pipeline's horizon.
+        IllegalTransitionError: It has not settled yet, or rests after a failed attempt.
+    """
+    if row["pipeline_final_status"] != Status.PENDING or row["is_invalidated_flag"]:
+        return
+    if any(mine["id"] == row["id"] for mine in store.claimed_by(actor.dag_id, actor.dag_run_id)):
+        return
+    window = window_of(row)
+    config.horizon.require(local_day_of(window.start, config.timezone), config.source_object)
+    request = RunRequest(ranges=(window,), max_windows=1, dry_run=True)
+    if not store_and_validate(config, store, actor, request)["would_claim"]:
+        raise IllegalTransitionError(
+            "the window is PENDING and can't be IN_PROGRESS yet",
+            where=lifecycle.describe(row),
+            meaning=f"It ended less than {config.x_time_back} ago, or rests until {row['not_before_at']}",
+            remedy="Wait; the pipeline's own runs claim it in time.",
+        )
+
+
+def require_not_held(row: Record, actor: Actor) -> None:
+    """Refuse a window that another run holds; whether it is finished or replaced does not matter here.
+
+    Raises:
+        WindowHeldError: Names the holder.
+    """
+    try:
+        lifecycle.take(row, actor, row["fence"], row["record_last_updated_at"])  # only judged, never applied
+    except (WindowFinishedError, WindowInvalidatedError):
+        return
+
+
+def delete_loaded(pipeline: Pipeline, attempt: WindowAttempt) -> int:
+    """Fenced delete of the window at the target; a window that was loaded goes back to its start.
+
+    The ledger is told first: a crash in between leaves rows that the next publish deletes, never a phase without rows.
+    """
+    if attempt.row["phase_completed"] == Phase.STAGE_TO_TARGET:
+        attempt.change(lifecycle.start_source_to_stage)
+    source_object = attempt.row["source_object"]
+    pipeline.target.prepare(source_object)
+    with attempt.step("deleted at the target"):
+        return pipeline.target.delete(
+            source_object, attempt.window, fence=attempt.fence, lifecycle_id=attempt.row["id"]
+        )
+
+
+def update_record(
+    store: LifecycleStore,
+    record: Mapping[str, Any],
+    actor: Actor,
+    config: PipelineConfig | None,
+    run_state: RunStates,
+) -> Record:
+    """Turn a record's changed status into the legal transition that it means, and refuse everything else.
+
+    - IN_PROGRESS → PENDING or FAILED, by the run that holds it: its attempt has failed. By anybody else: a take-over,
+      only when the owner is gone. An attempt is counted; the ledger decides which of the two it is.
+    - PENDING or FAILED → IN_PROGRESS: taken by the actor's run, when a claim might.
+    - No difference: nothing is written.
+
+    Args:
+        store: The ledger.
+        record: `id` and what should be different; see the module for its names.
+        actor: Who asks.
+        config: The row's pipeline; None when it has no good file any more.
+        run_state: What Airflow says of the owning run.
+
+    Returns:
+        The row as it is afterwards.
+
+    Raises:
+        InvalidInputError: An unknown name, or a column that nobody may write by hand.
+        LedgerRefusedError: The transition is not legal (the message names both states), or the record is outdated.
+    """
+    if record.get("id") is None:
+        raise InvalidInputError("the record has no id", remedy="Update a record that the ledger returned.")
+    seen = store.get(record["id"])
+    asked = _asked_status(seen, record)
+    if asked == Status.IN_PROGRESS != seen["pipeline_final_status"]:
+        return _take(store, seen, record, actor, config)
+    is_owned = seen["pipeline_final_status"] == Status.IN_PROGRESS and not lifecycle.is_held_by(seen, actor)
+    state = run_state(seen["dag_id"], seen["dag_run_id"]) if is_owned and asked != Status.IN_PROGRESS else None
+    row = store.change(seen["id"], _released(record, actor, config, seen, state), actor)
+    _log.info("%s: asked for %s, is %s", lifecycle.describe(row), asked, row["pipeline_final_status"])
+    return row
+
+
+def _take(
+    store: LifecycleStore, row: Record, record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None
+) -> Record:
+    run = record.get("dag_run_id")
+    if run not in (None, row["dag_run_id"], actor.dag_run_id):
+        raise WindowHeldError(
+            f"the record names run {run} as the owner, but this is run {actor.dag_run_id}",
+            where=lifecycle.describe(row),
+            meaning="A run takes windows for itself only",
+            remedy="Leave dag_run_id as it is; the ledger writes it.",
+        )
+    if config is None:
+        raise ConfigurationError(
+            f"pipeline {row['pipeline_id']!r} has no good configuration",
+            where=lifecycle.describe(row),
+            meaning="The rows of a removed pipeline rest",
+            remedy="Restore include/pipelines/<id>.yaml, or correct it.",
+        )
+    require_due(config, store, actor, row)
+    fence = store.take(row["id"], actor)["fence"]
+    return store.change(row["id"], lambda current, _now: lifecycle.end_task(current, fence), actor)
+
+
+def _released(
+    record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None, seen: Record, state: RunState | None
+) -> lifecycle.Decision:
+    max_retry_task = config.max_retry_task if config else DEFAULT_MAX_RETRY
+
+    def decide(row: lifecycle.Row, now: datetime) -> Transition:
+        asked = _asked_status(row, record)
+        if asked == row["pipeline_final_status"]:
+            return Transition("updated")
+        _require_releasable(row, asked, record)
+        reason = str(record.get("last_error") or f"set to {asked} by {actor}")
+        if lifecycle.is_held_by(row, actor):
+            return lifecycle.fail(row, row["fence"], now, reason, max_retry_task=max_retry_task)
+        gone = stale_reason(
+            row,
+            state if state and row["dag_run_id"] == seen["dag_run_id"] else RunState.ACTIVE,
+            now,
+            stale_threshold=timedelta(hours=config.stale_threshold_hours) if config else DEFAULT_STALE_THRESHOLD,
+            dagrun_timeout=config.dagrun_timeout_delta if config else DEFAULT_DAGRUN_TIMEOUT,
+        )
+        if not gone:
+            raise WindowHeldError(
+                f"the window is held by run {row['dag_run_id']} of {row['dag_id']}",
+                where=lifecycle.describe(row),
+                meaning="Its owner is not known to be gone",
+                remedy="Let that run finish; cleanup_stale_locks releases the window when the run is gone.",
+            )
+        return lifecycle.take_over(row, now, gone, max_retry_task=max_retry_task)
+
+    return decide
+
+
+def _require_releasable(row: lifecycle.Row, asked: str, record: Mapping[str, Any]) -> None:
+    status = row["pipeline_final_status"]
+    if row["is_invalidated_flag"]:
+        raise WindowInvalidatedError(
+            f"this row was invalidated; it stays {status} and can't be {asked}",
+            where=lifecycle.describe(row),
+            meaning=f"Its replacement is row {row['replaced_by_id'] or '(none yet)'}",
+        )
+    if status != Status.IN_PROGRESS or asked not in (Status.PENDING, Status.FAILED):
+        remedy = (
+            'To load it again, trigger the pipeline with {"windows": [[start, end]], "replace": true, "reason": "…"}.'
+            if status in FINISHED
+            else "COMPLETED and SKIPPED are proven by an audit or a receipt; a FAILED window is taken again, not reset."
+        )
+        raise IllegalTransitionError(
+            f"{status} can't become {asked} by an update", where=lifecycle.describe(row), remedy=remedy
+        )
+    if record.get("dag_run_id") not in (None, row["dag_run_id"]):
+        raise WindowHeldError(
+            f"the record names run {record['dag_run_id']} as the owner, it is {row['dag_run_id']} of {row['dag_id']}",
+            where=lifecycle.describe(row),
+            remedy="Read the record again.",
+        )
+
+
+def _asked_status(row: lifecycle.Row, record: Mapping[str, Any]) -> str:
+    """The status that a record asks for, after checking that it asks for nothing else and is not outdated."""
+    where = lifecycle.describe(row)
+    differences: dict[str, set[Any]] = {}
+    for name, value in record.items():
+        column = _NAMES.get(name, name)
+        if column not in row and name not in _NOT_COLUMNS:
+            raise InvalidInputError(f"the ledger has no column {name!r}", where=where, meaning="Nothing was written")
+        if column in row and column not in _TICKING and not _same(row[column], value):
+            differences.setdefault(column, set()).add(str(value))
+    if not differences:
+        return str(row["pipeline_final_status"])
+    if _is_outdated(row, record):
+        raise LedgerRefusedError(
+            "the row has changed since the record was read",
+            where=where,
+            meaning=f"It is {row['pipeline_final_status']} under fence {row['fence']} now; nothing was written",
+            remedy="Read the record again, and decide again.",
+        )
+    asked = differences.pop("pipeline_final_status", {str(row["pipeline_final_status"])})
+    by_itself = asked == {row["pipeline_final_status"]}
+    by_hand = sorted(set(differences) - (set() if by_itself else _WRITTEN_WITH_THE_STATUS))
+    if by_hand:
+        raise InvalidInputError(
+            f"{', '.join(by_hand)} can't be written by hand",
+            where=where,
+            meaning="Windows, counts and proofs are written by the step that found them; nothing was written",
+            remedy="Change the status only.",
+        )
+    if len(asked) > 1 or not asked <= set(Status):
+        raise InvalidInputError(
+            f"{' and '.join(sorted(asked))} is not a status", where=where, remedy=f"Use one of {', '.join(Status)}."
+        )
+    return str(asked.pop())
+
+
+def _is_outdated(row: lifecycle.Row, record: Mapping[str, Any]) -> bool:
+    """Whether the row has moved on since the record was read, as far as the record tells.
+
+    Requirement 3 lets callers set `record_last_updated_time` to now, so only an earlier time says something.
+    """
+    if record.get("fence") not in (None, row["fence"]):
+        return True
+    stamp = record.get("record_last_updated_at")
+    return bool(stamp is not None and convert_to_pendulum(stamp, "UTC") < row["record_last_updated_at"])
+
+
+def _same(stored: Any, given: Any) -> bool:
+    """Whether a record says what the ledger has, instants and days in whatever form it says them."""
+    if stored == given:
+        return True
+    try:
+        if isinstance(stored, datetime):
+            return bool(convert_to_pendulum(given, "UTC") == stored)
+        if isinstance(stored, date):
+            return str(given)[: len("2013-01-01")] == stored.isoformat()
+    except InvalidInputError:
+        pass
+    return False
+
+
+def _bound(record: Mapping[str, Any], column: str) -> datetime:
+    names = (column, *(name for name, other in _NAMES.items() if other == column))
+    value = next((record[name] for name in names if record.get(name) is not None), None)
+    if value is None:
+        raise InvalidInputError(f"the record has no {column}", remedy=f"Give one of {', '.join(names)}.")
+    return convert_to_pendulum(value, "UTC")

@@ -1,0 +1,2 @@
+-- Where unqualified names, those of temporary tables, belong.
+USE SCHEMA {place}

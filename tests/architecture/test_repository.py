@@ -1,0 +1,119 @@
+"""Rules about files that no linter checks."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.architecture.repository import REPO, files, name, text
+
+MOST_LINES = 400
+LONGER = {
+    "include/pipeline_framework/core/lifecycle.py": "statuses, legal transitions and refusals belong together",
+    "include/pipeline_framework/ports.py": "the Protocols and the values that cross them are read side by side",
+    "tests/contract/test_lifecycle_store_contract.py": "one contract, run on every store",
+    "tests/contract/test_target_contract.py": "one contract, run on every target",
+}
+
+# Distributions that come with another one and always fit it
+COMES_WITH = {"elastic_transport": "elasticsearch", "botocore": "boto3", "numpy": "pandas"}
+
+
+def python_files() -> list[Path]:
+    return files(".py")
+
+
+def test_there_are_files_to_check() -> None:
+    assert {"dags/daily_planner.py", "include/cli.py", "local_stack/stack.py"} <= set(map(name, python_files()))
+
+
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files()}
+    too_long = {path for path, count in lines.items() if count >= MOST_LINES}
+    assert too_long - set(LONGER) == set(), f"split them, or give a reason in {name(Path(__file__))}"
+    assert set(LONGER) <= too_long, "they are short enough now: remove them from LONGER"
+
+
+def test_every_test_module_asserts_something() -> None:
+    def asserts(path: Path) -> bool:
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        return any(
+            isinstance(node, ast.Assert) or (isinstance(node, ast.Attribute) and node.attr == "raises")
+            for node in nodes
+        )
+
+    modules = [path for path in files(".py", under="tests") if path.name.startswith("test_")]
+    assert len(modules) > 10
+    assert [name(path) for path in modules if not asserts(path)] == []
+
+
+def test_no_file_names_this_machine_or_a_registry() -> None:
+    places = [
+        re.escape(str(REPO)),
+        re.escape(f"{Path.home()}/"),
+        r"/home/\w+/(?!\.local)",
+        r"/Users/\w+/",
+        r"\.\./shared",
+    ]
+    registries = [r"pypi\.org", r"pythonhosted\.org", r"repo1?\.maven", r"registry\.npmjs", r"docker\.elastic\.co"]
+    forbidden = re.compile("|".join(places + registries))
+    own = Path(__file__).name
+    named = {
+        f"{name(path)}: {match[0]}"
+        for path in files()
+        if path.name != own and (match := forbidden.search(path.read_text(encoding="utf-8", errors="replace")))
+    }
+    assert named == set()
+
+
+def test_the_licence_is_there() -> None:
+    assert "Apache License" in text("LICENSE")
+    assert 'license = "Apache-2.0"' in text("pyproject.toml")
+
+
+def test_settings_of_one_machine_are_not_committed() -> None:
+    assert {".env", ".venv/", ".local_stack/", ".local_stack_cache/"} <= set(text(".gitignore").splitlines())
+
+
+@pytest.mark.parametrize(
+    ("folders", "requirements"),
+    [
+        (("include", "dags", "plugins"), ["requirements.txt"]),
+        (("local_stack", "tests", "benchmarks"), ["requirements.txt", "requirements-dev.txt"]),
+    ],
+)
+def test_everything_that_is_imported_is_a_direct_requirement(folders: tuple[str, ...], requirements: list[str]) -> None:
+    direct = {
+        Requirement(line.partition("#")[0]).name.lower()
+        for file in requirements
+        for line in text(file).splitlines()
+        if line and not line.startswith(("#", "-"))
+    }
+    distributions = importlib.metadata.packages_distributions()
+    missing = {
+        f"{name(path)}: {module}"
+        for folder in folders
+        for path in files(".py", under=folder)
+        for module in _third_party_modules(path)
+        if COMES_WITH.get(module) not in direct
+        and not {distribution.lower() for distribution in distributions.get(module, [])} & direct
+    }
+    assert missing == set()
+
+
+def _third_party_modules(path: Path) -> set[str]:
+    own = {"include", "dags", "plugins", "local_stack", "tests", "benchmarks"}
+    siblings = {sibling.stem for sibling in path.parent.glob("*.py")}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found - own - siblings - set(sys.stdlib_module_names)

@@ -1,0 +1,319 @@
+"""What every `Stage` promises; the same tests run in memory, in a directory and on a real S3 server."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.implementation_modules.memory_transfer import MemoryStage
+from include.implementation_modules.object_storage_stage import ObjectStorageStage
+from include.pipeline_framework.core.fingerprints import Fingerprint, id_hash
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    IncompleteExtractError,
+    InvalidInputError,
+    ServiceUnavailableError,
+    TornStageError,
+)
+from include.pipeline_framework.ports import Document, Manifest, StageRequest
+
+START = datetime(2013, 3, 9, 5, tzinfo=UTC)
+WINDOW = TimeWindow(START, START + timedelta(hours=1))
+REQUEST = StageRequest(42, "flights", "2013-03-09", WINDOW, 7)
+StageOf = Callable[..., ObjectStorageStage]
+
+
+@dataclass
+class Pages:
+    """An extract of given pages; an exception among them is raised when its turn comes."""
+
+    content: Sequence[Sequence[Document] | Exception]
+    expected_rows: int
+
+    def pages(self) -> Iterator[Sequence[Document]]:
+        for page in self.content:
+            if isinstance(page, Exception):
+                raise page
+            yield page
+
+
+def document(key: str, body: bytes = b'{"n":1}', at: datetime = START) -> Document:
+    return Document(key, at, body)
+
+
+def pages(*content: Sequence[Document] | Exception) -> Pages:
+    return Pages(content, sum(len(page) for page in content if not isinstance(page, Exception)))
+
+
+def numbered(count: int, first: int = 0) -> list[Document]:
+    return [document(f"id-{n}", json.dumps({"n": n}).encode()) for n in range(first, first + count)]
+
+
+@pytest.fixture(params=["memory", "directory", pytest.param("s3", marks=pytest.mark.integration)])
+def stage_of(request: pytest.FixtureRequest, tmp_path: Path) -> StageOf:
+    prefix = f"contract/{uuid.uuid4().hex}"
+    if request.param == "s3":
+        client, bucket = (request.getfixturevalue(name) for name in ("s3_client", "s3_bucket"))
+
+    def build(**limits: Any) -> ObjectStorageStage:
+        values: dict[str, Any] = {"prefix": prefix} | limits
+        if request.param == "memory":
+            return MemoryStage(ObjectStorageStage.Options(bucket="memory", **values))
+        place = {"bucket": bucket} if request.param == "s3" else {"path": str(tmp_path)}
+        options = ObjectStorageStage.Options(**place, **values)
+        return ObjectStorageStage(options.storage(lambda: client), options)
+
+    return build
+
+
+def lines(stage: ObjectStorageStage, manifest: Manifest) -> list[bytes]:
+    found: list[bytes] = []
+    for file in manifest.files:
+        with stage.open(file.key) as stored:
+            part = gzip.decompress(stored.read()).splitlines(keepends=True)
+        assert len(part) == file.rows
+        found += part
+    return found
+
+
+def keys(stage: ObjectStorageStage, location: str) -> list[str]:
+    root, stored = stage.uri(""), stage._storage.list(stage._key(location))
+    return sorted(stage._storage.uri(entry.key).removeprefix(root) for entry in stored)
+
+
+def overwrite(stage: ObjectStorageStage, key: str, content: bytes) -> None:
+    stage._put(key, content)
+
+
+def test_a_line_is_exactly_the_envelope_and_the_document_as_sent(stage_of: StageOf) -> None:
+    body = b'{"a": 1e2, "b":0.1000000000000000055,"c":9007199254740993,"d":"\\u00e9\\/", "d2":1.0}'
+    quoted, stage = 'é"\\', stage_of()
+    manifest = stage.write(REQUEST, pages([document(quoted, body, START.replace(microsecond=5)), document("2")]))
+    first, second = lines(stage, manifest)
+    start = '{"_id":"é\\"\\\\","_id_hash":' + str(id_hash(quoted)) + ',"_event_at":"2013-03-09T05:00:00.000005Z"'
+    assert first == start.encode() + b',"_lifecycle_id":42,"doc":' + body + b"}\n"
+    assert json.loads(second) == {
+        "_id": "2",
+        "_id_hash": id_hash("2"),
+        "_event_at": "2013-03-09T05:00:00.000000Z",
+        "_lifecycle_id": 42,
+        "doc": {"n": 1},
+    }
+
+
+def test_the_manifest_is_read_back_as_it_was_written(stage_of: StageOf) -> None:
+    stage = stage_of(file_rows=300)
+    manifest = stage.write(REQUEST, pages(numbered(500), numbered(500, 500)))
+    assert manifest.location == "flights/2013-03-09/20130309T050000Z_20130309T060000Z/7"
+    assert manifest.fingerprint == Fingerprint.of(f"id-{n}" for n in range(1_000))
+    assert [file.rows for file in manifest.files] == [300, 300, 300, 100]
+    assert (manifest.source_rows, manifest.quarantined, manifest.window, manifest.fence) == (1_000, 0, WINDOW, 7)
+    assert stage.read_manifest(manifest.location) == manifest
+    assert sorted(json.loads(line)["doc"]["n"] for line in lines(stage, manifest)) == list(range(1_000))
+    assert keys(stage, manifest.location) == [
+        f"{manifest.location}/{name}"
+        for name in ("manifest.json", *(f"part-0000{number}.ndjson.gz" for number in range(4)))
+    ]
+    with stage.open(f"{manifest.location}/manifest.json") as file:
+        assert json.loads(file.read())["hash_sum"] == str(manifest.fingerprint.hash_sum)
+
+
+def test_files_roll_over_at_their_size(stage_of: StageOf) -> None:
+    stage = stage_of(file_bytes=100_000)
+    noise = [document(str(n), b'{"x":"%b"}' % os.urandom(500).hex().encode()) for n in range(2_000)]
+    noisy = [noise[first : first + 50] for first in range(0, 2_000, 50)]
+    manifest = stage.write(REQUEST, pages(*noisy))
+    assert len(manifest.files) > 1
+    assert sum(file.rows for file in manifest.files) == 2_000
+    assert stage.read_manifest(manifest.location) == manifest
+
+
+def test_an_empty_window_is_a_manifest_without_files(stage_of: StageOf) -> None:
+    stage = stage_of()
+    manifest = stage.write(REQUEST, pages())
+    assert (manifest.files, manifest.fingerprint) == ((), Fingerprint())
+    assert stage.read_manifest(manifest.location) == manifest
+    assert keys(stage, manifest.location) == [f"{manifest.location}/manifest.json"]
+
+
+def test_equal_rows_give_equal_bytes(stage_of: StageOf) -> None:
+    first = stage_of().write(REQUEST, pages(numbered(100)))
+    again = stage_of().write(dataclasses.replace(REQUEST, fence=8), pages(numbered(100)))
+    assert [file.sha256 for file in first.files] == [file.sha256 for file in again.files]
+    assert first.location != again.location
+
+
+def test_line_breaks_between_tokens_do_not_break_the_line(stage_of: StageOf) -> None:
+    stage = stage_of()
+    manifest = stage.write(REQUEST, pages([document("1", b'{\n"a":\r\n"x\\n"}'), document("2")]))
+    assert [json.loads(line)["doc"] for line in lines(stage, manifest)] == [{"a": "x\n"}, {"n": 1}]
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailableError("gone"), IncompleteExtractError("torn"), KeyError("bug")])
+def test_an_extract_that_fails_half_way_leaves_nothing(stage_of: StageOf, error: Exception) -> None:
+    stage = stage_of(file_rows=10)
+    with pytest.raises(type(error)):
+        stage.write(REQUEST, pages(numbered(35), error))
+    location = "flights/2013-03-09/20130309T050000Z_20130309T060000Z/7"
+    assert keys(stage, location) == []
+    with pytest.raises(TornStageError, match="no manifest"):
+        stage.read_manifest(location)
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_an_extract_of_another_length_than_counted_is_not_staged(stage_of: StageOf, difference: int) -> None:
+    stage = stage_of()
+    extract = pages(numbered(10))
+    extract.expected_rows += difference
+    with pytest.raises(IncompleteExtractError, match="10 rows staged"):
+        stage.write(REQUEST, extract)
+    assert keys(stage, "flights") == []
+
+
+BAD = {
+    "half a surrogate pair": document("bad", rb'{"a":"\ud800"}'),
+    "half a surrogate pair at the end": document("bad", rb'{"a":"x\udc00"}'),
+    "half a surrogate pair in the id": document("bad\ud800"),
+    "not UTF-8": document("bad", b'{"a":"\xff"}'),
+    "not JSON": document("bad", b'{"a":01}'),
+    "two values": document("bad", b'{"a":1},"doc":{"a":2}'),
+    "a line break in a string": document("bad", b'{"a":"\n"}'),
+    "no object": document("bad", b"[1]"),
+    "nothing": document("bad", b""),
+    "nested too deeply": document("bad", b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    "too long": document("bad", b'{"a":"' + b"x" * 400_000 + b'"}'),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_a_document_that_no_target_holds_fails_the_window_by_name(stage_of: StageOf, bad: Document) -> None:
+    stage = stage_of(max_document_bytes=300_000)
+    with pytest.raises(BadDocumentError, match=r"'bad") as raised:
+        stage.write(REQUEST, pages([document("good"), bad]))
+    assert "flights, window 2013-03-09T05:00:00Z" in str(raised.value)
+    assert keys(stage, "flights") == []
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_or_goes_beside_the_stage_and_is_counted(stage_of: StageOf, bad: Document) -> None:
+    stage = stage_of(max_document_bytes=300_000)
+    manifest = stage.write(REQUEST, pages([document("1"), bad], [document("2")]), on_bad_document="quarantine")
+    assert (manifest.fingerprint, manifest.quarantined, manifest.source_rows) == (Fingerprint.of(["1", "2"]), 1, 3)
+    assert stage.read_manifest(manifest.location) == manifest
+    with stage.open(f"{manifest.location}/quarantine.ndjson") as file:
+        (entry,) = map(json.loads, file.read().splitlines())
+    assert entry["_id"] == bad.id
+    assert "can't be loaded" in entry["reason"]
+    assert entry["body"].encode("utf-8", "surrogateescape") == bad.body
+
+
+def test_a_nul_character_is_only_refused_where_the_target_can_not_hold_it(stage_of: StageOf) -> None:
+    nul = document("bad", rb'{"a":"\u0000"}')
+    assert stage_of().write(REQUEST, pages([nul])).fingerprint.rows == 1
+    with pytest.raises(BadDocumentError, match="NUL"):
+        stage_of(refuse_nul=True).write(REQUEST, pages([nul]))
+    not_nul = document("good", rb'{"a":"\\u0000"}')
+    assert stage_of(refuse_nul=True).write(REQUEST, pages([not_nul])).fingerprint.rows == 1
+
+
+def test_an_unknown_way_with_bad_documents_is_refused(stage_of: StageOf) -> None:
+    with pytest.raises(InvalidInputError, match="ignore"):
+        stage_of().write(REQUEST, pages(), on_bad_document="ignore")
+
+
+def test_a_stage_with_a_missing_cut_or_changed_file_is_torn(stage_of: StageOf) -> None:
+    stage = stage_of(file_rows=10)
+    manifest = stage.write(REQUEST, pages(numbered(25)))
+    key = manifest.files[1].key
+    with stage.open(key) as file:
+        content = file.read()
+    flipped = content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+    for damaged, said in ((content[:-1], "bytes instead of"), (flipped, "checksum"), (b"", "0 bytes")):
+        overwrite(stage, key, damaged)
+        with pytest.raises(TornStageError, match=said) as raised:
+            stage.read_manifest(manifest.location)
+        assert key in str(raised.value)
+    overwrite(stage, key, content)
+    assert stage.read_manifest(manifest.location) == manifest
+    stage._storage.delete([stage._key(key)])
+    with pytest.raises(TornStageError, match="missing"):
+        stage.read_manifest(manifest.location)
+    with pytest.raises(TornStageError, match="missing"), stage.open(key):
+        raise AssertionError
+
+
+def test_a_manifest_that_does_not_fit_is_torn(stage_of: StageOf) -> None:
+    stage = stage_of()
+    manifest = stage.write(REQUEST, pages(numbered(5)))
+    key = f"{manifest.location}/manifest.json"
+    with stage.open(key) as file:
+        right = json.loads(file.read())
+    other = right["files"][0] | {"key": "flights/2013-03-09/20130309T050000Z_20130309T060000Z/6/part-00000.ndjson.gz"}
+    wrong: list[bytes] = [b"", b"{", b"[]", b"{}"]
+    for change in ({"rows": 4}, {"version": 2}, {"location": "elsewhere"}, {"files": [other]}, {"source_rows": 6}):
+        wrong.append(json.dumps(right | change).encode())
+    for content in wrong:
+        overwrite(stage, key, content)
+        with pytest.raises(TornStageError, match="manifest"):
+            stage.read_manifest(manifest.location)
+
+
+def test_delete_removes_one_fence_and_nothing_else(stage_of: StageOf) -> None:
+    stage = stage_of(file_rows=10)
+    manifest = stage.write(REQUEST, pages(numbered(25)))
+    neighbour = stage.write(dataclasses.replace(REQUEST, fence=77), pages(numbered(5)))
+    assert stage.delete(manifest.location) == 4
+    assert stage.delete(manifest.location) == 0
+    assert keys(stage, manifest.location + "/") == []
+    assert stage.read_manifest(neighbour.location) == neighbour
+
+
+@pytest.mark.parametrize(
+    "location", ["", "/", ".", "..", "flights", "flights/2013-03-09", "../2013-03-09/1_2/7", "flights/2013-03-09/../7",
+                 "flights/2013-03-09/1_2/7/", "/flights/2013-03-09/1_2/7", "flights/2013-03-09/1_2/7/../../x"],
+)  # fmt: skip
+def test_nothing_but_a_location_is_ever_deleted(stage_of: StageOf, location: str) -> None:
+    stage = stage_of()
+    manifest = stage.write(REQUEST, pages(numbered(5)))
+    for ask in (stage.delete, stage.read_manifest):
+        with pytest.raises(InvalidInputError, match="not a location"):
+            ask(location)
+    assert stage.read_manifest(manifest.location) == manifest
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/../../b", "a b/ü%", "x\\y", "…", "a\n"])
+def test_a_source_object_can_not_leave_its_place(stage_of: StageOf, name: str) -> None:
+    stage = stage_of()
+    manifest = stage.write(dataclasses.replace(REQUEST, source_object=name), pages(numbered(3)))
+    assert manifest.location.count("/") == 3
+    assert manifest.source_object == name
+    assert stage.read_manifest(manifest.location) == manifest
+    assert len(lines(stage, manifest)) == 3
+    assert stage.delete(manifest.location) == 2
+
+
+def test_two_source_objects_never_share_a_location(stage_of: StageOf) -> None:
+    names = ["a/b", "a%2Fb", "a", "A", "..", "%2E%2E"]
+    stage = stage_of()
+    located = {stage.write(dataclasses.replace(REQUEST, source_object=name), pages()).location for name in names}
+    assert len(located) == len(names)
+
+
+def test_uris_are_absolute(stage_of: StageOf) -> None:
+    stage = stage_of()
+    manifest = stage.write(REQUEST, pages(numbered(1)))
+    root = stage.uri("")
+    assert root.endswith(f"{stage.options.prefix}/")
+    assert root.split("://")[0] in ("memory", "file", "s3")
+    assert stage.uri(manifest.files[0].key) == root + manifest.files[0].key

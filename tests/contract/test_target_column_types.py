@@ -1,0 +1,127 @@
+"""A column type means the same in every target: one table of accepted and one of refused values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+)
+from include.pipeline_framework.ports import Document
+from tests.contract.target_harness import (  # noqa: F401 - fixtures are found by their names
+    FLIGHTS,
+    NOON,
+    Harness,
+    document,
+    memory_harness,
+    postgres_harness,
+    snowflake_harness,
+)
+
+NAMES = ("integer", "number", "boolean", "timestamp", "date", "text")
+INSTANT = datetime(2013, 3, 9, 5, 6, 7, 123456, tzinfo=UTC)
+ACCEPTED = [
+    ("integer", "1", 1),
+    ("integer", "1.0", 1),
+    ("integer", "1e2", 100),
+    ("integer", "1e20", 10**20),
+    ("integer", "15e1", 150),
+    ("integer", "-12345678901234567890123456789", -12345678901234567890123456789),
+    ("integer", '"007"', 7),
+    ("number", "1.5", 1.5),
+    ("number", '"-1.5e3"', -1500.0),
+    ("number", "2", 2.0),
+    ("boolean", "true", True),
+    ("boolean", '"False"', False),
+    ("timestamp", '"2013-03-09T05:06:07.123456Z"', INSTANT),
+    ("timestamp", '"2013-03-09T05:06:07.123456999Z"', INSTANT),
+    ("timestamp", '"2013-03-09 10:36:07.123456+05:30"', INSTANT),
+    ("timestamp", '"2013-03-08T21:06:07.123456-0800"', INSTANT),
+    ("timestamp", '"2013-03-09T05:06"', INSTANT.replace(second=0, microsecond=0)),
+    ("timestamp", '"2013-03-09"', INSTANT.replace(hour=0, minute=0, second=0, microsecond=0)),
+    ("timestamp", "1362805567123", INSTANT.replace(microsecond=123000)),
+    ("timestamp", "0", datetime(1970, 1, 1, tzinfo=UTC)),
+    ("timestamp", "-1", datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)),
+    ("date", '"2013-03-09"', INSTANT.date()),
+    ("date", '"2013-03-08T21:06:07-08:00"', INSTANT.date()),
+    ("text", '"a\\"b\\\\c"', 'a"b\\c'),
+    ("text", "12", "12"),
+    ("text", "true", "true"),
+    ("text", '{"a":[1,"x"]}', '{"a":[1,"x"]}'),
+    *((name, "null", None) for name in NAMES),
+]
+REFUSED = [
+    *(
+        ("integer", value)
+        for value in ("1.5", '"1.5"', '"x"', '""', "true", "[1]", '{"a":1}', "1" * 38, "15e-1", "1e40")
+    ),
+    *(("number", value) for value in ('"x"', '"NaN"', '"inf"', "1e999", "false", "[1.5]", '"1,5"')),
+    *(("boolean", value) for value in ("1", '"yes"', '"t"', "[true]")),
+    *(
+        ("timestamp", value)
+        for value in ('"2013-02-30"', '"2013-03-09T24:00:00Z"', '"2013"', '"yesterday"', '"1362805567123"')
+    ),
+    *(
+        ("timestamp", value)
+        for value in ("true", "1.5", "123456789012345", '["2013-03-09"]', '"2013-03-09T05:06:07 UTC"')
+    ),
+    *(("date", value) for value in ('"09.03.2013"', '"2013-13-01"', "false")),
+]
+
+
+def typed_body(column_type: str, value: str) -> bytes:
+    return b'{"v_%s": %s}' % (column_type.encode(), value.encode())
+
+
+@pytest.fixture
+def typed(request: pytest.FixtureRequest) -> Callable[[str], tuple[Harness, Any]]:
+    def build(name: str) -> tuple[Harness, Any]:
+        found: Harness = request.getfixturevalue(f"{name}_harness")
+        target = found.another(columns={f"v_{column}": column for column in NAMES})
+        target.prepare(FLIGHTS)
+        return found, target
+
+    return build
+
+
+EVERYWHERE = pytest.mark.parametrize(
+    "name",
+    ["memory", *(pytest.param(name, marks=pytest.mark.integration) for name in ("postgres", "snowflake"))],
+)
+
+
+@EVERYWHERE
+def test_a_column_type_means_the_same_everywhere(typed: Any, name: str) -> None:
+    found, target = typed(name)
+    content = [Document(f"{n:03}", NOON, typed_body(column, value)) for n, (column, value, _) in enumerate(ACCEPTED)]
+    manifest = found.staged(content)
+    target.publish(manifest, found.stage, fence=manifest.fence, lifecycle_id=1)
+    rows = {row["_id"]: row for row in (target.rows if name == "memory" else found.rows())}
+    for n, (column, value, expected) in enumerate(ACCEPTED):
+        loaded = rows[f"{n:03}"][f"v_{column}"]
+        if isinstance(loaded, datetime):
+            loaded = loaded.replace(tzinfo=UTC) if loaded.tzinfo is None else loaded.astimezone(UTC)
+        assert loaded == expected, f"{column} {value}"
+        absent = {f"v_{other}" for other in NAMES} - {f"v_{column}"}
+        assert {rows[f"{n:03}"][other] for other in absent} == {None}, f"{column} {value}"
+
+
+@EVERYWHERE
+def test_what_a_column_refuses_is_the_same_everywhere(typed: Any, name: str) -> None:
+    found, target = typed(name)
+    content = [Document(f"{n:03}", NOON, typed_body(column, value)) for n, (column, value) in enumerate(REFUSED)]
+    good = document("good")
+    if name == "snowflake":  # it counts them all, so one publish shows it
+        manifest = found.staged([*content, good])
+        with pytest.raises(BadDocumentError, match=rf"'000' \(and {len(REFUSED) - 1} more documents\)"):
+            target.publish(manifest, found.stage, fence=manifest.fence, lifecycle_id=1)
+        return
+    for bad, (column, _) in zip(content, REFUSED, strict=True):
+        manifest = found.staged([bad, good])
+        with pytest.raises(BadDocumentError, match=f"{bad.id!r}.*'v_{column}'"):
+            target.publish(manifest, found.stage, fence=manifest.fence, lifecycle_id=1)
+    assert (target.rows if name == "memory" else found.rows()) == []

@@ -1,0 +1,247 @@
+"""`data_pipeline_main` under a running scheduler: what a run does, and what clearing, failing and ending it does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+
+from local_stack.home import REPO
+from tests.e2e.conftest import PIPELINE, Bench, conf_of, hours
+
+pytestmark = pytest.mark.e2e
+
+
+def states(bench: Bench, run_id: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for instance in bench.api.task_instances(PIPELINE, run_id):
+        found.setdefault(instance["task_id"].removeprefix("window."), []).append(instance["state"])
+    return found
+
+
+def block_reads(bench: Bench, *, blocked: bool) -> None:
+    """Make Elasticsearch refuse (or allow again) every read of the index: a failure of the real source."""
+    request = urllib.request.Request(
+        f"{bench.env['ELASTICSEARCH_URL']}/flights/_settings",
+        data=b'{"index.blocks.read": %s}' % (b"true" if blocked else b"false"),
+        headers={"content-type": "application/json"},
+        method="PUT",
+    )
+    urllib.request.urlopen(request, timeout=30).read()
+
+
+def test_a_planned_dst_day_has_25_windows(bench: Bench) -> None:
+    _run, state = bench.run({"target_date": "2013-11-03"}, dag_id="daily_planner")
+    assert state == "success"
+    rows = bench.query("SELECT time_interval FROM pipeline_lifecycle WHERE target_day = '2013-11-03'")
+    assert [row["time_interval"] for row in rows] == ["1h"] * 25
+
+
+def test_a_run_moves_its_windows_names_them_and_announces_them(bench: Bench) -> None:
+    window = hours("2013-03-09T10:00Z", "2013-03-09T12:00Z")
+    run_id, state = bench.run(conf_of(window))
+    assert state == "success", states(bench, run_id)
+    rows = bench.rows(window)
+    assert [(row["pipeline_final_status"], row["dag_run_id"]) for row in rows] == [("COMPLETED", run_id)] * 2
+    bench.assert_loaded(window)
+    names = {
+        instance["rendered_map_index"]
+        for instance in bench.api.task_instances(PIPELINE, run_id)
+        if instance["task_id"] == "window.audit"
+    }
+    assert names == {"2013-03-09 05:00-05:00 → 06:00-05:00", "2013-03-09 06:00-05:00 → 07:00-05:00"}
+    events = bench.api.call("GET", "/assets/events?limit=1000")["asset_events"]
+    keys = [event["partition_key"] for event in events if event["source_run_id"] == run_id]
+    assert sorted(keys) == [
+        "2013-03-09T10:00:00Z/2013-03-09T11:00:00Z",
+        "2013-03-09T11:00:00Z/2013-03-09T12:00:00Z",
+    ]
+
+
+def test_an_empty_window_is_completed_and_announced_by_pre_validation(bench: Bench) -> None:
+    window = hours("2013-03-09T07:00Z", "2013-03-09T08:00Z")
+    run_id, state = bench.run(conf_of(window))
+    assert state == "success"
+    (row,) = bench.rows(window)
+    assert (row["pipeline_final_status"], row["audit_result_status"], row["target_count"]) == ("COMPLETED", "PASSED", 0)
+    assert states(bench, run_id)["audit"] == ["skipped"]
+    events = bench.api.call("GET", "/assets/events?limit=1000")["asset_events"]
+    assert [e["partition_key"] for e in events if e["source_run_id"] == run_id] == [
+        "2013-03-09T07:00:00Z/2013-03-09T08:00:00Z"
+    ]
+
+
+def test_the_same_conf_again_changes_nothing(bench: Bench) -> None:
+    window = hours("2013-03-09T12:00Z", "2013-03-09T13:00Z")
+    bench.run(conf_of(window))
+    before = bench.rows(window)
+    run_id, state = bench.run(conf_of(window))
+    assert state == "success"
+    assert states(bench, run_id)["store_and_validate"] == ["skipped"]
+    assert bench.rows(window) == before
+    bench.assert_loaded(window)
+
+
+def test_replace_loads_a_finished_window_again(bench: Bench) -> None:
+    window = hours("2013-03-09T13:00Z", "2013-03-09T14:00Z")
+    bench.run(conf_of(window))
+    (old,) = bench.rows(window)
+    run_id, state = bench.run(conf_of(window, replace=True, reason="test"))
+    assert state == "success", states(bench, run_id)
+    (new,) = bench.rows(window)
+    assert (new["is_replacement_run_flag"], new["pipeline_final_status"]) == (True, "COMPLETED")
+    (replaced,) = bench.query("SELECT * FROM pipeline_lifecycle WHERE id = %s", old["id"])
+    assert (replaced["is_invalidated_flag"], replaced["target_deletion_done_flag"]) == (True, True)
+    assert replaced["replaced_by_id"] == new["id"]
+    bench.assert_loaded(window)
+
+
+@pytest.mark.parametrize("task", ["pre_validation", "source_to_stage", "stage_to_target", "audit", None])
+def test_clearing_a_finished_run_leaves_the_target_as_it_is(bench: Bench, task: str | None) -> None:
+    window = hours("2013-03-09T14:00Z", "2013-03-09T15:00Z")
+    run_id, state = _finished_run(bench, window)
+    before = bench.rows(window)
+    if task is None:
+        bench.api.clear_run(PIPELINE, run_id)
+    else:
+        bench.api.clear(PIPELINE, run_id, [f"window.{task}"])
+    state = bench.api.wait(PIPELINE, run_id)
+    assert state == "success", states(bench, run_id)
+    assert bench.rows(window) == before
+    bench.assert_loaded(window)
+
+
+_finished: dict[Any, tuple[str, str]] = {}
+
+
+def _finished_run(bench: Bench, window: Any) -> tuple[str, str]:
+    if window not in _finished:
+        _finished[window] = bench.run(conf_of(window))
+    return _finished[window]
+
+
+@pytest.mark.parametrize("whole_run", [False, True])
+def test_a_failed_window_fails_the_run_and_clearing_repairs_it(bench: Bench, whole_run: bool) -> None:
+    start = 15 + whole_run
+    window = hours(f"2013-03-09T{start}:00Z", f"2013-03-09T{start + 1}:00Z")
+    block_reads(bench, blocked=True)
+    try:
+        run_id, state = bench.run(conf_of(window))
+    finally:
+        block_reads(bench, blocked=False)
+    assert state == "failed"
+    assert states(bench, run_id)["cleanup_stale_locks"] == ["failed"]
+    (row,) = bench.rows(window)
+    assert (row["pipeline_final_status"], row["retry_attempt"], row["dag_run_id"]) == ("PENDING", 1, None)
+    assert "What to do" in row["last_error"]
+    if whole_run:
+        bench.api.clear_run(PIPELINE, run_id)
+    else:
+        bench.api.clear(PIPELINE, run_id, ["window.pre_validation"])
+    assert bench.api.wait(PIPELINE, run_id) == "success", states(bench, run_id)
+    (row,) = bench.rows(window)
+    assert (row["pipeline_final_status"], row["dag_run_id"]) == ("COMPLETED", run_id)
+    bench.assert_loaded(window)
+
+
+def test_parallel_runs_never_claim_one_window_twice(bench: Bench) -> None:
+    window = hours("2013-03-10T16:00Z", "2013-03-10T20:00Z")
+    run_ids = [bench.api.trigger(PIPELINE, conf_of(window, max_windows=2)) for _ in range(3)]
+    assert {bench.api.wait(PIPELINE, run_id) for run_id in run_ids} == {"success"}
+    claims = bench.query(
+        "SELECT lifecycle_id, COUNT(*) AS claims FROM pipeline_lifecycle_events WHERE event = 'claimed' "
+        "AND dag_run_id = ANY(%s) GROUP BY lifecycle_id",
+        run_ids,
+    )
+    assert [claim["claims"] for claim in claims] == [1] * 4
+    bench.assert_loaded(window)
+
+
+def test_a_run_ended_in_mid_window_strands_nothing(bench: Bench) -> None:
+    """What a time-out does, too: Airflow ends every task of the run, the teardown included."""
+    window = hours("2013-03-10T20:00Z", "2013-03-10T22:00Z")
+    run_id = bench.api.trigger(PIPELINE, conf_of(window))
+    until = time.monotonic() + 60
+    while not bench.query("SELECT 1 FROM pipeline_lifecycle WHERE dag_run_id = %s", run_id):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    bench.api.call("PATCH", f"/dags/{PIPELINE}/dagRuns/{run_id}?update_mask=state", {"state": "failed"})
+    time.sleep(3)
+    bench.api.set_paused("cleanup_stale_locks", paused=False)
+    _run, state = bench.run({}, dag_id="cleanup_stale_locks")
+    bench.api.set_paused("cleanup_stale_locks", paused=True)
+    assert state == "success"
+    assert {row["pipeline_final_status"] for row in bench.rows(window)} <= {"PENDING", "COMPLETED"}
+    taken_over = bench.query(
+        "SELECT reason FROM pipeline_lifecycle_events WHERE event = 'taken_over' AND numbers ->> 'dag_run_id' = %s",
+        run_id,
+    )
+    assert taken_over
+    assert all("has ended" in event["reason"] for event in taken_over)
+    bench.query("UPDATE pipeline_lifecycle SET not_before_at = NULL WHERE NOT is_invalidated_flag RETURNING id")
+    _run, state = bench.run(conf_of(window))
+    assert state == "success"
+    bench.assert_loaded(window)
+
+
+def test_conf_that_makes_no_sense_fails_with_the_reason_and_plans_nothing(bench: Bench) -> None:
+    before = bench.query("SELECT COUNT(*) FROM pipeline_lifecycle")
+    run_id, state = bench.run({"target_date": "2015-01-01"})
+    assert state == "failed"
+    assert states(bench, run_id)["populate_pipeline_batches"] == ["failed"]
+    assert bench.query("SELECT COUNT(*) FROM pipeline_lifecycle") == before
+
+
+def test_tasks_test_shows_the_claim_and_leaves_none_behind(bench: Bench) -> None:
+    bench.run({"target_date": "2013-03-11"}, dag_id="daily_planner")
+    before = bench.query("SELECT * FROM pipeline_lifecycle ORDER BY id")
+    bench.api.set_paused(PIPELINE, paused=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "tasks", "test", PIPELINE, "store_and_validate", "2013-03-10"],
+        env={**os.environ, **bench.env},
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    bench.api.set_paused(PIPELINE, paused=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "would claim" in output
+    assert "2013-03-11 00:00-05:00" not in output or "2013-03-11 00:00-04:00 → 01:00-04:00" in output
+    assert bench.query("SELECT * FROM pipeline_lifecycle ORDER BY id") == before
+
+
+def test_tasks_test_works_on_an_existing_run_by_map_index(bench: Bench) -> None:
+    window = hours("2013-03-09T17:00Z", "2013-03-09T18:00Z")
+    run_id, _state = bench.run(conf_of(window))
+    before = bench.rows(window)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "airflow",
+            "tasks",
+            "test",
+            PIPELINE,
+            "window.source_to_stage",
+            run_id,
+            "--map-index",
+            "0",
+        ],
+        env={**os.environ, **bench.env},
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the window is COMPLETED already" in done.stdout + done.stderr
+    assert bench.rows(window) == before

@@ -1,0 +1,112 @@
+"""What only the emulator shows: qualified names, guard rows under parallel preparation, its errors by name."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.implementation_modules.memory_transfer import MemorySource
+from include.implementation_modules.object_storage import S3Storage
+from include.implementation_modules.object_storage_stage import ObjectStorageStage
+from include.implementation_modules.snowflake_target import SnowflakeTarget
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import ConfigurationError
+from include.pipeline_framework.ports import Document, Manifest, StageRequest
+
+pytestmark = pytest.mark.integration
+
+NOON = datetime(2013, 3, 9, 12, tzinfo=UTC)
+WINDOW = TimeWindow(NOON, NOON + timedelta(hours=1))
+
+
+@pytest.fixture
+def table() -> str:
+    return "FLIGHTS_" + uuid.uuid4().hex[:8].upper()
+
+
+@pytest.fixture
+def query(snowflake_connect: Callable[[], Any]) -> Callable[[str], list[Any]]:
+    def run(sql: str) -> list[Any]:
+        connection = snowflake_connect()
+        try:
+            return list(connection.cursor().execute(sql).fetchall())
+        finally:
+            connection.close()
+
+    return run
+
+
+@pytest.fixture
+def stage(s3_client: Any, s3_bucket: str, table: str) -> ObjectStorageStage:
+    options = ObjectStorageStage.Options(bucket=s3_bucket, prefix=f"snowflake-target/{table}", file_rows=2)
+    return ObjectStorageStage(S3Storage(s3_client, s3_bucket), options)
+
+
+def staged(stage: ObjectStorageStage, rows: int = 5) -> Manifest:
+    content = [Document(f"d{n}", NOON + timedelta(minutes=n), b'{"n": %d}' % n) for n in range(rows)]
+    with MemorySource(content).extract(WINDOW) as extract:
+        return stage.write(StageRequest(7, "flights", "2013-03-09", WINDOW, 1), extract)
+
+
+def target(connect: Callable[[], Any], table: str, **options: Any) -> SnowflakeTarget:
+    return SnowflakeTarget(connect, SnowflakeTarget.Options(table=table, stage_name=f"STAGE_{table}", **options))
+
+
+def test_several_files_are_loaded_and_their_rows_name_the_manifest(
+    snowflake_connect: Callable[[], Any], table: str, stage: ObjectStorageStage, query: Callable[[str], list[Any]]
+) -> None:
+    snowflake = target(snowflake_connect, table, columns={"n": "integer"})
+    snowflake.prepare("flights")
+    manifest = staged(stage)
+    assert len(manifest.files) == 3
+    snowflake.publish(manifest, stage, fence=1, lifecycle_id=7)
+    assert query(f"SELECT _id, n, _file FROM {table} ORDER BY _id") == [
+        (f"d{n}", n, manifest.location) for n in range(5)
+    ]
+
+
+def test_preparing_from_many_sessions_leaves_one_guard_row_per_source_object(
+    snowflake_connect: Callable[[], Any], table: str, query: Callable[[str], list[Any]]
+) -> None:
+    errors: list[Exception] = []
+
+    def prepare(source_object: str) -> None:
+        try:
+            target(snowflake_connect, table).prepare(source_object)
+        except Exception as error:  # noqa: BLE001 - shown by the assertion
+            errors.append(error)
+
+    threads = [threading.Thread(target=prepare, args=(name,)) for name in ("a", "b", "a", "b", "a")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    found = query(f"SELECT kind, source_object FROM {table}_RECEIPTS ORDER BY kind, source_object")
+    assert found == [("anchor", ""), ("guard", "a"), ("guard", "b")]
+
+
+def test_a_table_with_a_database_and_a_schema_is_qualified(
+    snowflake_connect: Callable[[], Any], table: str, stage: ObjectStorageStage, query: Callable[[str], list[Any]]
+) -> None:
+    database, schema = query("SELECT CURRENT_DATABASE(), CURRENT_SCHEMA()")[0]
+    snowflake = target(snowflake_connect, table, database=database, schema_name=schema)
+    snowflake.prepare("flights")
+    assert snowflake.publish(staged(stage), stage, fence=1, lifecycle_id=7).loaded.rows == 5
+
+
+def test_a_column_or_table_that_is_not_there_is_a_matter_of_configuration(
+    snowflake_connect: Callable[[], Any], table: str, stage: ObjectStorageStage
+) -> None:
+    with pytest.raises(ConfigurationError, match="prepare"):
+        target(snowflake_connect, table).fingerprint("flights", WINDOW)
+    target(snowflake_connect, table).prepare("flights")
+    with pytest.raises(ConfigurationError, match="add the column"):
+        target(snowflake_connect, table, columns={"n": "integer"}).publish(
+            staged(stage), stage, fence=1, lifecycle_id=7
+        )

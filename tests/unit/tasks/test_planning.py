@@ -1,0 +1,416 @@
+"""The daily planner, and what one pipeline run needs before it claims."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
+from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    ServiceUnavailableError,
+    TerminalError,
+)
+from include.pipeline_framework.tasks.planning import (
+    PlanReport,
+    plan_sources,
+    populate_pipeline_batches,
+    report_table,
+    require_pipelines,
+    select_pipelines,
+)
+from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, ZONE, World, config, window
+
+NOW = datetime(2013, 3, 12, 12, tzinfo=UTC)
+CALLABLE = {"callable": "tests.unit.tasks.world:broken_function"}
+
+
+def plan(store: MemoryLifecycleStore, *configs: Any, now: datetime = NOW, **options: Any) -> list[PlanReport]:
+    return plan_sources(configs or [config()], store, PLANNER, now=now, **options)
+
+
+def numbers(reports: list[PlanReport]) -> list[tuple[Any, ...]]:
+    return [(r.source_object, r.day, r.expected, r.existing, r.inserted, r.conflicting) for r in reports]
+
+
+def planned_days(store: MemoryLifecycleStore, source_object: str = "flights") -> list[str]:
+    return [day.isoformat() for day in store.covered_days(source_object)]
+
+
+class TestTargetDate:
+    @pytest.mark.parametrize(
+        ("day", "granularity", "windows"),
+        [
+            (date(2013, 3, 9), "1h", 24),
+            (date(2013, 3, 10), "1h", 23),
+            (date(2013, 11, 3), "1h", 25),
+            (date(2013, 11, 3), "1d", 1),
+            (date(2013, 11, 3), "24h", 2),
+            (date(2013, 3, 9), "7h", 4),
+            (date(2013, 3, 9), "30 minutes", 48),
+        ],
+    )
+    def test_a_day_is_covered_exactly(self, day: date, granularity: str, windows: int) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        reports = plan(store, config(granularity=granularity), target_date=day)
+        assert numbers(reports) == [("flights", day.isoformat(), windows, 0, windows, 0)]
+        rows = store.find()
+        local_day = LocalDay(day, ZONE)
+        assert merge(TimeWindow(r["query_window_start_at"], r["query_window_end_at"]) for r in rows) == [
+            local_day.window
+        ]
+        assert {row["target_day"] for row in rows} == {day}
+        assert {row["pipeline_final_status"] for row in rows} == {"PENDING"}
+
+    def test_again_inserts_nothing(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, target_date=DAY.date)
+        assert numbers(plan(store, target_date=DAY.date)) == [("flights", "2013-03-09", 24, 24, 0, 0)]
+        assert len(store.find()) == 24
+
+    def test_a_gap_is_filled_and_nothing_else(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, target_date=DAY.date)
+        lost = [row["id"] for row in store.find()][5:7]
+        store.replace(lost, [], PLANNER, "deleted by hand")
+        assert numbers(plan(store, target_date=DAY.date)) == [("flights", "2013-03-09", 24, 22, 2, 0)]
+        assert store.live_windows("flights", DAY.window) == [window(hour) for hour in range(24)]
+
+    def test_a_dry_run_shows_and_inserts_nothing(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        (report,) = plan(store, target_date=DAY.date, dry_run=True)
+        assert (report.inserted, report.dry_run, len(report.windows)) == (24, True, 24)
+        assert report.as_dict()["windows"][0] == "2013-03-09 00:00-05:00 → 01:00-05:00"
+        assert store.find() == []
+
+    def test_a_changed_granularity_is_tiled_around_and_counted(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, target_date=DAY.date)
+        store.replace([row["id"] for row in store.find()][10:], [], PLANNER, "deleted by hand")
+        reports = plan(store, config(granularity="4h"), target_date=DAY.date)
+        # four hours from 0, 4 and 8 are in the way; 10 to 12 is the rest of the third
+        assert numbers(reports) == [("flights", "2013-03-09", 6, 0, 4, 3)]
+        assert "another granularity" in reports[0].note
+        assert store.covered_days("flights") == {DAY.date: timedelta(hours=24)}
+        assert numbers(plan(store, config(granularity="4h"), target_date=DAY.date)) == [
+            ("flights", "2013-03-09", 6, 3, 0, 3)
+        ]
+
+    def test_a_day_that_the_calendar_skips(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        apia = config(timezone="Pacific/Apia", start_date="2011-01-01")
+        (report,) = plan(store, apia, target_date=date(2011, 12, 30))
+        assert (report.expected, report.note) == (0, "the calendar of Pacific/Apia skips this day")
+
+    @pytest.mark.parametrize(
+        ("changes", "day", "note"),
+        [
+            ({}, date(2013, 2, 28), "it lies before start_date 2013-03-01"),
+            ({"end_date": "2013-03-09"}, DAY.date, "it lies at or after end_date 2013-03-09 (exclusive)"),
+            ({"enabled": False}, DAY.date, "the pipeline is disabled (enabled: false)"),
+        ],
+    )
+    def test_outside_the_horizon_it_is_reported_and_left_alone(
+        self, changes: dict[str, Any], day: date, note: str
+    ) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        other = config(pipeline_id="other", source_object="other", start_date="2013-01-01")
+        first, second = plan(store, config(**changes), other, target_date=day)
+        assert (first.note, first.expected, first.inserted) == (note, 0, 0)
+        assert (second.source_object, second.inserted) == ("other", 24)
+
+    def test_each_source_has_its_own_day(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        tokyo = config(pipeline_id="tokyo", source_object="tokyo", timezone="Asia/Tokyo")
+        plan(store, config(), tokyo, target_date=DAY.date)
+        starts = {row["source_object"]: row["query_window_start_at"] for row in reversed(store.find())}
+        assert starts == {"flights": DAY.start, "tokyo": datetime(2013, 3, 8, 15, tzinfo=UTC)}
+
+
+class TestScheduled:
+    def test_local_today_and_tomorrow(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, config(fill_missing_days=False))
+        assert planned_days(store) == ["2013-03-12", "2013-03-13"]
+
+    @pytest.mark.parametrize(
+        ("now", "today"), [("2013-03-12T03:59:59", "2013-03-11"), ("2013-03-12T04:00:00", "2013-03-12")]
+    )
+    def test_today_is_the_sources_own(self, now: str, today: str) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, config(fill_missing_days=False), now=datetime.fromisoformat(now).replace(tzinfo=UTC))
+        assert planned_days(store)[0] == today
+
+    def test_a_new_source_is_planned_from_its_start(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        reports = plan(store, config(start_date="2013-03-09"))
+        assert planned_days(store) == ["2013-03-09", "2013-03-10", "2013-03-11", "2013-03-12", "2013-03-13"]
+        assert [report.inserted for report in reports] == [24, 23, 24, 24, 24]
+
+    def test_days_that_a_sleeping_planner_missed_are_made_up(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, target_date=date(2013, 3, 8))
+        plan(store)
+        assert planned_days(store) == [f"2013-03-{day:02}" for day in range(8, 14)]
+
+    def test_without_fill_missing_days_they_are_not(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, target_date=date(2013, 3, 8))
+        plan(store, config(fill_missing_days=False))
+        assert planned_days(store) == ["2013-03-08", "2013-03-12", "2013-03-13"]
+
+    def test_a_day_planned_far_ahead_hides_no_day_before_it(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, target_date=date(2013, 6, 1))
+        plan(store)
+        assert planned_days(store) == ["2013-03-12", "2013-03-13", "2013-06-01"]
+
+    def test_again_inserts_nothing(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store)
+        rows = len(store.find())
+        assert {report.inserted for report in plan(store)} == {0}
+        assert len(store.find()) == rows
+
+    def test_a_half_planned_today_is_completed(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store)
+        store.replace(
+            [row["id"] for row in store.find(within=[LocalDay(date(2013, 3, 12), ZONE).window])][3:9], [], PLANNER, "x"
+        )
+        today = next(report for report in plan(store) if report.day == "2013-03-12")
+        assert (today.existing, today.inserted) == (18, 6)
+
+    @pytest.mark.parametrize(
+        ("changes", "notes"),
+        [
+            ({"enabled": False}, ["the pipeline is disabled (enabled: false)"] * 2),
+            ({"start_date": "2013-03-13"}, ["it lies before start_date 2013-03-13", ""]),
+            ({"start_date": "2013-03-12", "end_date": "2013-03-13"},
+             ["", "it lies at or after end_date 2013-03-13 (exclusive)"]),
+            ({"start_date": "2014-01-01"}, ["it lies before start_date 2014-01-01"] * 2),
+        ],
+    )  # fmt: skip
+    def test_the_horizon(self, changes: dict[str, Any], notes: list[str]) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        reports = plan(store, config(**changes))
+        assert [report.note for report in reports] == notes
+        assert len(store.find()) == 24 * notes.count("")
+
+    def test_a_dry_run_inserts_nothing(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        assert {report.inserted for report in plan(store, dry_run=True)} == {24, 23}
+        assert store.find() == []
+
+
+class TestBrokenSources:
+    def test_a_broken_source_does_not_stop_the_others_and_is_named(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        broken = config(source_object="broken", derived={"key_x": CALLABLE})
+        with pytest.raises(TerminalError, match="broken.*ZeroDivisionError.*a bug of the pipeline") as failure:
+            plan(store, broken, config(), target_date=DAY.date)
+        assert (planned_days(store, "broken"), planned_days(store)) == ([], ["2013-03-09"])
+        assert "others were planned" in failure.value.meaning
+
+    def test_a_ledger_that_is_down_is_tried_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+
+        def down(*_arguments: Any) -> None:
+            raise ServiceUnavailableError("the ledger is down")
+
+        monkeypatch.setattr(store, "live_windows", down)
+        with pytest.raises(ServiceUnavailableError):
+            plan(store, target_date=DAY.date)
+
+    def test_broken_files_fail_after_the_good_ones(self) -> None:
+        require_pipelines({"main": config()}, {})
+        with pytest.raises(
+            ConfigurationError, match="1 pipeline files are broken: x: bad.*other 1 pipelines were planned"
+        ):
+            require_pipelines({"main": config()}, {"x": ConfigurationError("bad")})
+
+    def test_choosing_pipelines(self) -> None:
+        configs = {"b": config(), "a": config()}
+        assert select_pipelines(configs, {"x": ConfigurationError("bad")}, None) == [configs["a"], configs["b"]]
+        assert select_pipelines(configs, {}, ["b"]) == [configs["b"]]
+        with pytest.raises(ConfigurationError, match="bad"):
+            select_pipelines(configs, {"x": ConfigurationError("bad")}, ["b", "x"])
+        with pytest.raises(InvalidInputError, match=r"no pipeline \['y'\].*Choose from \['a', 'b'\]"):
+            select_pipelines(configs, {}, ["y"])
+
+
+def test_the_table_for_people() -> None:
+    reports = [
+        PlanReport("flights", "2013-03-09", 24, 20, 4, 1, note="odd rows"),
+        PlanReport("other", "2013-03-09", 24, 23, 1, dry_run=True, windows=["00:00 → 01:00"]),
+    ]
+    lines = report_table(reports)
+    assert lines[0].split() == ["source_object", "day", "expected", "existing", "inserted", "conflicting", "note"]
+    assert lines[1].split() == ["flights", "2013-03-09", "24", "20", "4", "1", "odd", "rows"]
+    assert lines[2].split()[-2:] == ["dry", "run"]
+    assert lines[3] == "    would insert 00:00 → 01:00"
+
+
+class TestPopulate:
+    def populate(self, world: World, conf: dict[str, Any], actor: Actor = RUN_1, **options: Any) -> dict[str, Any]:
+        request = parse_request(conf, world.config.horizon, "flights")
+        return populate_pipeline_batches(world.config, world.store, actor, request, **options)
+
+    def test_a_date_is_planned(self) -> None:
+        world = World()
+        report = self.populate(world, {"target_date": "2013-03-10"})
+        assert (len(report["inserted"]), report["replaced"], report["finished"], report["dry_run"]) == (
+            23,
+            [],
+            0,
+            False,
+        )
+        assert report["inserted"][0] == "2013-03-10 00:00-05:00 → 01:00-05:00"
+
+    def test_only_what_is_missing(self) -> None:
+        world = World()
+        world.plan(0, 1, 5)
+        assert len(self.populate(world, {"target_date": "2013-03-09"})["inserted"]) == 21
+        assert self.populate(world, {"target_date": "2013-03-09"})["inserted"] == []
+
+    def test_a_range_of_instants_takes_the_grid_windows_wholly_inside(self) -> None:
+        world = World()
+        report = self.populate(world, {"from": "2013-03-09T05:30:00Z", "to": "2013-03-09T08:30:00Z"})
+        assert report["inserted"] == ["2013-03-09 01:00-05:00 → 02:00-05:00", "2013-03-09 02:00-05:00 → 03:00-05:00"]
+
+    def test_a_range_of_days_over_the_clock_change(self) -> None:
+        world = World()
+        assert len(self.populate(world, {"from": "2013-03-09", "to": "2013-03-12"})["inserted"]) == 24 + 23 + 24
+
+    def test_exact_windows_are_planned_as_they_are(self) -> None:
+        world = World()
+        conf = {
+            "windows": [
+                ["2013-03-09T05:00:00Z", "2013-03-09T05:10:00Z"],
+                ["2013-03-09T07:00:00Z", "2013-03-09T09:30:00Z"],
+            ]
+        }
+        assert self.populate(world, conf)["inserted"] == [
+            "2013-03-09 00:00-05:00 → 00:10-05:00",
+            "2013-03-09 02:00-05:00 → 04:30-05:00",
+        ]
+        assert self.populate(world, conf)["inserted"] == []
+
+    def test_an_exact_window_over_live_rows_gets_its_uncovered_parts(self) -> None:
+        world = World()
+        world.plan(1)
+        conf = {"windows": [["2013-03-09T05:30:00Z", "2013-03-09T07:30:00Z"]]}
+        assert self.populate(world, conf)["inserted"] == [
+            "2013-03-09 00:30-05:00 → 01:00-05:00",
+            "2013-03-09 02:00-05:00 → 02:30-05:00",
+        ]
+
+    def test_without_conf_gaps_inside_planned_days_are_filled_and_other_days_left_to_the_planner(self) -> None:
+        world = World(fill_missing_days=False)
+        world.plan(*(hour for hour in range(24) if hour not in (3, 7)))
+        assert self.populate(world, {})["inserted"] == [window(hour).local_label(ZONE) for hour in (3, 7)]
+        assert self.populate(world, {})["inserted"] == []
+        assert planned_days(world.store) == ["2013-03-09"]
+
+    def test_without_conf_days_outside_the_horizon_rest(self) -> None:
+        world = World()
+        world.plan(0)
+        for changes in ({"enabled": False}, {"start_date": "2013-03-10"}, {"end_date": "2013-03-09"}):
+            narrowed = config(**changes)
+            assert populate_pipeline_batches(narrowed, world.store, RUN_1, RunRequest())["inserted"] == []
+
+    @pytest.mark.parametrize(("conf", "actor"), [({"dry_run": True}, RUN_1), ({}, TEMPORARY)])
+    def test_a_dry_run_and_a_temporary_run_change_nothing(self, conf: dict[str, Any], actor: Actor) -> None:
+        world = World()
+        world.add_documents(1, hour=0)
+        (done,) = world.complete(0)
+        rows = world.store.find(include_invalidated=True)
+        conf = {**conf, "target_date": "2013-03-09", "replace": True, "reason": "why"}
+        report = self.populate(world, conf, actor)
+        assert (len(report["inserted"]), report["dry_run"]) == (23, True)
+        assert report["replaced"] == [window(0).local_label(ZONE)]
+        assert world.store.find(include_invalidated=True) == rows
+        assert world.status(done) == "COMPLETED"
+
+    def test_the_caller_may_ask_for_a_dry_run(self) -> None:
+        world = World()
+        assert self.populate(world, {"target_date": "2013-03-09"}, dry_run=True)["dry_run"] is True
+        assert world.store.find() == []
+
+    def test_finished_windows_are_reported_not_touched(self) -> None:
+        world = World()
+        world.complete(0, 1)
+        world.plan(2)
+        report = self.populate(world, {"target_date": "2013-03-09"})
+        assert (len(report["inserted"]), report["replaced"], report["finished"]) == (21, [], 2)
+
+
+class TestReplace:
+    CONF = {"from": "2013-03-09", "to": "2013-03-10", "replace": True, "reason": "files came late"}  # noqa: RUF012
+
+    def populate(self, world: World, actor: Actor = RUN_2) -> dict[str, Any]:
+        request = parse_request(self.CONF, world.config.horizon, "flights")
+        return populate_pipeline_batches(world.config, world.store, actor, request)
+
+    def test_finished_windows_get_a_replacement_with_the_reason(self) -> None:
+        world = World()
+        done, also_done = world.complete(0, 1)
+        (waiting,) = world.plan(2)
+        report = self.populate(world)
+        assert report["replaced"] == [window(hour).local_label(ZONE) for hour in (0, 1)]
+        assert report["finished"] == 0
+        old = world.row(done)
+        new = world.row(old["replaced_by_id"])
+        assert (old["is_invalidated_flag"], new["is_replacement_run_flag"], new["pipeline_final_status"]) == (
+            True, True, "PENDING",
+        )  # fmt: skip
+        assert new["query_window_start_at"] == window(0).start
+        reasons = [event["reason"] for event in world.store.events(done) if event["event"] == "invalidated"]
+        assert reasons == ["files came late"]
+        assert not world.row(waiting)["is_invalidated_flag"]
+        assert world.row(also_done)["is_invalidated_flag"]
+
+    def test_a_retry_of_the_same_task_replaces_nothing_twice(self) -> None:
+        world = World()
+        world.complete(0)
+        self.populate(world)
+        rows = world.store.find(include_invalidated=True)
+        self.populate(world)
+        assert world.store.find(include_invalidated=True) == rows
+
+    def test_the_same_run_cleared_after_it_has_finished_replaces_nothing_twice(self) -> None:
+        world = World()
+        world.complete(0)
+        self.populate(world)
+        (row,) = world.claim(RUN_2, limit=1)
+        world.move(row["id"], actor=RUN_2)
+        rows = world.store.find(include_invalidated=True)
+        report = self.populate(world)
+        assert world.store.find(include_invalidated=True) == rows
+        assert report["replaced"] == [window(0).local_label(ZONE)]
+
+    def test_another_run_may_replace_the_replacement(self) -> None:
+        world = World()
+        world.complete(0)
+        self.populate(world)
+        (row,) = world.claim(RUN_2, limit=1)
+        world.move(row["id"], actor=RUN_2)
+        self.populate(world, Actor("data_pipeline_main", "run-3"))
+        assert world.row(row["id"])["is_invalidated_flag"]
+
+    def test_a_window_that_failed_is_claimed_again_not_replaced(self) -> None:
+        world = World(max_retry_task=0)
+        (record_id,) = world.plan_and_claim(0)
+        world.source.fault = ServiceUnavailableError("503")
+        with pytest.raises(ServiceUnavailableError):
+            world.move(record_id, is_last_try=True)
+        report = self.populate(world)
+        assert (report["replaced"], world.status(record_id)) == ([], "FAILED")
+        assert not world.row(record_id)["is_invalidated_flag"]
