@@ -12,12 +12,12 @@ export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo up down check lint types imports sql config compose test lock schema clean
+.PHONY: help install demo up down check lint types imports sql config compose test lock schema docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## make .venv and install the locked packages (PYTHON=… chooses the Python)
+install: $(INSTALLED) ## make .venv and install the locked packages (PYTHON=… chooses the Python of a new .venv)
 
 $(INSTALLED): constraints.txt requirements.txt requirements-dev.txt scripts/make_environment.sh
 	@scripts/make_environment.sh install
@@ -52,6 +52,7 @@ config: $(INSTALLED)
 	$(BIN)/python -m include.cli config validate
 	$(BIN)/check-jsonschema --schemafile $(SCHEMA) include/pipelines/*.yaml
 	$(BIN)/python -m include.cli config schema | diff $(SCHEMA) - || { echo "run: make schema"; exit 1; }
+	$(BIN)/python -m include.cli config describe | diff docs/configuration.md - || { echo "run: make docs"; exit 1; }
 
 compose: $(INSTALLED)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
@@ -65,6 +66,9 @@ lock: ## rewrite constraints.txt from the requirements files (LOCK_OPTIONS=--upg
 schema: $(INSTALLED) ## rewrite the pipelines' JSON schema, which editors use
 	$(BIN)/python -m include.cli config schema > $(SCHEMA).new
 	mv $(SCHEMA).new $(SCHEMA)
+
+docs: $(INSTALLED) ## rewrite the generated pages of docs/
+	$(BIN)/python scripts/write_docs.py
 
 clean: down ## stop the local stack, remove .venv and all caches; the stack's data stays
 	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache .mypy_cache .import_linter_cache

@@ -19,6 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from local_stack import processes
 from local_stack.environment import environment
 from local_stack.errors import LocalStackError, ServerStartError
@@ -107,6 +109,25 @@ def health(state: State) -> list[str]:
     return ["api-server", *healthy]
 
 
+def token(state: State) -> str:
+    """An API token of the stack's admin.
+
+    Raises:
+        LocalStackError: Whatever listens on the port does not know the stack's password: it is another Airflow.
+    """
+    answer = httpx.post(
+        f"{address(state)}/auth/token",
+        json={"username": "admin", "password": state.secrets["airflow_admin"]},
+        timeout=30,
+    )
+    if answer.is_error:
+        raise LocalStackError(
+            f"The server on {address(state)} refuses this stack's login (HTTP {answer.status_code}).",
+            f"Another Airflow took the port: stop it, or set {RULES['airflow'].variable}, then `down` and `up` again.",
+        )
+    return str(answer.json()["access_token"])
+
+
 def _stop_and_tell(home: Home, component: str, report: Callable[[str, str], None]) -> bool:
     began = time.monotonic()
     stopped = stop_component(home, component)
@@ -172,3 +193,4 @@ def _wait_until_healthy(home: Home, state: State) -> None:
                 f"Read {log}; if port {state.ports['airflow']} is in use, set {RULES['airflow'].variable}.",
             )
         time.sleep(0.2)
+    token(state)

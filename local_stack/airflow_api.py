@@ -22,9 +22,8 @@ class AirflowApi:
     """A logged-in client of a stack's Airflow; every call raises `LocalStackError` with the server's answer."""
 
     def __init__(self, home: Home) -> None:
-        state = State.load(home)
-        self._password = state.secrets["airflow_admin"]
-        self._client = httpx.Client(base_url=airflow.address(state), timeout=60)
+        self._state = State.load(home)
+        self._client = httpx.Client(base_url=airflow.address(self._state), timeout=60)
         self._token_until = 0.0
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str | None = None) -> str:
@@ -114,7 +113,5 @@ class AirflowApi:
     def _log_in(self) -> None:
         if time.monotonic() < self._token_until:
             return
-        answer = self._client.post("/auth/token", json={"username": "admin", "password": self._password})
-        answer.raise_for_status()
-        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self._client.headers["Authorization"] = f"Bearer {airflow.token(self._state)}"
         self._token_until = time.monotonic() + _TOKEN_SECONDS

@@ -7,6 +7,7 @@ with every id of the target.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
@@ -149,6 +151,8 @@ def _compare_ids() -> Ids:
     from include.pipeline_framework.core.run_requests import parse_request
     from include.pipeline_framework.orchestration import connections, wiring
 
+    for name in ("elastic_transport", "snowflake", "botocore"):  # their chatter would drown the result
+        logging.getLogger(name).setLevel(logging.WARNING)
     pipeline = wiring.pipeline("main")
     request = parse_request({"from": DAYS[0], "to": "2013-03-12"}, pipeline.config.horizon, SOURCE_OBJECT)
     assert request.ranges is not None  # noqa: S101 - a request with from and to has ranges
@@ -169,9 +173,9 @@ def _is_of_the_days(flight_id: str) -> bool:
 
 
 def _print_account(account: list[dict[str, Any]], ids: Ids) -> bool:
-    table = Table(title="What happened to every window", header_style="bold")
-    for name in ("day", "windows", "source", "staged", "loaded", "in target", "audit passed", "finished"):
-        table.add_column(name, justify="left" if name == "day" else "right")
+    table = Table(title="What happened to every window", header_style="bold", box=SIMPLE)
+    for name in ("day", "windows", "source", "staged", "loaded", "target", "audited", "done"):
+        table.add_column(name, justify="left" if name == "day" else "right", no_wrap=True)
     good = ids.agree and len(account) == len(DAYS)
     for row in account:
         finished = row["completed"] + row["skipped"]

@@ -92,7 +92,7 @@ def status(home: Home) -> list[Status]:
             where = airflow.address(state) if component == "api-server" else ""
             what = "dead" if process is None else "healthy" if component in healthy else "unhealthy"
             memory = processes.memory_bytes(processes.family(home, name))
-            lines.append(Status(name, f"Airflow {component}", where, what, process and process.pid, memory))
+            lines.append(Status(name, f"Airflow {component}", where, what, process.pid if process else None, memory))
     return lines
 
 

@@ -206,6 +206,14 @@ class PostgresLifecycleStore:
                     self._connection.autocommit = True
                 with self._connection.transaction(), self._connection.cursor(row_factory=dict_row) as cursor:
                     yield cursor
+            except psycopg.errors.IntegrityError as error:
+                detail = error.diag.constraint_name or error.diag.column_name
+                raise InvalidInputError(
+                    f"the ledger's rule {detail} refuses a row",
+                    where=error.diag.table_name or "pipeline_lifecycle",
+                    meaning="Nothing was written",
+                    remedy="Correct the record; docs/ledger.md says what each column holds.",
+                ) from error
             except psycopg.OperationalError as error:
                 self.close()
                 raise ServiceUnavailableError(

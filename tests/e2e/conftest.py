@@ -81,6 +81,7 @@ def bench(stack_env: dict[str, str]) -> Iterator[Bench]:
     for dag_id in (PIPELINE, "daily_planner"):
         api.set_paused(dag_id, paused=False)
     source = wiring.pipeline("main").source
+    _forget_earlier_sessions(stack_env)
 
     def source_ids(window: TimeWindow) -> Counter[str]:
         with source.extract(window) as extract:
@@ -97,3 +98,14 @@ def bench(stack_env: dict[str, str]) -> Iterator[Bench]:
     yield Bench(api, stack_env, source_ids, target_ids)
     for dag_id in (PIPELINE, "daily_planner"):
         api.set_paused(dag_id, paused=True)
+
+
+def _forget_earlier_sessions(env: dict[str, str]) -> None:
+    """A stack that is kept between sessions (TEST_STACK_HOME) starts with an empty ledger and an empty target."""
+    from include.pipeline_framework.orchestration import connections
+
+    with psycopg.connect(env["LEDGER_URL"], autocommit=True) as connection:
+        connection.execute("TRUNCATE pipeline_lifecycle")
+    with connections.client("target_snowflake")() as connection, connection.cursor() as cursor:
+        for table in ("FLIGHTS", "FLIGHTS_RECEIPTS"):
+            cursor.execute(f"DROP TABLE IF EXISTS {table}")

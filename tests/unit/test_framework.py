@@ -14,6 +14,7 @@ import pytest
 
 from include import framework
 from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
+from include.pipeline_framework.config.loader import LoadedPipelines
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.errors import (
     ConfigurationError,
@@ -255,6 +256,17 @@ class TestPlanningAndLocks:
         assert (done["expected"], done["existing"], done["inserted"]) == (23, 0, 23)
         (again,) = framework.plan_target_date(date(2013, 3, 10), **options)
         assert (again["existing"], again["inserted"]) == (23, 0)
+
+    def test_a_broken_file_is_named_after_the_others_are_planned(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loaded = LoadedPipelines(world.configs, {"broken": ConfigurationError("granularity is missing")})
+        monkeypatch.setattr(wiring, "all_configs", lambda: loaded)
+        with pytest.raises(ConfigurationError, match="broken: granularity is missing"):
+            framework.plan_target_date(DAY, store=world.store, actor=RUN_1)
+        assert len(world.store.find()) == 24
+        (again,) = framework.plan_target_date(DAY, pipelines=["main"], store=world.store, actor=RUN_1)
+        assert again["existing"] == 24
 
     def test_a_wrong_date_is_refused(self, world: World) -> None:
         with pytest.raises(InvalidInputError, match="YYYY-MM-DD"):

@@ -92,7 +92,7 @@ def seconds_to_time_string(seconds: int) -> str:
 
 
 def subtract(instant: datetime, time_back: Granularity, timezone: str) -> datetime:
-    """The instant `time_back` before an aware one: local days first (same wall clock), then elapsed seconds.
+    """The instant (UTC) `time_back` before an aware one: local days first (same wall clock), then elapsed seconds.
 
     Of a wall-clock time that comes twice, or is skipped, the earlier reading counts, so that nothing settles too soon.
 
@@ -106,7 +106,7 @@ def subtract(instant: datetime, time_back: Granularity, timezone: str) -> dateti
         tz = ZoneInfo(timezone)
         wall = utc.astimezone(tz).replace(tzinfo=None) - timedelta(days=time_back.days)
         utc = min(wall.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
-    return (utc - timedelta(seconds=time_back.seconds)).astimezone(instant.tzinfo)
+    return utc - timedelta(seconds=time_back.seconds)
 
 
 def _elapsed(seconds: int) -> str:

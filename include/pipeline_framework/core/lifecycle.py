@@ -121,8 +121,16 @@ def is_held_by(row: Row, actor: Actor) -> bool:
 
 
 def claim(row: Row, actor: Actor, now: datetime) -> Transition:
-    """PENDING (or, for a run that comes back for its own window, FAILED) → IN_PROGRESS, owned by the actor's run."""
-    if is_held_by(row, actor) and row["pipeline_final_status"] == Status.IN_PROGRESS:
+    """PENDING (or, for a run that comes back for its own window, FAILED) → IN_PROGRESS, owned by the actor's run.
+
+    Raises:
+        IllegalTransitionError: The row is finished, invalidated or held by another run.
+    """
+    if not may_claim_back(row, actor):
+        raise IllegalTransitionError(
+            f"a window that is {row['pipeline_final_status']} can't be claimed by {actor}", where=describe(row)
+        )
+    if row["pipeline_final_status"] == Status.IN_PROGRESS:
         return Transition("claimed")
     return Transition(
         "claimed",

@@ -65,7 +65,7 @@ def _instant(record: Mapping[str, Any], names: tuple[str, str], reasons: dict[st
         reasons[name] = "is missing"
         return None
     try:
-        return convert_to_pendulum(value)
+        return convert_to_pendulum(value, "UTC")  # two times of one zone would be compared by their wall clocks
     except InvalidInputError as error:
         reasons[name] = str(error)
         return None

@@ -90,10 +90,16 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
 
 
 def finish_run(pipeline_id: str) -> dict[str, int]:
-    """Release what this run still holds; fails the run while a window that it ever claimed is unfinished."""
-    return cleanup_stale_locks.finish_run(
+    """Release what this run still holds; fails the run for an unfinished window, and for any task that failed.
+
+    Airflow takes the state of a run from its leaves, and this teardown is the only one: without the second check a run
+    whose conf was refused would be green.
+    """
+    counts = cleanup_stale_locks.finish_run(
         wiring.lifecycle_store(), wiring.parsed_config(pipeline_id), task_runs.current_actor()
     )
+    task_runs.require_no_failed_task()
+    return counts
 
 
 def _request(config: Any) -> RunRequest:

@@ -19,13 +19,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from include.implementation_modules.registry import create_adapter
-from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.config.problems import Problem, configuration_error, problems_of
 from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.orchestration import connections, wiring
+from include.pipeline_framework.orchestration import wiring
 from include.pipeline_framework.ports import LifecycleStore, Source, Target
 from include.pipeline_framework.tasks.pipeline import Pipeline
 
@@ -81,26 +80,22 @@ def wired(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Iterato
     if pipeline is not None:
         yield pipeline
         return
-    config = pipeline_config(final_config)
-    with ledger(None) as store:
-        yield Pipeline(
-            config=config,
-            store=store,
-            source=_adapter("source", config.source),
-            stage=_adapter("stage", config.stage),
-            target=_adapter("target", config.target),
-        )
+    own = wiring.wire(pipeline_config(final_config))
+    try:
+        yield own
+    finally:
+        getattr(own.store, "close", lambda: None)()
 
 
 def source(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Source:
     """The source alone."""
-    found: Source = pipeline.source if pipeline else _adapter("source", pipeline_config(final_config).source)
+    found: Source = pipeline.source if pipeline else wiring.adapter("source", pipeline_config(final_config).source)
     return found
 
 
 def target(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Target:
     """The target alone."""
-    found: Target = pipeline.target if pipeline else _adapter("target", pipeline_config(final_config).target)
+    found: Target = pipeline.target if pipeline else wiring.adapter("target", pipeline_config(final_config).target)
     return found
 
 
@@ -144,7 +139,3 @@ def _in_task() -> bool:
 def _session(process_id: int) -> str:
     user = os.environ.get("USER") or getpass.getuser()
     return f"{user}@{socket.gethostname()}:{process_id}-{uuid.uuid4().hex[:8]}"
-
-
-def _adapter(role: str, section: AdapterSection) -> Any:
-    return create_adapter(role, section.type, connections.client(section.connection_id), section.options)

@@ -85,8 +85,32 @@ def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttem
         raise AirflowSkipException(str(refusal)) from refusal
 
 
+def require_no_failed_task() -> None:
+    """Fail when another task of this run has failed; its own log says why.
+
+    Raises:
+        TerminalError: Names the failed tasks.
+    """
+    ti = get_current_context()["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
+    failed = sorted(name for name, state in states.items() if getattr(state, "value", state) == "failed")
+    if failed:
+        raise TerminalError(
+            f"{len(failed)} tasks of this run failed: {', '.join(failed)}",
+            where=f"{ti.dag_id} {ti.run_id}",
+            meaning="Every window that this run claimed is finished, or it claimed none",
+            remedy="Read the log of the failed task; clear it, or trigger again with a corrected conf.",
+        )
+
+
 def run_state(dag_id: str, dag_run_id: str) -> RunState:
-    """What Airflow's task API says of a DAG run; 404 means that it does not exist, any other error: unknown."""
+    """What Airflow's task API says of a DAG run; 404 means that it does not exist, any other error: unknown.
+
+    A holder whose id no DAG can have (a person's Python session, a command) is unknown to Airflow, not missing: its
+    lease decides.
+    """
+    if " " in dag_id:
+        return RunState.UNKNOWN
     ti = get_current_context()["ti"]
     try:
         state = ti.get_dagrun_state(dag_id=dag_id, run_id=dag_run_id)
@@ -96,7 +120,8 @@ def run_state(dag_id: str, dag_run_id: str) -> RunState:
             return RunState.MISSING
         _log.warning("Airflow can't tell the state of run %s of %s: %s", dag_run_id, dag_id, error)
         return RunState.UNKNOWN
-    return RunState.ENDED if str(state) in ("success", "failed") else RunState.ACTIVE
+    # an enum's str() is its qualified name, and the task SDK has returned both enums and plain text
+    return RunState.ENDED if getattr(state, "value", state) in ("success", "failed") else RunState.ACTIVE
 
 
 def announce_if(is_complete: bool, record: dict[str, Any]) -> None:

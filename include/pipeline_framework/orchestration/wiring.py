@@ -60,8 +60,8 @@ def wire(config: PipelineConfig) -> Pipeline:
     return Pipeline(
         config=config,
         store=lifecycle_store(),
-        source=_adapter("source", config.source),
-        stage=_adapter("stage", config.stage),
+        source=adapter("source", config.source),
+        stage=adapter("stage", config.stage),
         target=target(config),
     )
 
@@ -69,8 +69,8 @@ def wire(config: PipelineConfig) -> Pipeline:
 def target(config: PipelineConfig) -> Target:
     """A pipeline's target alone."""
     resolved = resolve_variables(config, airflow_variable, options_model=options_model)
-    adapter: Target = _adapter("target", resolved.target)
-    return adapter
+    found: Target = adapter("target", resolved.target)
+    return found
 
 
 def airflow_variable(name: str) -> str | None:
@@ -81,7 +81,8 @@ def airflow_variable(name: str) -> str | None:
     return value
 
 
-def _adapter(role: str, section: AdapterSection) -> Any:
+def adapter(role: str, section: AdapterSection) -> Any:
+    """The adapter of one section, around a ready client."""
     return create_adapter(role, section.type, connections.client(section.connection_id), section.options)
 
 

@@ -104,7 +104,8 @@ def _release_if_stale(
     found: list[str] = []
 
     def decide(row: lifecycle.Row, now: datetime) -> Transition:
-        same_owner = all(row[name] == seen[name] for name in ("dag_id", "dag_run_id", "pipeline_final_status"))
+        # another fence: a task of the run has started since Airflow was asked about it
+        same_owner = all(row[name] == seen[name] for name in ("dag_id", "dag_run_id", "pipeline_final_status", "fence"))
         reason = same_owner and stale_reason(
             row, run_state, now, stale_threshold=stale_threshold, dagrun_timeout=dagrun_timeout
         )

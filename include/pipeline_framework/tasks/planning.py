@@ -15,7 +15,7 @@ from include.pipeline_framework.core.days import LocalDay, days_between, local_d
 from include.pipeline_framework.core.lifecycle import FINISHED, Actor
 from include.pipeline_framework.core.run_requests import RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, uncovered
-from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError, TransientError
 from include.pipeline_framework.ports import LifecycleStore, Record
 
 _log = logging.getLogger(__name__)
@@ -58,16 +58,38 @@ def plan_sources(
 
     Scheduled: each source's local today and tomorrow and, with `fill_missing_days`, the days after the last planned
     one. A day outside a source's horizon is reported with the reason and left alone.
+
+    Raises:
+        TerminalError: A source could not be planned (a function of its own raised, say); every other one was.
+        TransientError: The ledger did not answer.
     """
-    reports = []
+    reports: list[PlanReport] = []
+    broken: dict[str, Exception] = {}
     for config in configs:
-        for day in [LocalDay(target_date, config.timezone)] if target_date else _scheduled_days(config, store, now):
-            refusal = config.horizon.refusal(day)
-            if refusal:
-                reports.append(PlanReport(config.source_object, str(day), dry_run=dry_run, note=refusal))
-            else:
-                reports.append(plan_day(config, day, store, actor, dry_run=dry_run))
+        days = [LocalDay(target_date, config.timezone)] if target_date else _scheduled_days(config, store, now)
+        try:
+            reports += [_plan_or_refuse(config, day, store, actor, dry_run=dry_run) for day in days]
+        except TransientError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
+            broken[config.source_object] = error
+    if broken:
+        raise TerminalError(
+            f"{len(broken)} sources could not be planned: "
+            + "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in broken.items()),
+            meaning=f"All others were planned, {sum(report.inserted for report in reports)} windows inserted",
+            remedy="Correct these pipelines' files or functions, then run the planner again.",
+        ) from next(iter(broken.values()))
     return reports
+
+
+def _plan_or_refuse(
+    config: PipelineConfig, day: LocalDay, store: LifecycleStore, actor: Actor, *, dry_run: bool
+) -> PlanReport:
+    refusal = config.horizon.refusal(day)
+    if refusal:
+        return PlanReport(config.source_object, str(day), dry_run=dry_run, note=refusal)
+    return plan_day(config, day, store, actor, dry_run=dry_run)
 
 
 def plan_day(

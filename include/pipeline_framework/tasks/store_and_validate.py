@@ -80,7 +80,7 @@ def _is_complete(config: PipelineConfig, store: LifecycleStore, actor: Actor, ro
     result = validate_record(
         row, check_fields=config.check_fields, now=settled, x_time_back=None, timezone=config.timezone
     )
-    if result.is_valid:
+    if not result.reasons:  # future data is the claim's to refuse; what a run gets back here was claimed by it before
         return True
     reason = "record is not complete: " + "; ".join(f"{name} {why}" for name, why in result.reasons.items())
     _log.error("%s: %s", lifecycle.describe(row), reason)
@@ -107,5 +107,6 @@ def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: 
     found = store.find(source_object=config.source_object, within=request.ranges)
     statuses: dict[str, int] = {}
     for row in found:
-        statuses[row["pipeline_final_status"]] = statuses.get(row["pipeline_final_status"], 0) + 1
+        status = str(row["pipeline_final_status"])
+        statuses[status] = statuses.get(status, 0) + 1
     return f"no claimable window in the asked ranges: {statuses or 'none is planned there'}"

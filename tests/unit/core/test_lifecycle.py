@@ -267,6 +267,19 @@ class TestClaim:
     def test_who_gets_a_window_back(self, row: Row, may: bool) -> None:
         assert lifecycle.may_claim_back(row, RUN) is may
 
+    @pytest.mark.parametrize(
+        "row",
+        [
+            running(dag_run_id="run-2"),
+            COMPLETED_ROW,
+            running(pipeline_final_status="SKIPPED"),
+            pending(is_invalidated_flag=True),
+        ],
+    )
+    def test_no_other_row_is_claimed_whatever_the_store_offers(self, row: Row) -> None:
+        with pytest.raises(IllegalTransitionError, match=f"a window that is {row['pipeline_final_status']} can't be"):
+            lifecycle.claim(row, RUN, NOW)
+
 
 class TestTake:
     def test_a_held_row_is_resumed_under_the_new_fence(self) -> None:

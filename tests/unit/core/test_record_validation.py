@@ -74,6 +74,17 @@ def test_uppercase_fields_of_a_generated_record() -> None:
     assert dict(validate({**record, "WINDOW_END_TIME": None}).reasons) == {"WINDOW_END_TIME": "is missing"}
 
 
+def test_the_repeated_hour_starts_before_it_ends_although_the_clock_shows_the_same() -> None:
+    start, end = (pendulum.datetime(2013, 11, 3, hour).in_timezone("America/New_York") for hour in (5, 6))
+    assert (start.hour, end.hour) == (1, 1)
+    record = {**RECORD, "query_window_start_at": start, "query_window_end_at": end}
+    settled = datetime(2013, 11, 3, 6, tzinfo=UTC)
+    assert validate(record, now=settled, x_time_back=None).is_valid
+    before = settled - timedelta(microseconds=1)
+    assert validate(record, now=before, x_time_back=None).is_future_data
+    assert is_future_data(end, pendulum.instance(before).in_timezone("America/New_York"), "1s", "America/New_York")
+
+
 @pytest.mark.parametrize("field", ["owner", "stage_location"])
 def test_any_field_can_be_asked_for(field: str) -> None:
     assert dict(validate(RECORD, check_fields=[field]).reasons) == {field: "is missing"}

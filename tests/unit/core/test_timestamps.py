@@ -182,7 +182,7 @@ def test_seconds_read_back(seconds: int) -> None:
     assert convert_to_pendulum(seconds).astimezone(UTC) == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
 
 
-@given(st.integers(-4_000_000_000_000, 4_000_000_000_000).filter(lambda ms: abs(ms) >= 100_000_000_000))
+@given(st.integers(100_000_000_000, 4_000_000_000_000) | st.integers(-4_000_000_000_000, -100_000_000_000))
 def test_milliseconds_read_back(milliseconds: int) -> None:
     expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
     assert convert_to_pendulum(milliseconds).astimezone(UTC) == expected

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Phase
+from include.pipeline_framework.core.planning import planned_row
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
     AuditFailedError,
@@ -454,15 +456,13 @@ class TestReplacement:
         world.claim(RUN_2)
         world.move(first, actor=RUN_2)
         assert world.row(record_id)["target_deletion_done_flag"] is True
+        assert world.target_ids() == [f"doc-3-{n}" for n in range(3)]  # outside its own window, too
         world.move(second, actor=RUN_2)
         assert world.target_ids() == [f"doc-3-{n}" for n in range(4)]
         assert [world.status(i) for i in (first, second)] == ["COMPLETED"] * 2
 
 
 def _half_hour_row(world: World, hour: float) -> dict[str, Any]:
-    from include.pipeline_framework.config.derived import derive
-    from include.pipeline_framework.core.planning import planned_row
-
     return planned_row(world.config.final_config(), window(hour, 0.5), derive)
 
 

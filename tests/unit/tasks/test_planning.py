@@ -156,9 +156,9 @@ class TestScheduled:
 
     def test_days_that_a_sleeping_planner_missed_are_made_up(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
-        plan(store, target_date=date(2013, 3, 8))
+        plan(store, target_date=date(2013, 3, 10))
         plan(store)
-        assert planned_days(store) == [f"2013-03-{day:02}" for day in range(8, 14)]
+        assert planned_days(store) == [f"2013-03-{day}" for day in range(10, 14)]
 
     def test_without_fill_missing_days_they_are_not(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
@@ -166,7 +166,7 @@ class TestScheduled:
         plan(store, config(fill_missing_days=False))
         assert planned_days(store) == ["2013-03-08", "2013-03-12", "2013-03-13"]
 
-    def test_a_day_planned_far_ahead_hides_no_day_before_it(self) -> None:
+    def test_a_day_planned_far_ahead_keeps_today_and_tomorrow(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
         plan(store, target_date=date(2013, 6, 1))
         plan(store)
@@ -174,18 +174,18 @@ class TestScheduled:
 
     def test_again_inserts_nothing(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
-        plan(store)
+        source = config(start_date="2013-03-11")
+        plan(store, source)
         rows = len(store.find())
-        assert {report.inserted for report in plan(store)} == {0}
+        assert {report.inserted for report in plan(store, source)} == {0}
         assert len(store.find()) == rows
 
     def test_a_half_planned_today_is_completed(self) -> None:
-        store = MemoryLifecycleStore(lambda: NOW)
-        plan(store)
-        store.replace(
-            [row["id"] for row in store.find(within=[LocalDay(date(2013, 3, 12), ZONE).window])][3:9], [], PLANNER, "x"
-        )
-        today = next(report for report in plan(store) if report.day == "2013-03-12")
+        store, source = MemoryLifecycleStore(lambda: NOW), config(start_date="2013-03-12")
+        plan(store, source)
+        rows = store.find(within=[LocalDay(date(2013, 3, 12), ZONE).window])
+        store.replace([row["id"] for row in rows][3:9], [], PLANNER, "deleted by hand")
+        today = next(report for report in plan(store, source) if report.day == "2013-03-12")
         assert (today.existing, today.inserted) == (18, 6)
 
     @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ class TestBrokenSources:
     def test_a_broken_source_does_not_stop_the_others_and_is_named(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
         broken = config(source_object="broken", derived={"key_x": CALLABLE})
-        with pytest.raises(TerminalError, match="broken.*ZeroDivisionError.*a bug of the pipeline") as failure:
+        with pytest.raises(TerminalError, match=r"broken.*ZeroDivisionError.*a bug of the pipeline") as failure:
             plan(store, broken, config(), target_date=DAY.date)
         assert (planned_days(store, "broken"), planned_days(store)) == ([], ["2013-03-09"])
         assert "others were planned" in failure.value.meaning
@@ -231,9 +231,7 @@ class TestBrokenSources:
 
     def test_broken_files_fail_after_the_good_ones(self) -> None:
         require_pipelines({"main": config()}, {})
-        with pytest.raises(
-            ConfigurationError, match="1 pipeline files are broken: x: bad.*other 1 pipelines were planned"
-        ):
+        with pytest.raises(ConfigurationError, match=r"1 pipeline files are broken: x: bad.*The other 1 pipelines"):
             require_pipelines({"main": config()}, {"x": ConfigurationError("bad")})
 
     def test_choosing_pipelines(self) -> None:

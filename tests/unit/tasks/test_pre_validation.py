@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Phase
+from include.pipeline_framework.core.planning import planned_row
 from include.pipeline_framework.errors import ServiceUnavailableError
 from include.pipeline_framework.tasks.pre_validation import pre_validate
 from tests.unit.tasks.world import PLANNER, RUN_1, RUN_2, World, window
@@ -182,7 +184,4 @@ class TestEmpty:
 
 
 def _row(world: World) -> dict[str, Any]:
-    from include.pipeline_framework.config.derived import derive
-    from include.pipeline_framework.core.planning import planned_row
-
     return planned_row(world.config.final_config(), window(3), derive)

@@ -15,6 +15,7 @@ from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.errors import (
     BadDocumentError,
     FenceLostError,
+    IllegalTransitionError,
     IncompleteExtractError,
     InvalidInputError,
     PublishConflictError,
@@ -178,6 +179,15 @@ class TestRefusals:
         (record_id,) = world.plan_and_claim(3)
         with pytest.raises(FenceLostError):
             world.run(record_id, lambda _attempt: world.store.take(record_id, RUN_1))
+
+    def test_a_refusal_of_the_ledger_spends_no_attempt(self) -> None:
+        """The ledger is as it was; what the run still holds is settled at its end."""
+        world = World()
+        (record_id,) = world.plan_and_claim(3)
+        with pytest.raises(IllegalTransitionError, match="phase_completed None"):
+            world.run(record_id, lambda attempt: attempt.change(lifecycle.start_audit), is_last_try=True)
+        row = world.row(record_id)
+        assert (row["pipeline_final_status"], row["retry_attempt"], row["last_error"]) == ("IN_PROGRESS", 0, None)
 
     def test_a_ledger_that_is_down_does_not_hide_the_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()

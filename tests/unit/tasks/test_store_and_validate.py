@@ -1,0 +1,184 @@
+"""The claim: which windows a run gets, and that only complete records pass."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.run_requests import parse_request
+from include.pipeline_framework.tasks.store_and_validate import small_record, store_and_validate
+from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, World, config, window
+
+NOTHING = {"callable": "tests.unit.tasks.world:nothing"}
+
+
+def claim(world: World, conf: dict[str, Any] | None = None, actor: Actor = RUN_1, **options: Any) -> dict[str, Any]:
+    request = parse_request(conf or {}, world.config.horizon, "flights")
+    return store_and_validate(world.config, world.store, actor, request, **options)
+
+
+def ids(records: list[dict[str, Any]]) -> list[int]:
+    return [record["id"] for record in records]
+
+
+class TestClaim:
+    def test_xcom_carries_ids_and_times_and_no_authority(self) -> None:
+        world = World()
+        (record_id,) = world.plan(3)
+        report = claim(world)
+        assert report == {
+            "claimed": [
+                {
+                    "id": record_id,
+                    "source_object": "flights",
+                    "target_day": "2013-03-09",
+                    "start": "2013-03-09T08:00:00Z",
+                    "end": "2013-03-09T09:00:00Z",
+                    "local": "2013-03-09 03:00-05:00 → 04:00-05:00",
+                    "time_interval": "1h",
+                }
+            ],
+            "would_claim": [],
+            "note": "",
+        }
+        row = world.row(record_id)
+        assert (row["pipeline_final_status"], row["dag_run_id"], row["fence"]) == ("IN_PROGRESS", "run-1", 0)
+
+    def test_the_pipelines_limit_and_the_runs_own(self) -> None:
+        world = World(max_windows_per_run=3)
+        planned = world.plan(*range(8))
+        assert ids(claim(world)["claimed"]) == planned[:3]
+        assert ids(claim(world, {"max_windows": 2}, RUN_2)["claimed"]) == planned[3:5]
+
+    def test_only_what_has_settled(self) -> None:
+        """x_time_back 1d at 08:00 in New York: what ended by 08:00 of the day before, on its own clock."""
+        world = World()
+        world.at = datetime(2013, 3, 10, 13, 30, tzinfo=UTC)  # 09:30, the clock change was in the night
+        planned = world.plan(*range(24))
+        assert ids(claim(world)["claimed"]) == planned[:9]
+
+    def test_the_settle_time_may_be_given(self) -> None:
+        world = World()
+        world.plan(0, 1, 2)
+        report = claim(world, now=datetime(2013, 3, 10, 6, 30, tzinfo=UTC))
+        assert [record["start"] for record in report["claimed"]] == ["2013-03-09T05:00:00Z"]
+
+    def test_only_the_asked_windows(self) -> None:
+        world = World()
+        planned = world.plan(*range(6))
+        conf = {"from": "2013-03-09T06:00:00Z", "to": "2013-03-09T08:30:00Z"}
+        assert ids(claim(world, conf)["claimed"]) == planned[1:3]
+
+    def test_nothing_outside_the_horizon(self) -> None:
+        world = World()
+        planned = world.plan(22, 23) + world.plan(0, 1, day=DAY.next())
+        world.config = config(start_date="2013-03-10")
+        assert ids(claim(world)["claimed"]) == planned[2:]
+        world.config = config(start_date="2014-01-01")
+        assert claim(world, actor=RUN_2)["claimed"] == []
+
+    def test_a_retry_after_a_crash_gets_the_same_windows(self) -> None:
+        world = World(max_windows_per_run=2)
+        planned = world.plan(0, 1, 2, 3)
+        assert ids(claim(world)["claimed"]) == ids(claim(world)["claimed"]) == planned[:2]
+
+    def test_a_disabled_pipelines_rows_rest(self) -> None:
+        world = World()
+        (record_id,) = world.plan(0)
+        world.config = config(enabled=False)
+        report = claim(world)
+        assert (report["claimed"], report["would_claim"]) == ([], [])
+        assert "disabled (enabled: false)" in report["note"]
+        assert world.status(record_id) == "PENDING"
+
+
+class TestPreview:
+    @pytest.mark.parametrize(("conf", "actor"), [({"dry_run": True}, RUN_1), ({}, TEMPORARY)])
+    def test_a_dry_run_and_a_temporary_run_only_show(self, conf: dict[str, Any], actor: Actor) -> None:
+        world = World(max_windows_per_run=2)
+        planned = world.plan(0, 1, 2)
+        report = claim(world, conf, actor)
+        assert (report["claimed"], ids(report["would_claim"])) == ([], planned[:2])
+        assert report["note"] == "preview, nothing is claimed"
+        assert [world.status(record_id) for record_id in planned] == ["PENDING"] * 3
+        assert ids(claim(world, actor=RUN_2)["claimed"]) == planned[:2]
+
+
+class TestIncompleteRecords:
+    def test_it_spends_an_attempt_and_its_neighbours_pass(self) -> None:
+        world = World(derived={"key_y": NOTHING})
+        (bad,) = world.plan(0)
+        world.config = config()
+        (good,) = world.plan(1)
+        assert ids(claim(world)["claimed"]) == [good]
+        row = world.row(bad)
+        assert (row["pipeline_final_status"], row["retry_attempt"], row["dag_run_id"]) == ("PENDING", 1, None)
+        assert row["last_error"] == "record is not complete: key_y is missing"
+        assert world.events(bad) == ["planned", "claimed", "taken", "failed"]
+
+    def test_every_reason_is_named_and_it_ends_failed(self) -> None:
+        world = World(check_fields=["key_x", "data_domain", "collection_frequency"], max_retry_task=0)
+        (record_id,) = world.plan(0)
+        report = claim(world)
+        assert report["claimed"] == []
+        row = world.row(record_id)
+        assert row["pipeline_final_status"] == "FAILED"
+        assert row["last_error"] == ("record is not complete: data_domain is missing; collection_frequency is missing")
+
+    def test_a_cleared_run_gets_its_window_back_although_x_time_back_has_grown(self) -> None:
+        """Not settled by the new rule is no defect of the record: no attempt is spent without a reason."""
+        world = World(x_time_back="1h")
+        (record_id,) = world.plan(3)
+        world.at = window(3).end + timedelta(hours=2)
+        assert ids(claim(world)["claimed"]) == [record_id]
+        world.config = config(x_time_back="7d")
+        assert ids(claim(world)["claimed"]) == [record_id]
+        assert (world.row(record_id)["retry_attempt"], world.row(record_id)["last_error"]) == (0, None)
+
+
+class TestNote:
+    def test_nothing_has_settled(self) -> None:
+        assert claim(World())["note"] == "no pending window has ended at least 1d ago"
+
+    def test_nothing_planned_in_the_range(self) -> None:
+        note = claim(World(), {"target_date": "2013-03-09"})["note"]
+        assert note == "no claimable window in the asked ranges: none is planned there"
+
+    def test_what_is_there_in_the_range(self) -> None:
+        world = World()
+        world.complete(0, 1)
+        world.plan_and_claim(2, actor=Actor("data_pipeline_main", "run-3"))
+        note = claim(world, {"target_date": "2013-03-09"}, RUN_2)["note"]
+        assert note == "no claimable window in the asked ranges: {'COMPLETED': 2, 'IN_PROGRESS': 1}"
+
+    def test_a_cleared_run_whose_windows_are_all_done_is_told_how_to_load_again(self) -> None:
+        world = World()
+        world.complete(0, 1)
+        note = claim(world)["note"]
+        assert note.startswith("this run claimed 2 windows before and all of them are finished or held by others")
+        assert '"replace": true' in note
+
+
+def test_a_small_record_of_the_repeated_hour_says_which_one() -> None:
+    world = World()
+    day = LocalDay(date(2013, 11, 3), "America/New_York")
+    rows = [world.row(record_id) for record_id in world.plan(1, 2, day=day)]
+    assert [small_record(row)["local"] for row in rows] == [
+        "2013-11-03 01:00-04:00 → 01:00-05:00",
+        "2013-11-03 01:00-05:00 → 02:00-05:00",
+    ]
+
+
+def test_the_claim_is_an_event_of_the_run() -> None:
+    world = World()
+    (record_id,) = world.plan(0)
+    claim(world)
+    event = world.store.events(record_id)[-1]
+    assert (event["event"], event["dag_run_id"], event["from_status"], event["to_status"]) == (
+        "claimed", "run-1", "PENDING", "IN_PROGRESS",
+    )  # fmt: skip
+    assert world.store.events(record_id)[0]["dag_id"] == PLANNER.dag_id
