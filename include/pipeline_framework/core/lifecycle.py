@@ -324,6 +324,7 @@ def reopen_for_late_data(row: Row, fence: int, now: datetime, numbers: AuditNumb
         "audit_end_time": now,
         "is_revisit_due_flag": True,
         "not_before_at": None,
+        "last_error": None,
     }
     return Transition("reopened", changes, "late data beyond the tolerance", numbers.columns())
 
@@ -387,6 +388,10 @@ def skip(row: Row, fence: int, now: datetime, proof: Mapping[str, Any]) -> Trans
     if row["pipeline_final_status"] == Status.SKIPPED and row["fence"] == fence:
         return Transition("skipped")
     _require_running(row, fence)
+    if row["phase_completed"] is not None:
+        raise IllegalTransitionError(
+            f"a window with phase_completed {row['phase_completed']} is not SKIPPED any more", where=describe(row)
+        )
     if row["is_replacement_run_flag"]:
         raise IllegalTransitionError("a replacement is never SKIPPED", where=describe(row))
     changes = {

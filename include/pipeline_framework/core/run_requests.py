@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +21,9 @@ MOST_WINDOWS = 1_024
 
 _YEARS = range(2, 9_999)
 """The calendar's first and last year have days without a day before or after."""
+
+LONGEST_RANGE = timedelta(days=3_660)
+"""A longer range is a slip of the pen: ten years of hours are 87,600 windows, and a run claims at most 1,024."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _HAS_ZONE = re.compile(r"(Z|[+-]\d{2}:?\d{2})$", re.ASCII)
@@ -120,6 +123,12 @@ def _ranges(given: Mapping[str, Any], horizon: Horizon, where: str) -> list[Time
         raise _refused(f"from {given['from']!r} is not before to {given['to']!r}", "to is exclusive.", where)
     window = TimeWindow(start, end)
     _require_inside(window, horizon, where)
+    if window.duration > LONGEST_RANGE:
+        raise _refused(
+            f"from {given['from']!r} to {given['to']!r} is longer than {LONGEST_RANGE.days} days",
+            "Ask for shorter ranges, one run each.",
+            where,
+        )
     return [window]
 
 

@@ -137,6 +137,9 @@ def populate_pipeline_batches(
 
     Returns:
         `inserted`, `replaced` (windows as local text) and `finished` (how many windows of the ranges are done already).
+
+    Raises:
+        InvalidInputError: An exact window cuts a live window; it could neither be planned nor claimed.
     """
     dry_run = dry_run or request.dry_run or actor.is_temporary
     if request.ranges is None:
@@ -144,9 +147,10 @@ def populate_pipeline_batches(
         inserted = insert_windows(config, gaps, store, actor, dry_run=dry_run)
         return {"inserted": _labels(config, inserted), "replaced": [], "finished": 0, "dry_run": dry_run}
     wanted = list(request.exact) if request.exact else _grid_inside(config, request.ranges)
-    missing = [
-        piece for window in wanted for piece in uncovered(window, store.live_windows(config.source_object, window))
-    ]
+    live = {window: store.live_windows(config.source_object, window) for window in wanted}
+    if request.exact:
+        _require_whole_windows(config, live)
+    missing = [piece for window, rows in live.items() for piece in uncovered(window, rows)]
     inserted = insert_windows(config, missing, store, actor, dry_run=dry_run)
     rows = store.find(source_object=config.source_object, within=request.ranges)
     finished = [row for row in rows if row["pipeline_final_status"] in FINISHED]
@@ -215,6 +219,18 @@ def _scheduled_days(config: PipelineConfig, store: LifecycleStore, now: datetime
         after_last = last_planned + timedelta(days=1) if last_planned else horizon.start_date
         first = min(first, max(after_last, horizon.start_date))
     return list(days_between(first, today.date + timedelta(days=2), timezone))
+
+
+def _require_whole_windows(config: PipelineConfig, live: dict[TimeWindow, list[TimeWindow]]) -> None:
+    for window, rows in live.items():
+        for row in rows:
+            if row.start < window.start or row.end > window.end:
+                raise InvalidInputError(
+                    f"the asked window {window} cuts the live window {row}",
+                    where=config.source_object,
+                    meaning="Nothing was planned or claimed",
+                    remedy="Ask for that window as a whole, or for a range that contains it.",
+                )
 
 
 def _gaps_inside_planned_days(config: PipelineConfig, store: LifecycleStore) -> list[TimeWindow]:

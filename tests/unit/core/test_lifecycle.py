@@ -177,10 +177,6 @@ class TestOrder:
         ("auditing", "fail_audit"),
         ("running", "skip"),
         ("extracting", "skip"),
-        ("staged", "skip"),
-        ("loading", "skip"),
-        ("loaded", "skip"),
-        ("auditing", "skip"),
     }
     REPEATED = {  # noqa: RUF012
         ("staged", "complete_source_to_stage"),
@@ -377,6 +373,15 @@ class TestPhases:
             "SKIPPED", "SKIPPED", "SKIPPED",
         )  # fmt: skip
         assert (row["source_count"], row["target_count"], row["count_difference"], row["last_error"]) == (2, 2, 0, None)
+
+    @pytest.mark.parametrize("phase", ["SOURCE_TO_STAGE", "STAGE_TO_TARGET"])
+    def test_a_window_that_has_begun_to_move_is_not_skipped(self, phase: str) -> None:
+        with pytest.raises(IllegalTransitionError, match=phase):
+            lifecycle.skip(running(phase_completed=phase), FENCE, NOW, PROOF)
+
+    def test_late_data_says_so_and_not_an_old_error(self) -> None:
+        transition = lifecycle.reopen_for_late_data(AUDITING_ROW | {"last_error": "503"}, FENCE, NOW, NUMBERS)
+        assert transition.changes["last_error"] is None
 
     def test_a_replacement_is_never_skipped(self) -> None:
         with pytest.raises(IllegalTransitionError, match="a replacement is never SKIPPED"):

@@ -170,7 +170,7 @@ def test_a_refusal_names_the_pipeline_and_that_nothing_happened(conf: dict[str, 
         ({"target_date": "2011-12-30"}, "Pacific/Apia", "2011-12-30 does not exist in Pacific/Apia"),
         ({"from": "2011-12-30", "to": "2011-12-31"}, "Pacific/Apia", "is not before to"),
         ({"target_date": "9999-12-31"}, "UTC", "'9999-12-31' is not a date"),
-        ({"from": "2013-03-09", "to": "9998-12-31"}, "Asia/Tokyo", None),
+        ({"from": "9997-03-09", "to": "9998-12-31"}, "Asia/Tokyo", None),
         ({"from": "0001-01-01", "to": "2013-03-09"}, "Asia/Tokyo", "'0001-01-01' is not a date"),
     ],
 )
@@ -189,6 +189,12 @@ def test_days_that_a_calendar_does_not_have(conf: dict[str, Any], zone: str, wha
 def test_a_disabled_pipeline_refuses_every_range(conf: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="the pipeline is disabled"):
         parse(conf, Horizon("America/New_York", date(2013, 1, 1), enabled=False))
+
+
+def test_a_range_longer_than_ten_years_is_refused_before_a_grid_is_built() -> None:
+    with pytest.raises(InvalidInputError, match=r"longer than 3660 days.*shorter ranges"):
+        parse({"from": "2013-01-02", "to": "2323-01-01"}, OPEN)
+    assert parse({"from": "2013-01-02", "to": "2023-01-01"}, OPEN).ranges
 
 
 def test_without_an_end_date_the_future_may_be_asked_for() -> None:

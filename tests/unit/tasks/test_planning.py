@@ -310,6 +310,16 @@ class TestPopulate:
             "2013-03-09 02:00-05:00 → 02:30-05:00",
         ]
 
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_an_exact_window_that_cuts_a_live_one_is_refused_and_names_it(self, replace: bool) -> None:
+        world = World()
+        world.plan(1)
+        conf: dict[str, Any] = {"windows": [["2013-03-09T06:30:00Z", "2013-03-09T07:30:00Z"]]}
+        more = {"replace": True, "reason": "x"} if replace else {}
+        with pytest.raises(InvalidInputError, match="cuts the live window 2013-03-09T06:00:00Z/2013-03-09T07:00:00Z"):
+            self.populate(world, conf | more)
+        assert len(world.store.find()) == 1
+
     def test_without_conf_gaps_inside_planned_days_are_filled_and_other_days_left_to_the_planner(self) -> None:
         world = World(fill_missing_days=False)
         world.plan(*(hour for hour in range(24) if hour not in (3, 7)))
