@@ -151,8 +151,8 @@ def _compare_ids() -> Ids:
     from include.pipeline_framework.core.run_requests import parse_request
     from include.pipeline_framework.orchestration import connections, wiring
 
-    for name in ("elastic_transport", "snowflake", "botocore"):  # their chatter would drown the result
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("airflow", "elastic_transport", "snowflake", "botocore"):  # their chatter would drown the result
+        logging.getLogger(name).setLevel(logging.ERROR)
     pipeline = wiring.pipeline("main")
     request = parse_request({"from": DAYS[0], "to": "2013-03-12"}, pipeline.config.horizon, SOURCE_OBJECT)
     assert request.ranges is not None  # noqa: S101 - a request with from and to has ranges

@@ -55,15 +55,9 @@ def pipeline(pipeline_id: str) -> Pipeline:
 
 def wire(config: PipelineConfig) -> Pipeline:
     """The same for a configuration whose placeholders are replaced."""
-    from include.pipeline_framework.tasks.pipeline import Pipeline
+    from include.pipeline_framework.orchestration.wired_pipeline import WiredPipeline
 
-    return Pipeline(
-        config=config,
-        store=lifecycle_store(),
-        source=adapter("source", config.source),
-        stage=adapter("stage", config.stage),
-        target=target(config),
-    )
+    return WiredPipeline(config, lifecycle_store(), adapter)
 
 
 def target(config: PipelineConfig) -> Target:

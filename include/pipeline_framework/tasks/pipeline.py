@@ -8,7 +8,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.ports import LifecycleStore, Source, Stage, Target
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pipeline:
     """A pipeline wired to its systems."""
 

@@ -1,0 +1,41 @@
+"""A pipeline whose adapters are built when a task first uses them.
+
+An S3 or Snowflake client costs a fifth of a CPU second to build, and most tasks touch two of the three systems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+from include.pipeline_framework.ports import LifecycleStore, Source, Stage, Target
+from include.pipeline_framework.tasks.pipeline import Pipeline
+
+
+class WiredPipeline(Pipeline):
+    """A `Pipeline` on its real systems; `build(role, section)` makes one adapter, once."""
+
+    _build: Callable[[str, AdapterSection], Any]
+
+    def __init__(
+        self, config: PipelineConfig, store: LifecycleStore, build: Callable[[str, AdapterSection], Any]
+    ) -> None:
+        for name, value in (("config", config), ("store", store), ("_build", build)):
+            object.__setattr__(self, name, value)  # the dataclass is frozen
+
+    @cached_property
+    def source(self) -> Source:
+        """The source."""
+        return self._build("source", self.config.source)
+
+    @cached_property
+    def stage(self) -> Stage:
+        """The stage."""
+        return self._build("stage", self.config.stage)
+
+    @cached_property
+    def target(self) -> Target:
+        """The target."""
+        return self._build("target", self.config.target)
