@@ -18,7 +18,6 @@ LONGER = {
     "include/pipeline_framework/core/lifecycle.py": "statuses, legal transitions and refusals belong together",
     "include/pipeline_framework/ports.py": "the Protocols and the values that cross them are read side by side",
     "tests/contract/test_lifecycle_store_contract.py": "one contract, run on every store",
-    "tests/contract/test_target_contract.py": "one contract, run on every target",
     "tests/unit/core/test_lifecycle.py": "a table of every transition and refusal",
     "tests/unit/tasks/test_move_window.py": "every phase from every state that an attempt can leave",
     "tests/unit/tasks/test_planning.py": "what is planned, by day, range and exact window",

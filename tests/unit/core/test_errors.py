@@ -25,7 +25,8 @@ def _tree(cls: type[PipelineError]) -> Iterator[type[PipelineError]]:
         yield from _tree(child)
 
 
-CLASSES = list(_tree(PipelineError))
+# an adapter may refine one of them for itself
+CLASSES = [cls for cls in _tree(PipelineError) if cls.__module__ == errors.__name__]
 RETRIED = {"ServiceUnavailableError", "IncompleteExtractError", "TornStageError", "PublishConflictError"}
 
 
