@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.lifecycle import Actor
@@ -67,6 +69,38 @@ def test_the_work_gets_window_and_fence_and_its_result_comes_back() -> None:
     row = world.row(record_id)
     assert (row["pipeline_final_status"], row["heartbeat_at"], row["retry_attempt"]) == ("IN_PROGRESS", None, 0)
     assert world.events(record_id) == ["planned", "claimed", "taken", "task_ended"]
+
+
+def test_every_log_line_names_pipeline_window_fence_and_try_and_a_step_its_seconds() -> None:
+    world = World()
+    (record_id,) = world.plan_and_claim(3)
+
+    def work(attempt: WindowAttempt) -> None:
+        with attempt.step("extracted"):
+            time.sleep(0.01)
+        with pytest.raises(KeyError), attempt.step("published"):
+            raise KeyError("x")
+
+    with structlog.testing.capture_logs() as lines:
+        world.run(record_id, work, actor=replace(RUN_1, task_id="audit", try_number=2))
+    assert [(line["event"], line.get("step")) for line in lines] == [
+        ("window taken", None),
+        ("step done", "extracted"),
+        ("step failed", "published"),
+        ("step done", "task"),
+    ]
+    fence = world.store.get(record_id)["fence"]
+    for line in lines:
+        assert {name: line[name] for name in ("pipeline", "lifecycle_id", "fence", "task", "try_number")} == {
+            "pipeline": world.config.pipeline_id,
+            "lifecycle_id": record_id,
+            "fence": fence,
+            "task": "audit",
+            "try_number": 2,
+        }
+        assert line["window"] == str(window(3))
+    assert lines[1]["seconds"] >= 0.01
+    assert (lines[2]["error"], lines[2]["log_level"]) == ("KeyError", "warning")
 
 
 @pytest.mark.parametrize(
