@@ -17,7 +17,7 @@ from typing import Any
 
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.lifecycle import Actor, Status
 from include.pipeline_framework.core.run_requests import parse_date
 from include.pipeline_framework.errors import PipelineError
 from include.pipeline_framework.tasks import planning
@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     show = ledger.add_parser("show", help="list windows, or one window with its history")
     show.add_argument("id", nargs="?", type=int, help="one ledger row")
     show.add_argument("--source", metavar="SOURCE_OBJECT")
-    show.add_argument("--status", action="append", help="pipeline_final_status; may be given several times")
+    show.add_argument(
+        "--status", action="append", choices=list(Status), help="pipeline_final_status; may be given several times"
+    )
     show.add_argument("--format", choices=("table", "json"), default="table")
     show.set_defaults(command=_show)
 
@@ -97,6 +99,8 @@ def _plan(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
     )
     print("\n".join(planning.report_table(reports)))
+    if options.target_date and not any(report.expected for report in reports):
+        return 1  # the notes say why nothing can be planned on that day
     if not options.pipeline:
         planning.require_pipelines(loaded.configs, loaded.errors)
     return 0
@@ -122,6 +126,9 @@ def _show(options: argparse.Namespace) -> int:
         columns = _ROW_COLUMNS
     if options.format == "json":
         print(json.dumps(rows, default=_plain, indent=2))
+        return 0
+    if not rows:
+        print("no rows")
         return 0
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]

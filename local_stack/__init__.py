@@ -5,3 +5,9 @@ one data folder; `up --airflow` adds Airflow itself. Everything is reached throu
 Airflow connections, so the code that runs in production runs here. A development dependency: nothing in the product
 imports it.
 """
+
+import sys
+from importlib.util import find_spec
+
+if find_spec("rich") is None:  # a system Python: say so instead of a traceback
+    sys.exit("This Python has none of the project's packages. Run `make up` once, then use .venv/bin/python.")

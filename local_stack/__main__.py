@@ -26,6 +26,7 @@ class Command:
 def up(home: Home, arguments: argparse.Namespace) -> int:
     """Start what does not run yet."""
     from local_stack import airflow, stack
+    from local_stack.airflow_api import AirflowApi
     from local_stack.state import State
 
     began = time.monotonic()
@@ -34,8 +35,12 @@ def up(home: Home, arguments: argparse.Namespace) -> int:
     console.line("stack", f"healthy after {time.monotonic() - began:.1f} s, data in {home.path}")
     if arguments.airflow:
         state = State.load(home)
+        unpaused = AirflowApi(home).start_housekeeping()
+        console.line(
+            "DAGs", f"{' and '.join(unpaused)} run by their schedule; the pipelines wait until you unpause them"
+        )
         console.line("Airflow", f"{airflow.address(state)}   login admin, password {state.secrets['airflow_admin']}")
-    console.line("next", 'eval "$(python -m local_stack env)"')
+    console.line("next", 'eval "$(.venv/bin/python -m local_stack env)"')
     return 0
 
 

@@ -14,6 +14,7 @@ from local_stack.errors import LocalStackError
 from local_stack.home import Home
 from local_stack.state import State
 
+HOUSEKEEPING = ("daily_planner", "cleanup_stale_locks")
 FINAL_STATES = ("success", "failed")
 _TOKEN_SECONDS = 3_600
 
@@ -82,6 +83,13 @@ class AirflowApi:
         if was_paused != paused:
             self.call("PATCH", f"/dags/{dag_id}?update_mask=is_paused", {"is_paused": paused})
         return was_paused
+
+    def start_housekeeping(self) -> tuple[str, ...]:
+        """Unpause the DAGs that keep the ledger in order; returns them. New DAGs are paused."""
+        self.wait_for_dags(HOUSEKEEPING)
+        for dag_id in HOUSEKEEPING:
+            self.set_paused(dag_id, paused=False)
+        return HOUSEKEEPING
 
     def wait_for_dags(self, dag_ids: Sequence[str], timeout_seconds: float = 120) -> None:
         """Wait until the dag processor has parsed these DAGs."""

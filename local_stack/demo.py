@@ -99,19 +99,18 @@ def run(home: Home) -> int:
         console.line("ledger", f"{planned} windows planned, {changed} events written")
     state = State.load(home)
     console.line("look", f"{airflow.address(state)}   login admin, password {state.secrets['airflow_admin']}")
-    console.line("ledger", 'eval "$(python -m local_stack env)"; python -m include.cli ledger show')
+    console.line("ledger", 'eval "$(.venv/bin/python -m local_stack env)"; python -m include.cli ledger show')
     console.line("stop", "make down")
     console.line("demo", f"{'done' if good else 'FAILED'} after {time.monotonic() - began:.0f} s")
     return 0 if good else 1
 
 
 def _plan(api: AirflowApi) -> None:
-    api.wait_for_dags(["daily_planner", DAG_ID])
-    was_paused = api.set_paused("daily_planner", paused=False)
+    api.start_housekeeping()
+    api.wait_for_dags([DAG_ID])
     runs = [api.trigger("daily_planner", {"target_date": day}) for day in DAYS]
     with console.spinner("Planning windows"):
         states = [api.wait("daily_planner", run_id) for run_id in runs]
-    api.set_paused("daily_planner", paused=was_paused)
     if set(states) != {"success"}:
         raise LocalStackError(f"The planner's runs ended {states}.", "Look at the runs of daily_planner in the UI.")
     console.line("daily_planner", f"planned {', '.join(DAYS)} in windows of 1 h")

@@ -41,6 +41,8 @@ def _general(home: Home) -> dict[str, str]:
         "PYTHONPATH": _first(str(REPO), os.environ.get("PYTHONPATH", "")),
         "PATH": _with_programs(os.environ.get("PATH", os.defpath)),
         "REQUESTS_CA_BUNDLE": str(certificates.bundle_file(home)),
+        # Airflow's own warnings, on standard output even where a command prints JSON
+        "PYTHONWARNINGS": "ignore:Could not import graphviz:UserWarning,ignore::DeprecationWarning",
         # the connector asks the metadata services of three clouds at every connect: 0.3 s where there are none
         "SNOWFLAKE_DISABLE_PLATFORM_DETECTION": "true",
     }

@@ -38,6 +38,8 @@ def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
             if report["would_claim"]
             else report["note"]
         )
+    if report["note"]:
+        _log.warning("%s", report["note"])
     # DDL once, before windows run in parallel: in Snowflake it would commit their transactions
     wiring.target(config).prepare(config.source_object)
     claimed: list[dict[str, Any]] = report["claimed"]

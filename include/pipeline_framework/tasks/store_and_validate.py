@@ -10,7 +10,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.record_validation import stable_until, validate_record
-from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.run_requests import MOST_WINDOWS, RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc
 from include.pipeline_framework.ports import LifecycleStore, Record
 
@@ -33,7 +33,7 @@ def store_and_validate(
 
     Returns:
         `claimed`: one small record per window, in claim order; `would_claim`: the same of a preview; `note`: why
-        nothing was claimed.
+        nothing was claimed, or how many more windows wait.
     """
     settled = stable_until(now or store.now(), config.x_time_back, config.timezone)
     limit = request.max_windows or config.max_windows_per_run
@@ -54,7 +54,7 @@ def store_and_validate(
     return {
         "claimed": [small_record(r) for r in valid],
         "would_claim": [],
-        "note": _note(config, store, actor, request, rows),
+        "note": _note(config, store, actor, request) if not rows else _more(config, store, options, len(rows)),
     }
 
 
@@ -93,9 +93,19 @@ def _is_complete(config: PipelineConfig, store: LifecycleStore, actor: Actor, ro
     return False
 
 
-def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, rows: list[Record]) -> str:
-    if rows:
+def _more(config: PipelineConfig, store: LifecycleStore, options: dict[str, Any], claimed: int) -> str:
+    """What a full claim leaves behind; nothing to say when it left nothing."""
+    waiting = len(store.preview_claim(config.source_object, **{**options, "limit": MOST_WINDOWS}))
+    if not waiting:
         return ""
+    count = f"{waiting} or more" if waiting == MOST_WINDOWS else str(waiting)
+    return (
+        f"{claimed} windows claimed, {count} more are due: a later run takes them; for more at once give max_windows "
+        f"in the conf, or raise max_windows_per_run ({config.max_windows_per_run}) in the pipeline's file"
+    )
+
+
+def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest) -> str:
     earlier = store.claimed_by(actor.dag_id, actor.dag_run_id)
     if earlier:
         return (
@@ -109,4 +119,5 @@ def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: 
     for row in found:
         status = str(row["pipeline_final_status"])
         statuses[status] = statuses.get(status, 0) + 1
-    return f"no claimable window in the asked ranges: {statuses or 'none is planned there'}"
+    again = '; to load finished ones again, add "replace": true and a "reason"' if statuses else ""
+    return f"no claimable window in the asked ranges: {statuses or 'none is planned there'}{again}"

@@ -153,7 +153,14 @@ class TestNote:
         world.complete(0, 1)
         world.plan_and_claim(2, actor=Actor("data_pipeline_main", "run-3"))
         note = claim(world, {"target_date": "2013-03-09"}, RUN_2)["note"]
-        assert note == "no claimable window in the asked ranges: {'COMPLETED': 2, 'IN_PROGRESS': 1}"
+        assert note.startswith("no claimable window in the asked ranges: {'COMPLETED': 2, 'IN_PROGRESS': 1}; ")
+        assert note.endswith('to load finished ones again, add "replace": true and a "reason"')
+
+    def test_a_full_claim_says_how_many_more_are_due(self) -> None:
+        world = World(max_windows_per_run=2)
+        world.plan(0, 1, 2, 3, 4)
+        assert claim(world)["note"].startswith("2 windows claimed, 3 more are due: a later run takes them")
+        assert claim(world, {"max_windows": 3}, RUN_2)["note"] == ""
 
     def test_a_cleared_run_whose_windows_are_all_done_is_told_how_to_load_again(self) -> None:
         world = World()

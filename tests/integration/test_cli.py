@@ -1,0 +1,73 @@
+"""The command line on a real ledger: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from include.cli import main
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _ledger(ledger_url: str) -> None:
+    """LEDGER_URL points at an empty ledger."""
+
+
+def test_planning_a_day_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--target-date", "2013-11-03"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["flights", "2013-11-03", "25", "0", "25", "0"]
+    assert main(["plan", "--target-date", "2013-11-03"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["flights", "2013-11-03", "25", "25", "0", "0"]
+
+
+def test_a_dry_run_lists_windows_and_inserts_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--target-date", "2013-03-10", "--dry-run"]) == 0
+    output = capsys.readouterr().out
+    assert output.count("would insert") == 23
+    assert main(["ledger", "show"]) == 0
+    assert capsys.readouterr().out == "no rows\n"
+
+
+def test_a_day_outside_the_horizon_is_a_no(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--target-date", "2012-05-05"]) == 1
+    assert "it lies before start_date 2013-01-01" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--target-date", "03.11.2013"], "is not a date"),
+        (["plan", "--pipeline", "mian"], "there is no pipeline ['mian']"),
+        (["ledger", "show", "4711"], "there is no ledger row 4711"),
+    ],
+)
+def test_wrong_input_is_an_error_with_a_remedy(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "What to do:" in error
+
+
+def test_rows_and_history(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["plan", "--target-date", "2013-03-10"])
+    capsys.readouterr()
+    assert main(["ledger", "show", "--status", "PENDING", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 23
+    assert main(["ledger", "show", str(rows[0]["id"])]) == 0
+    assert "planned" in capsys.readouterr().out
+
+
+def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "migrate"]) == 0
+    assert capsys.readouterr().out == "ledger at version 0001\n"
+
+
+def test_the_pipelines_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "validate"]) == 0
+    assert capsys.readouterr().out == "1 pipeline files are valid\n"
