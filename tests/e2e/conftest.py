@@ -51,6 +51,14 @@ class Bench:
         run_id = self.api.trigger(dag_id, conf)
         return run_id, self.api.wait(dag_id, run_id, timeout)
 
+    def housekeeping(self) -> str:
+        """One run of `cleanup_stale_locks`, whose DAG is paused otherwise; returns its final state."""
+        self.api.set_paused("cleanup_stale_locks", paused=False)
+        try:
+            return self.run({}, dag_id="cleanup_stale_locks")[1]
+        finally:
+            self.api.set_paused("cleanup_stale_locks", paused=True)
+
     def assert_loaded(self, window: TimeWindow) -> None:
         """Both ends hold exactly the same ids, each once, and at least one."""
         source = self.source_ids(window)

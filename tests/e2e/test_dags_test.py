@@ -15,7 +15,7 @@ from tests.e2e.conftest import PIPELINE, Bench, conf_of, hours
 
 pytestmark = pytest.mark.e2e
 
-WINDOW = hours("2013-03-11T14:00Z", "2013-03-11T15:00Z")
+WINDOW = hours("2013-03-11T09:00Z", "2013-03-11T10:00Z")
 CONFS: dict[str, dict[str, Any]] = {
     "daily_planner": {"target_date": "2013-06-01"},
     "record_generation": {"target_date": "2013-06-02", "max_records": 3},

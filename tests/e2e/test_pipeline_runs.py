@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.orchestration import wiring
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.orchestration import connections, wiring
 from include.pipeline_framework.tasks.planning import insert_windows
 from local_stack.home import REPO
 from tests.e2e.conftest import PIPELINE, Bench, conf_of, hours
@@ -26,15 +34,74 @@ def states(bench: Bench, run_id: str) -> dict[str, list[str]]:
     return found
 
 
-def block_reads(bench: Bench, *, blocked: bool) -> None:
-    """Make Elasticsearch refuse (or allow again) every read of the index: a failure of the real source."""
+def index_setting(bench: Bench, name: str, value: object) -> None:
+    """Change a setting of the source's index; None puts its default back."""
     request = urllib.request.Request(
         f"{bench.env['ELASTICSEARCH_URL']}/flights/_settings",
-        data=b'{"index.blocks.read": %s}' % (b"true" if blocked else b"false"),
+        data=json.dumps({name: value}).encode(),
         headers={"content-type": "application/json"},
         method="PUT",
     )
     urllib.request.urlopen(request, timeout=30).read()
+
+
+def in_target(statement: str, *parameters: object) -> None:
+    with connections.client("target_snowflake")() as connection, connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+
+
+@contextmanager
+def no_reads(bench: Bench, _window: TimeWindow) -> Iterator[None]:
+    """Elasticsearch refuses every read of the index: the count of pre_validation fails."""
+    index_setting(bench, "index.blocks.read", True)
+    try:
+        yield
+    finally:
+        index_setting(bench, "index.blocks.read", None)
+
+
+@contextmanager
+def no_pages(bench: Bench, _window: TimeWindow) -> Iterator[None]:
+    """Elasticsearch refuses pages of more than one document: counts work, the extract fails."""
+    index_setting(bench, "index.max_result_window", 1)
+    try:
+        yield
+    finally:
+        index_setting(bench, "index.max_result_window", None)
+
+
+@contextmanager
+def no_column(_bench: Bench, _window: TimeWindow) -> Iterator[None]:
+    """Somebody renamed a column of the target table: the load fails."""
+    in_target('ALTER TABLE "FLIGHTS" RENAME COLUMN "CARRIER" TO "SOMETHING_ELSE"')
+    try:
+        yield
+    finally:
+        in_target('ALTER TABLE "FLIGHTS" RENAME COLUMN "SOMETHING_ELSE" TO "CARRIER"')
+
+
+@contextmanager
+def rows_lost(bench: Bench, window: TimeWindow) -> Iterator[None]:
+    """Each window loses a row at the target between its load and its audit (two tasks, so seconds apart)."""
+    stop = threading.Event()
+    lost: set[int] = set()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            for row in bench.rows(window):
+                if row["phase_completed"] == "STAGE_TO_TARGET" and row["id"] not in lost:
+                    one = '(SELECT MIN("_ID") FROM "FLIGHTS" WHERE "_LIFECYCLE_ID" = %s)'
+                    in_target(f'DELETE FROM "FLIGHTS" WHERE "_ID" = {one}', row["id"])
+                    lost.add(row["id"])
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert len(lost) == len(bench.rows(window))
 
 
 def test_a_planned_dst_day_has_25_windows(bench: Bench) -> None:
@@ -129,24 +196,63 @@ def test_clearing_tasks_of_a_finished_run_leaves_the_target_as_it_is(bench: Benc
     bench.assert_loaded(window)
 
 
-@pytest.mark.parametrize("whole_run", [False, True])
-def test_a_failed_window_fails_the_run_and_clearing_repairs_it(bench: Bench, whole_run: bool) -> None:
-    start = 15 + whole_run
-    window = hours(f"2013-03-09T{start}:00Z", f"2013-03-09T{start + 1}:00Z")
-    block_reads(bench, blocked=True)
-    try:
+@pytest.mark.parametrize(
+    ("failing", "fault", "start"),
+    [
+        ("pre_validation", no_reads, 10),
+        ("source_to_stage", no_pages, 14),
+        ("stage_to_target", no_column, 18),
+        ("audit", rows_lost, 22),
+    ],
+)
+def test_clearing_any_task_of_a_failed_run_repairs_its_window(
+    bench: Bench, failing: str, fault: Callable[[Bench, TimeWindow], AbstractContextManager[None]], start: int
+) -> None:
+    """Four windows fail in one phase; in each another task is cleared, as the UI does it, with those after it.
+
+    A task behind the failed one can't run, as in every DAG: clearing it changes nothing.
+    """
+    first = datetime(2013, 3, 11, start, tzinfo=UTC)
+    window = TimeWindow(first, first + timedelta(hours=len(CLEARED)))
+    with fault(bench, window):
         run_id, state = bench.run(conf_of(window))
-    finally:
-        block_reads(bench, blocked=False)
     assert state == "failed"
+    assert states(bench, run_id)[failing] == ["failed"] * len(CLEARED)
     assert states(bench, run_id)["cleanup_stale_locks"] == ["failed"]
-    (row,) = bench.rows(window)
-    assert (row["pipeline_final_status"], row["retry_attempt"], row["dag_run_id"]) == ("PENDING", 1, None)
-    assert "What to do" in row["last_error"]
-    if whole_run:
+    for row in bench.rows(window):
+        assert (row["pipeline_final_status"], row["retry_attempt"], row["dag_run_id"]) == ("PENDING", 1, None)
+        assert "What to do" in row["last_error"] or failing == "audit"
+    assert bench.target_ids(window) == Counter()
+
+    before = bench.rows(window)
+    reached = CLEARED.index(failing)
+    if after := [[f"window.{task}", index] for index, task in enumerate(CLEARED) if index > reached]:
+        bench.api.clear(PIPELINE, run_id, after)
+        assert bench.api.wait(PIPELINE, run_id) == "failed"
+        assert bench.rows(window) == before
+    upto = [[f"window.{CLEARED[min(index, reached)]}", index] for index in range(len(CLEARED))]
+    bench.api.clear(PIPELINE, run_id, upto)
+    assert bench.api.wait(PIPELINE, run_id) == "success", states(bench, run_id)
+    for row in bench.rows(window):
+        assert (row["pipeline_final_status"], row["dag_run_id"]) == ("COMPLETED", run_id)
+    bench.assert_loaded(window)
+
+
+@pytest.mark.parametrize("cleared", ["whole run", "populate_pipeline_batches", "store_and_validate"])
+def test_clearing_the_start_of_a_failed_run_repairs_all_its_windows(bench: Bench, cleared: str) -> None:
+    start = 15 + ["whole run", "populate_pipeline_batches", "store_and_validate"].index(cleared)
+    window = hours(f"2013-03-09T{start}:00Z", f"2013-03-09T{start + 1}:00Z")
+    with no_reads(bench, window):
+        run_id, state = bench.run(conf_of(window))
+    assert state == "failed"
+    # the cleanup alone has nothing to repair, and doesn't call an unfinished run a success
+    bench.api.clear(PIPELINE, run_id, ["cleanup_stale_locks"])
+    assert bench.api.wait(PIPELINE, run_id) == "failed"
+    assert [row["pipeline_final_status"] for row in bench.rows(window)] == ["PENDING"]
+    if cleared == "whole run":
         bench.api.clear_run(PIPELINE, run_id)
     else:
-        bench.api.clear(PIPELINE, run_id, ["window.pre_validation"])
+        bench.api.clear(PIPELINE, run_id, [cleared])
     assert bench.api.wait(PIPELINE, run_id) == "success", states(bench, run_id)
     (row,) = bench.rows(window)
     assert (row["pipeline_final_status"], row["dag_run_id"]) == ("COMPLETED", run_id)
@@ -166,21 +272,29 @@ def test_parallel_runs_never_claim_one_window_twice(bench: Bench) -> None:
     bench.assert_loaded(window)
 
 
-def test_a_run_ended_in_mid_window_strands_nothing(bench: Bench) -> None:
-    """Airflow ends its tasks; whether its teardown or cleanup_stale_locks comes first, the windows are free again."""
-    window = hours("2013-03-10T20:00Z", "2013-03-10T22:00Z")
+def test_a_run_that_times_out_in_mid_window_strands_nothing(bench: Bench) -> None:
+    """The scheduler's own `dagrun_timeout`: it fails the run and skips its teardown; the next cleanup frees all.
+
+    The run's start is moved back by a day in Airflow's database, so that its 12 hours are over in mid-window.
+    """
+    window = hours("2013-03-10T20:00Z", "2013-03-11T00:00Z")
     run_id = bench.api.trigger(PIPELINE, conf_of(window))
     until = time.monotonic() + 60
-    while not bench.query("SELECT 1 FROM pipeline_lifecycle WHERE dag_run_id = %s", run_id):
+    while not any(row["phase_completed"] for row in bench.rows(window)):
         assert time.monotonic() < until
-        time.sleep(0.2)
-    bench.api.call("PATCH", f"/dags/{PIPELINE}/dagRuns/{run_id}?update_mask=state", {"state": "failed"})
-    time.sleep(3)
-    bench.api.set_paused("cleanup_stale_locks", paused=False)
-    _run, state = bench.run({}, dag_id="cleanup_stale_locks")
-    bench.api.set_paused("cleanup_stale_locks", paused=True)
-    assert state == "success"
+        time.sleep(0.1)
+    with psycopg.connect(bench.env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")) as metadata:
+        metadata.execute("UPDATE dag_run SET start_date = start_date - INTERVAL '1 day' WHERE run_id = %s", [run_id])
+    assert bench.api.wait(PIPELINE, run_id) == "failed"
+    assert states(bench, run_id)["cleanup_stale_locks"] == ["skipped"]
+    held = [row["id"] for row in bench.rows(window) if row["pipeline_final_status"] == "IN_PROGRESS"]
+    assert held
+    assert bench.housekeeping() == "success"
     assert {row["pipeline_final_status"] for row in bench.rows(window)} <= {"PENDING", "COMPLETED"}
+    reasons = bench.query(
+        "SELECT reason FROM pipeline_lifecycle_events WHERE event = 'taken_over' AND lifecycle_id = ANY(%s)", held
+    )
+    assert {event["reason"] for event in reasons} == {f"run {run_id} of {PIPELINE} has ended"}
     bench.query("UPDATE pipeline_lifecycle SET not_before_at = NULL WHERE NOT is_invalidated_flag RETURNING id")
     _run, state = bench.run(conf_of(window))
     assert state == "success"
@@ -189,23 +303,20 @@ def test_a_run_ended_in_mid_window_strands_nothing(bench: Bench) -> None:
 
 def test_cleanup_asks_airflow_and_releases_only_what_nobody_owns(bench: Bench) -> None:
     """A run that timed out has ended without its teardown; a deleted one is unknown to Airflow (404)."""
-    window = hours("2013-03-10T22:00Z", "2013-03-11T01:00Z")
+    window = hours("2013-03-09T22:00Z", "2013-03-10T01:00Z")
     store, config = wiring.lifecycle_store(), wiring.parsed_config("main")
     ended, _state = bench.run({"target_date": "2013-03-09", "dry_run": True})
     waiting = bench.api.trigger("record_generation")  # its DAG is paused: the run stays queued
     pieces = [
         hours(f"2013-03-{at}:00Z", f"2013-03-{to}:00Z")
-        for at, to in (("10T22", "10T23"), ("10T23", "11T00"), ("11T00", "11T01"))
+        for at, to in (("09T22", "09T23"), ("09T23", "10T00"), ("10T00", "10T01"))
     ]
     insert_windows(config, pieces, store, Actor("test", "test"))
     owners = [Actor(PIPELINE, ended), Actor(PIPELINE, "deleted-run"), Actor("record_generation", waiting)]
     for piece, owner in zip(pieces, owners, strict=True):
         (row,) = store.claim("flights", owner, limit=1, ended_before=store.now(), within=[piece])
         store.take(row["id"], owner)
-    bench.api.set_paused("cleanup_stale_locks", paused=False)
-    _run, state = bench.run({}, dag_id="cleanup_stale_locks")
-    bench.api.set_paused("cleanup_stale_locks", paused=True)
-    assert state == "success"
+    assert bench.housekeeping() == "success"
     rows = bench.rows(window)
     assert [row["pipeline_final_status"] for row in rows] == ["PENDING", "PENDING", "IN_PROGRESS"]
     reasons = [store.events(row["id"])[-1]["reason"] for row in rows[:2]]
@@ -237,7 +348,6 @@ def test_tasks_test_shows_the_claim_and_leaves_none_behind(bench: Bench) -> None
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "would claim" in output
-    assert "2013-03-11 00:00-05:00" not in output or "2013-03-11 00:00-04:00 → 01:00-04:00" in output
     assert bench.query("SELECT * FROM pipeline_lifecycle ORDER BY id") == before
 
 
