@@ -1,6 +1,7 @@
 # `make help` lists the targets. Everything runs inside .venv, which is made when it is missing or the lock has changed.
 SHELL := /bin/sh
 PYTHON ?=
+CHROMIUM ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -8,6 +9,7 @@ SCHEMA := include/pipelines/pipeline.schema.json
 PYTEST_OPTIONS ?=
 
 export PYTHON
+export CHROMIUM
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
@@ -58,6 +60,7 @@ compose: $(INSTALLED)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 test: $(INSTALLED) ## all tests (PYTEST_OPTIONS="tests/unit -k name" for some)
+	@scripts/install_browser.sh
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 lock: ## rewrite constraints.txt from the requirements files (LOCK_OPTIONS=--upgrade for newer versions)

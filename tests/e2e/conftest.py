@@ -27,6 +27,7 @@ PIPELINE = "data_pipeline_main"
 class Bench:
     """What a test looks at: Airflow's API, the ledger, and both ends."""
 
+    home: Home
     api: AirflowApi
     env: dict[str, str]
     source_ids: Callable[[TimeWindow], Counter[str]]
@@ -103,7 +104,7 @@ def bench(stack_env: dict[str, str]) -> Iterator[Bench]:
         with connections.client("target_snowflake")() as connection, connection.cursor() as cursor:
             return Counter(row[0] for row in cursor.execute(statement, bounds).fetchall())
 
-    yield Bench(api, stack_env, source_ids, target_ids)
+    yield Bench(home, api, stack_env, source_ids, target_ids)
     for dag_id in (PIPELINE, "daily_planner"):
         api.set_paused(dag_id, paused=True)
 

@@ -14,7 +14,7 @@ from include.pipeline_framework.orchestration.defaults import START_DATE, defaul
 MANUAL = """
 ### {description}
 
-Moves windows of `{granularity}` (local time of {timezone}) from `{source}` through `{stage}` into `{target}`, and
+Moves windows of `{granularity}` (local time of `{timezone}`) from `{source}` through `{stage}` into `{target}`, and
 keeps one row for each in the ledger, `pipeline_lifecycle`, under the source object `{source_object}`.
 
 **Schedule.** `{cron}`. A run claims up to {max_windows} pending windows that ended at least {x_time_back} ago, oldest
@@ -33,7 +33,8 @@ taken back under a new fence and resumes where the ledger says; a finished one i
 alone.
 """
 
-_DATE_OR_INSTANT = {"type": ["null", "string"], "examples": ["2013-03-09", "2013-03-09T05:00:00Z"]}
+_TEXT = {"type": ["null", "string"]}
+_PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
 
 
 def data_pipeline(pipeline_id: str) -> DAG:
@@ -128,13 +129,15 @@ def _timetable(config: PipelineConfig) -> CronTriggerTimetable | None:
 def _params() -> dict[str, Param]:
     return {
         "target_date": Param(None, type=["null", "string"], format="date", description="One local day."),
-        "from": Param(None, **_DATE_OR_INSTANT, description="Start: local date, or instant with its offset."),
-        "to": Param(None, **_DATE_OR_INSTANT, description="Exclusive end: local date, or instant with its offset."),
-        "windows": Param(None, type=["null", "array"], description='Exact windows: [["<start>", "<end>"], …].'),
+        "from": Param(None, **_TEXT, description="Start: 2013-03-09 (local) or 2013-03-09T05:00:00Z."),
+        "to": Param(None, **_TEXT, description="Exclusive end: 2013-03-10 (local) or 2013-03-09T06:00:00Z."),
+        "windows": Param(
+            None, type=["null", "array"], items=_PAIR, description='Exact windows: [["<start>", "<end>"], …], instants.'
+        ),
         "max_windows": Param(None, type=["null", "integer"], minimum=1, maximum=1024, description="At most so many."),
         "dry_run": Param(False, type="boolean", description="Only show what would be planned and claimed."),
         "replace": Param(False, type="boolean", description="Load finished windows of the range again."),
-        "reason": Param(None, type=["null", "string"], description="Why (with replace); kept in the ledger."),
+        "reason": Param(None, **_TEXT, description="Why (with replace); kept in the ledger."),
     }
 
 
