@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SCHEMA := include/pipelines/pipeline.schema.json
-PYTEST_OPTIONS ?=
+PYTEST_OPTIONS ?= -n 2
 
 export PYTHON
 export CHROMIUM

@@ -240,7 +240,7 @@ def test_clearing_any_task_of_a_failed_run_repairs_its_window(
 
 @pytest.mark.parametrize("cleared", ["whole run", "populate_pipeline_batches", "store_and_validate"])
 def test_clearing_the_start_of_a_failed_run_repairs_all_its_windows(bench: Bench, cleared: str) -> None:
-    start = 15 + ["whole run", "populate_pipeline_batches", "store_and_validate"].index(cleared)
+    start = 14 + ["whole run", "populate_pipeline_batches", "store_and_validate"].index(cleared)
     window = hours(f"2013-03-09T{start}:00Z", f"2013-03-09T{start + 1}:00Z")
     with no_reads(bench, window):
         run_id, state = bench.run(conf_of(window))
