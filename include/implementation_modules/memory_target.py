@@ -94,6 +94,19 @@ class MemoryTarget:
         """See `Target.receipt`."""
         return publishing.live_receipt(window, self._overlapping(source_object, window))
 
+    def confirm(self, source_object: str, window: TimeWindow, *, fence: int) -> Receipt | None:
+        """See `Target.confirm`."""
+        where = f"{source_object} {window} in {self._options.table}"
+        with self._transaction():
+            overlapping = self._overlapping(source_object, window)
+            publishing.require_fence(fence, self._floor(source_object), overlapping, where)
+            live = publishing.live_load(window, overlapping)
+            if live is None or live.fingerprint != self.fingerprint(source_object, window):
+                return None
+            confirmed = replace(live, fence=fence, written_at=self._clock())
+            self._write(confirmed)
+            return confirmed
+
     def receipts(self, source_object: str) -> list[Receipt]:
         """Every receipt of the source object by window start."""
         own = [receipt for receipt in self._state.receipts if receipt.source_object == source_object]

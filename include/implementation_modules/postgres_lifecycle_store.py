@@ -214,6 +214,13 @@ class PostgresLifecycleStore:
                     meaning="Nothing was written",
                     remedy="Correct the record; docs/ledger.md says what each column holds.",
                 ) from error
+            except (psycopg.DataError, UnicodeEncodeError) as error:
+                raise InvalidInputError(
+                    f"the ledger can't hold a value: {_brief(error)}",
+                    where="pipeline_lifecycle",
+                    meaning="Nothing was written",
+                    remedy="Correct the value; docs/ledger.md says what each column holds.",
+                ) from error
             except psycopg.OperationalError as error:
                 self.close()
                 raise ServiceUnavailableError(
@@ -260,6 +267,12 @@ def _loaded(row: Record) -> Record:
         elif isinstance(value, Decimal) and name.endswith("_fingerprint"):
             row[name] = int(value)
     return row
+
+
+def _brief(error: psycopg.DataError | UnicodeEncodeError) -> str:
+    """The server's first line; its DETAIL would quote the row. Errors of the client have one line."""
+    said = error.diag.message_primary if isinstance(error, psycopg.DataError) else None
+    return " ".join((said or str(error)).split())[:200]
 
 
 def _dumps(value: Any) -> str:

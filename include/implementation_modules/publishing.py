@@ -55,13 +55,18 @@ def live_receipt(window: TimeWindow, overlapping: Sequence[Receipt]) -> Receipt 
     return receipt if receipt is not None and not is_superseded(receipt, overlapping) else None
 
 
+def live_load(window: TimeWindow, overlapping: Sequence[Receipt]) -> Receipt | None:
+    """The receipt that proves what the window holds now: of a load, and touched by nothing since."""
+    receipt = live_receipt(window, overlapping)
+    return receipt if receipt is not None and receipt.kind == LOAD else None
+
+
 def received(manifest: Manifest, overlapping: Sequence[Receipt]) -> bool:
     """Whether exactly this manifest of this row was committed before and nothing has touched the window since."""
-    receipt = live_receipt(manifest.window, overlapping)
-    return (
-        receipt is not None
-        and receipt.kind == LOAD
-        and (receipt.manifest, receipt.lifecycle_id) == (manifest.location, manifest.lifecycle_id)
+    receipt = live_load(manifest.window, overlapping)
+    return receipt is not None and (receipt.manifest, receipt.lifecycle_id) == (
+        manifest.location,
+        manifest.lifecycle_id,
     )
 
 

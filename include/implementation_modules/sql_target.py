@@ -114,6 +114,25 @@ class SqlTarget(ABC):
         with self._session(source_object, window) as session:
             return publishing.live_receipt(window, self._read_receipts(session, source_object, window).overlapping)
 
+    def confirm(self, source_object: str, window: TimeWindow, *, fence: int) -> Receipt | None:
+        """See `Target.confirm`."""
+        with self._session(source_object, window) as session:
+            confirmed: list[Receipt] = []
+
+            def work() -> Receipt | None:
+                guarded = self._take_guard(session, source_object, window)
+                publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
+                live = publishing.live_load(window, guarded.overlapping)
+                if live is None or live.fingerprint != self._count(session, source_object, window):
+                    return None
+                confirmed[:] = [replace(live, fence=fence, written_at=guarded.now)]
+                self._write_receipt(session, confirmed[0], guarded)
+                return confirmed[0]
+
+            return self._in_transaction(
+                session, work, committed=lambda: not confirmed or self._is_written(confirmed[0])
+            )
+
     def receipts(self, source_object: str) -> list[Receipt]:
         """Every receipt of the source object by window start: what rebuilding a ledger starts from."""
         with self._session(source_object) as session:

@@ -284,6 +284,17 @@ class Target(Protocol):
         """The receipt of exactly this window; None, too, when a later load or delete touched a part of the window."""
         ...
 
+    def confirm(self, source_object: str, window: TimeWindow, *, fence: int) -> Receipt | None:
+        """The live load receipt of exactly this window, raised to this fence, if the table still holds its rows.
+
+        One transaction under the guard row: afterwards no publish or delete of an older start can touch the window.
+        None, and nothing changed, when there is no such receipt or the rows differ from it.
+
+        Raises:
+            FenceLostError: As in `publish`.
+        """
+        ...
+
     def publish(
         self, manifest: Manifest, stage: Stage, *, fence: int, lifecycle_id: int, replaced_ids: Sequence[int] = ()
     ) -> PublishResult:

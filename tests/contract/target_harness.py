@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import uuid
@@ -58,6 +59,7 @@ class Harness:
     target: Any
     stage: Stage
     rows: Callable[[], list[dict[str, Any]]]
+    remove_row: Callable[[str], None]
     connections: Faults
     another: Callable[..., Any]
     fences: Iterator[int] = field(default_factory=lambda: iter(range(10, 10_000)))
@@ -150,7 +152,12 @@ def memory_harness() -> Harness:
     target = build()
     faults = Faults(lambda: ServiceUnavailableError("no answer"))
     target.before_commit, target.after_commit = faults.raise_before, faults.raise_after
-    return Harness(target, MemoryStage(), lambda: target.rows, faults, build)
+
+    def remove_row(row_id: str) -> None:
+        kept = tuple(row for row in target._state.rows if row["_id"] != row_id)
+        target._state = dataclasses.replace(target._state, rows=kept)
+
+    return Harness(target, MemoryStage(), lambda: target.rows, remove_row, faults, build)
 
 
 def sql_harness(
@@ -182,7 +189,15 @@ def sql_harness(
         finally:
             connection.close()
 
-    return Harness(build(), stage, rows, faults, build)
+    def remove_row(row_id: str) -> None:
+        connection = connect()
+        try:
+            connection.cursor().execute(f"DELETE FROM {table} WHERE _id = %s", (row_id,))
+            connection.commit()
+        finally:
+            connection.close()
+
+    return Harness(build(), stage, rows, remove_row, faults, build)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from include.pipeline_framework.core.texts import shown
 from include.pipeline_framework.errors import InvalidInputError
 
 _UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -54,7 +55,7 @@ def parse_granularity(text: str) -> Granularity:
     seconds = sum(_UNIT_SECONDS[unit] * amount for unit, amount in amounts.items())
     if not 0 < seconds <= _LONGEST_SECONDS:
         raise InvalidInputError(
-            f"{text!r} is not a duration",
+            f"{shown(text)} is not a duration",
             meaning=f"It must be more than zero and at most {_LONGEST_SECONDS // 86_400} days",
             remedy="Write it like 1h, 30m, 1d, 1d2h30m20s or '1 hour' (units from large to small).",
         )

@@ -332,7 +332,7 @@ def reopen_for_late_data(row: Row, fence: int, now: datetime, numbers: AuditNumb
 def fail_audit(
     row: Row, fence: int, now: datetime, numbers: AuditNumbers, reason: str, *, max_retry_task: int
 ) -> Transition:
-    """FAILED: target rows were deleted under the fence; back to PENDING from the start, or FAILED for good."""
+    """FAILED: back to PENDING from the start, or FAILED for good. Written before the target's rows are deleted."""
     _require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
     return _spent(
         row,

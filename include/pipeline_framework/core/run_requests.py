@@ -11,6 +11,7 @@ from typing import Any
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.horizon import Horizon
+from include.pipeline_framework.core.texts import is_storable, shown
 from include.pipeline_framework.core.timestamps import convert_to_pendulum
 from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.errors import InvalidInputError
@@ -21,6 +22,9 @@ MOST_WINDOWS = 1_024
 
 _YEARS = range(2, 9_999)
 """The calendar's first and last year have days without a day before or after."""
+
+LONGEST_REASON = 1_000
+"""Characters; it is kept with every replaced window."""
 
 LONGEST_RANGE = timedelta(days=3_660)
 """A longer range is a slip of the pen: ten years of hours are 87,600 windows, and a run claims at most 1,024."""
@@ -57,9 +61,9 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
         InvalidInputError: Unknown key, wrong type, impossible combination, or outside the horizon; nothing was done.
     """
     given = {key: value for key, value in conf.items() if value is not None and value != ""}
-    unknown = sorted(set(given) - set(KEYS))
+    unknown = sorted(map(str, set(given) - set(KEYS)))
     if unknown:
-        raise _refused(f"conf has unknown keys {unknown}", f"Allowed are {', '.join(KEYS)}.", source_object)
+        raise _refused(f"conf has unknown keys {shown(unknown)}", f"Allowed are {', '.join(KEYS)}.", source_object)
     kinds = [kind for kind in (("target_date",), ("from", "to"), ("windows",)) if any(key in given for key in kind)]
     if len(kinds) > 1:
         raise _refused(
@@ -74,6 +78,12 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
     if not isinstance(reason, str) or (replace and not reason.strip()):
         raise _refused(
             "replace needs a reason", 'Add "reason": "why" as text; it is kept in the ledger.', source_object
+        )
+    if not is_storable(reason) or len(reason) > LONGEST_REASON:
+        raise _refused(
+            f"reason {shown(reason)} can't be kept",
+            f"Write at most {LONGEST_REASON} characters, without NUL and half surrogates.",
+            source_object,
         )
     if replace and ranges is None:
         raise _refused("replace needs a range", "Add target_date, from + to, or windows.", source_object)
@@ -102,7 +112,7 @@ def parse_date(value: Any, name: str, where: str) -> date:
             day = None
         if day and day.year in _YEARS:
             return day
-    raise _refused(f"{name} {value!r} is not a date", "Write it as YYYY-MM-DD, such as 2013-03-09.", where)
+    raise _refused(f"{name} {shown(value)} is not a date", "Write it as YYYY-MM-DD, such as 2013-03-09.", where)
 
 
 def _ranges(given: Mapping[str, Any], horizon: Horizon, where: str) -> list[TimeWindow] | None:
@@ -120,7 +130,7 @@ def _ranges(given: Mapping[str, Any], horizon: Horizon, where: str) -> list[Time
         raise _refused("from and to belong together", "Give both; to is exclusive.", where)
     start, end = (_bound(given[key], key, horizon.timezone, where) for key in ("from", "to"))
     if start >= end:
-        raise _refused(f"from {given['from']!r} is not before to {given['to']!r}", "to is exclusive.", where)
+        raise _refused(f"from {shown(given['from'])} is not before to {shown(given['to'])}", "to is exclusive.", where)
     window = TimeWindow(start, end)
     _require_inside(window, horizon, where)
     if window.duration > LONGEST_RANGE:
@@ -141,27 +151,27 @@ def _bound(value: Any, key: str, timezone: str, where: str) -> Any:
 def _aware(value: Any, key: str, where: str) -> Any:
     if not isinstance(value, str) or not _HAS_ZONE.search(value.strip()):
         raise _refused(
-            f"{key} {value!r} is neither a date nor an instant with a zone",
+            f"{key} {shown(value)} is neither a date nor an instant with a zone",
             "Write a local date (2013-03-09) or an instant with its offset (2013-03-09T05:00:00Z).",
             where,
         )
     instant = convert_to_pendulum(value.strip(), "UTC")
     if instant.year not in _YEARS:
-        raise _refused(f"{key} {value!r} is off the calendar", "Ask for a time inside the pipeline's horizon.", where)
+        raise _refused(f"{key} {shown(value)} is off the calendar", "Ask for a time inside the pipeline's horizon.", where)
     return instant
 
 
 def _exact_windows(value: Any, horizon: Horizon, where: str) -> list[TimeWindow]:
     is_pairs = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
     if not is_pairs or not all(isinstance(p, Sequence) and not isinstance(p, str) and len(p) == 2 for p in value):
-        raise _refused(f"windows {value!r} is not a list of [start, end]", "Give at least one pair of instants.", where)
+        raise _refused(f"windows {shown(value)} is not a list of [start, end]", "Give at least one pair of instants.", where)
     if len(value) > MOST_WINDOWS:
         raise _refused(f"{len(value)} windows are too many", f"Give at most {MOST_WINDOWS}.", where)
     windows = []
     for pair in value:
         start, end = (_aware(instant, "windows", where) for instant in pair)
         if start >= end:
-            raise _refused(f"window {list(pair)} does not end after it starts", "The end is exclusive.", where)
+            raise _refused(f"window {shown(list(pair))} does not end after it starts", "The end is exclusive.", where)
         window = TimeWindow(start, end)
         _require_inside(window, horizon, where)
         day = local_day_of(window.start, horizon.timezone)
@@ -191,14 +201,14 @@ def _limit(given: Mapping[str, Any], where: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_WINDOWS:
-        raise _refused(f"max_windows {value!r} is not possible", f"Give a number from 1 to {MOST_WINDOWS}.", where)
+        raise _refused(f"max_windows {shown(value)} is not possible", f"Give a number from 1 to {MOST_WINDOWS}.", where)
     return value
 
 
 def _boolean(given: Mapping[str, Any], key: str, where: str) -> bool:
     value = given.get(key, False)
     if not isinstance(value, bool):
-        raise _refused(f"{key} {value!r} is not a boolean", "Write true or false without quotes.", where)
+        raise _refused(f"{key} {shown(value)} is not a boolean", "Write true or false without quotes.", where)
     return value
 
 

@@ -11,6 +11,7 @@ import pendulum
 
 from include.pipeline_framework.core.days import local_day_of, zone
 from include.pipeline_framework.core.durations import parse_granularity, subtract
+from include.pipeline_framework.core.texts import shown
 from include.pipeline_framework.errors import InvalidInputError
 
 # 1e11 seconds is the year 5138, 1e11 milliseconds is 1973: what lies beyond is read as milliseconds.
@@ -92,6 +93,6 @@ def _parse_text(text: str, original: Any) -> datetime:
 
 def _not_a_timestamp(value: Any) -> InvalidInputError:
     return InvalidInputError(
-        f"{value!r} is not a timestamp",
+        f"{shown(value)} is not a timestamp",
         remedy="Pass a datetime, ISO 8601 text such as 2013-03-09T05:00:00Z, or epoch seconds or milliseconds.",
     )

@@ -12,7 +12,7 @@ from include.pipeline_framework.core import audits, lifecycle
 from include.pipeline_framework.core.audits import AuditNumbers, AuditOutcome, LateDataTolerance
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Phase, Status
-from include.pipeline_framework.errors import AuditFailedError, TornStageError
+from include.pipeline_framework.errors import AuditFailedError, LedgerRefusedError, TornStageError, TransientError
 from include.pipeline_framework.ports import Manifest, StageRequest
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
@@ -108,21 +108,33 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
     if decision.outcome is AuditOutcome.REOPEN:
         attempt.change(lifecycle.reopen_for_late_data, numbers)
     elif decision.outcome is AuditOutcome.FAILED:
-        # The target's receipts know no fence that only audited: a zombie must not delete what its successor has passed.
-        pipeline.store.heartbeat(row["id"], attempt.fence)
-        deleted = pipeline.target.delete(
-            row["source_object"], attempt.window, fence=attempt.fence, lifecycle_id=row["id"]
-        )
+        # The ledger first: from here on nobody completes the window without another publish or a confirmed receipt,
+        # and both carry a greater fence, which refuses this delete if it comes late.
         attempt.change(lifecycle.fail_audit, numbers, decision.reason, max_retry_task=config.max_retry_task)
         raise AuditFailedError(
             decision.reason,
             where=lifecycle.describe(row),
-            meaning=f"{deleted} rows were deleted from the target; it is {attempt.row['pipeline_final_status']} now",
+            meaning=f"{_delete_failed_window(pipeline, attempt)}; it is {attempt.row['pipeline_final_status']} now",
             remedy="PENDING: nothing, a later run does it again. FAILED: find the cause, then clear this task.",
         )
     else:
         late = decision.outcome is AuditOutcome.PASSED_LATE_DATA
         attempt.change(lifecycle.pass_audit, numbers, revisit_due=late)
+
+
+def _delete_failed_window(pipeline: Pipeline, attempt: WindowAttempt) -> str:
+    """Delete what the audit has refused; says what became of its rows. The next publish replaces what is left."""
+    source_object = attempt.row["source_object"]
+    try:
+        deleted = pipeline.target.delete(
+            source_object, attempt.window, fence=attempt.fence, lifecycle_id=attempt.row["id"]
+        )
+    except LedgerRefusedError as error:
+        return f"Its rows at the target belong to a newer start ({error.what})"
+    except TransientError as error:
+        attempt.log.warning("not deleted", error=str(error))
+        return f"Its rows at the target could not be deleted ({error.what}); the next load replaces them"
+    return f"{deleted} rows were deleted from the target"
 
 
 def is_reopened(attempt: WindowAttempt) -> bool:

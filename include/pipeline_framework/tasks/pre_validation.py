@@ -43,6 +43,8 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
             or pipeline.source.fingerprint(attempt.window) == receipt.fingerprint
         )
     )
+    if proven:  # under this fence, so that nothing of an older start can touch the window once it is SKIPPED
+        receipt = pipeline.target.confirm(row["source_object"], attempt.window, fence=attempt.fence)
     if not proven or receipt is None:
         return {"decision": "run", **numbers}
     proof = {**numbers, "loaded_fingerprint": target.hash_sum, "receipt_fence": receipt.fence}

@@ -12,6 +12,7 @@ import structlog
 
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.lifecycle import Actor, Status, Transition
+from include.pipeline_framework.core.texts import storable
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
     FenceLostError,
@@ -24,6 +25,8 @@ from include.pipeline_framework.ports import LifecycleStore, Record
 Result = TypeVar("Result")
 
 HEARTBEAT_SECONDS = 30.0
+LONGEST_REASON = 4_000
+"""Characters of one attempt's error that the ledger keeps; the task's log has all of it."""
 
 
 class WindowAttempt:
@@ -123,7 +126,8 @@ def _retry_later(row: lifecycle.Row, fence: int, _now: Any, reason: str) -> Tran
 
 
 def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repeat: bool, max_retry_task: int) -> None:
-    reason = f"{attempt.actor.task_id}: {type(error).__name__}: {error}"
+    # an error may quote what came from outside: the ledger has to hold it, or the row would stay IN_PROGRESS
+    reason = storable(f"{attempt.actor.task_id}: {type(error).__name__}: {error}", LONGEST_REASON)
     try:
         if will_repeat:
             attempt.change(_retry_later, reason)

@@ -23,6 +23,7 @@ from include.pipeline_framework.errors import (
 )
 from include.pipeline_framework.ports import Document
 from include.pipeline_framework.tasks.move_window import is_reopened, move_until
+from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 from tests.unit.tasks.world import RUN_1, RUN_2, World, window
 
@@ -296,6 +297,50 @@ class TestAuditFailure:
         self.fail_once(world, record_id)
         (receipt,) = world.target.receipts("flights")
         assert (receipt.kind, receipt.fence, receipt.window) == ("delete", 2, window(3))
+
+    def test_without_an_answer_to_the_delete_the_next_load_replaces_the_rows(self) -> None:
+        world, record_id = world_with()
+        world.move(record_id, Phase.STAGE_TO_TARGET)
+        world.lose_target_rows()
+
+        def no_answer() -> None:
+            world.target.before_commit = lambda: None
+            raise ServiceUnavailableError("the target does not answer")
+
+        world.target.before_commit = no_answer
+        with pytest.raises(AuditFailedError, match="could not be deleted"):
+            world.move(record_id)
+        assert (world.status(record_id), len(world.target.rows)) == ("PENDING", 4)
+        world.pass_time(timedelta(minutes=2))
+        world.claim(RUN_2)
+        world.move(record_id, actor=RUN_2)
+        assert (world.status(record_id), len(world.target.rows)) == ("COMPLETED", 5)
+
+    @pytest.mark.parametrize("successor", ["skips", "loads"])
+    def test_a_late_delete_does_not_touch_what_a_later_start_has_finished(self, successor: str) -> None:
+        """The audit stalls before its delete; meanwhile another run finishes the window, and it has the rows."""
+        world, record_id = world_with()
+        world.move(record_id, Phase.STAGE_TO_TARGET)
+        whole = world.target._state
+        world.lose_target_rows()
+        delete = world.target.delete
+
+        def late_delete(*arguments: Any, **options: Any) -> int:
+            world.target.delete = delete  # type: ignore[method-assign]
+            if successor == "skips":
+                world.target._state = whole  # what was missing is back
+            world.pass_time(timedelta(minutes=2))
+            world.claim(RUN_2)
+            result = world.run(record_id, lambda attempt: pre_validate(world.pipeline, attempt), RUN_2)
+            if result["decision"] == "run":
+                world.move(record_id, actor=RUN_2)
+            return delete(*arguments, **options)
+
+        world.target.delete = late_delete  # type: ignore[method-assign]
+        with pytest.raises(AuditFailedError, match="belong to a newer start"):
+            world.move(record_id)
+        assert world.status(record_id) == {"skips": "SKIPPED", "loads": "COMPLETED"}[successor]
+        assert len(world.target.rows) == 5
 
     def test_a_later_run_does_it_again_from_the_source(self) -> None:
         world, record_id = world_with()

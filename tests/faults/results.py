@@ -1,0 +1,38 @@
+"""What the fault suite tried and what came out: one JSON line each; `python -m tests.faults.report` makes the page.
+
+Nothing is recorded unless `FAULTS_RESULTS` names a file: `make faults` sets it, an ordinary test run doesn't.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+
+def record(
+    area: str, fault: str, *, tried: int, survived: int, rows_lost: int = 0, rows_doubled: int = 0, guard: str = ""
+) -> None:
+    """Append one line of the results table.
+
+    Args:
+        area: Section of the table: `crash matrix`, `schedules`, `network`, `cluster`, `guards`, …
+        fault: What was done, in words that a reader of the table understands.
+        tried: How often.
+        survived: After how many of them both ends were equal and the ledger consistent.
+        rows_lost: Source ids missing at the target, over all tries.
+        rows_doubled: Ids more than once at the target, over all tries.
+        guard: What caught it, where one guard did.
+    """
+    if path := os.environ.get("FAULTS_RESULTS"):
+        line = {
+            "area": area,
+            "fault": fault,
+            "tried": tried,
+            "survived": survived,
+            "rows_lost": rows_lost,
+            "rows_doubled": rows_doubled,
+            "guard": guard,
+        }
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
