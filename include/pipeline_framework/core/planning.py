@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import pendulum
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.durations import Granularity, seconds_to_time_string
-from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
+from include.pipeline_framework.core.windows import TimeWindow, merge, tile, uncovered
 
 Derive = Callable[[Mapping[str, Any], str, pendulum.DateTime, pendulum.DateTime, pendulum.DateTime, str], Any]
 """`(final_config, name, target_day, window_start_time, window_end_time, time_interval)` → value of a derived column."""
@@ -68,6 +68,32 @@ def plan_day(day: LocalDay, granularity: Granularity, live: Sequence[TimeWindow]
         if touching:
             conflicting.append(window)
     return DayPlan(day, grid, tuple(existing), tuple(missing), tuple(conflicting))
+
+
+@dataclass(frozen=True, slots=True)
+class Recut:
+    """Live windows that asked windows cut, and the asked ones that take their place: one ledger transaction."""
+
+    replaced: tuple[TimeWindow, ...]
+    windows: tuple[TimeWindow, ...]
+
+
+def recut(asked: Sequence[TimeWindow], live: Iterable[TimeWindow]) -> list[Recut]:
+    """How wider or narrower windows replace live ones; a live window that is asked for as it is isn't cut.
+
+    Args:
+        asked: They don't overlap each other, and together they cover every live window that they cut.
+        live: Windows of live rows, which never overlap each other.
+    """
+    touching = [row for row in live if row not in asked and any(row.overlaps(window) for window in asked)]
+    cutting = [window for window in asked if any(window.overlaps(row) for row in touching)]
+    return [
+        Recut(
+            tuple(sorted(row for row in touching if row.overlaps(whole))),
+            tuple(sorted(window for window in cutting if window.overlaps(whole))),
+        )
+        for whole in merge(cutting)
+    ]
 
 
 def planned_row(final_config: Mapping[str, Any], window: TimeWindow, derive: Derive) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import planning
 from include.pipeline_framework.core.days import LocalDay, days_between, local_day_of
-from include.pipeline_framework.core.lifecycle import FINISHED, Actor
+from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status
 from include.pipeline_framework.core.run_requests import RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, uncovered
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError, TransientError
@@ -124,7 +124,7 @@ def insert_windows(
     final_config = config.final_config()
     rows = [planning.planned_row(final_config, window, derive) for window in windows]
     inserted = store.insert_planned(rows, actor).inserted
-    return [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in inserted]
+    return [_window(row) for row in inserted]
 
 
 def populate_pipeline_batches(
@@ -132,14 +132,17 @@ def populate_pipeline_batches(
 ) -> dict[str, Any]:
     """Make sure that the windows a run may claim exist: the first task of every pipeline run.
 
-    With ranges: every missing window inside them is planned, finished ones are replaced when asked for. Without: the
-    gaps inside planned days are filled; days without any row are the planner's.
+    With ranges: every missing window inside them is planned, finished and FAILED ones are replaced when asked for; exact
+    windows that cut live ones then replace those, whatever their status. Without: the gaps inside planned days are filled; days
+    without any row are the planner's.
 
     Returns:
         `inserted`, `replaced` (windows as local text) and `finished` (how many windows of the ranges are done already).
 
     Raises:
-        InvalidInputError: An exact window cuts a live window; it could neither be planned nor claimed.
+        InvalidInputError: An exact window cuts a live window, and replacing was not asked for, or would leave a part of
+            that window without any.
+        WindowHeldError: A window to replace is being moved.
     """
     dry_run = dry_run or request.dry_run or actor.is_temporary
     if request.ranges is None:
@@ -148,17 +151,22 @@ def populate_pipeline_batches(
         return {"inserted": _labels(config, inserted), "replaced": [], "finished": 0, "dry_run": dry_run}
     wanted = list(request.exact) if request.exact else _grid_inside(config, request.ranges)
     live = {window: store.live_windows(config.source_object, window) for window in wanted}
+    recut: list[TimeWindow] = []
     if request.exact:
-        _require_whole_windows(config, live)
-    missing = [piece for window, rows in live.items() for piece in uncovered(window, rows)]
+        _require_whole_windows(config, live, request)
+    if request.exact and request.replace:
+        recut = _recut(config, live, store, actor, request.reason, dry_run=dry_run)
+    missing = [piece for window, rows in live.items() if window not in recut for piece in uncovered(window, rows)]
     inserted = insert_windows(config, missing, store, actor, dry_run=dry_run)
     rows = store.find(source_object=config.source_object, within=request.ranges)
-    finished = [row for row in rows if row["pipeline_final_status"] in FINISHED]
-    replaced = _replace(config, finished, store, actor, request, dry_run=dry_run) if request.replace else []
+    uncut = [row for row in rows if not any(_window(row).overlaps(window) for window in recut)]
+    finished = [row for row in uncut if row["pipeline_final_status"] in FINISHED]
+    failed = [row for row in uncut if row["pipeline_final_status"] == Status.FAILED]
+    replaced = _replace(config, [*finished, *failed], store, actor, request, dry_run=dry_run) if request.replace else []
     return {
         "inserted": _labels(config, inserted),
-        "replaced": replaced,
-        "finished": len(finished) - len(replaced),
+        "replaced": [*_labels(config, recut), *replaced],
+        "finished": 0 if request.replace else len(finished),
         "dry_run": dry_run,
     }
 
@@ -221,15 +229,23 @@ def _scheduled_days(config: PipelineConfig, store: LifecycleStore, now: datetime
     return list(days_between(first, today.date + timedelta(days=2), timezone))
 
 
-def _require_whole_windows(config: PipelineConfig, live: dict[TimeWindow, list[TimeWindow]]) -> None:
+def _require_whole_windows(
+    config: PipelineConfig, live: dict[TimeWindow, list[TimeWindow]], request: RunRequest
+) -> None:
+    """No live window may be cut, unless the asked windows replace all of it."""
     for window, rows in live.items():
         for row in rows:
-            if row.start < window.start or row.end > window.end:
+            rest = uncovered(row, live) if request.replace else []
+            if rest or not (request.replace or (window.start <= row.start and row.end <= window.end)):
                 raise InvalidInputError(
                     f"the asked window {window} cuts the live window {row}",
                     where=config.source_object,
-                    meaning="Nothing was planned or claimed",
-                    remedy="Ask for that window as a whole, or for a range that contains it.",
+                    meaning="Nothing was planned, replaced or claimed",
+                    remedy=(
+                        f"Ask for the rest of it, too: {', '.join(map(str, rest))}."
+                        if rest
+                        else 'Ask for that window as a whole, for a range that contains it, or add "replace": true.'
+                    ),
                 )
 
 
@@ -263,15 +279,34 @@ def _replace(
     *,
     dry_run: bool,
 ) -> list[str]:
-    """Each finished row gets a replacement with its own window; what a run's earlier try has replaced is left alone."""
+    """Each row gets a replacement with its own window; what a run's earlier try has replaced is left alone."""
     final_config = config.final_config()
     labels = []
     for row in rows:
-        window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+        window = _window(row)
         if not dry_run and not _replaced_by_this_run(row, store, actor):
             store.replace([row["id"]], [planning.planned_row(final_config, window, derive)], actor, request.reason)
         labels.append(window.local_label(config.timezone))
     return labels
+
+
+def _recut(
+    config: PipelineConfig,
+    live: dict[TimeWindow, list[TimeWindow]],
+    store: LifecycleStore,
+    actor: Actor,
+    reason: str,
+    *,
+    dry_run: bool,
+) -> list[TimeWindow]:
+    """Replace the live windows that the asked ones cut; returns the new windows. A run's second try finds none cut."""
+    final_config, new = config.final_config(), list[TimeWindow]()
+    for cut in planning.recut(list(live), {row for rows in live.values() for row in rows}):
+        if not dry_run:
+            ids = [row["id"] for row in store.find(source_object=config.source_object, within=cut.replaced)]
+            store.replace(ids, [planning.planned_row(final_config, w, derive) for w in cut.windows], actor, reason)
+        new += cut.windows
+    return new
 
 
 def _replaced_by_this_run(row: Record, store: LifecycleStore, actor: Actor) -> bool:
@@ -280,6 +315,10 @@ def _replaced_by_this_run(row: Record, store: LifecycleStore, actor: Actor) -> b
         return False
     planned = store.events(row["id"])[0]
     return (planned["dag_id"], planned["dag_run_id"]) == (actor.dag_id, actor.dag_run_id)
+
+
+def _window(row: Record) -> TimeWindow:
+    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
 
 
 def _labels(config: PipelineConfig, windows: Sequence[TimeWindow]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from include.pipeline_framework.errors import (
     InvalidInputError,
     ServiceUnavailableError,
     TerminalError,
+    WindowHeldError,
 )
 from include.pipeline_framework.tasks.planning import (
     PlanReport,
@@ -316,9 +318,55 @@ class TestPopulate:
         world.plan(1)
         conf: dict[str, Any] = {"windows": [["2013-03-09T06:30:00Z", "2013-03-09T07:30:00Z"]]}
         more = {"replace": True, "reason": "x"} if replace else {}
-        with pytest.raises(InvalidInputError, match="cuts the live window 2013-03-09T06:00:00Z/2013-03-09T07:00:00Z"):
+        with pytest.raises(InvalidInputError) as refusal:
             self.populate(world, conf | more)
-        assert len(world.store.find()) == 1
+        assert "cuts the live window 2013-03-09T06:00:00Z/2013-03-09T07:00:00Z" in str(refusal.value)
+        remedy = "the rest of it, too: 2013-03-09T06:00:00Z/2013-03-09T06:30:00Z" if replace else '"replace": true'
+        assert remedy in refusal.value.remedy
+        assert len(world.store.find(include_invalidated=True)) == 1
+
+    def test_wider_and_narrower_windows_replace_whatever_they_cut(self) -> None:
+        """Three hours, one of them never run, become two and a half hours and a half; the fourth is left alone."""
+        world = World()
+        for hour in (0, 1, 3):
+            world.add_documents(4, hour=hour)
+        *old, other = world.complete(0, 1, 3)
+        old += world.plan(2)
+        conf: dict[str, Any] = {
+            "windows": [
+                ["2013-03-09T05:00:00Z", "2013-03-09T07:30:00Z"],
+                ["2013-03-09T07:30:00Z", "2013-03-09T08:00:00Z"],
+            ],
+            "replace": True,
+            "reason": "coarser",
+        }
+        shown = self.populate(world, {**conf, "dry_run": True})
+        assert len(world.store.find(include_invalidated=True)) == 4
+        report = self.populate(world, conf)
+        assert report["inserted"] == shown["inserted"] == []
+        assert report["replaced"] == shown["replaced"]
+        assert report["replaced"] == ["2013-03-09 00:00-05:00 → 02:30-05:00", "2013-03-09 02:30-05:00 → 03:00-05:00"]
+        wide, narrow, kept = world.store.find()
+        assert kept["id"] == other
+        assert [row["is_replacement_run_flag"] for row in (wide, narrow)] == [True, True]
+        assert [world.row(i)["replaced_by_id"] for i in old] == [wide["id"]] * 3
+        self.populate(world, conf)  # the task's second try, or the run cleared
+        assert [row["id"] for row in world.store.find()] == [wide["id"], narrow["id"], other]
+
+        world.claim(RUN_2)
+        for row in (wide, narrow):
+            world.move(row["id"], actor=RUN_2)
+        assert [row["pipeline_final_status"] for row in world.store.find()] == ["COMPLETED"] * 3
+        assert [world.row(i)["target_deletion_done_flag"] for i in old] == [True] * 3
+        assert Counter(world.target_ids()) == Counter(f"doc-{hour}-{n}" for hour in (0, 1, 3) for n in range(4))
+
+    def test_a_window_that_is_being_moved_is_not_recut(self) -> None:
+        world = World()
+        world.plan_and_claim(1)
+        conf = {"windows": [["2013-03-09T06:00:00Z", "2013-03-09T08:00:00Z"]], "replace": True, "reason": "x"}
+        with pytest.raises(WindowHeldError):
+            self.populate(world, conf)
+        assert len(world.store.find(include_invalidated=True)) == 1
 
     def test_without_conf_gaps_inside_planned_days_are_filled_and_other_days_left_to_the_planner(self) -> None:
         world = World(fill_missing_days=False)
@@ -413,12 +461,15 @@ class TestReplace:
         self.populate(world, Actor("data_pipeline_main", "run-3"))
         assert world.row(row["id"])["is_invalidated_flag"]
 
-    def test_a_window_that_failed_is_claimed_again_not_replaced(self) -> None:
+    def test_a_window_that_failed_for_good_is_replaced(self) -> None:
+        """Its run may be gone from Airflow by then, so that nobody can clear its task."""
         world = World(max_retry_task=0)
         (record_id,) = world.plan_and_claim(0)
         world.source.fault = ServiceUnavailableError("503")
         with pytest.raises(ServiceUnavailableError):
             world.move(record_id, is_last_try=True)
         report = self.populate(world)
-        assert (report["replaced"], world.status(record_id)) == ([], "FAILED")
-        assert not world.row(record_id)["is_invalidated_flag"]
+        assert report["replaced"] == [window(0).local_label(ZONE)]
+        assert world.row(record_id)["is_invalidated_flag"]
+        (new,) = world.store.find(within=[window(0)])
+        assert (new["pipeline_final_status"], new["retry_attempt"]) == ("PENDING", 0)
