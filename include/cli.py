@@ -19,7 +19,7 @@ from include.implementation_modules.registry import options_model, registered_op
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
 from include.pipeline_framework.core.lifecycle import Actor, Status
 from include.pipeline_framework.core.run_requests import parse_date
-from include.pipeline_framework.errors import PipelineError
+from include.pipeline_framework.errors import InvalidInputError, PipelineError
 from include.pipeline_framework.tasks import planning
 
 _ROW_COLUMNS: tuple[str, ...] = (
@@ -116,6 +116,10 @@ def _migrate(_options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from include.pipeline_framework.orchestration import wiring
 
+    if options.id is not None and (options.source or options.status):
+        raise InvalidInputError(
+            "an id and --source or --status at once", remedy="Give the id for one window's history, or the filters."
+        )
     store = wiring.lifecycle_store()
     if options.id is not None:
         rows, columns = store.events(options.id), _EVENT_COLUMNS
@@ -169,6 +173,8 @@ def _describe_config(_options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    if not options.directory.is_dir():
+        raise InvalidInputError(f"there is no directory {options.directory}", remedy="Name one with pipeline files.")
     problems = loader.validate_all(options.directory, options_model=options_model)
     for problem in problems:
         print(problem)

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, render, template_values
+from include.pipeline_framework.core.texts import is_storable, shown
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
 
@@ -26,12 +27,12 @@ def derive(
 ) -> Any:
     """The value of one derived column, by `final_config["derived"]`, else by its default template.
 
-    A configuration as small as `{timezone, x_time_back, granularity, default_record}` is enough. What a pipeline's own
-    function raises passes through unchanged.
+    A configuration as small as `{timezone, x_time_back, granularity, default_record}` is enough.
 
     Raises:
         InvalidInputError: `name` is not one of the nine.
-        ConfigurationError: The function can't be imported, or the entry is neither a template nor a function.
+        ConfigurationError: The entry is neither a template nor a function; or the function can't be imported, raises,
+            or returns what the column can't hold.
     """
     if name not in DEFAULT_TEMPLATES:
         raise InvalidInputError(f"{name!r} is not a derived column", remedy=f"Use {', '.join(DEFAULT_TEMPLATES)}.")
@@ -40,7 +41,7 @@ def derive(
     if isinstance(rule, str):
         return render(rule, template_values(final_config, *arguments))
     if isinstance(rule, Mapping) and isinstance(rule.get("callable"), str):
-        return import_callable(rule["callable"])(final_config, *arguments)
+        return _called(name, rule["callable"], final_config, *arguments)
     raise ConfigurationError(
         f"derived.{name} is {rule!r}", remedy="Write a template, or {callable: package.module:function}."
     )
@@ -65,6 +66,28 @@ def function_z(
 ) -> Any:
     """`key_z` of a window (requirement 3); by default the route and the window's length."""
     return derive(final_config, "key_z", target_day, window_start_time, window_end_time, time_interval)
+
+
+def _called(name: str, reference: str, *arguments: Any) -> Any:
+    function = import_callable(reference)
+    try:
+        value = function(*arguments)
+    except Exception as error:
+        raise _bad_function(name, reference, f"raised {type(error).__name__}: {error}") from error
+    if value is not None and not isinstance(value, str | int | float):
+        raise _bad_function(name, reference, f"returned {shown(value)}, which is no text, number or None")
+    if isinstance(value, str) and not is_storable(value):
+        raise _bad_function(name, reference, f"returned {shown(value)}, which no database can hold")
+    return value
+
+
+def _bad_function(name: str, reference: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the function {reference} {what}",
+        where=f"derived.{name}",
+        meaning="The rows that need it were not written",
+        remedy="Correct the function: it gets (final_config, target_day, start, end, interval) and returns text.",
+    )
 
 
 @lru_cache(maxsize=256)

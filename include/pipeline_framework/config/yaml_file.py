@@ -22,6 +22,18 @@ class _Loader(_SafeLoader):  # type: ignore[misc]
     }
 
 
+MOST_BYTES = 1_000_000
+MOST_VALUES = 20_000
+"""Of one file, aliases followed: a few lines of aliases of aliases would be billions."""
+
+
+MOST_LEVELS = 50
+
+
+class _NoPipelineError(ValueError):
+    """The file is an alias bomb, or nested beyond reason."""
+
+
 @dataclass(slots=True)
 class YamlFile:
     """One file as it was read.
@@ -46,17 +58,23 @@ def read_yaml(path: Path) -> YamlFile:
     """
     read = YamlFile(path)
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > MOST_BYTES:
+            raise OSError(f"it has more than {MOST_BYTES:,} bytes")
+        text = path.read_text(encoding="utf-8")
+        loader = _Loader(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         read.problems.append(Problem(str(path), message=f"can't be read: {error}"))
         return read
     try:
+        _require_shallow(text)
         node = loader.get_single_node()
         if node is None:
             return read
         _Walk(read).visit(node, (), frozenset())
         if not read.problems:
             read.data = loader.construct_document(node)
+    except _NoPipelineError as error:
+        read.problems = [Problem(str(path), message=str(error))]
     except (yaml.YAMLError, ValueError) as error:
         read.problems.append(_syntax_problem(path, error))
     finally:
@@ -64,13 +82,26 @@ def read_yaml(path: Path) -> YamlFile:
     return read
 
 
+def _require_shallow(text: str) -> None:
+    """Refuse deep nesting before nodes are made of it: libyaml's composer recurses until the process dies."""
+    level = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if level > MOST_LEVELS:
+            raise _NoPipelineError(f"it is nested more than {MOST_LEVELS} levels deep")
+
+
 @dataclass(slots=True)
 class _Walk:
     """Notes the line of every key and finds what YAML allows and a pipeline file must not have."""
 
     read: YamlFile
+    visited: int = 0
 
     def visit(self, node: yaml.Node, path: KeyPath, ancestors: frozenset[int]) -> None:
+        self.visited += 1
+        if self.visited > MOST_VALUES:
+            raise _NoPipelineError(f"it has more than {MOST_VALUES:,} values, with its aliases followed")
         if id(node) in ancestors:
             self._problem(node, path, "an alias may not contain itself")
         elif isinstance(node, yaml.MappingNode):

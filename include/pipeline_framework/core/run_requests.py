@@ -157,14 +157,18 @@ def _aware(value: Any, key: str, where: str) -> Any:
         )
     instant = convert_to_pendulum(value.strip(), "UTC")
     if instant.year not in _YEARS:
-        raise _refused(f"{key} {shown(value)} is off the calendar", "Ask for a time inside the pipeline's horizon.", where)
+        raise _refused(
+            f"{key} {shown(value)} is off the calendar", "Ask for a time inside the pipeline's horizon.", where
+        )
     return instant
 
 
 def _exact_windows(value: Any, horizon: Horizon, where: str) -> list[TimeWindow]:
     is_pairs = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
     if not is_pairs or not all(isinstance(p, Sequence) and not isinstance(p, str) and len(p) == 2 for p in value):
-        raise _refused(f"windows {shown(value)} is not a list of [start, end]", "Give at least one pair of instants.", where)
+        raise _refused(
+            f"windows {shown(value)} is not a list of [start, end]", "Give at least one pair of instants.", where
+        )
     if len(value) > MOST_WINDOWS:
         raise _refused(f"{len(value)} windows are too many", f"Give at most {MOST_WINDOWS}.", where)
     windows = []

@@ -132,9 +132,9 @@ def populate_pipeline_batches(
 ) -> dict[str, Any]:
     """Make sure that the windows a run may claim exist: the first task of every pipeline run.
 
-    With ranges: every missing window inside them is planned, finished and FAILED ones are replaced when asked for; exact
-    windows that cut live ones then replace those, whatever their status. Without: the gaps inside planned days are filled; days
-    without any row are the planner's.
+    With ranges: every missing window inside them is planned, finished and FAILED ones are replaced when asked for;
+    exact windows that cut live ones then replace those, whatever their status. Without: the gaps inside planned days
+    are filled; days without any row are the planner's.
 
     Returns:
         `inserted`, `replaced` (windows as local text) and `finished` (how many windows of the ranges are done already).

@@ -42,7 +42,15 @@ NOT_A_CLASS = 1
 def own_function(
     final_config: Any, target_day: Any, window_start_time: Any, window_end_time: Any, interval: Any
 ) -> Any:
-    return [final_config["timezone"], target_day, window_start_time, window_end_time, interval]
+    return f"{final_config['timezone']} {target_day} {window_start_time} {window_end_time} {interval}"
+
+
+def list_function(*_arguments: Any) -> Any:
+    return ["a", "list"]
+
+
+def nul_function(*_arguments: Any) -> Any:
+    return "a\0b"
 
 
 def options_model(role: str, type_name: str) -> type[BaseModel]:

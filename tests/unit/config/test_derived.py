@@ -93,7 +93,7 @@ def test_a_template_of_the_pipeline() -> None:
 
 def test_a_function_of_the_pipeline_gets_the_five_arguments() -> None:
     config = {**SMALL, "derived": {"key_x": {"callable": "tests.unit.config.doubles:own_function"}}}
-    assert function_x(config, *WINDOW) == [ZONE, *WINDOW]
+    assert function_x(config, *WINDOW) == " ".join(map(str, [ZONE, *WINDOW]))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,9 @@ def test_a_function_of_the_pipeline_gets_the_five_arguments() -> None:
         ({"callable": "sys:version"}, ConfigurationError, "is not a function"),
         (7, ConfigurationError, "Write a template"),
         ("{timezone.key}", InvalidInputError, "not one of its fields"),
-        ({"callable": "operator:truediv"}, TypeError, "expected 2 arguments"),
+        ({"callable": "operator:truediv"}, ConfigurationError, "raised TypeError: truediv expected 2 arguments"),
+        ({"callable": "tests.unit.config.doubles:list_function"}, ConfigurationError, "which is no text"),
+        ({"callable": "tests.unit.config.doubles:nul_function"}, ConfigurationError, "which no database can hold"),
     ],
 )
 def test_wrong_rules(rule: Any, error: type[Exception], says: str) -> None:

@@ -19,6 +19,7 @@ from include.pipeline_framework.core.durations import (
     seconds_to_time_string,
     subtract,
 )
+from include.pipeline_framework.core.texts import shown
 from include.pipeline_framework.core.timestamps import convert_to_pendulum
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -70,7 +71,9 @@ def test_both_spellings(text: str, days: int, seconds: int) -> None:
 def test_anything_else_is_refused_by_name(text: Any) -> None:
     with pytest.raises(InvalidInputError) as refusal:
         parse_granularity(text)
-    assert str(refusal.value).startswith(f"{text!r} is not a duration. It must be more than zero and at most 366 days")
+    assert str(refusal.value).startswith(
+        f"{shown(text)} is not a duration. It must be more than zero and at most 366 days"
+    )
     assert "1d2h30m20s" in refusal.value.remedy
 
 

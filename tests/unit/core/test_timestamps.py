@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.pipeline_framework.core.texts import shown
 from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -135,7 +136,7 @@ def test_numbers_are_seconds_until_they_can_only_be_milliseconds(timestamp: floa
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_by_name(timestamp: Any) -> None:
-    with pytest.raises(InvalidInputError, match=f"^{re.escape(repr(timestamp))} is not a timestamp"):
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(shown(timestamp))} is not a timestamp"):
         convert_to_pendulum(timestamp)
 
 
