@@ -69,7 +69,7 @@ def _set(patch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
 
 
 @contextmanager
-def _database(admin_url: str, template: str = "template1") -> Iterator[str]:
+def database(admin_url: str, template: str = "template1") -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(admin_url, autocommit=True) as connection:
         create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
@@ -84,7 +84,7 @@ def _database(admin_url: str, template: str = "template1") -> Iterator[str]:
 @pytest.fixture
 def scratch_postgres_url(stack_env: dict[str, str]) -> Iterator[str]:
     """An empty database of its own."""
-    with _database(stack_env["LEDGER_URL"]) as url:
+    with database(stack_env["LEDGER_URL"]) as url:
         yield url
 
 
@@ -92,7 +92,7 @@ def scratch_postgres_url(stack_env: dict[str, str]) -> Iterator[str]:
 def _migrated_template(stack_env: dict[str, str]) -> Iterator[str]:
     from include.sql.migrations import migrate
 
-    with _database(stack_env["LEDGER_URL"]) as url:
+    with database(stack_env["LEDGER_URL"]) as url:
         migrate(lambda: psycopg.connect(url))
         yield url.rpartition("/")[2]
 
@@ -100,7 +100,7 @@ def _migrated_template(stack_env: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def ledger_url(stack_env: dict[str, str], _migrated_template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A migrated, empty ledger; LEDGER_URL and the connection lifecycle_postgres point at it, too."""
-    with _database(stack_env["LEDGER_URL"], _migrated_template) as url:
+    with database(stack_env["LEDGER_URL"], _migrated_template) as url:
         monkeypatch.setenv("LEDGER_URL", url)
         monkeypatch.setenv("AIRFLOW_CONN_LIFECYCLE_POSTGRES", url)
         yield url

@@ -1,0 +1,304 @@
+"""The life of a pipeline's windows as its DAG's tasks live it, without Airflow: plan, claim, move, audit, replace.
+
+The ledger and the target are real Postgres, the stage is real files; the source is in memory, because reading changes
+nothing. What a test does to a life goes in through `reach` (see `points`) and through what it lets run at what time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from include.implementation_modules.memory_transfer import MemorySource
+from include.implementation_modules.object_storage import LocalStorage
+from include.implementation_modules.object_storage_stage import ObjectStorageStage
+from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.implementation_modules.postgres_target import PostgresTarget
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.leases import RunState
+from include.pipeline_framework.core.lifecycle import Actor, Phase
+from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.errors import PipelineError, TransientError
+from include.pipeline_framework.ports import Document
+from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks, finish_run
+from include.pipeline_framework.tasks.move_window import move_until
+from include.pipeline_framework.tasks.pipeline import Pipeline
+from include.pipeline_framework.tasks.planning import populate_pipeline_batches
+from include.pipeline_framework.tasks.pre_validation import pre_validate
+from include.pipeline_framework.tasks.store_and_validate import store_and_validate
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
+from tests.faults.points import PointStorage, Reach, postgres_connect
+
+START = datetime(2024, 5, 1, tzinfo=UTC)
+DAG = "data_pipeline_faults"
+TABLE = "faults"
+MANY = 50
+"""Attempts that a window has: the schedules kill it more often than any pipeline allows."""
+
+_NUMBERS = itertools.count(1)
+
+Work = Callable[[Pipeline, WindowAttempt], Any]
+TASKS: dict[str, Work] = {
+    "pre_validation": pre_validate,
+    "source_to_stage": lambda pipeline, attempt: move_until(pipeline, attempt, Phase.SOURCE_TO_STAGE),
+    "stage_to_target": lambda pipeline, attempt: move_until(pipeline, attempt, Phase.STAGE_TO_TARGET),
+    "audit": lambda pipeline, attempt: move_until(pipeline, attempt, Phase.AUDIT),
+}
+
+
+def nowhere(_name: str) -> None:
+    """A `reach` that does nothing."""
+
+
+def hours(start: float, end: float) -> TimeWindow:
+    """A window by hours since START."""
+    return TimeWindow(START + timedelta(hours=start), START + timedelta(hours=end))
+
+
+@dataclass
+class Life:
+    """One source object with its documents, and how to run its pipeline; `pipeline(reach)` is one process's view."""
+
+    url: str
+    directory: Path
+    source_object: str
+    source: MemorySource = field(default_factory=MemorySource)
+
+    @property
+    def config(self) -> PipelineConfig:
+        """One-hour windows that may be tried very often."""
+        return PipelineConfig.model_validate(
+            {
+                "pipeline_id": "faults",
+                "source_object": self.source_object,
+                "granularity": "1h",
+                "x_time_back": "1h",
+                "start_date": "2024-05-01",
+                "end_date": "2024-05-02",
+                "max_retry_task": MANY,
+                "source": {"type": "memory"},
+                "stage": {"type": "memory"},
+                "target": {"type": "memory", "table": TABLE},
+            }
+        )
+
+    def pipeline(self, reach: Reach = nowhere, opened: list[psycopg.Connection[Any]] | None = None) -> Pipeline:
+        """The pipeline on connections of its own."""
+        connect = postgres_connect(self.url, reach, opened)
+        stage = ObjectStorageStage(
+            PointStorage(LocalStorage(str(self.directory)), reach),
+            ObjectStorageStage.Options(path=str(self.directory), file_rows=2),
+        )
+        target = PostgresTarget(
+            connect, PostgresTarget.Options(table=TABLE, columns={"n": "integer"}, guard_wait_seconds=0.2)
+        )
+        return Pipeline(self.config, PostgresLifecycleStore(connect), self.source, stage, target)
+
+    def add(self, window: TimeWindow, count: int = 3, prefix: str = "d") -> None:
+        """Documents spread over a window; the first lies exactly on its start."""
+        hour = (window.start - START) / timedelta(hours=1)
+        step = window.duration / count
+        self.source.add(
+            *(Document(f"{prefix}{hour}-{n}", window.start + n * step, b'{"n": %d}' % n) for n in range(count))
+        )
+
+    def request(self, windows: Sequence[TimeWindow], *, replace: bool = False) -> RunRequest:
+        """The checked conf that asks for exactly these windows."""
+        return RunRequest(tuple(merge(windows)), tuple(windows), replace=replace, reason="test" if replace else "")
+
+    def sql(self, statement: str, *parameters: Any) -> list[Any]:
+        """What no port allows: a look behind, or a hand in, the database."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def target_ids(self) -> Counter[str]:
+        """Every id at the target, how often."""
+        rows = self.sql(f"SELECT _id FROM {TABLE} WHERE _source_object = %s", self.source_object)
+        return Counter(row[0] for row in rows)
+
+    def source_ids(self) -> Counter[str]:
+        """Every id at the source, once."""
+        return Counter(list(self.source.documents))
+
+    def let_rest_end(self) -> None:
+        """No window waits for its next attempt any longer."""
+        self.sql(
+            "UPDATE pipeline_lifecycle SET not_before_at = NULL WHERE source_object = %s AND not_before_at IS NOT NULL",
+            self.source_object,
+        )
+
+
+@dataclass
+class Run:
+    """One DAG run: its tasks in order, each a new start with a new fence; what fails is noted, as Airflow does."""
+
+    pipeline: Pipeline
+    run_id: str
+    request: RunRequest
+    errors: list[Exception] = field(default_factory=list)
+
+    def actor(self, task: str, map_index: int = -1, try_number: int = 1) -> Actor:
+        return Actor(DAG, f"{self.pipeline.config.source_object}/{self.run_id}", task, map_index, try_number)
+
+    def all(self) -> None:
+        """The whole run; raises only what is no error of the framework (a kill, a bug)."""
+        claimed: list[dict[str, Any]] = []
+        if self._noting(self.plan):
+            self._noting(lambda: claimed.extend(self.claim()))
+        for index, record in enumerate(claimed):
+            self.window(record, index)
+        self._noting(self.finish)
+
+    def plan(self) -> dict[str, Any]:
+        return populate_pipeline_batches(
+            self.pipeline.config, self.pipeline.store, self.actor("populate_pipeline_batches"), self.request
+        )
+
+    def claim(self) -> list[dict[str, Any]]:
+        report = store_and_validate(
+            self.pipeline.config, self.pipeline.store, self.actor("store_and_validate"), self.request
+        )
+        self.pipeline.target.prepare(self.pipeline.config.source_object)
+        claimed: list[dict[str, Any]] = report["claimed"]
+        return claimed
+
+    def window(self, record: dict[str, Any], index: int = 0, tasks: Iterable[str] = TASKS, tries: int = 2) -> None:
+        """The tasks of one window until one fails; a transient failure is tried again, as Airflow does."""
+        for task in tasks:
+            if not any(self._task(task, record["id"], index, number, tries) for number in range(1, tries + 1)):
+                return
+
+    def task(self, task: str, record_id: int, index: int = 0, try_number: int = 1, *, is_last_try: bool = True) -> Any:
+        """One start of one task; raises what it raises."""
+        return run_on_window(
+            self.pipeline.store,
+            record_id,
+            self.actor(task, index, try_number),
+            lambda attempt: TASKS[task](self.pipeline, attempt),
+            max_retry_task=self.pipeline.config.max_retry_task,
+            is_last_try=is_last_try,
+        )
+
+    def finish(self) -> dict[str, int]:
+        return finish_run(self.pipeline.store, self.pipeline.config, self.actor("cleanup_stale_locks"))
+
+    def _task(self, task: str, record_id: int, index: int, number: int, tries: int) -> bool:
+        """Whether the try succeeded, or failed in a way that another try won't change (noted)."""
+        try:
+            self.task(task, record_id, index, number, is_last_try=number == tries)
+        except TransientError as error:
+            self.errors.append(error)
+            return False
+        except PipelineError as error:
+            self.errors.append(error)
+        return True
+
+    def _noting(self, step: Callable[[], Any]) -> bool:
+        try:
+            step()
+        except PipelineError as error:
+            self.errors.append(error)
+            return False
+        return True
+
+
+def clean_up(pipeline: Pipeline, states: dict[str, RunState]) -> list[dict[str, Any]]:
+    """One run of the DAG `cleanup_stale_locks`; runs of this life that `states` doesn't name have ended."""
+    prefix = f"{pipeline.config.source_object}/"
+    return cleanup_stale_locks(
+        pipeline.store,
+        {"faults": pipeline.config},
+        Actor("cleanup_stale_locks", "cleanup-run", "release"),
+        lambda _dag_id, run_id: (
+            states.get(run_id.removeprefix(prefix), RunState.ENDED) if run_id.startswith(prefix) else RunState.ACTIVE
+        ),
+    )
+
+
+def drain(life: Life, windows: Sequence[TimeWindow]) -> None:
+    """Normal operation until nothing is pending: cleanup, then runs, as the scheduler starts them."""
+    pipeline = life.pipeline()
+    try:
+        for _ in range(6):
+            clean_up(pipeline, {})
+            life.let_rest_end()
+            Run(pipeline, f"drain-{next(_NUMBERS)}", RunRequest(tuple(merge(windows)))).all()
+            open_rows = pipeline.store.find(source_object=life.source_object, statuses=["PENDING", "IN_PROGRESS"])
+            if not open_rows:
+                return
+    finally:
+        pipeline.store.close()
+
+
+def broken_promises(life: Life, windows: Sequence[TimeWindow]) -> list[str]:
+    """Everything that is not as the product promises, after the life has been drained; empty when all is well."""
+    pipeline, found = life.pipeline(), list[str]()
+    try:
+        rows = pipeline.store.find(source_object=life.source_object, include_invalidated=True)
+        live = [row for row in rows if not row["is_invalidated_flag"]]
+        spans = [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in live]
+        if merge(spans) != merge(windows):
+            found.append(f"windows {list(map(str, spans))} instead of {list(map(str, windows))}")
+        found += [f"row {row['id']} is {row['pipeline_final_status']}: {row['last_error']}" for row in live
+                  if row["pipeline_final_status"] not in ("COMPLETED", "SKIPPED")]  # fmt: skip
+        found += [f"row {row['id']} is held by {row['dag_run_id']}" for row in live if row["heartbeat_at"]]
+        for row in rows:
+            if row["is_invalidated_flag"] and row["replaced_by_id"] and not row["target_deletion_done_flag"]:
+                found.append(f"row {row['id']} still owes its deletion at the target")
+            history = pipeline.store.events(row["id"])
+            problems = history_problems(row, history)
+            if row in live and row["pipeline_final_status"] == "COMPLETED":
+                problems += proof_problems(pipeline, row, history)
+            found += [f"row {row['id']}: {problem}" for problem in problems]
+    finally:
+        pipeline.store.close()
+    source, target = life.source_ids(), life.target_ids()
+    if lost := source - target:
+        found.append(f"{lost.total()} rows lost: {sorted(lost)[:5]}")
+    if doubled := target - source:
+        found.append(f"{doubled.total()} rows too many: {sorted(doubled)[:5]}")
+    return found
+
+
+def history_problems(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> list[str]:
+    """Whether the events explain the row: one chain of statuses and phases from `planned` to now, fences only grow."""
+    found, status, phase, fence = list[str](), None, None, 0
+    for event in events:
+        if (event["from_status"], event["from_phase"]) != (status, phase):
+            found.append(f"event {event['id']} {event['event']} starts from {event['from_status']}, it was {status}")
+        if event["fence"] < fence:
+            found.append(f"event {event['id']} has fence {event['fence']} after {fence}")
+        status, phase, fence = event["to_status"], event["to_phase"], event["fence"]
+    if not events or events[0]["event"] != "planned":
+        found.append("its first event is not `planned`")
+    if (status, phase, fence) != (row["pipeline_final_status"], row["phase_completed"], row["fence"]):
+        found.append(f"its events end with {status}, {phase}, fence {fence}")
+    return found
+
+
+def proof_problems(pipeline: Pipeline, row: dict[str, Any], events: Sequence[dict[str, Any]]) -> list[str]:
+    """Whether the target proves what a COMPLETED row says: its receipt, of its own last load, and exactly these rows."""
+    window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+    receipt = pipeline.target.receipt(row["source_object"], window)
+    if receipt is None or receipt.kind != "load":
+        return [f"the target has no live load receipt: {receipt}"]
+    found = list[str]()
+    loaded_under = max(event["fence"] for event in events if event["event"] == "stage_to_target_completed")
+    if (receipt.lifecycle_id, receipt.manifest) != (row["id"], row["stage_location"]):
+        found.append(f"the receipt is of row {receipt.lifecycle_id}, {receipt.manifest}")
+    if receipt.fence < loaded_under:
+        found.append(f"an older start, {receipt.fence}, wrote after the load under {loaded_under}")
+    holds = pipeline.target.fingerprint(row["source_object"], window)
+    if not receipt.fingerprint == holds == Fingerprint(row["target_count"], row["target_fingerprint"]):
+        found.append(f"audited {row['target_fingerprint']}, receipt {receipt.fingerprint}, target {holds}")
+    return found
