@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -40,6 +41,21 @@ def new_life(faults_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     yield make
     with psycopg.connect(faults_url, autocommit=True) as connection:
         connection.execute(f"DROP TABLE IF EXISTS {TABLE}".encode())
+
+
+@pytest.fixture
+def own_life(stack_env: dict[str, str], _migrated_template: str, tmp_path: Path) -> Iterator[Callable[[], Life]]:
+    """The same on a database that the test may spoil."""
+    numbers = itertools.count(1)
+
+    def make() -> Life:
+        number = next(numbers)
+        life = Life(url, tmp_path / f"stage{number}", f"own_{number}")
+        life.pipeline().target.prepare(life.source_object)
+        return life
+
+    with database(stack_env["LEDGER_URL"], _migrated_template) as url:
+        yield make
 
 
 @pytest.fixture

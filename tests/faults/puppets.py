@@ -45,6 +45,8 @@ class Puppet:
     def step(self, *, die: bool = False) -> None:
         """Let it go on to its next point, or die where it is; returns when it is there, done, or blocked."""
         with self._change:
+            if not self.is_alive:
+                return
             self._may_go, self._is_dying, self.state = True, self._is_dying or die, "running"
             self._change.notify_all()
         self.settle(BLOCKED_AFTER_SECONDS)
