@@ -21,11 +21,15 @@ from include.implementation_modules.postgres_lifecycle_store import PostgresLife
 from include.implementation_modules.sql_target import SqlTarget
 from include.pipeline_framework.core import audits, lifecycle
 from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.errors import IncompleteExtractError, PublishConflictError, TerminalError
+from include.pipeline_framework.errors import (
+    FenceLostError,
+    IncompleteExtractError,
+    PublishConflictError,
+    TerminalError,
+)
 from include.pipeline_framework.tasks.planning import insert_windows
 from tests.faults import life as life_module
 from tests.faults.chapters import CHAPTERS, HALVES, life_of, torn_at_target
-from tests.faults.frozen import OTHERS, frozen_at_each_point
 from tests.faults.life import Life, Run, broken_promises, drain, hours
 from tests.faults.puppets import Puppet, run_out
 from tests.faults.results import record
@@ -34,6 +38,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600), pytest.mark.use
 
 MOVED, AUDIT_FAILS, REPLACED = CHAPTERS[:3]
 NewLife = Callable[[], Life]
+PUBLISH = "BEGIN ISOLATION LEVEL READ COMMITTED"
 Story = Callable[[NewLife], list[str]]
 """Tells a story and returns the promises that were broken."""
 
@@ -47,13 +52,45 @@ class Guard:
     switch_off: Callable[[pytest.MonkeyPatch, Life], None]
 
 
-def taken_over_while_frozen(new_life: NewLife) -> list[str]:
-    """A process is frozen at any point; its run is given up, another run does the window; then it wakes up."""
-    return _first_broken(frozen_at_each_point(MOVED, OTHERS["another run takes over"], new_life, every=3))
+def a_zombie_publishes_late(new_life: NewLife) -> list[str]:
+    """A process is frozen right before its publish; another run does the window; then it wakes up."""
+    life = life_of(MOVED, new_life)
+    zombie = Puppet("zombie", lambda puppet: MOVED.lived(life, puppet.reach))
+    zombie.settle(5)
+    while zombie.is_alive and zombie.at != PUBLISH:
+        zombie.step()
+    drain(life, [hours(0, 1)])
+    run_out([zombie])
+    return broken_promises(life, [hours(0, 1)])
 
 
-def _first_broken(outcomes: Any) -> list[str]:
-    return next((problems for _point, problems in outcomes if problems), [])
+def two_tries_of_one_task(new_life: NewLife) -> list[str]:
+    """The first try stops before its manifest; the second one comes as far; then the first one wakes up."""
+    life = life_of(MOVED, new_life)
+    pipeline = life.pipeline()
+    one = Run(pipeline, "one", life.request([hours(0, 1)]))
+    one.plan()
+    (claimed,) = one.claim()
+    pipeline.store.close()
+
+    def try_number(number: int) -> Callable[[Puppet], None]:
+        def work(puppet: Puppet) -> None:
+            own = life.pipeline(puppet.reach)
+            with suppress(FenceLostError):
+                Run(own, "one", one.request).task("source_to_stage", claimed["id"], try_number=number)
+            own.store.close()
+
+        return work
+
+    tries = []
+    for number in (1, 2):
+        tries.append(Puppet(f"try {number}", try_number(number)))
+        tries[-1].settle(5)
+        while tries[-1].is_alive and tries[-1].at != "put manifest.json":
+            tries[-1].step()
+    run_out(tries)
+    drain(life, [hours(0, 1)])
+    return broken_promises(life, [hours(0, 1)])
 
 
 def two_publishes_at_once(new_life: NewLife) -> list[str]:
@@ -194,7 +231,7 @@ def a_late_delete_after_a_skip(new_life: NewLife) -> list[str]:
     zombie.settle(5)
     while zombie.is_alive and not _has_failed_its_audit(life):
         zombie.step()
-    while zombie.is_alive and zombie.at != "BEGIN ISOLATION LEVEL READ COMMITTED":
+    while zombie.is_alive and zombie.at != PUBLISH:
         zombie.step()
     columns = "_source_object, _id, _id_hash, _event_at, _lifecycle_id, _fence, _file, doc, n"
     life.sql(
@@ -276,8 +313,8 @@ def _unconfirmed(self: SqlTarget, source_object: str, window: Any, *, fence: int
 
 
 GUARDS = [
-    Guard("fence check in the ledger", taken_over_while_frozen, _patched(lifecycle, "_require_fence", lambda *_: None)),
-    Guard("receipt check in the target's transaction", taken_over_while_frozen,
+    Guard("fence check in the ledger", two_tries_of_one_task, _patched(lifecycle, "_require_fence", lambda *_: None)),
+    Guard("receipt check in the target's transaction", a_zombie_publishes_late,
           _patched(publishing, "require_fence", lambda *_: None)),
     Guard("guard row", two_publishes_at_once, _patched(SqlTarget, "_take_guard", _without_lock)),
     Guard("checksum in the manifest", a_staged_document_is_changed,
