@@ -11,9 +11,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
@@ -21,6 +22,11 @@ from include.pipeline_framework.core.lifecycle import Actor, Status
 from include.pipeline_framework.core.run_requests import parse_date
 from include.pipeline_framework.errors import InvalidInputError, PipelineError
 from include.pipeline_framework.tasks import planning
+from include.pipeline_framework.tasks.rebuild_ledger import RebuildReport, rebuild_ledger
+from include.pipeline_framework.tasks.reconcile_ledger import reconcile_ledger
+
+if TYPE_CHECKING:
+    from include.pipeline_framework.tasks.pipeline import Pipeline
 
 _ROW_COLUMNS: tuple[str, ...] = (
     "id", "source_object", "target_day", "query_window_start_at", "time_interval", "pipeline_final_status",
@@ -29,6 +35,8 @@ _ROW_COLUMNS: tuple[str, ...] = (
 _EVENT_COLUMNS: tuple[str, ...] = (
     "occurred_at", "event", "to_status", "to_phase", "fence", "dag_run_id", "task_id", "try_number", "reason",
 )  # fmt: skip
+_REBUILD_COLUMNS: tuple[str, ...] = ("source_object", "window", "rows", "fence", "origin", "outcome")
+_DIFFERENCE_COLUMNS: tuple[str, ...] = ("kind", "source_object", "window", "ledger", "target", "remedy")
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -61,10 +69,24 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("id", nargs="?", type=int, help="one ledger row")
     show.add_argument("--source", metavar="SOURCE_OBJECT")
     show.add_argument(
-        "--status", action="append", choices=list(Status), help="pipeline_final_status; may be given several times"
+        "--status",
+        action="append",
+        choices=[status.value for status in Status],
+        help="pipeline_final_status; may be given several times",
     )
     show.add_argument("--format", choices=("table", "json"), default="table")
     show.set_defaults(command=_show)
+
+    rebuild = ledger.add_parser("rebuild", help="enter what targets and stages prove into a lost or old ledger")
+    rebuild.add_argument("--apply", action="store_true", help="do it; without it, only show what would be done")
+    rebuild.set_defaults(command=_rebuild)
+    reconcile = ledger.add_parser("reconcile", help="compare ledger and targets; exit 1 when anything differs")
+    reconcile.add_argument("--format", choices=("table", "json"), default="table")
+    reconcile.set_defaults(command=_reconcile)
+    for command in (rebuild, reconcile):
+        command.add_argument(
+            "--source", metavar="SOURCE_OBJECT", nargs="+", action="extend", help="only these; default: all pipelines"
+        )
 
     columns = ledger.add_parser("describe", help="print every column with its meaning, as Markdown")
     columns.set_defaults(command=_describe_ledger)
@@ -134,11 +156,63 @@ def _show(options: argparse.Namespace) -> int:
     if not rows:
         print("no rows")
         return 0
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
-    for line in [list(columns), *cells]:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    _print_table(columns, rows)
     return 0
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    def rebuild(pipeline: Pipeline) -> None:
+        report = rebuild_ledger(pipeline, _person("ledger rebuild"), apply=options.apply)
+        if report.lines:
+            _print_table(_REBUILD_COLUMNS, [asdict(line) for line in report.lines])
+        print(_summary(report))
+
+    return 0 if _for_each_source(options.source, rebuild) else 2
+
+
+def _summary(report: RebuildReport) -> str:
+    does = "rebuilt" if report.applied else "would be rebuilt"
+    others = len(report.lines) - report.rebuilt
+    text = f"{report.source_object}: {report.rebuilt} {does}, {report.in_ledger} in the ledger already, {others} not; "
+    if report.applied:
+        return text + f"fences below {report.floor} are refused from now on"
+    return text + "nothing was changed, do it with --apply"
+
+
+def _reconcile(options: argparse.Namespace) -> int:
+    found: list[dict[str, Any]] = []
+
+    def reconcile(pipeline: Pipeline) -> None:
+        found.extend(asdict(difference) | {"window": difference.window} for difference in reconcile_ledger(pipeline))
+
+    all_compared = _for_each_source(options.source, reconcile)
+    if options.format == "json":
+        print(json.dumps(found, default=_plain, indent=2))
+    elif found:
+        _print_table(_DIFFERENCE_COLUMNS, found)
+    else:
+        print("no differences")
+    return (1 if found else 0) if all_compared else 2
+
+
+def _for_each_source(wanted: Sequence[str] | None, work: Callable[[Pipeline], None]) -> bool:
+    """Do something for every pipeline, or those of some source objects; one that fails stops no other one."""
+    from include.pipeline_framework.orchestration import wiring
+
+    loaded = wiring.all_configs()
+    sources = {config.source_object: config for config in loaded.configs.values()}
+    unknown = sorted(set(wanted or ()) - set(sources))
+    if unknown:
+        raise InvalidInputError(f"no valid pipeline has the source {unknown}", remedy=f"Choose from {sorted(sources)}.")
+    errors: list[PipelineError] = [] if wanted else list(loaded.errors.values())
+    for source_object in dict.fromkeys(wanted or sorted(sources)):
+        try:
+            work(wiring.pipeline(sources[source_object].pipeline_id))
+        except PipelineError as error:
+            errors.append(error)
+    for failed in errors:
+        print(f"error: {failed}", file=sys.stderr)
+    return not errors
 
 
 def _describe_ledger(_options: argparse.Namespace) -> int:
@@ -201,6 +275,13 @@ def _new(options: argparse.Namespace) -> int:
 def _person(command: str) -> Actor:
     """A person at the command line as the actor of what happens."""
     return Actor(f"cli {command}", os.environ.get("USER") or getpass.getuser(), command)
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
+    for line in [list(columns), *cells]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _cell(value: Any) -> str:

@@ -12,7 +12,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.lifecycle import Actor, Decision, Status, Transition
 from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError
-from include.pipeline_framework.ports import PlanInsert, Record
+from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
 from include.sql import statement
 
 
@@ -40,7 +40,7 @@ class MemoryLifecycleStore:
         self._clock = clock or (lambda: datetime.now(UTC))  # noqa: TID251 - the double's own "database clock"
         self._rows: dict[int, Record] = {}
         self._events: list[Record] = []
-        self._fence = 0
+        self._fence = self._last_id = 0
         self._lock = threading.RLock()
         self._defaults = _column_defaults()
 
@@ -50,20 +50,9 @@ class MemoryLifecycleStore:
 
     def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
         """See `LifecycleStore.insert_planned`."""
-        outcome = PlanInsert()
-        with self._lock:
-            stamps = dict.fromkeys(("record_inserted_at", "record_last_updated_at"), self.now())
-            for record in records:
-                window = TimeWindow(record["query_window_start_at"], record["query_window_end_at"])
-                if self.live_windows(record["source_object"], window):
-                    outcome.refused.append(dict(record))
-                    continue
-                given = {key: value for key, value in record.items() if value is not None}
-                row = {**copy.deepcopy(self._defaults), **given, **stamps, "id": len(self._rows) + 1}
-                self._rows[row["id"]] = row
-                self._write_event(row, Transition("planned", reason=reason), actor, None, None)
-                outcome.inserted.append(copy.deepcopy(row))
-        return outcome
+        planned = Transition("planned", reason=reason)
+        new = [{name: value for name, value in record.items() if name != "id"} for record in records]
+        return self._insert([(record, planned) for record in new], actor)
 
     def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
         """See `LifecycleStore.live_windows`."""
@@ -206,6 +195,41 @@ class MemoryLifecycleStore:
     def events(self, record_id: int) -> list[Record]:
         """See `LifecycleStore.events`."""
         return [dict(event) for event in self._events if event["lifecycle_id"] == record_id]
+
+    def last_fence(self) -> int:
+        """See `LifecycleStore.last_fence`."""
+        return max([self._fence, *(row["fence"] for row in self._rows.values())])
+
+    def known_ids(self, record_ids: Sequence[int]) -> set[int]:
+        """See `LifecycleStore.known_ids`."""
+        return self._rows.keys() & set(record_ids)
+
+    def raise_sequences(self, *, fence: int, record_id: int) -> None:
+        """See `LifecycleStore.raise_sequences`."""
+        with self._lock:
+            self._fence = max(self.last_fence(), fence)
+            self._last_id = max([self._last_id, record_id, *self._rows])
+
+    def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
+        """See `LifecycleStore.restore`."""
+        return self._insert([(row.record, Transition("rebuilt", {}, row.reason, row.numbers)) for row in rows], actor)
+
+    def _insert(self, given: Sequence[tuple[Mapping[str, Any], Transition]], actor: Actor) -> PlanInsert:
+        outcome = PlanInsert()
+        with self._lock:
+            stamps = dict.fromkeys(("record_inserted_at", "record_last_updated_at"), self.now())
+            for record, transition in given:
+                window = TimeWindow(record["query_window_start_at"], record["query_window_end_at"])
+                if self.live_windows(record["source_object"], window) or record.get("id") in self._rows:
+                    outcome.refused.append(dict(record))
+                    continue
+                values = {key: value for key, value in record.items() if value is not None}
+                row = {**copy.deepcopy(self._defaults), "id": self._last_id + 1, **values, **stamps}
+                self._last_id = max(self._last_id, row["id"])
+                self._rows[row["id"]] = row
+                self._write_event(row, transition, actor, None, None)
+                outcome.inserted.append(copy.deepcopy(row))
+        return outcome
 
     def _row(self, record_id: int) -> Record:
         if record_id not in self._rows:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules import publishing
 from include.implementation_modules.staged_line_reader import staged_lines
+from include.implementation_modules.target_answers import TICK
 from include.implementation_modules.target_columns import (
     Columns,
     Name,
@@ -23,9 +24,10 @@ from include.implementation_modules.target_columns import (
     value_at,
 )
 from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.receipts import DELETE, LOAD, HeldRows, Receipt
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import ConfigurationError
-from include.pipeline_framework.ports import Manifest, PublishResult, Receipt, Stage
+from include.pipeline_framework.ports import Manifest, PublishResult, Stage
 
 Row = dict[str, Any]
 _CLOCK = datetime(2013, 1, 1, tzinfo=UTC)
@@ -108,12 +110,32 @@ class MemoryTarget:
             return confirmed
 
     def receipts(self, source_object: str) -> list[Receipt]:
-        """Every receipt of the source object by window start."""
+        """See `Target.receipts`."""
         own = [receipt for receipt in self._state.receipts if receipt.source_object == source_object]
         return sorted(own, key=lambda receipt: receipt.window)
 
+    def held_rows(self, source_object: str) -> list[HeldRows]:
+        """See `Target.held_rows`."""
+        with self._lock:
+            rows = [row for row in self._state.rows if row["_source_object"] == source_object]
+            loads = [receipt.window for receipt in self.receipts(source_object) if receipt.kind == LOAD]
+        held = []
+        for lifecycle_id in sorted({row["_lifecycle_id"] for row in rows}):
+            own = [row for row in rows if row["_lifecycle_id"] == lifecycle_id]
+            times = [row["_event_at"] for row in own]
+            span = TimeWindow(min(times), max(times) + TICK)
+            held.append(HeldRows(lifecycle_id, _fingerprint(own), span, is_total=True))
+            for window in loads:
+                inside = _fingerprint(row for row in own if window.contains(row["_event_at"]))
+                held += [HeldRows(lifecycle_id, inside, window)] if inside.rows else []
+        return held
+
+    def fence_floor(self, source_object: str) -> int:
+        """See `Target.fence_floor`."""
+        return dict(self._state.floors).get(source_object, 0)
+
     def raise_floor(self, source_object: str, floor: int) -> None:
-        """Refuse every later publish and delete under a fence below `floor`; a floor never sinks."""
+        """See `Target.raise_floor`."""
         with self._lock:
             floors = dict(self._state.floors)
             floors[source_object] = max(self._floor(source_object), floor)
@@ -136,7 +158,7 @@ class MemoryTarget:
                 window,
                 fence,
                 lifecycle_id,
-                publishing.LOAD,
+                LOAD,
                 manifest.fingerprint,
                 manifest.location,
                 self._clock(),
@@ -158,9 +180,7 @@ class MemoryTarget:
         with self._transaction():
             publishing.require_fence(fence, self._floor(source_object), self._overlapping(source_object, window), where)
             deleted = self._delete(source_object, window, ())
-            self._write(
-                Receipt(source_object, window, fence, lifecycle_id, publishing.DELETE, Fingerprint(), "", self._clock())
-            )
+            self._write(Receipt(source_object, window, fence, lifecycle_id, DELETE, Fingerprint(), "", self._clock()))
             return deleted
 
     @contextmanager
@@ -221,7 +241,7 @@ class MemoryTarget:
 
     def _withdraw(self, source_object: str, replaced_ids: Sequence[int]) -> None:
         receipts = tuple(
-            replace(receipt, kind=publishing.DELETE, fingerprint=Fingerprint(), manifest="", written_at=self._clock())
+            replace(receipt, kind=DELETE, fingerprint=Fingerprint(), manifest="", written_at=self._clock())
             if receipt.source_object == source_object and receipt.lifecycle_id in replaced_ids
             else receipt
             for receipt in self._state.receipts

@@ -18,7 +18,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.lifecycle import Actor, Decision, Transition
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError, ServiceUnavailableError
-from include.pipeline_framework.ports import PlanInsert, Record
+from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
 from include.sql import statement
 
 Cursor = psycopg.Cursor[dict[str, Any]]
@@ -182,6 +182,29 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             return _run(cursor, "row_events", {"id": record_id})
 
+    def last_fence(self) -> int:
+        """See `LifecycleStore.last_fence`."""
+        with self._transaction() as cursor:
+            return int(_one(_run(cursor, "last_fence"))["last_fence"])
+
+    def known_ids(self, record_ids: Sequence[int]) -> set[int]:
+        """See `LifecycleStore.known_ids`."""
+        with self._transaction() as cursor:
+            return {row["id"] for row in _run(cursor, "known_ids", {"ids": list(record_ids)})}
+
+    def raise_sequences(self, *, fence: int, record_id: int) -> None:
+        """See `LifecycleStore.raise_sequences`."""
+        with self._transaction() as cursor:
+            cursor.execute(statement("ledger/lock_ledger").encode())
+            _run(cursor, "raise_sequences", {"fence": fence, "record_id": record_id})
+
+    def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
+        """See `LifecycleStore.restore`."""
+        given = [{**row.record, "event_reason": row.reason, "event_numbers": dict(row.numbers)} for row in rows]
+        with self._transaction() as cursor:
+            restored = _run(cursor, "restore_rows", {"rows": Jsonb(given, dumps=_dumps), **_actor(actor)})
+        return _outcome([row.record for row in rows], restored)
+
     def describe(self) -> list[Record]:
         """Columns of the ledger's tables with type and comment, as the database tells them."""
         with self._transaction() as cursor:
@@ -192,10 +215,7 @@ class PostgresLifecycleStore:
         self, cursor: Cursor, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = ""
     ) -> PlanInsert:
         parameters = {"records": Jsonb([dict(r) for r in records], dumps=_dumps), **_actor(actor), "reason": reason}
-        inserted = _run(cursor, "insert_planned", parameters)
-        there = {(row["source_object"], row["query_window_start_at"]) for row in inserted}
-        refused = [dict(r) for r in records if (r["source_object"], r["query_window_start_at"]) not in there]
-        return PlanInsert(inserted, refused)
+        return _outcome(records, _run(cursor, "insert_planned", parameters))
 
     @contextmanager
     def _transaction(self) -> Iterator[Cursor]:
@@ -249,6 +269,12 @@ def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) ->
         **_actor(actor),
     }
     return _one(_run(cursor, "apply_transition", parameters), row["id"])
+
+
+def _outcome(records: Sequence[Mapping[str, Any]], inserted: list[Record]) -> PlanInsert:
+    there = {(row["source_object"], row["query_window_start_at"]) for row in inserted}
+    refused = [dict(r) for r in records if (r["source_object"], r["query_window_start_at"]) not in there]
+    return PlanInsert(inserted, refused)
 
 
 def _one(rows: list[Record], record_id: int | None = None) -> Record:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.receipts import LOAD, Receipt, is_superseded
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError, TornStageError
-from include.pipeline_framework.ports import Manifest, Receipt
-
-LOAD, DELETE = "load", "delete"
+from include.pipeline_framework.ports import Manifest
 
 
 def require_fence(fence: int, floor: int, overlapping: Iterable[Receipt], where: str) -> None:
@@ -37,11 +36,6 @@ def require_fence(fence: int, floor: int, overlapping: Iterable[Receipt], where:
             meaning=f"Row {newest.lifecycle_id} wrote there later; nothing was changed",
             remedy="Nothing: the newer start carries on.",
         )
-
-
-def is_superseded(receipt: Receipt, overlapping: Iterable[Receipt]) -> bool:
-    """Whether a later load or delete touched (a part of) the receipt's window: what it proves is no longer there."""
-    return any(other.fence > receipt.fence and other.window.overlaps(receipt.window) for other in overlapping)
 
 
 def exact_receipt(window: TimeWindow, overlapping: Iterable[Receipt]) -> Receipt | None:

@@ -21,8 +21,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from include.implementation_modules import publishing
 from include.implementation_modules.sql_session import Session
+from include.implementation_modules.target_answers import held_rows_of, receipt_of, utc
 from include.implementation_modules.target_columns import SqlFragment
 from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.receipts import DELETE, LOAD, HeldRows, Receipt
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
     ConfigurationError,
@@ -30,7 +32,7 @@ from include.pipeline_framework.errors import (
     PublishConflictError,
     ServiceUnavailableError,
 )
-from include.pipeline_framework.ports import Manifest, PublishResult, Receipt, Stage
+from include.pipeline_framework.ports import Manifest, PublishResult, Stage
 
 T = TypeVar("T")
 
@@ -134,12 +136,19 @@ class SqlTarget(ABC):
             )
 
     def receipts(self, source_object: str) -> list[Receipt]:
-        """Every receipt of the source object by window start: what rebuilding a ledger starts from."""
-        with self._session(source_object) as session:
-            return [self._receipt(row) for row in session.run("all_receipts", {"source_object": source_object})]
+        """See `Target.receipts`."""
+        return [receipt_of(row) for row in self._read_prepared("all_receipts", source_object)]
+
+    def held_rows(self, source_object: str) -> list[HeldRows]:
+        """See `Target.held_rows`."""
+        return [held_rows_of(row) for row in self._read_prepared("held_rows", source_object)]
+
+    def fence_floor(self, source_object: str) -> int:
+        """See `Target.fence_floor`."""
+        return max((int(floor) for (floor,) in self._read_prepared("read_guard", source_object)), default=0)
 
     def raise_floor(self, source_object: str, floor: int) -> None:
-        """Refuse every later publish and delete under a fence below `floor`; a floor never sinks."""
+        """See `Target.raise_floor`."""
         with self._session(source_object) as session:
             parameters = {"source_object": source_object, "floor": floor}
             self._in_transaction(
@@ -171,9 +180,7 @@ class SqlTarget(ABC):
                 publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
                 deleted = self._delete_rows(session, source_object, window, ())
                 written[:] = [
-                    Receipt(
-                        source_object, window, fence, lifecycle_id, publishing.DELETE, Fingerprint(), "", guarded.now
-                    )
+                    Receipt(source_object, window, fence, lifecycle_id, DELETE, Fingerprint(), "", guarded.now)
                 ]
                 self._write_receipt(session, written[0], guarded)
                 return deleted
@@ -191,7 +198,7 @@ class SqlTarget(ABC):
             window,
             fence,
             manifest.lifecycle_id,
-            publishing.LOAD,
+            LOAD,
             manifest.fingerprint,
             manifest.location,
             guarded.now,
@@ -229,8 +236,8 @@ class SqlTarget(ABC):
     def _read_receipts(self, session: Session, source_object: str, window: TimeWindow) -> Guarded:
         rows = session.run("read_receipts", self._range(source_object, window))
         guards = [row for row in rows if row[0] == "guard"]
-        receipts = tuple(self._receipt(row) for row in rows if row[0] != "guard")
-        now = _utc(rows[0][-1]) if rows else datetime.min.replace(tzinfo=UTC)
+        receipts = tuple(receipt_of(row) for row in rows if row[0] != "guard")
+        now = utc(rows[0][-1]) if rows else datetime.min.replace(tzinfo=UTC)
         return Guarded(now, max((int(row[9]) for row in guards), default=0), receipts)
 
     def _write_receipt(self, session: Session, receipt: Receipt, guarded: Guarded) -> None:
@@ -333,6 +340,12 @@ class SqlTarget(ABC):
         with suppress(Exception):
             session.execute("ROLLBACK", None, doing="rollback", fetch=False)
 
+    def _read_prepared(self, name: str, source_object: str) -> list[Any]:
+        """Rows of a statement that reads the source object; none while its tables are missing."""
+        with self._session(source_object) as session, suppress(MissingObjectError):
+            return session.run(name, {"source_object": source_object})
+        return []
+
     def _has_guard(self, session: Session, source_object: str) -> bool:
         try:
             return bool(session.run("read_guard", {"source_object": source_object}))
@@ -356,23 +369,3 @@ class SqlTarget(ABC):
             "fence": fence,
             "file": publishing.lineage(manifest),
         }
-
-    @staticmethod
-    def _receipt(row: Sequence[Any]) -> Receipt:
-        """A row of `read_receipts` or `all_receipts`."""
-        kind, source_object, start, end, fence, lifecycle_id, rows, hash_sum, manifest = row[:9]
-        return Receipt(
-            source_object,
-            TimeWindow(_utc(start), _utc(end)),
-            int(fence),
-            int(lifecycle_id),
-            kind,
-            Fingerprint(int(rows), int(hash_sum)),
-            manifest,
-            _utc(row[10]),
-        )
-
-
-def _utc(value: datetime) -> datetime:
-    """A naive value comes from a column without a zone, which holds UTC."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

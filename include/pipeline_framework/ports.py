@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Actor, Decision
+from include.pipeline_framework.core.receipts import HeldRows, Receipt
 from include.pipeline_framework.core.windows import TimeWindow
 
 Record = dict[str, Any]
@@ -183,12 +184,20 @@ class Stage(Protocol):
         """
         ...
 
-    def read_manifest(self, location: str) -> Manifest:
+    def read_manifest(self, location: str, *, is_checked: bool = True) -> Manifest:
         """The manifest at a location, after checking that every file is there with its size and checksum.
+
+        Args:
+            location: As a manifest or `locations` names it.
+            is_checked: False: the manifest alone, as it was written; no file is looked at.
 
         Raises:
             TornStageError: No manifest, or a file is missing or differs.
         """
+        ...
+
+    def locations(self, source_object: str) -> list[str]:
+        """Every location of the source object that has a manifest, in order of the names."""
         ...
 
     def delete(self, location: str) -> int:
@@ -205,31 +214,6 @@ class Stage(Protocol):
 
 
 # --- target -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The target's own proof of one publish or delete, written in the same transaction.
-
-    Attributes:
-        source_object: Whose window.
-        window: Exactly this window; there is one receipt per window.
-        fence: The fence that published; raised when a later fence finds its manifest already received.
-        lifecycle_id: The ledger row.
-        kind: `load`, or `delete` for a fenced delete (which is not an empty load).
-        fingerprint: The manifest's rows and hash sum (zero for a delete).
-        manifest: The manifest's location (empty for a delete).
-        written_at: The target's clock, UTC.
-    """
-
-    source_object: str
-    window: TimeWindow
-    fence: int
-    lifecycle_id: int
-    kind: str
-    fingerprint: Fingerprint
-    manifest: str
-    written_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +305,33 @@ class Target(Protocol):
         """
         ...
 
+    def receipts(self, source_object: str) -> list[Receipt]:
+        """Every receipt of the source object, superseded ones too, by window; none when it was never prepared."""
+        ...
+
+    def held_rows(self, source_object: str) -> list[HeldRows]:
+        """Every row of the source object in the table, counted from one consistent view.
+
+        Once per ledger row as a total, and once per ledger row and window of a load receipt (live or not) for those
+        inside; where receipts overlap, a row is inside of each. Nothing when the source object was never prepared.
+        """
+        ...
+
+    def fence_floor(self, source_object: str) -> int:
+        """Fences below it are refused; 0 when it was never raised, or the source object was never prepared."""
+        ...
+
+    def raise_floor(self, source_object: str, floor: int) -> None:
+        """From now on refuse every publish, confirmation and delete under a fence below `floor`; a floor never sinks.
+
+        It waits for a publish that holds the guard row: what that commits is in `receipts` afterwards.
+
+        Raises:
+            ConfigurationError: The source object was never prepared.
+            PublishConflictError: The guard row stayed locked.
+        """
+        ...
+
 
 # --- ledger -----------------------------------------------------------------------------------------------------------
 
@@ -331,6 +342,21 @@ class PlanInsert:
 
     inserted: list[Record] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredRow:
+    """A row as it enters a rebuilt ledger.
+
+    Attributes:
+        record: Its columns; `id` None or left out: a new one.
+        reason: Why, for its event.
+        numbers: Figures for its event.
+    """
+
+    record: Record
+    reason: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -446,6 +472,25 @@ class LifecycleStore(Protocol):
 
     def events(self, record_id: int) -> list[Record]:
         """The row's history, oldest first."""
+        ...
+
+    def last_fence(self) -> int:
+        """The greatest fence that this ledger knows of: ever issued by its sequence, or written in a row."""
+        ...
+
+    def known_ids(self, record_ids: Sequence[int]) -> set[int]:
+        """Those of the ids that rows have, whatever their source object; invalidated rows, too."""
+        ...
+
+    def raise_sequences(self, *, fence: int, record_id: int) -> None:
+        """From now on every new fence is greater than `fence`, every new row's id than `record_id`; none ever sinks."""
+        ...
+
+    def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
+        """Insert rows of a lost ledger with their `rebuilt` events.
+
+        A row whose window overlaps a live row of its source object, or whose id is there, is refused.
+        """
         ...
 
 

@@ -25,7 +25,7 @@ from include.pipeline_framework.errors import (
     WindowHeldError,
     WindowInvalidatedError,
 )
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports import LifecycleStore, RestoredRow
 
 HOUR = timedelta(hours=1)
 DAY = datetime(2013, 3, 9, 5, tzinfo=UTC)
@@ -477,3 +477,105 @@ class TestReading:
     def test_an_unknown_row_is_named(self, store: LifecycleStore) -> None:
         with pytest.raises(InvalidInputError, match="4711"):
             store.get(4711)
+
+
+REBUILDER = Actor("cli ledger rebuild", "ann", "ledger rebuild")
+
+
+def lost(hour: int, record_id: int | None = None, **extra: Any) -> RestoredRow:
+    """A row as a rebuild enters it: loaded, not audited."""
+    proven = {
+        **STAGED,
+        **LOADED,
+        "id": record_id,
+        "fence": 77,
+        "source_to_stage_ingestion_status": "COMPLETED",
+        "stage_to_target_ingestion_status": "COMPLETED",
+        "stage_to_target_ingestion_end_time": DAY + 30 * HOUR,
+        "elt_process_status": "COMPLETED",
+        "phase_completed": "STAGE_TO_TARGET",
+    }
+    return RestoredRow(planned(hour, **(proven | extra)), "a receipt proves it", {"rows": 2})
+
+
+class TestRebuild:
+    def test_a_restored_row_has_its_id_its_numbers_and_its_event(self, store: LifecycleStore) -> None:
+        (row,) = store.restore([lost(0, 4711)], REBUILDER).inserted
+        assert row == store.get(4711)
+        assert (row["pipeline_final_status"], row["phase_completed"], row["fence"]) == (
+            "PENDING",
+            "STAGE_TO_TARGET",
+            77,
+        )
+        assert (row["loaded_count"], row["loaded_fingerprint"], row["staged_fingerprint"]) == (2, 2**70, 2**70)
+        assert (row["audit_process_status"], row["elt_process_status"], row["fence"]) == ("PENDING", "COMPLETED", 77)
+        assert (row["stage_location"], row["stage_to_target_ingestion_end_time"]) == ("p/1", DAY + 30 * HOUR)
+        assert (row["dag_run_id"], row["retry_attempt"], row["is_replacement_run_flag"]) == (None, 0, False)
+        (event,) = store.events(4711)
+        assert (event["event"], event["from_status"], event["to_status"]) == ("rebuilt", None, "PENDING")
+        assert (event["to_phase"], event["fence"], event["dag_id"]) == ("STAGE_TO_TARGET", 77, "cli ledger rebuild")
+        assert (event["reason"], event["numbers"]) == ("a receipt proves it", {"rows": 2})
+
+    def test_a_restored_row_is_claimed_and_audited_without_another_load(self, store: LifecycleStore) -> None:
+        store.restore([lost(0, 4711)], REBUILDER)
+        assert [row["id"] for row in claim(store)] == [4711]
+        fence = store.take(4711, task(RUN_1, "audit"))["fence"]
+        store.change(4711, lambda row, now: lifecycle.start_audit(row, fence, now), RUN_1)
+        row = store.change(
+            4711, lambda row, now: lifecycle.pass_audit(row, fence, now, NUMBERS, revisit_due=False), RUN_1
+        )
+        assert row["pipeline_final_status"] == "COMPLETED"
+
+    def test_a_row_in_the_way_is_left_alone_and_the_lost_one_refused(self, store: LifecycleStore) -> None:
+        (there,) = plan(store, 0)
+        before = store.get(there)
+        outcome = store.restore([lost(0, 50), lost(1, there), lost(2, 52)], REBUILDER)
+        assert [row["id"] for row in outcome.inserted] == [52]
+        assert [row["query_window_start_at"] for row in outcome.refused] == [window(0).start, window(1).start]
+        assert store.get(there) == before
+        assert store.restore([lost(2, 52)], REBUILDER).inserted == []
+        assert len(store.events(52)) == 1
+
+    def test_without_an_id_it_gets_a_new_one(self, store: LifecycleStore) -> None:
+        store.restore([lost(0, 4711)], REBUILDER)
+        store.raise_sequences(fence=0, record_id=4711)
+        (row,) = store.restore([lost(1, None, phase_completed=None)], REBUILDER).inserted
+        assert (row["id"], row["phase_completed"]) == (4712, None)
+        assert store.known_ids([4711, 4712, 4713]) == {4711, 4712}
+
+    def test_sequences_rise_and_never_sink(self, store: LifecycleStore) -> None:
+        assert store.last_fence() == 0
+        store.raise_sequences(fence=1_000, record_id=400)
+        store.raise_sequences(fence=10, record_id=5)
+        assert store.last_fence() == 1_000
+        (record_id,) = plan(store, 0)
+        claim(store)
+        assert (record_id, store.take(record_id, task(RUN_1, "t"))["fence"]) == (401, 1_001)
+        assert store.last_fence() == 1_001
+
+    def test_a_fence_in_a_row_counts_where_the_sequence_was_not_restored(self, store: LifecycleStore) -> None:
+        store.restore([lost(0, 4711, fence=900)], REBUILDER)
+        assert store.last_fence() == 900
+        store.raise_sequences(fence=1, record_id=1)
+        claim(store)
+        assert store.take(4711, task(RUN_1, "t"))["fence"] == 901
+        assert plan(store, 1) == [4712]
+
+    def test_fences_and_ids_that_are_drawn_meanwhile_are_unique(self, store: LifecycleStore) -> None:
+        ids = plan(store, *range(4))
+        claim(store)
+        fences: list[int] = []
+
+        def work(number: int) -> None:
+            for _ in range(10):
+                if number:
+                    fences.append(store.take(ids[number - 1], task(RUN_1, "t"))["fence"])
+                else:
+                    store.raise_sequences(fence=store.last_fence() + 1, record_id=1)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(fences) == len(set(fences)) == 40

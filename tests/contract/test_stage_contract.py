@@ -317,3 +317,33 @@ def test_uris_are_absolute(stage_of: StageOf) -> None:
     assert root.endswith(f"{stage.options.prefix}/")
     assert root.split("://")[0] in ("memory", "file", "s3")
     assert stage.uri(manifest.files[0].key) == root + manifest.files[0].key
+
+
+def test_locations_are_those_with_a_manifest_of_one_source_object(stage_of: StageOf) -> None:
+    stage = stage_of()
+    assert stage.locations("flights") == []
+    other_window = TimeWindow(WINDOW.end, WINDOW.end + timedelta(hours=1))
+    requests = [
+        dataclasses.replace(REQUEST, fence=70),
+        REQUEST,
+        dataclasses.replace(REQUEST, window=other_window, fence=8),
+        dataclasses.replace(REQUEST, source_object="flights/x"),
+        dataclasses.replace(REQUEST, source_object="flights2"),
+    ]
+    written = [stage.write(request, pages(numbered(2))).location for request in requests]
+    overwrite(stage, "flights/2013-03-09/20130309T050000Z_20130309T060000Z/9/part-00000.ndjson.gz", b"no manifest")
+    assert stage.locations("flights") == sorted(written[:3])
+    assert stage.locations("flights/x") == [written[3]]
+    assert stage.locations("..") == []
+
+
+def test_a_manifest_alone_is_read_without_its_files(stage_of: StageOf) -> None:
+    stage = stage_of()
+    manifest = stage.write(REQUEST, pages(numbered(3)))
+    overwrite(stage, manifest.files[0].key, b"changed")
+    assert stage.read_manifest(manifest.location, is_checked=False) == manifest
+    with pytest.raises(TornStageError):
+        stage.read_manifest(manifest.location)
+    stage.delete(manifest.location)
+    with pytest.raises(TornStageError, match="no manifest"):
+        stage.read_manifest(manifest.location, is_checked=False)

@@ -227,33 +227,6 @@ def test_an_older_delete_is_refused(harness: Harness) -> None:
     assert len(harness.ids()) == 3
 
 
-def test_a_confirmed_receipt_shuts_out_older_starts(harness: Harness) -> None:
-    manifest = harness.staged(documents(3))
-    harness.publish(manifest)
-    before = harness.rows()
-    confirmed = harness.target.confirm(FLIGHTS, window(), fence=500)
-    assert (confirmed.fence, confirmed.manifest, confirmed.lifecycle_id) == (500, manifest.location, 1)
-    assert confirmed == harness.target.receipt(FLIGHTS, window())
-    with pytest.raises(FenceLostError):
-        harness.target.delete(FLIGHTS, window(), fence=499, lifecycle_id=1)
-    with pytest.raises(FenceLostError):
-        harness.target.confirm(FLIGHTS, window(), fence=499)
-    assert harness.rows() == before
-    assert harness.publish(manifest, fence=501).already_received is True
-
-
-def test_only_what_the_window_still_holds_is_confirmed(harness: Harness) -> None:
-    assert harness.target.confirm(FLIGHTS, window(), fence=1) is None, "nothing was ever loaded"
-    harness.load(documents(3))
-    assert harness.target.confirm(FLIGHTS, window(0, 2), fence=400) is None, "another window's receipt"
-    harness.remove_row(documents(3)[0].id)
-    before = harness.target.receipts(FLIGHTS)
-    assert harness.target.confirm(FLIGHTS, window(), fence=400) is None, "a row was lost"
-    assert harness.target.receipts(FLIGHTS) == before
-    harness.target.delete(FLIGHTS, window(), fence=500, lifecycle_id=1)
-    assert harness.target.confirm(FLIGHTS, window(), fence=501) is None, "a delete is not an empty load"
-
-
 def test_a_fence_below_the_floor_is_refused(harness: Harness) -> None:
     manifest = harness.staged(documents(1))
     harness.target.raise_floor(FLIGHTS, 1_000)

@@ -20,6 +20,7 @@ from include.pipeline_framework.errors import (
     ConfigurationError,
     IncompleteExtractError,
     PipelineError,
+    ServiceBusyError,
     ServiceUnavailableError,
 )
 from tests.fake_elasticsearch import CUT, HANG, RESET, SHARDS, FakeElasticsearch, Fault, serve
@@ -95,6 +96,7 @@ EXPIRED = status(404, "search_phase_execution_exception", failed_shards=[
 NODE_LOST = status(404, "search_context_missing_nodes_exception")
 SKIPPED_CLUSTER = changed(_clusters={"total": 2, "successful": 1, "skipped": 1})
 INCOMPLETE, UNAVAILABLE, WRONG = IncompleteExtractError, ServiceUnavailableError, ConfigurationError
+BUSY = ServiceBusyError
 
 FAULTS: list[tuple[str, str, Fault, type[PipelineError]]] = [
     ("page: a shard failed, half of the documents", "page", half_of_the_hits, INCOMPLETE),
@@ -114,7 +116,7 @@ FAULTS: list[tuple[str, str, Fault, type[PipelineError]]] = [
     ("page: body cut off", "page", broken(CUT), UNAVAILABLE),
     ("page: connection reset", "page", broken(RESET), UNAVAILABLE),
     ("page: no answer in time", "page", broken(HANG), UNAVAILABLE),
-    ("page: too many requests", "page", status(429, "circuit_breaking_exception"), UNAVAILABLE),
+    ("page: too many requests", "page", status(429, "circuit_breaking_exception"), BUSY),
     ("page: unavailable", "page", status(503, "search_phase_execution_exception"), UNAVAILABLE),
     ("page: a proxy's error page", "page", lambda a, _: (502, b"<html>bad gateway</html>"), UNAVAILABLE),
     ("page: view expired", "page", EXPIRED, INCOMPLETE),
@@ -152,6 +154,27 @@ def test_a_fault_ends_the_extract_and_releases_the_view(
     assert error.what and error.where.startswith("index events") and error.meaning and error.remedy
     assert "top-secret" not in f"{error!s}{error.__cause__!r}"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        ((429, {}), None),
+        ((429, {}, {"Retry-After": "90"}), 90.0),
+        ((503, {}, {"Retry-After": "30"}), 30.0),
+        ((429, {}, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}), None),
+    ],
+)
+def test_a_busy_cluster_is_asked_once_and_says_when_to_come_back(
+    fake: FakeElasticsearch, answer: Any, asked: float | None
+) -> None:
+    fake.faults["count"] = lambda *_: answer
+    with pytest.raises(ServiceBusyError) as raised:
+        source_of(fake).count(WINDOW)
+    assert raised.value.retry_after_seconds == asked
+    assert pickle.loads(pickle.dumps(raised.value)).retry_after_seconds == asked  # noqa: S301
+    if answer[0] == 429:  # the client itself would repeat it three times without any delay
+        assert [kind for kind, _ in fake.requests].count("count") == 1
 
 
 @pytest.mark.parametrize("kind", ["count", "count_undated", "histogram", "fingerprint"])

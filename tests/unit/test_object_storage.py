@@ -21,7 +21,12 @@ from pydantic import ValidationError
 from include.implementation_modules.object_storage import LocalStorage, ObjectStorage, S3Storage
 from include.implementation_modules.object_storage_stage import ObjectStorageStage
 from include.implementation_modules.registry import create_adapter
-from include.pipeline_framework.errors import ConfigurationError, PipelineError, ServiceUnavailableError
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    PipelineError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+)
 
 
 def put(storage: ObjectStorage, key: str, content: bytes, size: int | None = None) -> None:
@@ -42,7 +47,7 @@ REFUSALS = [
     ("InvalidAccessKeyId", 403, ConfigurationError),
     ("SignatureDoesNotMatch", 403, ConfigurationError),
     ("InvalidArgument", 400, ConfigurationError),
-    ("SlowDown", 503, ServiceUnavailableError),
+    ("SlowDown", 503, ServiceBusyError),
     ("InternalError", 500, ServiceUnavailableError),
     ("RequestTimeout", 400, ServiceUnavailableError),
     ("ExpiredToken", 400, ServiceUnavailableError),
@@ -66,6 +71,16 @@ def test_a_refusal_of_s3_says_what_to_do(operation: str, code: str, status: int,
             CALLS[operation](S3Storage(s3, "bucket"))
     assert code in str(raised.value) and "s3://bucket/a/" in raised.value.where and raised.value.remedy
     assert "AKIDTEST" not in str(raised.value)
+
+
+def test_when_a_busy_s3_wants_to_be_asked_again() -> None:
+    s3 = client()
+    with Stubber(s3) as stub:
+        headers = {"HTTPHeaders": {"retry-after": "45"}, "HTTPStatusCode": 503}
+        stub.add_client_error("get_object", "SlowDown", "slow down", 503, response_meta=headers)
+        with pytest.raises(ServiceBusyError) as raised:
+            CALLS["get_object"](S3Storage(s3, "bucket"))
+    assert raised.value.retry_after_seconds == 45
 
 
 @pytest.mark.parametrize(

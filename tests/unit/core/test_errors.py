@@ -13,6 +13,7 @@ from include.pipeline_framework.errors import (
     InvalidInputError,
     LedgerRefusedError,
     PipelineError,
+    ServiceBusyError,
     TerminalError,
     TransientError,
     WindowHeldError,
@@ -27,7 +28,9 @@ def _tree(cls: type[PipelineError]) -> Iterator[type[PipelineError]]:
 
 # an adapter may refine one of them for itself
 CLASSES = [cls for cls in _tree(PipelineError) if cls.__module__ == errors.__name__]
-RETRIED = {"ServiceUnavailableError", "IncompleteExtractError", "TornStageError", "PublishConflictError"}
+RETRIED = {
+    "ServiceUnavailableError", "ServiceBusyError", "IncompleteExtractError", "TornStageError", "PublishConflictError",
+}  # fmt: skip
 
 
 def test_the_tree_is_the_one_in_the_module_docstring() -> None:
@@ -48,6 +51,13 @@ def test_a_round_trip_through_pickle_keeps_class_and_fields(cls: type[PipelineEr
     fields = ("what", "where", "meaning", "remedy", "args")
     assert [getattr(copy, name) for name in fields] == [getattr(error, name) for name in fields]
     assert str(copy) == str(error)
+
+
+def test_how_long_a_busy_system_asked_for_survives_pickle_too() -> None:
+    error = ServiceBusyError("too much to do").asking_for(90)
+    error.add_note("a note")
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (copy.retry_after_seconds, copy.__notes__) == (90, ["a note"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,230 @@
+"""A lost ledger, rebuilt from the target's receipts and the stage's manifests.
+
+Floor, sequence, rows, in this order: once the floor is in the target, no start from before can write there, and what
+such a start has committed is among the receipts that are read next; once the sequence is above it, new starts can. A
+death anywhere in between leaves less done, never something wrong; run it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core import rebuild
+from include.pipeline_framework.core.days import local_day_of
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.planning import planned_row
+from include.pipeline_framework.core.rebuild import Proof, Verdict
+from include.pipeline_framework.core.receipts import Receipt
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import TornStageError
+from include.pipeline_framework.ports import Manifest, RestoredRow, Stage
+from include.pipeline_framework.tasks.pipeline import Pipeline
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildLine:
+    """One receipt or manifest, and what became of it; `outcome` begins with `rebuilt`, `would be rebuilt` or `not`."""
+
+    source_object: str
+    window: str
+    rows: int | None
+    fence: int | None
+    origin: str
+    outcome: str
+
+
+@dataclass(slots=True)
+class RebuildReport:
+    """What rebuilding one source object found and did.
+
+    Attributes:
+        source_object: Whose rows.
+        applied: False: nothing was changed.
+        floor: Fences below it are (would be) refused by the target; the ledger's start above it.
+        rebuilt: Rows that were (would be) inserted.
+        in_ledger: Proven windows that live rows cover already.
+        lines: All others, in order.
+    """
+
+    source_object: str
+    applied: bool
+    floor: int
+    rebuilt: int = 0
+    in_ledger: int = 0
+    lines: list[RebuildLine] = field(default_factory=list)
+
+    def add(self, proof: Proof, outcome: str) -> None:
+        """One more line."""
+        self.lines.append(
+            RebuildLine(self.source_object, str(proof.window), proof.rows, proof.fence, proof.origin, outcome)
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+def rebuild_ledger(pipeline: Pipeline, actor: Actor, *, apply: bool = False) -> RebuildReport:
+    """Enter every window that the target or the stage proves and that no live row covers; again inserts nothing.
+
+    The pipeline's next run audits what was loaded and loads what was staged. Everything else is reported with the
+    reason: deletes and superseded receipts, windows outside the horizon or across local days, torn manifests.
+
+    Args:
+        pipeline: Whose rows; its source is not asked.
+        actor: Who rebuilds.
+        apply: False: only report. True also cuts off every task that runs now: its fence is below the new floor.
+    """
+    store, target, source_object = pipeline.store, pipeline.target, pipeline.config.source_object
+    if apply:
+        target.prepare(source_object)
+    before = target.receipts(source_object)
+    manifests, torn = _unnamed_manifests(pipeline.stage, source_object, before)
+    known = [*(receipt.fence for receipt in before), *(manifest.fence for manifest in manifests)]
+    fences = [target.fence_floor(source_object), store.last_fence(), *known]
+    report = RebuildReport(source_object, apply, rebuild.fence_floor(fences), lines=torn)
+    if apply:
+        target.raise_floor(source_object, report.floor)
+    receipts = target.receipts(source_object)
+    ids = [*(receipt.lifecycle_id for receipt in receipts), *(manifest.lifecycle_id for manifest in manifests)]
+    if apply:
+        store.raise_sequences(fence=report.floor, record_id=max(ids, default=0))
+    loads, others = rebuild.proving(receipts)
+    for receipt, why in others:
+        report.add(_of_receipt(receipt), f"not: {why}")
+    proofs = [*map(_of_receipt, loads), *map(_of_manifest, manifests)]
+    verdicts = rebuild.judge(
+        proofs,
+        receipts,
+        _live_windows(pipeline, proofs),
+        store.known_ids(ids),
+        lambda window: _refusal(pipeline.config, window),
+    )
+    _restore(pipeline, verdicts, {receipt.window: receipt for receipt in loads}, actor, report)
+    report.lines.sort(key=lambda line: (line.window, line.origin, line.fence or 0))
+    _log.info("rebuilt %s", {**report.as_dict(), "lines": len(report.lines)})
+    return report
+
+
+def _restore(
+    pipeline: Pipeline,
+    verdicts: Iterable[Verdict],
+    loads: dict[TimeWindow, Receipt],
+    actor: Actor,
+    report: RebuildReport,
+) -> None:
+    chosen = []
+    for verdict in verdicts:
+        report.in_ledger += verdict.is_in_ledger
+        if not verdict.refusal:
+            chosen.append(_with_manifest(pipeline.stage, verdict, loads))
+        elif not verdict.is_in_ledger:
+            report.add(verdict.proof, f"not: {verdict.refusal}")
+    refused: set[Any] = set()
+    if report.applied:
+        rows = [_row(pipeline.config, verdict) for verdict in chosen]
+        refused = {row["query_window_start_at"] for row in pipeline.store.restore(rows, actor).refused}
+    done = "rebuilt" if report.applied else "would be rebuilt"
+    for verdict in chosen:
+        if verdict.proof.window.start in refused:
+            outcome = "not: a row was planned there, or its id given away, meanwhile; run this again"
+        else:
+            outcome = f"{done}, resumes {verdict.resumes}"
+            report.rebuilt += 1
+        report.add(verdict.proof, outcome)
+
+
+def _row(config: PipelineConfig, verdict: Verdict) -> RestoredRow:
+    proof = verdict.proof
+    record = planned_row(config.final_config(), proof.window, derive) | verdict.columns
+    numbers = {"lifecycle_id": proof.lifecycle_id, "fence": proof.fence, "rows": proof.rows, **proof.columns}
+    return RestoredRow(record, verdict.reason, numbers)
+
+
+def _unnamed_manifests(
+    stage: Stage, source_object: str, receipts: Iterable[Receipt]
+) -> tuple[list[Manifest], list[RebuildLine]]:
+    """Manifests that no receipt names, unread those that one does; and a line for each that can't be read."""
+    named = {receipt.manifest for receipt in receipts}
+    manifests, torn = [], []
+    for location in stage.locations(source_object):
+        if location in named:
+            continue
+        try:
+            manifests.append(stage.read_manifest(location, is_checked=False))
+        except TornStageError as error:
+            torn.append(RebuildLine(source_object, location, None, None, rebuild.MANIFEST, f"not: {error.what}"))
+    return manifests, torn
+
+
+def _live_windows(pipeline: Pipeline, proofs: Iterable[Proof]) -> list[TimeWindow]:
+    windows = [proof.window for proof in proofs]
+    if not windows:
+        return []
+    span = TimeWindow(min(window.start for window in windows), max(window.end for window in windows))
+    return pipeline.store.live_windows(pipeline.config.source_object, span)
+
+
+def _refusal(config: PipelineConfig, window: TimeWindow) -> str | None:
+    day = local_day_of(window.start, config.timezone)
+    if window.end > day.end:
+        return f"it goes beyond the local day {day} of {config.timezone}"
+    return config.horizon.refusal(day)
+
+
+def _with_manifest(stage: Stage, verdict: Verdict, loads: dict[TimeWindow, Receipt]) -> Verdict:
+    """A receipt's verdict with what its manifest tells, if that is still there."""
+    proof = verdict.proof
+    if proof.origin != rebuild.RECEIPT or not verdict.keeps_id:
+        return verdict
+    location = loads[proof.window].manifest
+    try:
+        manifest = stage.read_manifest(location, is_checked=False) if location else None
+    except TornStageError:
+        return verdict
+    if manifest is None:
+        return verdict
+    return replace(verdict, proof=replace(proof, columns={**proof.columns, **_staged(manifest)}))
+
+
+def _of_receipt(receipt: Receipt) -> Proof:
+    """Its rows and hash sum are the manifest's: without the manifest the audit still has what was staged."""
+    numbers = receipt.fingerprint
+    columns = {
+        "staged_count": numbers.rows,
+        "staged_fingerprint": numbers.hash_sum,
+        "loaded_count": numbers.rows,
+        "loaded_fingerprint": numbers.hash_sum,
+        "stage_to_target_ingestion_end_time": receipt.written_at,
+    }
+    return Proof(rebuild.RECEIPT, receipt.window, receipt.fence, receipt.lifecycle_id, numbers.rows, columns)
+
+
+def _of_manifest(manifest: Manifest) -> Proof:
+    return Proof(
+        rebuild.MANIFEST,
+        manifest.window,
+        manifest.fence,
+        manifest.lifecycle_id,
+        manifest.fingerprint.rows,
+        _staged(manifest),
+    )
+
+
+def _staged(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "stage_location": manifest.location,
+        "stage_file_count": len(manifest.files),
+        "stage_byte_count": manifest.bytes,
+        "staged_count": manifest.fingerprint.rows,
+        "staged_fingerprint": manifest.fingerprint.hash_sum,
+        "quarantined_count": manifest.quarantined,
+        "source_count": manifest.source_rows,
+    }

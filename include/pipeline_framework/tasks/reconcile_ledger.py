@@ -1,0 +1,37 @@
+"""Reading both sides of a ledger and comparing them; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from include.pipeline_framework.core import reconcile
+from include.pipeline_framework.core.lifecycle import Status
+from include.pipeline_framework.core.reconcile import Difference, Sides
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.ports import Record
+from include.pipeline_framework.tasks.pipeline import Pipeline
+
+
+def reconcile_ledger(pipeline: Pipeline) -> list[Difference]:
+    """Every difference between the ledger, the target's receipts and what the target's table holds.
+
+    The ledger is read before and after the target: a window that changed in between, or that a run holds, is not
+    compared.
+    """
+    store, target, source_object = pipeline.store, pipeline.target, pipeline.config.source_object
+    before = store.find(source_object=source_object, include_invalidated=True)
+    receipts, held = target.receipts(source_object), target.held_rows(source_object)
+    floor = target.fence_floor(source_object)
+    rows = store.find(source_object=source_object, include_invalidated=True)
+    last_fence = store.last_fence()  # last: every fence of a receipt was issued before the receipt was read
+    moving = _moving(before, rows)
+    return reconcile.compare(Sides(source_object, rows, receipts, held, last_fence, floor, moving))
+
+
+def _moving(before: Iterable[Record], after: Sequence[Record]) -> list[TimeWindow]:
+    stamps = {row["id"]: row["record_last_updated_at"] for row in before}
+    return [
+        TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+        for row in after
+        if row["pipeline_final_status"] == Status.IN_PROGRESS or row["record_last_updated_at"] != stamps.get(row["id"])
+    ]

@@ -1,0 +1,3 @@
+-- Those of some ids that rows have.
+SELECT id FROM pipeline_lifecycle
+WHERE id = ANY(%(ids)s)
