@@ -1,10 +1,15 @@
-"""Rewrites the generated pages: docs/configuration.md from the models, docs/ledger.md from a database's comments."""
+"""Rewrites the generated pages of docs/.
+
+`configuration.md` from the models, `ledger.md` from a database's comments, `bad-input.md` from the messages that the
+cases of tests/faults/test_bad_input.py really end with.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from local_stack import stack
@@ -23,6 +28,19 @@ def main() -> None:
             )
             (REPO / page).write_bytes(done.stdout)
             print(f"wrote {page}")
+    write_bad_input()
+
+
+def write_bad_input() -> None:
+    """Run every case on a stack of its own, or on that of TEST_STACK_HOME."""
+    with tempfile.TemporaryDirectory() as directory:
+        collected = Path(directory, "messages")
+        tests = [sys.executable, "-m", "pytest", "-q", "tests/faults/test_bad_input.py"]
+        subprocess.run(tests, cwd=REPO, env={**os.environ, "BAD_INPUT_MESSAGES": str(collected)}, check=True)
+        page = [sys.executable, "-m", "tests.faults.bad_input_page", str(collected)]
+        done = subprocess.run(page, cwd=REPO, stdout=subprocess.PIPE, check=True)
+    (REPO / "docs/bad-input.md").write_bytes(done.stdout)
+    print("wrote docs/bad-input.md")
 
 
 if __name__ == "__main__":

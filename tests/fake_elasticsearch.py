@@ -21,9 +21,10 @@ RESET, CUT, HANG = "reset", "cut", "hang"
 SHARDS = {"total": 2, "successful": 2, "skipped": 0, "failed": 0}
 
 Answer = dict[str, Any]
-Reply = tuple[int, Any]
+Reply = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 Fault = Callable[[Answer, int], Reply | str]
-"""From the right answer and the number of the request of its kind (from 1) to status and body, or RESET, CUT, HANG."""
+"""From the right answer and the number of the request of its kind (from 1) to status, body and perhaps headers; or to
+RESET, CUT, HANG."""
 
 
 @dataclass
@@ -35,7 +36,9 @@ class FakeElasticsearch:
     types: dict[str, Any] = field(default_factory=lambda: {"date": {"type": "date"}})
     views: set[str] = field(default_factory=set)
     requests: list[tuple[str, Answer]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
+    port: int = 0
 
     def answer(self, method: str, path: str, body: Answer) -> tuple[str, Answer]:
         """Kind of the request and its right answer."""
@@ -120,6 +123,7 @@ def serve(fake: FakeElasticsearch) -> Iterator[FakeElasticsearch]:
             with lock:
                 kind, right = fake.answer(self.command, urlsplit(self.path).path, body)
                 fake.requests.append((kind, body | {"path": self.path}))
+                fake.headers.append({name.lower(): value for name, value in self.headers.items()})
                 number = counters[kind] = counters.get(kind, 0) + 1
             reply = fake.faults[kind](right, number) if kind in fake.faults else (200, right)
             if reply == HANG:
@@ -129,12 +133,14 @@ def serve(fake: FakeElasticsearch) -> Iterator[FakeElasticsearch]:
                 self.close_connection = True
                 self.connection.shutdown(2)
                 return
-            status, content = (200, right) if reply == CUT else reply
+            status, content, *headers = (200, right) if reply == CUT else reply
             payload = content if isinstance(content, bytes) else render(content)
             self.send_response(status)
             self.send_header("X-Elastic-Product", "Elasticsearch")
             self.send_header("Content-Type", "application/vnd.elasticsearch+json;compatible-with=8")
             self.send_header("Content-Length", str(len(payload)))
+            for name, value in (headers[0] if headers else {}).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(payload[: len(payload) // 2] if reply == CUT else payload)
             self.close_connection = reply == CUT
@@ -148,6 +154,7 @@ def serve(fake: FakeElasticsearch) -> Iterator[FakeElasticsearch]:
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
+    fake.port = server.server_port
     fake.url = f"http://127.0.0.1:{server.server_port}"
     try:
         yield fake

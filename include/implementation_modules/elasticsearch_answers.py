@@ -16,15 +16,20 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from include.implementation_modules.busy import retry_after
+from include.pipeline_framework.core.texts import storable
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IncompleteExtractError,
     PipelineError,
+    ServiceBusyError,
     ServiceUnavailableError,
 )
 
 _THROWN_AWAY = "What was read so far is not the whole window and is thrown away"
-_TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
+_TRANSIENT_STATUSES = frozenset({408, 409, 425})
+_TOO_MANY_REQUESTS = 429
+_REPEATED_AT_ONCE = (502, 503, 504)  # by the client, on another node; it would repeat a 429 without any delay, too
 _REASON_LENGTH = 300
 # A high surrogate with its low one, then a surrogate on its own (group 1), then any other escape.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
@@ -167,7 +172,7 @@ class _AsSent:
 def _undecoding(client: Any, request_timeout_seconds: float) -> Any:
     from elastic_transport import SerializerCollection
 
-    undecoding = client.options(request_timeout=request_timeout_seconds)
+    undecoding = client.options(request_timeout=request_timeout_seconds, retry_on_status=_REPEATED_AT_ONCE)
     # A shallow copy shares the node pool with the caller's client, whose own serializers stay as they are.
     transport = copy.copy(client.transport)
     types = ("application/json", "application/vnd.elasticsearch+json", "text/*")
@@ -305,10 +310,10 @@ def translate(error: Exception, where: str) -> PipelineError:
             meaning="Nothing of this request was read",
             remedy="Airflow retries; if it stays, check host and port, or raise request_timeout_seconds.",
         )
-    return _of_status(error.meta.status, error.body, where)
+    return _of_status(error.meta.status, error.body, where, retry_after(error.meta.headers))
 
 
-def _of_status(status: int, body: Any, where: str) -> PipelineError:
+def _of_status(status: int, body: Any, where: str, seconds: float | None = None) -> PipelineError:
     types, reason = _explained(body)
     said = f"HTTP {status}{f', {reason}' if reason else ''}"
     if any(name.startswith("search_context_missing") for name in types):
@@ -318,6 +323,13 @@ def _of_status(status: int, body: Any, where: str) -> PipelineError:
             meaning=_THROWN_AWAY,
             remedy="Airflow retries; if it stays, raise keep_alive or make the window smaller.",
         )
+    if status == _TOO_MANY_REQUESTS or seconds is not None:
+        return ServiceBusyError(
+            f"Elasticsearch has too much to do ({said})",
+            where=where,
+            meaning="Nothing of this request was read",
+            remedy="Airflow retries after a longer delay; if it stays, lower max_active_windows and slices.",
+        ).asking_for(seconds)
     if status >= 500 or status in _TRANSIENT_STATUSES:
         return ServiceUnavailableError(
             f"Elasticsearch can't answer now ({said})",
@@ -346,7 +358,7 @@ def _explained(body: Any) -> tuple[set[str], str]:
         return set(), ""
     found = list(_causes(error))
     types = {name for name, _ in found}
-    return types, ": ".join(part for part in found[-1] if part)[:_REASON_LENGTH] if found else ""
+    return types, storable(": ".join(part for part in found[-1] if part), _REASON_LENGTH) if found else ""
 
 
 def _causes(error: Any) -> Iterator[tuple[str, str]]:

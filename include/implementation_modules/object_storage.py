@@ -18,9 +18,25 @@ from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
-from include.pipeline_framework.errors import ConfigurationError, PipelineError, ServiceUnavailableError
+from include.implementation_modules.busy import retry_after
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    PipelineError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+)
 
 _KEYS_PER_DELETE = 1_000
+_BUSY = frozenset(
+    {
+        "SlowDown",
+        "TooManyRequests",
+        "TooManyRequestsException",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +141,14 @@ class S3Storage:
             status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
             if is_reading and code in ("NoSuchKey", "404"):
                 raise FileNotFoundError(key) from error
-            raise self._of_code(code, key, status) from error
+            headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders")
+            raise self._of_code(code, key, status, retry_after(headers)) from error
         except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:
             raise self._of_code(type(error).__name__, key, 403) from error
         except BotoCoreError as error:
             raise self._of_code(type(error).__name__, key, 0) from error
 
-    def _of_code(self, code: str, key: str, status: int) -> PipelineError:
+    def _of_code(self, code: str, key: str, status: int, seconds: float | None = None) -> PipelineError:
         remedies = {
             "NoSuchBucket": "Create the bucket, or correct bucket in the pipeline's stage.",
             "AccessDenied": "Allow s3:GetObject, PutObject, DeleteObject and ListBucket on the bucket and prefix.",
@@ -145,8 +162,8 @@ class S3Storage:
         where = self.uri(key)
         # BadDigest is damage on the way, an expired token is renewed by the next try: both pass.
         refused = 400 <= status < 500 and code not in {
-            "SlowDown", "RequestTimeout", "TooManyRequests", "Throttling", "ThrottlingException", "BadDigest",
-            "ExpiredToken", "RequestTimeTooSkewed", "OperationAborted", "IncompleteBody",
+            *_BUSY, "RequestTimeout", "BadDigest", "ExpiredToken", "RequestTimeTooSkewed", "OperationAborted",
+            "IncompleteBody",
         }  # fmt: skip
         if code in remedies or refused:
             return ConfigurationError(
@@ -155,6 +172,13 @@ class S3Storage:
                 meaning="Trying again gives the same answer",
                 remedy=remedies.get(code, "Check bucket, prefix and connection of the stage."),
             )
+        if code in _BUSY or status == 429 or seconds is not None:
+            return ServiceBusyError(
+                f"The object storage has too much to do ({code or f'HTTP {status}'})",
+                where=where,
+                meaning="Nothing counts as staged",
+                remedy="Airflow retries after a longer delay; if it stays, lower max_active_windows.",
+            ).asking_for(seconds)
         return ServiceUnavailableError(
             f"The object storage did not answer, or not now ({code or f'HTTP {status}'})",
             where=where,

@@ -46,7 +46,11 @@ class ObjectStorageStageOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    bucket: str | None = Field(default=None, min_length=3, description="S3 bucket; either this or path.")
+    bucket: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$",
+        description="S3 bucket; either this or path.",
+    )
     path: str | None = Field(default=None, min_length=1, description="Local directory; either this or bucket.")
     prefix: str = Field(
         default="pipelines",
@@ -117,20 +121,30 @@ class ObjectStorageStage:
             raise
         return manifest
 
-    def read_manifest(self, location: str) -> Manifest:
+    def read_manifest(self, location: str, *, is_checked: bool = True) -> Manifest:
         """The manifest, after reading every file it names and comparing size and checksum."""
-        listed = {entry.key: entry.bytes for entry in self._storage.list(self._key(_checked(location)) + "/")}
-        key = f"{location}/{MANIFEST_NAME}"
+        key = f"{_checked(location)}/{MANIFEST_NAME}"
         try:
             with self._storage.open(self._key(key)) as file:
-                manifest = _parse_manifest(file.read(), location)
+                content = file.read()
         except FileNotFoundError as error:
             raise _torn("There is no manifest", self.uri(key)) from error
+        try:
+            manifest = _parse_manifest(content, location)
         except (ValueError, KeyError, TypeError, InvalidInputError) as error:
             raise _torn(f"The manifest can't be read ({type(error).__name__}: {error})", self.uri(key)) from error
-        for staged in manifest.files:
-            self._check(staged, listed.get(self._key(staged.key)))
+        if is_checked:
+            listed = {entry.key: entry.bytes for entry in self._storage.list(self._key(location) + "/")}
+            for staged in manifest.files:
+                self._check(staged, listed.get(self._key(staged.key)))
         return manifest
+
+    def locations(self, source_object: str) -> list[str]:
+        """Every location with a manifest, found by listing names; nothing is opened."""
+        prefix, end = self._key(f"{_encoded(source_object)}/"), f"/{MANIFEST_NAME}"
+        keys = (entry.key for entry in self._storage.list(prefix) if entry.key.endswith(end))
+        found = (key.removeprefix(self._key("")).removesuffix(end) for key in keys)
+        return sorted(location for location in found if _LOCATION.fullmatch(location))
 
     def delete(self, location: str) -> int:
         """Delete the files of one fence.
@@ -290,11 +304,17 @@ class _Part:
 
 def location_of(request: StageRequest) -> str:
     """The location of one fence; the source object is percent-encoded, so it can't leave its place."""
-    source_object = quote(request.source_object, safe="")
-    if not source_object.strip("."):
-        source_object = source_object.replace(".", "%2E")
-    window = f"{_stamp(request.window.start)}_{_stamp(request.window.end)}"
-    return _checked(f"{source_object}/{request.target_day}/{window}/{request.fence}")
+    window = _window_name(request.window)
+    return _checked(f"{_encoded(request.source_object)}/{request.target_day}/{window}/{request.fence}")
+
+
+def _window_name(window: TimeWindow) -> str:
+    return f"{_stamp(window.start)}_{_stamp(window.end)}"
+
+
+def _encoded(source_object: str) -> str:
+    encoded = quote(source_object, safe="")
+    return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
 
 
 def _stamp(instant: datetime) -> str:
@@ -353,7 +373,11 @@ def _parse_manifest(content: bytes, location: str) -> Manifest:
         files=files,
         quarantined=int(parsed["quarantined"]),
     )
+    if location.split("/")[2:] != [_window_name(manifest.window), str(manifest.fence)]:
+        raise ValueError("it names another window than its location, or another fence")
     rows = manifest.fingerprint.rows
+    if min(rows, manifest.quarantined, manifest.fingerprint.hash_sum, *(file.rows for file in files)) < 0:
+        raise ValueError("it has negative numbers")
     if rows != sum(file.rows for file in files) or rows + manifest.quarantined != manifest.source_rows:
         raise ValueError("its numbers do not add up")
     return manifest

@@ -7,11 +7,11 @@ snapshot. The session's time zone is set to UTC, so documents look the same wher
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.windows import TimeWindow
@@ -20,11 +20,13 @@ from include.pipeline_framework.errors import (
     ConfigurationError,
     IncompleteExtractError,
     PipelineError,
+    ServiceBusyError,
     ServiceUnavailableError,
 )
 from include.pipeline_framework.ports import BucketCount, Document
 
 _TIMESTAMPTZ_OID = 1184
+_LONGEST_NAME = 63
 # connection lost, transaction ended, conflict, out of resources, object in use, operator, system and internal errors
 _TRANSIENT_STATES = ("08", "25P", "40", "53", "55", "57", "58", "XX")
 _STATEMENTS = {
@@ -47,16 +49,26 @@ _STATEMENTS = {
 }
 
 
+def _identifier(name: str) -> str:
+    """Any name, it is quoted; but psycopg ends it at a NUL and Postgres after 63 bytes, and then it is another one."""
+    if "\0" in name or not 0 < len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME:
+        raise ValueError(f"a name has at least one character, at most {_LONGEST_NAME} bytes, and no NUL")
+    return name
+
+
+Identifier = Annotated[str, StringConstraints(min_length=1), AfterValidator(_identifier)]
+
+
 class PostgresSourceOptions(BaseModel):
     """Which table to read, and which of its columns say what."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    table_schema: str = Field(default="public", min_length=1, description="Schema of the table or view.")
-    table: str = Field(min_length=1, description="Table or view.")
-    time_column: str = Field(min_length=1, description="Event time: a column of type timestamptz.")
-    id_column: str = Field(min_length=1, description="A column that is unique and never NULL.")
-    columns: tuple[str, ...] | None = Field(
+    table_schema: Identifier = Field(default="public", description="Schema of the table or view.")
+    table: Identifier = Field(description="Table or view.")
+    time_column: Identifier = Field(description="Event time: a column of type timestamptz.")
+    id_column: Identifier = Field(description="A column that is unique and never NULL.")
+    columns: tuple[Identifier, ...] | None = Field(
         default=None, min_length=1, description="Columns of the document; all when left out."
     )
     page_size: int = Field(default=5_000, ge=1, le=100_000, description="Rows fetched at a time.")
@@ -191,16 +203,21 @@ class _View:
             return rows
 
     def pages(self, name: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        import psycopg
+
         with _translated(self.where):
             cursor = self._connection.cursor(name="window_extract", binary=True)
             cursor.execute(self._statement(name), self._window, binary=True)
-        with closing(cursor):
+        try:
             while True:
                 with _translated(self.where):
                     page = cursor.fetchmany(size)
                 if not page:
                     return
                 yield page
+        finally:
+            with suppress(psycopg.Error):  # the transaction ends anyway; every row came, or an error is on its way
+                cursor.close()
 
     def _statement(self, name: str) -> Any:
         from psycopg.sql import SQL, Composed, Identifier
@@ -235,7 +252,10 @@ def _of_state(error: Any, where: str) -> PipelineError:
     state = error.sqlstate or ("28P01" if "authentication failed" in str(error) else "")
     said = f"SQLSTATE {state}, {error.diag.message_primary or type(error).__name__}" if state else type(error).__name__
     if not state or state.startswith(_TRANSIENT_STATES):
-        return ServiceUnavailableError(
+        kind = (
+            ServiceBusyError if state.startswith("53") else ServiceUnavailableError
+        )  # out of connections, memory, disk
+        return kind(
             f"Postgres did not answer, or not now ({said})",
             where=where,
             meaning="What was read so far is not the whole window and is thrown away",

@@ -32,6 +32,7 @@ from include.pipeline_framework.errors import (
     BadDocumentError,
     PipelineError,
     PublishConflictError,
+    ServiceBusyError,
     ServiceUnavailableError,
     TerminalError,
 )
@@ -154,7 +155,8 @@ class PostgresTarget(SqlTarget):
         if state[:2] in {"08", "53", "57"} or (
             isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state
         ):
-            return ServiceUnavailableError(
+            kind = ServiceBusyError if state[:2] == "53" else ServiceUnavailableError
+            return kind(
                 f"Postgres did not answer ({type(error).__name__} {state})".replace(" )", ")"),
                 where=where,
                 meaning="The receipt decides on the next try what was committed",

@@ -35,6 +35,7 @@ from include.pipeline_framework.errors import (
     ConfigurationError,
     PipelineError,
     PublishConflictError,
+    ServiceBusyError,
     ServiceUnavailableError,
     TerminalError,
 )
@@ -283,7 +284,10 @@ def _is_network(error: Any) -> bool:
 
 
 def _unavailable(error: Exception, where: str) -> ServiceUnavailableError:
-    return ServiceUnavailableError(
+    from snowflake.connector import errors
+
+    kind = ServiceBusyError if isinstance(error, errors.TooManyRequests) else ServiceUnavailableError
+    return kind(
         f"Snowflake did not answer ({type(error).__name__} {getattr(error, 'errno', '')})".replace(" )", ")"),
         where=where,
         meaning="The receipt decides on the next try what was committed",

@@ -32,12 +32,19 @@ def staged_lines(manifest: Manifest, stage: Stage) -> Iterator[StagedLine]:
     for file in manifest.files:
         try:
             with stage.open(file.key) as stored, gzip.open(stored) as lines:
-                for line in lines:
-                    yield decoder.decode(line)
+                for text in lines:
+                    line = decoder.decode(text)
+                    if line.lifecycle_id != manifest.lifecycle_id:
+                        raise _damaged(f"holds a row of another ledger row, {line.lifecycle_id}", file.key)
+                    yield line
         except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error, msgspec.MsgspecError) as error:
-            raise TornStageError(
-                f"a staged file can't be read ({type(error).__name__})",
-                where=file.key,
-                meaning="The file is missing, cut short or damaged; nothing was changed in the target",
-                remedy="Run the window again from its source.",
-            ) from error
+            raise _damaged(f"can't be read ({type(error).__name__})", file.key) from error
+
+
+def _damaged(what: str, key: str) -> TornStageError:
+    return TornStageError(
+        f"a staged file {what}",
+        where=key,
+        meaning="The file is missing, cut short or damaged; nothing was changed in the target",
+        remedy="Run the window again from its source.",
+    )

@@ -5,6 +5,7 @@
     PipelineError
     ├── TransientError                 try again: the world may have changed
     │   ├── ServiceUnavailableError      a system did not answer, or answered "not now"
+    │   │   └── ServiceBusyError           it has too much to do: wait longer
     │   ├── IncompleteExtractError       the source gave fewer rows than it says it has
     │   ├── TornStageError               staged files and manifest do not agree
     │   └── PublishConflictError         another session holds the target's guard row
@@ -51,7 +52,7 @@ class PipelineError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Airflow moves errors between processes: keyword-only fields have to survive pickling."""
-        return _rebuild, (type(self), self.what, self.where, self.meaning, self.remedy)
+        return _rebuild, (type(self), self.what, self.where, self.meaning, self.remedy), self.__dict__
 
 
 def _rebuild(cls: type[PipelineError], what: str, where: str, meaning: str, remedy: str) -> PipelineError:
@@ -64,6 +65,21 @@ class TransientError(PipelineError):
 
 class ServiceUnavailableError(TransientError):
     """A source, stage, target or ledger did not answer, or answered that it can't right now."""
+
+
+class ServiceBusyError(ServiceUnavailableError):
+    """A system answered that it has too much to do; retried later than other transient errors.
+
+    Attributes:
+        retry_after_seconds: How long it asked to be left alone, if it did.
+    """
+
+    retry_after_seconds: float | None = None
+
+    def asking_for(self, seconds: float | None) -> ServiceBusyError:
+        """The same error with what the system asked for."""
+        self.retry_after_seconds = seconds
+        return self
 
 
 class IncompleteExtractError(TransientError):

@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--transport-port", type=int, required=True)
+    parser.add_argument("--setting", action="append", default=[], help="name=value, beside or instead of those below")
     arguments = parser.parse_args()
     node = start(
         arguments.jars,
@@ -69,6 +70,7 @@ def main() -> None:
             "cluster.name": "local-stack",
             "discovery.type": "single-node",
             "cluster.routing.allocation.disk.threshold_enabled": "false",  # a full disk must not make indexes read-only
+            **dict(setting.split("=", 1) for setting in arguments.setting),
         },
     )
     print("started", flush=True)

@@ -12,10 +12,13 @@
 6. *A vanished client loses its transaction.* The session of a killed process would block its rows until a restart;
    real Snowflake rolls back after minutes. Here: when a session with an open transaction was silent for a while,
    it is rolled back, and the session ends, so that a client that was only frozen can't commit half of its work.
+7. *A statement that is sent twice runs once.* The connector repeats a request whose answer was lost, under the same
+   request id, and Snowflake answers it without running the statement again; fakesnow ran it again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -26,6 +29,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qs
 
 import duckdb
 from snowflake.connector.errors import Error as SnowflakeError
@@ -38,6 +42,7 @@ NO_OPERATION = (
     r"^\s*USE\s+SECONDARY\s+ROLES",
 )
 _KEPT_RESULTS = 256
+_KEPT_ANSWERS = 64
 _SILENCE_VARIABLE = "LOCAL_STACK_SNOWFLAKE_IDLE_TRANSACTION_SECONDS"
 
 Scope = MutableMapping[str, Any]
@@ -102,22 +107,47 @@ def _refuse_lost_commit(cursor: Any) -> None:
 
 
 class MendedApp:
-    """fakesnow's ASGI application with mends 1 (what the cursor can't see) and 6."""
+    """fakesnow's ASGI application with mends 1 (what the cursor can't see), 6 and 7."""
 
     def __init__(self, server: ModuleType) -> None:
         self._server = server
         self._lock = threading.Lock()
         self._busy: Counter[str] = Counter()
         self._last_seen: dict[str, float] = {}
+        self._answers: OrderedDict[str, asyncio.Future[list[Message]]] = OrderedDict()
         silence = float(os.environ.get(_SILENCE_VARIABLE) or 30)
         threading.Thread(target=self._watch, args=(silence,), daemon=True).start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; a status of 500 becomes a SQL error, which the client raises at once."""
+        """Serve one request, a repeated one from the first one's answer."""
         if scope["type"] != "http":
             await self._server.app(scope, receive, send)
             return
-        status, refused = 200, bytearray()
+        request_id = _request_id(scope)
+        if request_id in self._answers:
+            for message in await asyncio.shield(self._answers[request_id]):
+                await send(message)
+            return
+        messages: list[Message] = []
+
+        async def send_and_keep(message: Message) -> None:
+            messages.append(message)
+            await send(message)
+
+        answer: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
+        if request_id:
+            self._answers[request_id] = answer
+            while len(self._answers) > _KEPT_ANSWERS:
+                self._answers.popitem(last=False)
+        try:
+            if not await self._serve(scope, receive, send_and_keep):
+                self._answers.pop(request_id, None)
+        finally:
+            answer.set_result(messages)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """A status of 500 becomes a SQL error, which the client raises at once; whether fakesnow did answer."""
+        status, refused, has_answered = 200, bytearray(), True
 
         async def send_unless_failed(message: Message) -> None:
             nonlocal status
@@ -134,7 +164,7 @@ class MendedApp:
         try:
             await self._server.app(scope, receive, send_unless_failed)
         except Exception as error:  # noqa: BLE001 - any bug of the emulator must reach the client as an answer
-            status = 500
+            status, has_answered = 500, False
             refused.extend(repr(error).encode())
         finally:
             with self._lock:
@@ -142,6 +172,7 @@ class MendedApp:
                 self._last_seen[token] = time.monotonic()
         if status >= 500:
             await _send_sql_error(send, _reason(bytes(refused)))
+        return has_answered
 
     def _watch(self, silence: float) -> None:
         while True:
@@ -165,6 +196,13 @@ def _token(scope: Scope) -> str:
     """The session's token as fakesnow reads it: `Snowflake Token="…"`."""
     header = dict(scope["headers"]).get(b"authorization", b"")
     return str(header.decode()[17:-1])
+
+
+def _request_id(scope: Scope) -> str:
+    """Of a statement; empty for all other requests."""
+    if not str(scope["path"]).endswith("/query-request"):
+        return ""
+    return "".join(parse_qs(scope["query_string"].decode()).get("requestId", ()))
 
 
 def _reason(body: bytes) -> str:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 from collections.abc import Callable
 from typing import Any
 
 from include.pipeline_framework.errors import ConfigurationError
+from include.sql import statement
 
 LEDGER_CONNECTION_ID = "lifecycle_postgres"
+
+POSTGRES_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 15,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""libpq waits for ever for a host that has vanished; the connection's extra, or the URL, may say otherwise."""
+
+SNOWFLAKE_DEFAULTS: dict[str, Any] = {"network_timeout": 3_600}
+"""The connector repeats a request for ever. It cancels a statement that runs longer than this, too, so it is long.
+
+`network_timeout`, `login_timeout` and `socket_timeout` (seconds) may stand in the connection's extra.
+"""
 
 
 def client(connection_id: str | None) -> Any:
@@ -43,11 +61,33 @@ def ledger_connect() -> Callable[[], Any]:
     The URL is for the command line, which then needs no Airflow and starts in a fraction of the time.
     """
     url = os.environ.get("LEDGER_URL")
-    if not url:
-        return _postgres(_connection(LEDGER_CONNECTION_ID).conn_id)
-    import psycopg
+    connect = _ledger_url(url) if url else _postgres(_connection(LEDGER_CONNECTION_ID).conn_id)
 
-    return lambda: psycopg.connect(url)
+    def connect_and_set_up() -> Any:
+        connection = connect()
+        connection.autocommit = True
+        connection.execute(statement("ledger/set_up_session"))
+        connection.autocommit = False
+        return connection
+
+    return connect_and_set_up
+
+
+def _ledger_url(url: str) -> Callable[[], Any]:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parameters: dict[str, Any] | None = {**POSTGRES_DEFAULTS, **conninfo_to_dict(url)}
+    except psycopg.ProgrammingError:
+        parameters = None  # raised outside: the error, even as a context, would quote a part of the URL
+    if parameters is None:
+        raise ConfigurationError(
+            "LEDGER_URL is not the address of a Postgres database",
+            meaning="The ledger can't be reached",
+            remedy="Write it as postgresql://user:password@host:port/database, special characters percent-encoded.",
+        )
+    return lambda: psycopg.connect(**parameters)
 
 
 def _connection(connection_id: str) -> Any:
@@ -67,13 +107,27 @@ def _connection(connection_id: str) -> Any:
 def _postgres(connection_id: str) -> Callable[[], Any]:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    return lambda: PostgresHook(postgres_conn_id=connection_id).get_conn()
+    def connect() -> Any:
+        connection = copy.copy(_connection(connection_id))
+        connection.extra = json.dumps({**POSTGRES_DEFAULTS, **connection.extra_dejson})
+        return PostgresHook(postgres_conn_id=connection_id, connection=connection).get_conn()
+
+    return connect
 
 
 def _snowflake(connection_id: str) -> Callable[[], Any]:
+    """The provider's hook has no place for the connector's time-outs, so only its parameters are taken."""
     from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
 
-    return lambda: SnowflakeHook(snowflake_conn_id=connection_id).get_conn()
+    def connect() -> Any:
+        from snowflake.connector import connect
+
+        extra = _connection(connection_id).extra_dejson
+        names = ("network_timeout", "login_timeout", "socket_timeout")
+        timeouts = {**SNOWFLAKE_DEFAULTS, **{name: int(extra[name]) for name in names if name in extra}}
+        return connect(**{**timeouts, **SnowflakeHook(snowflake_conn_id=connection_id)._get_conn_params()})
+
+    return connect
 
 
 def _s3(connection_id: str) -> Any:

@@ -7,14 +7,14 @@ from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.orchestration.notifications import email_notifiers
-from include.pipeline_framework.orchestration.task_runs import RETRY_POLICY
+from include.pipeline_framework.orchestration.retries import RETRY_POLICY
 
 START_DATE = datetime(2013, 1, 1, tzinfo=UTC)
 """Airflow needs one; which windows exist is the ledger's matter, catchup is always off."""
 
 
 def default_args(config: PipelineConfig | None = None) -> dict[str, Any]:
-    """Retries with exponential backoff (Airflow adds jitter) for transient errors, none for terminal ones; e-mail."""
+    """Retries with exponential backoff and jitter for transient errors (`retries`), none for terminal ones; e-mail."""
     return {
         "owner": "data-engineering",
         "retries": config.max_retry_task if config else 3,

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.errors import (
-    PublishConflictError,
-    ServiceUnavailableError,
     TerminalError,
-    TransientError,
     WindowFinishedError,
     WindowHeldError,
     WindowInvalidatedError,
@@ -28,20 +24,6 @@ from include.pipeline_framework.errors import (
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
 
 _log = logging.getLogger(__name__)
-
-RETRY_POLICY = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(exception=TerminalError, action=RetryAction.FAIL, reason="terminal: trying again gives the same"),
-        RetryRule(
-            exception=PublishConflictError,
-            action=RetryAction.RETRY,
-            retry_delay=timedelta(minutes=2),
-            reason="the target's guard row is busy",
-        ),
-        RetryRule(exception=ServiceUnavailableError, action=RetryAction.DEFAULT, reason="a system did not answer"),
-        RetryRule(exception=TransientError, action=RetryAction.DEFAULT, reason="transient"),
-    ]
-)
 
 
 def current_actor() -> Actor:

@@ -1,0 +1,18 @@
+"""What a busy system says about when to come back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+
+def retry_after(headers: Mapping[str, str] | None) -> float | None:
+    """Seconds of a `Retry-After` header; None without one, or when it is a date (that needs the server's clock).
+
+    >>> retry_after({"retry-after": "120"})
+    120.0
+    """
+    for name, value in (headers or {}).items():
+        if name.lower() == "retry-after" and re.fullmatch(r"\d{1,6}", str(value).strip()):
+            return float(value)
+    return None
