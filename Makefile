@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SCHEMA := include/pipelines/pipeline.schema.json
 PYTEST_OPTIONS ?= -n 2
+FAULTS := $(CURDIR)/.faults.jsonl
+N ?= 300
+EVERY ?= 4
 
 export PYTHON
 export CHROMIUM
@@ -14,7 +17,7 @@ export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo up down check lint types imports sql config compose test lock schema docs clean
+.PHONY: help install demo up down check lint types imports sql config compose test faults lock schema docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +65,13 @@ compose: $(INSTALLED)
 test: $(INSTALLED) ## all tests (PYTEST_OPTIONS="tests/unit -k name" for some)
 	@scripts/install_browser.sh
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+faults: $(INSTALLED) ## try to break every guarantee, and write docs/GUARANTEES.md (N=10000 EVERY=1 for a night)
+	rm -f $(FAULTS)
+	FAULTS_RESULTS=$(FAULTS) FAULTS_N=$(N) FAULTS_EVERY=$(EVERY) $(BIN)/python -m pytest $(PYTEST_OPTIONS) tests/faults
+	$(BIN)/python -m tests.faults.report $(FAULTS) > docs/GUARANTEES.md.new
+	mv docs/GUARANTEES.md.new docs/GUARANTEES.md
+	rm -f $(FAULTS)
 
 lock: ## rewrite constraints.txt from the requirements files (LOCK_OPTIONS=--upgrade for newer versions)
 	scripts/make_environment.sh lock $(LOCK_OPTIONS)

@@ -1,6 +1,7 @@
 """What the fault suite tried and what came out: one JSON line each; `python -m tests.faults.report` makes the page.
 
-Nothing is recorded unless `FAULTS_RESULTS` names a file: `make faults` sets it, an ordinary test run doesn't.
+Nothing is recorded unless `FAULTS_RESULTS` names a file: `make faults` sets it, an ordinary test run doesn't. How much is
+tried is set by the environment, too.
 """
 
 from __future__ import annotations
@@ -8,6 +9,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+
+N = int(os.environ.get("FAULTS_N", "200"))
+"""Random schedules to play."""
+
+EVERY = int(os.environ.get("FAULTS_EVERY", "12"))
+"""Of the points where a process can be frozen, each n-th; killing is cheaper, so three times as many are tried."""
 
 
 def record(

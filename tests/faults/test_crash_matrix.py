@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.chapters import CHAPTERS, Chapter, life_of
 from tests.faults.life import Life, broken_promises, drain
-from tests.faults.results import record
+from tests.faults.results import EVERY, record
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -48,18 +48,13 @@ def points_of(chapter: Chapter, life: Life, file: Path) -> list[str]:
     return file.read_text().splitlines()
 
 
-FULL = "FAULTS_FULL" in os.environ
-SOME = 4
-"""Without FAULTS_FULL only every fourth point is tried."""
-
-
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=[chapter.name for chapter in CHAPTERS])
 def test_killed_at_every_point(chapter: Chapter, new_life: Callable[[], Life], tmp_path: Path) -> None:
     names = points_of(chapter, life_of(chapter, new_life), tmp_path / "points")
     assert names[-1] == "COMMIT" or names[-1].startswith("delete"), names
     broken: dict[str, list[str]] = {}
     lost = doubled = 0
-    numbers = range(len(names))[:: 1 if FULL else SOME]
+    numbers = range(len(names))[:: max(1, EVERY // 3)]
     for number in numbers:
         name = names[number]
         life = life_of(chapter, new_life)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -10,11 +9,10 @@ import pytest
 from tests.faults.chapters import CHAPTERS, Chapter
 from tests.faults.frozen import OTHERS, frozen_at_each_point
 from tests.faults.life import Life
-from tests.faults.results import record
+from tests.faults.results import EVERY, record
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800), pytest.mark.usefixtures("quiet")]
 
-EVERY = 1 if "FAULTS_FULL" in os.environ else 12
 STORIES = {chapter.name: chapter for chapter in CHAPTERS}
 
 

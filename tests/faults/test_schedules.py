@@ -1,6 +1,6 @@
 """Random crash-and-concurrency schedules: whatever the interleaving, no row is lost, none is there twice.
 
-`FAULTS_N` sets how many (`make faults N=10000`), `FAULTS_SEED` where they start; a failure names its seed.
+`make faults N=10000` plays that many; `FAULTS_SEED` is the first; a failure names its seed and tells its story.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import pytest
 from rich.progress import track
 
 from tests.faults.life import Life
-from tests.faults.results import record
+from tests.faults.results import N, record
 from tests.faults.schedules import Schedule
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0), pytest.mark.usefixtures("quiet")]
 
-N = int(os.environ.get("FAULTS_N", "150"))
 FIRST_SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
 

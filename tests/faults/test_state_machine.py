@@ -4,7 +4,6 @@ replacements, late data and jumps of the clock, on the real Postgres store; its 
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -31,11 +30,11 @@ from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks, finish_run
 from tests.faults.life import DAG, Life, history_problems, hours
-from tests.faults.results import record
+from tests.faults.results import N, record
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800), pytest.mark.usefixtures("quiet")]
 
-EXAMPLES = 1_000 if "FAULTS_FULL" in os.environ else 60
+EXAMPLES = max(60, N // 5)
 STEPS = 40
 RUNS = ("run-a", "run-b", "run-c")
 SAME = Fingerprint(2, 12)
