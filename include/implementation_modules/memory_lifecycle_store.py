@@ -165,11 +165,15 @@ class MemoryLifecycleStore:
             row = self._row(record_id)
             return self._apply(row, decide(copy.deepcopy(row), self.now()), actor)
 
-    def replaced_ids(self, record_id: int) -> list[int]:
-        """See `LifecycleStore.replaced_ids`."""
+    def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
+        """See `LifecycleStore.replaced_windows`."""
+        owing = [i for i in self._replaced_ids(record_id) if not self._rows[i]["target_deletion_done_flag"]]
+        bounds = {i: (self._rows[i]["query_window_start_at"], self._rows[i]["query_window_end_at"]) for i in owing}
+        return {i: TimeWindow(*bounds[i]) for i in sorted(owing)}
+
+    def _replaced_ids(self, record_id: int) -> set[int]:
         direct = [row["id"] for row in self._rows.values() if row["replaced_by_id"] == record_id]
-        everyone = direct + [earlier for row_id in direct for earlier in self.replaced_ids(row_id)]
-        return sorted({i for i in everyone if not self._rows[i]["target_deletion_done_flag"]})
+        return set(direct).union(*(self._replaced_ids(row_id) for row_id in direct))
 
     def replace(
         self, record_ids: Sequence[int], records: Sequence[Mapping[str, Any]], actor: Actor, reason: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -142,7 +142,13 @@ class MemoryTarget:
             self._state = replace(self._state, floors=tuple(floors.items()))
 
     def publish(
-        self, manifest: Manifest, stage: Stage, *, fence: int, lifecycle_id: int, replaced_ids: Sequence[int] = ()
+        self,
+        manifest: Manifest,
+        stage: Stage,
+        *,
+        fence: int,
+        lifecycle_id: int,
+        replaced: Mapping[int, TimeWindow] | None = None,
     ) -> PublishResult:
         """See `Target.publish`."""
         publishing.require_own_manifest(manifest, lifecycle_id)
@@ -166,8 +172,8 @@ class MemoryTarget:
             if publishing.received(manifest, overlapping):
                 self._write(receipt)
                 return PublishResult(receipt, self.fingerprint(source_object, window), already_received=True)
-            deleted = self._delete(source_object, window, replaced_ids)
-            self._withdraw(source_object, replaced_ids)
+            deleted = self._delete(source_object, window, replaced or {})
+            self._withdraw(source_object, replaced or {})
             self._state = replace(self._state, rows=(*self._state.rows, *loading))
             loaded = self.fingerprint(source_object, window)
             publishing.require_same(loaded, manifest, "After the insert the window holds", where)
@@ -179,7 +185,7 @@ class MemoryTarget:
         where = f"{source_object} {window} in {self._options.table}"
         with self._transaction():
             publishing.require_fence(fence, self._floor(source_object), self._overlapping(source_object, window), where)
-            deleted = self._delete(source_object, window, ())
+            deleted = self._delete(source_object, window, {})
             self._write(Receipt(source_object, window, fence, lifecycle_id, DELETE, Fingerprint(), "", self._clock()))
             return deleted
 
@@ -228,21 +234,29 @@ class MemoryTarget:
     def _overlapping(self, source_object: str, window: TimeWindow) -> list[Receipt]:
         return [receipt for receipt in self.receipts(source_object) if receipt.window.overlaps(window)]
 
-    def _delete(self, source_object: str, window: TimeWindow, replaced_ids: Sequence[int]) -> int:
+    def _delete(self, source_object: str, window: TimeWindow, replaced: Mapping[int, TimeWindow]) -> int:
+        span = publishing.span_of(replaced)
         kept = tuple(
             row
             for row in self._state.rows
             if row["_source_object"] != source_object
-            or not (_lies_in(row, source_object, window) or row["_lifecycle_id"] in replaced_ids)
+            or not (
+                _lies_in(row, source_object, window)
+                or (span and row["_lifecycle_id"] in replaced and span.contains(row["_event_at"]))
+            )
         )
         deleted = len(self._state.rows) - len(kept)
         self._state = replace(self._state, rows=kept)
         return deleted
 
-    def _withdraw(self, source_object: str, replaced_ids: Sequence[int]) -> None:
+    def _withdraw(self, source_object: str, replaced: Mapping[int, TimeWindow]) -> None:
+        span = publishing.span_of(replaced)
         receipts = tuple(
             replace(receipt, kind=DELETE, fingerprint=Fingerprint(), manifest="", written_at=self._clock())
-            if receipt.source_object == source_object and receipt.lifecycle_id in replaced_ids
+            if receipt.source_object == source_object
+            and span
+            and receipt.lifecycle_id in replaced
+            and receipt.window.overlaps(span)
             else receipt
             for receipt in self._state.receipts
         )

@@ -155,10 +155,11 @@ class PostgresLifecycleStore:
             row = _one(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
             return _apply(cursor, row, decide(row, row["database_now"]), actor)
 
-    def replaced_ids(self, record_id: int) -> list[int]:
-        """See `LifecycleStore.replaced_ids`."""
+    def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
+        """See `LifecycleStore.replaced_windows`."""
         with self._transaction() as cursor:
-            return [row["id"] for row in _run(cursor, "replaced_rows", {"id": record_id})]
+            rows = _run(cursor, "replaced_rows", {"id": record_id})
+        return {row["id"]: TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in rows}
 
     def replace(
         self, record_ids: Sequence[int], records: Sequence[Mapping[str, Any]], actor: Actor, reason: str

@@ -6,7 +6,7 @@ asks here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.receipts import LOAD, Receipt, is_superseded
@@ -47,6 +47,12 @@ def live_receipt(window: TimeWindow, overlapping: Sequence[Receipt]) -> Receipt 
     """The receipt of exactly this window, unless it is superseded."""
     receipt = exact_receipt(window, overlapping)
     return receipt if receipt is not None and not is_superseded(receipt, overlapping) else None
+
+
+def span_of(replaced: Mapping[int, TimeWindow]) -> TimeWindow | None:
+    """From the first start to the last end of the windows that are replaced; None when there are none."""
+    windows = replaced.values()
+    return TimeWindow(min(w.start for w in windows), max(w.end for w in windows)) if windows else None
 
 
 def live_load(window: TimeWindow, overlapping: Sequence[Receipt]) -> Receipt | None:

@@ -11,7 +11,7 @@ Order of a publish, and why it is safe to die anywhere:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -156,7 +156,13 @@ class SqlTarget(ABC):
             )
 
     def publish(
-        self, manifest: Manifest, stage: Stage, *, fence: int, lifecycle_id: int, replaced_ids: Sequence[int] = ()
+        self,
+        manifest: Manifest,
+        stage: Stage,
+        *,
+        fence: int,
+        lifecycle_id: int,
+        replaced: Mapping[int, TimeWindow] | None = None,
     ) -> PublishResult:
         """See `Target.publish`."""
         publishing.require_own_manifest(manifest, lifecycle_id)
@@ -165,7 +171,7 @@ class SqlTarget(ABC):
             outcome: list[PublishResult] = []  # of the last attempt: what a lost answer to its COMMIT was about
 
             def work() -> PublishResult:
-                outcome[:] = [self._publish(session, manifest, fence, replaced_ids)]
+                outcome[:] = [self._publish(session, manifest, fence, replaced or {})]
                 return outcome[0]
 
             return self._in_transaction(session, work, committed=lambda: self._is_written(outcome[0].receipt))
@@ -178,7 +184,7 @@ class SqlTarget(ABC):
             def work() -> int:
                 guarded = self._take_guard(session, source_object, window)
                 publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
-                deleted = self._delete_rows(session, source_object, window, ())
+                deleted = self._delete_rows(session, source_object, window, {})
                 written[:] = [
                     Receipt(source_object, window, fence, lifecycle_id, DELETE, Fingerprint(), "", guarded.now)
                 ]
@@ -189,7 +195,9 @@ class SqlTarget(ABC):
 
     # --- inside the transaction ---------------------------------------------------------------------------------------
 
-    def _publish(self, session: Session, manifest: Manifest, fence: int, replaced_ids: Sequence[int]) -> PublishResult:
+    def _publish(
+        self, session: Session, manifest: Manifest, fence: int, replaced: Mapping[int, TimeWindow]
+    ) -> PublishResult:
         source_object, window = manifest.source_object, manifest.window
         guarded = self._take_guard(session, source_object, window)
         publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
@@ -206,11 +214,11 @@ class SqlTarget(ABC):
         if publishing.received(manifest, guarded.overlapping):
             self._write_receipt(session, receipt, guarded)
             return PublishResult(receipt, self._count(session, source_object, window), already_received=True)
-        deleted = self._delete_rows(session, source_object, window, replaced_ids)
-        if replaced_ids:
+        deleted = self._delete_rows(session, source_object, window, replaced)
+        if replaced:
             withdrawn = {
                 **self._range(source_object, window),
-                "replaced_ids": list(replaced_ids),
+                **self._replaced(window, replaced),
                 "now": self._instant(guarded.now),
             }
             session.change("withdraw_receipts", withdrawn)
@@ -255,11 +263,18 @@ class SqlTarget(ABC):
         session.change("update_receipt" if exists else "insert_receipt", parameters)
 
     def _delete_rows(
-        self, session: Session, source_object: str, window: TimeWindow, replaced_ids: Sequence[int]
+        self, session: Session, source_object: str, window: TimeWindow, replaced: Mapping[int, TimeWindow]
     ) -> int:
-        return session.change(
-            "delete_rows", {**self._range(source_object, window), "replaced_ids": list(replaced_ids) or [None]}
-        )
+        return session.change("delete_rows", {**self._range(source_object, window), **self._replaced(window, replaced)})
+
+    def _replaced(self, window: TimeWindow, replaced: Mapping[int, TimeWindow]) -> dict[str, Any]:
+        """Ids of replaced ledger rows and the span of their windows: another ledger may have used the same ids."""
+        span = publishing.span_of(replaced) or window
+        return {
+            "replaced_ids": list(replaced) or [None],
+            "replaced_start": self._instant(span.start),
+            "replaced_end": self._instant(span.end),
+        }
 
     def _count(self, session: Session, source_object: str, window: TimeWindow) -> Fingerprint:
         rows, hash_sum = session.run("count_window", self._range(source_object, window))[0]

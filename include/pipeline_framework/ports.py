@@ -280,11 +280,18 @@ class Target(Protocol):
         ...
 
     def publish(
-        self, manifest: Manifest, stage: Stage, *, fence: int, lifecycle_id: int, replaced_ids: Sequence[int] = ()
+        self,
+        manifest: Manifest,
+        stage: Stage,
+        *,
+        fence: int,
+        lifecycle_id: int,
+        replaced: Mapping[int, TimeWindow] | None = None,
     ) -> PublishResult:
         """Load the manifest's files in one transaction under the fence.
 
-        Delete the window, and outside it only rows whose `_lifecycle_id` is in `replaced_ids`; insert; check rows and
+        Delete the window, and outside it only what the ledger rows of `replaced` (id → its window) have loaded: rows
+        with such a `_lifecycle_id` within the span of those windows; insert; check rows and
         fingerprint; write the receipt; commit. A manifest that was received already is not loaded again: its receipt is
         raised to this fence.
 
@@ -460,8 +467,11 @@ class LifecycleStore(Protocol):
         """
         ...
 
-    def replaced_ids(self, record_id: int) -> list[int]:
-        """Invalidated rows that this one replaces, also indirectly, and that still owe their deletion at the target."""
+    def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
+        """Invalidated rows that this one replaces, also indirectly, and that still owe their deletion at the target.
+
+        By id, in order, each with its window.
+        """
         ...
 
     def replace(

@@ -419,18 +419,18 @@ class TestReplace:
         (first,) = plan(store, 0)
         (second,) = store.replace([first], [planned(0)], PLANNER, "a")
         (third,) = store.replace([second["id"]], [planned(0)], PLANNER, "b")
-        owed = store.replaced_ids(third["id"])
-        assert owed == [first, second["id"]]
+        owed = store.replaced_windows(third["id"])
+        assert owed == {first: window(0), second["id"]: window(0)}
         claim(store)
         fence = store.take(third["id"], task(RUN_1, "t"))["fence"]
         for decide in (
             lambda row, now: lifecycle.start_source_to_stage(row, fence, now),
             lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED),
             lambda row, now: lifecycle.start_stage_to_target(row, fence, now),
-            lambda row, now: lifecycle.complete_stage_to_target(row, fence, now, LOADED, owed),
+            lambda row, now: lifecycle.complete_stage_to_target(row, fence, now, LOADED, tuple(owed)),
         ):
             store.change(third["id"], decide, RUN_1)
-        assert store.replaced_ids(third["id"]) == []
+        assert store.replaced_windows(third["id"]) == {}
         assert [store.get(i)["target_deletion_done_flag"] for i in owed] == [True, True]
 
     def test_a_window_in_progress_is_not_replaced(self, store: LifecycleStore) -> None:

@@ -172,26 +172,36 @@ def test_rows_on_the_boundaries_belong_to_one_window(harness: Harness) -> None:
 def test_rows_of_replaced_ids_are_deleted_outside_the_window_too_and_no_others(harness: Harness) -> None:
     harness.load(documents(4, window(0, 2)), window(0, 2), row=1)
     harness.load(documents(3, window(2, 3)), window(2, 3), row=2)
-    result = harness.publish(harness.staged(documents(5), row=3), replaced_ids=[1])
+    result = harness.publish(harness.staged(documents(5), row=3), replaced={1: window(0, 2)})
     assert (result.deleted_rows, result.loaded.rows) == (4, 5)
     counted = [row["_lifecycle_id"] for row in harness.rows()]
     assert (counted.count(1), counted.count(2), counted.count(3)) == (0, 3, 5)
 
 
+def test_rows_of_another_ledgers_row_with_the_same_id_are_left_alone(harness: Harness) -> None:
+    """A ledger that was lost and started again counts its rows from 1."""
+    foreign = harness.load(documents(3, window(5, 6)), window(5, 6), row=1).receipt
+    harness.load(documents(4, window(0, 2)), window(0, 2), row=1)
+    result = harness.publish(harness.staged(documents(5), row=3), replaced={1: window(0, 2)})
+    assert result.deleted_rows == 4
+    assert harness.target.fingerprint(FLIGHTS, window(5, 6)) == foreign.fingerprint
+    assert harness.target.receipt(FLIGHTS, window(5, 6)) == foreign
+
+
 def test_receipts_of_replaced_rows_say_that_their_rows_are_gone(harness: Harness) -> None:
     old = harness.load(documents(4, window(0, 2)), window(0, 2), row=1).receipt
-    harness.publish(harness.staged(documents(2, window(0, 1)), window(0, 1), row=3), replaced_ids=[1])
+    harness.publish(harness.staged(documents(2, window(0, 1)), window(0, 1), row=3), replaced={1: window(0, 2)})
     later = harness.staged(documents(2, window(1, 2)), window(1, 2), row=4)
     found = {receipt.window: receipt for receipt in harness.target.receipts(FLIGHTS)}[window(0, 2)]
     assert (found.kind, found.fence, found.fingerprint) == ("delete", old.fence, Fingerprint())
-    assert harness.publish(later, replaced_ids=[1]).loaded.rows == 2
+    assert harness.publish(later, replaced={1: window(0, 2)}).loaded.rows == 2
 
 
 def test_two_source_objects_in_one_table_leave_each_other_alone(harness: Harness) -> None:
     harness.target.prepare("it's/another")
     harness.load(documents(3, prefix="theirs"), row=8, source="it's/another")
     assert harness.target.fingerprint(FLIGHTS, window()) == Fingerprint()
-    harness.publish(harness.staged(documents(2), row=9), replaced_ids=[8])
+    harness.publish(harness.staged(documents(2), row=9), replaced={8: window()})
     assert harness.target.delete(FLIGHTS, window(), fence=9_000, lifecycle_id=9) == 2
     assert harness.target.fingerprint("it's/another", window()).rows == 3
     assert harness.target.receipt("it's/another", window()).kind == "load"

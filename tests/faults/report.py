@@ -10,9 +10,9 @@ from typing import Any
 
 HEAD = """# Guarantees, and what was done to break them
 
-Written by the fault suite itself: `make faults` runs it and rewrites this page; `make faults N=10000 EVERY=1` is the size
-for a night. Every line was tried on real servers (Postgres, Elasticsearch, S3; Snowflake is an emulator behind the real
-connector). *Survived*: afterwards both ends held exactly the same ids, every window was finished, none was held by
+Written by the fault suite itself: `make faults` runs it and rewrites this page; `make faults N=10000 EVERY=1` is the
+size for a night. Every line was tried on real servers (Postgres, Elasticsearch, S3; Snowflake is an emulator behind the
+real connector). *Survived*: afterwards both ends held exactly the same ids, every window was finished, none was held by
 nobody, the events explained every row, and each receipt was of its window's own last load.
 
 | | tried | survived | rows lost | rows doubled |
@@ -22,8 +22,8 @@ nobody, the events explained every row, and each receipt was of its window's own
 SECTIONS = {
     "crash matrix": """Killed at every point
 
-The points are counted by instrumentation, not listed by hand: before every statement (BEGIN, COMMIT, COPY among them) and
-every object write of a chapter. What comes after one is the point before the next. Each is tried by a process that
+The points are counted by instrumentation, not listed by hand: before every statement (BEGIN, COMMIT, COPY among them)
+and every object write of a chapter. What comes after one is the point before the next. Each is tried by a process that
 really dies of SIGKILL.""",
     "frozen": """Frozen inside a step, then woken
 

@@ -1,7 +1,7 @@
 """What the fault suite tried and what came out: one JSON line each; `python -m tests.faults.report` makes the page.
 
-Nothing is recorded unless `FAULTS_RESULTS` names a file: `make faults` sets it, an ordinary test run doesn't. How much is
-tried is set by the environment, too.
+Nothing is recorded unless `FAULTS_RESULTS` names a file: `make faults` sets it, an ordinary test run doesn't. How
+much is tried is set by the environment, too.
 """
 
 from __future__ import annotations

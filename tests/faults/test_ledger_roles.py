@@ -88,7 +88,7 @@ def test_cleanup_and_replacement_work_as_the_runtime_role(world: World) -> None:
     assert (world.row(done)["is_invalidated_flag"], world.row(done)["replaced_by_id"]) == (True, new["id"])
     claimed = world.store.claim("flights", Actor("d", "r"), limit=5, ended_before=world.at)
     assert new["id"] in {row["id"] for row in claimed}
-    assert world.store.replaced_ids(new["id"]) == [done]
+    assert list(world.store.replaced_windows(new["id"])) == [done]
     world.run(new["id"], lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT), Actor("d", "r"))
     assert world.store.preview_claim("flights", limit=5, ended_before=world.at - timedelta(days=9)) == []
     assert world.store.covered_days("flights")

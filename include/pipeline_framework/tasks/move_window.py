@@ -76,11 +76,11 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
 
 def _load(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
     attempt.change(lifecycle.start_stage_to_target)
-    replaced_ids = pipeline.store.replaced_ids(attempt.row["id"])
+    replaced = pipeline.store.replaced_windows(attempt.row["id"])
     pipeline.target.prepare(attempt.row["source_object"])
     with attempt.step("published"):
         result = pipeline.target.publish(
-            manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=attempt.row["id"], replaced_ids=replaced_ids
+            manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=attempt.row["id"], replaced=replaced
         )
     loaded = {
         "loaded_count": result.loaded.rows,
@@ -88,7 +88,7 @@ def _load(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> Non
         "deleted_rows": result.deleted_rows,
         "already_received": result.already_received,
     }
-    attempt.change(lifecycle.complete_stage_to_target, loaded, replaced_ids)
+    attempt.change(lifecycle.complete_stage_to_target, loaded, tuple(replaced))
 
 
 def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:

@@ -9,6 +9,10 @@ WITH RECURSIVE chain AS (
     INNER JOIN chain ON earlier.replaced_by_id = chain.id
 )
 
-SELECT id FROM chain
+SELECT
+    id,
+    query_window_start_at,
+    query_window_end_at
+FROM chain
 WHERE NOT target_deletion_done_flag
 ORDER BY id

@@ -4,5 +4,9 @@ WHERE
     _source_object = %(source_object)s
     AND (
         (_event_at >= %(start)s AND _event_at < %(end)s)
-        OR _lifecycle_id = ANY(%(replaced_ids)s::BIGINT[])
+        OR (
+            _lifecycle_id = ANY(%(replaced_ids)s::BIGINT[])
+            AND _event_at >= %(replaced_start)s
+            AND _event_at < %(replaced_end)s
+        )
     )

@@ -6,4 +6,6 @@ WHERE
     source_object = %(source_object)s
     AND kind = 'load'
     AND lifecycle_id = ANY(%(replaced_ids)s::BIGINT[])
+    AND window_start_at < %(replaced_end)s
+    AND window_end_at > %(replaced_start)s
     AND NOT (window_start_at = %(start)s AND window_end_at = %(end)s)

@@ -7,5 +7,9 @@ WHERE
             _event_at >= TO_TIMESTAMP_NTZ(%(start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
             AND _event_at < TO_TIMESTAMP_NTZ(%(end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
         )
-        OR _lifecycle_id IN (%(replaced_ids)s)
+        OR (
+            _lifecycle_id IN (%(replaced_ids)s)
+            AND _event_at >= TO_TIMESTAMP_NTZ(%(replaced_start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+            AND _event_at < TO_TIMESTAMP_NTZ(%(replaced_end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+        )
     )

@@ -11,6 +11,8 @@ WHERE
     source_object = %(source_object)s
     AND kind = 'load'
     AND lifecycle_id IN (%(replaced_ids)s)
+    AND window_start_at < TO_TIMESTAMP_NTZ(%(replaced_end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+    AND window_end_at > TO_TIMESTAMP_NTZ(%(replaced_start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
     AND NOT (
         window_start_at = TO_TIMESTAMP_NTZ(%(start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
         AND window_end_at = TO_TIMESTAMP_NTZ(%(end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
