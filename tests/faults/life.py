@@ -75,6 +75,7 @@ class Life:
     directory: Path
     source_object: str
     source: MemorySource = field(default_factory=MemorySource)
+    max_retry_task: int = MANY
 
     @property
     def config(self) -> PipelineConfig:
@@ -87,7 +88,7 @@ class Life:
                 "x_time_back": "1h",
                 "start_date": "2024-05-01",
                 "end_date": "2024-05-02",
-                "max_retry_task": MANY,
+                "max_retry_task": self.max_retry_task,
                 "source": {"type": "memory"},
                 "stage": {"type": "memory"},
                 "target": {"type": "memory", "table": TABLE},

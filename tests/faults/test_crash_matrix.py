@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import TerminalError
 from tests.faults.chapters import CHAPTERS, Chapter, life_of
-from tests.faults.life import Life, broken_promises, drain
+from tests.faults.life import Life, Run, broken_promises, drain, hours
 from tests.faults.results import EVERY, record
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -83,3 +88,37 @@ def test_killed_at_every_point(chapter: Chapter, new_life: Callable[[], Life], t
         rows_doubled=doubled,
     )
     assert broken == {}
+
+
+def test_a_window_that_always_kills_its_worker_ends_failed_and_its_neighbours_complete(
+    new_life: Callable[[], Life], quiet: None
+) -> None:
+    """Out of memory, say: its worker dies in the extract every time, in whatever run."""
+    life = new_life()
+    for hour in range(3):
+        life.add(hours(hour, hour + 1))
+    deadly, extract = hours(1, 2), life.source.extract
+
+    def die_of_it(window: TimeWindow) -> object:
+        if window == deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return extract(window)
+
+    life.source.extract = die_of_it  # type: ignore[method-assign, assignment]
+    life.max_retry_task = 2
+    for number in range(5):
+        pipeline = life.pipeline()
+        run = Run(pipeline, f"run-{number}", RunRequest((hours(0, 3),)))
+        run.plan()
+        for index, claimed in enumerate(run.claim()):
+            pipeline.store.close()  # each task is a process of its own
+            in_a_child(lambda run=run, claimed=claimed, index=index: run.window(claimed, index))  # type: ignore[misc]
+        with suppress(TerminalError):
+            run.finish()
+        pipeline.store.close()
+    rows = pipeline.store.find(source_object=life.source_object)
+    pipeline.store.close()
+    assert [row["pipeline_final_status"] for row in rows] == ["COMPLETED", "FAILED", "COMPLETED"]
+    assert rows[1]["retry_attempt"] == 3
+    assert rows[1]["last_error"].count("its run ended while the window was unfinished") == 3
+    assert life.source_ids() - life.target_ids() == Counter(["d1.0-0", "d1.0-1", "d1.0-2"])
