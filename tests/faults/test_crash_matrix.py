@@ -6,6 +6,7 @@ SIGKILL, on the real Postgres that sees its connections vanish, and with real fi
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections import Counter
@@ -53,19 +54,18 @@ def points_of(chapter: Chapter, life: Life, file: Path) -> list[str]:
     return file.read_text().splitlines()
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=[chapter.name for chapter in CHAPTERS])
-def test_killed_at_every_point(chapter: Chapter, new_life: Callable[[], Life], tmp_path: Path) -> None:
-    names = points_of(chapter, life_of(chapter, new_life), tmp_path / "points")
-    assert names[-1] == "COMMIT" or names[-1].startswith("delete"), names
-    broken: dict[str, list[str]] = {}
+def killed_at(
+    chapter: Chapter, new_life: Callable[[], Life], file: Path, every: int, on: str = ""
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Kill before every n-th point, then operate normally; what was broken, by point, and the names of all points."""
+    names = points_of(chapter, life_of(chapter, new_life), file)
+    outcomes: dict[str, list[str]] = {}
     lost = doubled = 0
-    numbers = range(len(names))[:: max(1, EVERY // 3)]
-    for number in numbers:
-        name = names[number]
+    for number in range(0, len(names), every):
         life = life_of(chapter, new_life)
 
         def die_here(number: int = number, life: Life = life) -> None:
-            passed = iter(range(len(names) + 1))
+            passed = itertools.count()
 
             def reach(_name: str) -> None:
                 if next(passed) == number:
@@ -73,21 +73,27 @@ def test_killed_at_every_point(chapter: Chapter, new_life: Callable[[], Life], t
 
             chapter.lived(life, reach)
 
-        assert in_a_child(die_here) == signal.SIGKILL, name
+        assert in_a_child(die_here) == signal.SIGKILL, names[number]
         drain(life, chapter.windows)
         lost += (life.source_ids() - life.target_ids()).total()
         doubled += (life.target_ids() - life.source_ids()).total()
-        if problems := broken_promises(life, chapter.windows):
-            broken[f"{number} {name}"] = problems
+        outcomes[f"{number} {names[number]}"] = broken_promises(life, chapter.windows)
     record(
         "crash matrix",
-        f"kill -9 before {len(numbers)} of {len(names)} statements and object writes: {chapter.name}",
-        tried=len(numbers),
-        survived=len(numbers) - len(broken),
+        f"kill -9 before {len(outcomes)} of {len(names)} statements and object writes{on}: {chapter.name}",
+        tried=len(outcomes),
+        survived=sum(not problems for problems in outcomes.values()),
         rows_lost=lost,
         rows_doubled=doubled,
     )
-    assert broken == {}
+    return outcomes, names
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=[chapter.name for chapter in CHAPTERS])
+def test_killed_at_every_point(chapter: Chapter, new_life: Callable[[], Life], tmp_path: Path) -> None:
+    outcomes, names = killed_at(chapter, new_life, tmp_path / "points", max(1, EVERY // 3))
+    assert names[-1] == "COMMIT" or names[-1].startswith("delete"), names
+    assert {point: problems for point, problems in outcomes.items() if problems} == {}
 
 
 def test_a_window_that_always_kills_its_worker_ends_failed_and_its_neighbours_complete(
