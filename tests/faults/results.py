@@ -13,7 +13,7 @@ from pathlib import Path
 N = int(os.environ.get("FAULTS_N", "200"))
 """Random schedules to play."""
 
-EVERY = int(os.environ.get("FAULTS_EVERY", "12"))
+EVERY = int(os.environ.get("FAULTS_EVERY", "24"))
 """Of the points where a process can be frozen, each n-th; killing is cheaper, so three times as many are tried."""
 
 

@@ -53,7 +53,7 @@ class CloudLife(Life):
             lambda: PointConnectionProxy(self.connect(), reach),
             SnowflakeTarget.Options(table=self.table, columns={"n": "integer"}, guard_wait_seconds=5),
         )
-        source = ElasticsearchSource.from_client(
+        source = ElasticsearchSource(
             connections.client("source_elasticsearch"), ElasticsearchSource.Options(index=self.source_object)
         )
         store = PostgresLifecycleStore(postgres_connect(self.url, reach, opened))
