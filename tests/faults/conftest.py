@@ -62,8 +62,9 @@ def own_life(stack_env: dict[str, str], _migrated_template: str, tmp_path: Path)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No log lines, thousands of processes would write them; and a window does not rest after a failure."""
     monkeypatch.setattr(lifecycle, "FIRST_RETRY_DELAY", timedelta(0))
+    before = structlog.get_config() if structlog.is_configured() else None
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
-    structlog.reset_defaults()
+    structlog.configure(**before) if before else structlog.reset_defaults()

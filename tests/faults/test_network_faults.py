@@ -107,9 +107,11 @@ CASES = [
 
 
 def answers_to_hit(count: int, seed: str) -> list[int]:
-    """All, or a few that the seed picks."""
-    numbers = range(1, count + 1)
-    return list(numbers) if IS_FULL else sorted(random.Random(seed).sample(numbers, min(count, 12 // EVERY or 1)))  # noqa: S311
+    """All, or a few that the seed picks; not of the last ones, a run has a few more or less each time."""
+    if IS_FULL:
+        return list(range(1, count + 1))
+    numbers = range(1, max(2, count * 4 // 5))
+    return sorted(random.Random(seed).sample(numbers, min(len(numbers), 12 // EVERY or 1)))  # noqa: S311
 
 
 @pytest.mark.timeout(0 if IS_FULL else 300)
@@ -140,7 +142,7 @@ def test_a_window_moves_exactly_once_whatever_answer_is_lost(
         rows_doubled=doubled,
         guard=f"{failed} runs failed, a later one mended it" if failed else "the client's own retry, or patience",
     )
-    assert tried, f"{world.answers[server]} answers were counted, now there are fewer"
+    assert tried, f"of {world.answers[server]} answers none was hit"
     assert (lost, doubled) == (0, 0)
 
 
