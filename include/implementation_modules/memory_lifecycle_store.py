@@ -165,6 +165,13 @@ class MemoryLifecycleStore:
             row = self._row(record_id)
             return self._apply(row, decide(copy.deepcopy(row), self.now()), actor)
 
+    def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
+        """See `LifecycleStore.note_refusal`."""
+        with self._lock:
+            row = self._row(record_id)
+            refused = Transition("refused", reason=reason, numbers={"refused_fence": fence})
+            self._write_event(row, refused, actor, row["pipeline_final_status"], row["phase_completed"])
+
     def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
         """See `LifecycleStore.replaced_windows`."""
         owing = [i for i in self._replaced_ids(record_id) if not self._rows[i]["target_deletion_done_flag"]]

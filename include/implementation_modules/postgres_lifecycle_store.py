@@ -155,6 +155,12 @@ class PostgresLifecycleStore:
             row = _one(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
             return _apply(cursor, row, decide(row, row["database_now"]), actor)
 
+    def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
+        """See `LifecycleStore.note_refusal`."""
+        parameters = {"id": record_id, "refused_fence": fence, "reason": reason, **_actor(actor)}
+        with self._transaction() as cursor:
+            _run(cursor, "note_refusal", parameters)
+
     def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
         """See `LifecycleStore.replaced_windows`."""
         with self._transaction() as cursor:

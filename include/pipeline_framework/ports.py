@@ -467,6 +467,12 @@ class LifecycleStore(Protocol):
         """
         ...
 
+    def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
+        """Append an event `refused`: the actor's start, under this fence, wanted to write after a newer one. The row
+        stays as it is.
+        """
+        ...
+
     def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
         """Invalidated rows that this one replaces, also indirectly, and that still owe their deletion at the target.
 

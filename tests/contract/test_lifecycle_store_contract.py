@@ -433,6 +433,22 @@ class TestReplace:
         assert store.replaced_windows(third["id"]) == {}
         assert [store.get(i)["target_deletion_done_flag"] for i in owed] == [True, True]
 
+    def test_a_refusal_is_an_event_and_changes_nothing(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        old = store.take(record_id, task(RUN_1, "t"))["fence"]
+        row = store.take(record_id, task(RUN_1, "t"))
+        store.note_refusal(record_id, old, "fence lost", task(RUN_1, "late"))
+        assert store.get(record_id) == row
+        event = store.events(record_id)[-1]
+        assert (event["event"], event["reason"], event["task_id"]) == ("refused", "fence lost", "late")
+        assert (event["from_status"], event["to_status"], event["fence"]) == (
+            "IN_PROGRESS",
+            "IN_PROGRESS",
+            row["fence"],
+        )
+        assert event["numbers"] == {"refused_fence": old}
+
     def test_a_window_in_progress_is_not_replaced(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         claim(store)

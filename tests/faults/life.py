@@ -41,7 +41,7 @@ from tests.faults.points import PointStorage, Reach, postgres_connect
 START = datetime(2024, 5, 1, tzinfo=UTC)
 DAG = "data_pipeline_faults"
 TABLE = "faults"
-OF_NO_TASK = ("planned", "claimed", "taken_over", "invalidated", "replacement_planned", "rebuilt")
+OF_NO_TASK = ("planned", "claimed", "taken_over", "invalidated", "replacement_planned", "rebuilt", "refused")
 """Events that need no fence: they are decided on the locked row."""
 
 MANY = 50

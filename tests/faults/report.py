@@ -35,7 +35,7 @@ suspended.""",
 Up to seven processes, interleaved at every statement; a seed is a schedule.""",
     "state machine": """The ledger alone, under random hands
 
-Steps, not faults: they move no data and are not in the sum above. After each of them the ledger's rules are checked.""",
+Steps, not faults: they move no data and are not in the sum above. After each, the ledger's rules are checked.""",
     "network": """Network faults
 
 A proxy in front of each server: cut, reset, delay, half-open, truncate.""",

@@ -194,6 +194,9 @@ def test_a_zombie_is_refused_inside_the_targets_transaction(moved: Moved) -> Non
     with pytest.raises(FenceLostError):
         run_on_window(pipeline.store, moved.record_id, actor(1), zombie, max_retry_task=3, is_last_try=True)
     assert pipeline.store.get(moved.record_id)["pipeline_final_status"] == "COMPLETED"
+    refused = pipeline.store.events(moved.record_id)[-1]
+    assert (refused["event"], refused["to_status"]) == ("refused", "COMPLETED")
+    assert "is older than fence" in refused["reason"]
     moved.assert_exact()
 
 

@@ -130,6 +130,7 @@ def _delete_failed_window(pipeline: Pipeline, attempt: WindowAttempt) -> str:
             source_object, attempt.window, fence=attempt.fence, lifecycle_id=attempt.row["id"]
         )
     except LedgerRefusedError as error:
+        attempt.note_refusal(error)
         return f"Its rows at the target belong to a newer start ({error.what})"
     except TransientError as error:
         attempt.log.warning("not deleted", error=str(error))

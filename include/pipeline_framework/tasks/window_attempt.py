@@ -81,6 +81,14 @@ class WindowAttempt:
         )
         return self.row
 
+    def note_refusal(self, refusal: LedgerRefusedError) -> None:
+        """Keep in the ledger that this start, overtaken by a newer one, wanted to write and was not let."""
+        if isinstance(refusal, FenceLostError):
+            try:
+                self._store.note_refusal(self.row["id"], self.fence, storable(str(refusal), LONGEST_REASON), self.actor)
+            except ServiceUnavailableError as error:
+                refusal.add_note(f"The ledger could not be told: {error}")
+
 
 def run_on_window(
     store: LifecycleStore,
@@ -106,7 +114,8 @@ def run_on_window(
     try:
         with _heartbeats(attempt, store, heartbeat_seconds), attempt.step("task"):
             result = work(attempt)
-    except LedgerRefusedError:
+    except LedgerRefusedError as refusal:
+        attempt.note_refusal(refusal)
         raise
     except Exception as error:
         will_repeat = not is_last_try and not isinstance(error, TerminalError)
@@ -134,6 +143,8 @@ def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repea
         else:
             attempt.change(lifecycle.fail, reason, max_retry_task=max_retry_task)
     except (LedgerRefusedError, ServiceUnavailableError) as refused:
+        if isinstance(refused, LedgerRefusedError):
+            attempt.note_refusal(refused)
         # The first error is what the person has to see; the row is the newer owner's, or cleanup's, to settle.
         error.add_note(f"The ledger could not be told: {refused}")
 

@@ -177,7 +177,7 @@ def test_a_killed_process_leaves_row_and_lease_to_the_cleanup() -> None:
 
 
 class TestRefusals:
-    def test_a_zombie_writes_nothing(self) -> None:
+    def test_a_zombie_writes_nothing_but_that_it_was_refused(self) -> None:
         """The window is taken by a newer try while the older one still works."""
         world = World()
         (record_id,) = world.plan_and_claim(3)
@@ -192,7 +192,10 @@ class TestRefusals:
         row = world.row(record_id)
         assert (row["fence"], row["retry_attempt"], row["last_error"]) == (2, 0, None)
         assert row["heartbeat_at"] == world.at
-        assert world.events(record_id) == ["planned", "claimed", "taken", "taken"]
+        assert world.events(record_id) == ["planned", "claimed", "taken", "taken", "refused"]
+        refused = world.store.events(record_id)[-1]
+        assert (refused["try_number"], refused["fence"], refused["numbers"]) == (1, 2, {"refused_fence": 1})
+        assert refused["reason"].startswith("fence 1 is no longer the window's: it is 2 now")
 
     @pytest.mark.parametrize("is_last_try", [False, True])
     def test_a_zombies_failure_is_not_counted_and_its_own_error_is_shown(self, is_last_try: bool) -> None:
