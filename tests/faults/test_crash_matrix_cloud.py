@@ -51,7 +51,9 @@ class CloudLife(Life):
         )
         target = SnowflakeTarget(
             lambda: PointConnectionProxy(self.connect(), reach),
-            SnowflakeTarget.Options(table=self.table, columns={"n": "integer"}, guard_wait_seconds=5),
+            SnowflakeTarget.Options(
+                table=self.table, columns={"n": "integer"}, guard_wait_seconds=5, stage_name=f"{self.table}_STAGE"
+            ),
         )
         source = ElasticsearchSource(
             connections.client("source_elasticsearch"), ElasticsearchSource.Options(index=self.source_object)

@@ -1,4 +1,5 @@
 -- An event that changes nothing: a start that another one had overtaken wanted to write, and was not let.
+-- The row is locked, so that events stay in the order of what they tell.
 INSERT INTO pipeline_lifecycle_events (
     lifecycle_id, event, from_status, to_status, from_phase, to_phase, fence,
     dag_id, dag_run_id, task_id, map_index, try_number, reason, numbers
@@ -20,4 +21,5 @@ SELECT
     JSONB_BUILD_OBJECT('refused_fence', %(refused_fence)s::bigint)
 FROM pipeline_lifecycle
 WHERE id = %(id)s
+FOR UPDATE
 RETURNING id
