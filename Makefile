@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SCHEMA := include/pipelines/pipeline.schema.json
 PYTEST_OPTIONS ?= -n 2
+TESTS ?= tests --ignore=tests/faults
 FAULTS := $(CURDIR)/.faults.jsonl
 N ?= 300
 EVERY ?= 4
@@ -62,9 +63,9 @@ config: $(INSTALLED)
 compose: $(INSTALLED)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
-test: $(INSTALLED) ## all tests (PYTEST_OPTIONS="tests/unit -k name" for some)
+test: $(INSTALLED) ## all tests but the fault suite (TESTS="tests/unit -k name" for some)
 	@scripts/install_browser.sh
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
 faults: $(INSTALLED) ## try to break every guarantee, and write docs/GUARANTEES.md (N=10000 EVERY=1 for a night)
 	rm -f $(FAULTS)
