@@ -150,6 +150,18 @@ class Manifest:
         """Bytes as stored, all files together."""
         return sum(file.bytes for file in self.files)
 
+    def columns(self) -> dict[str, Any]:
+        """The ledger's columns of a window that is staged."""
+        return {
+            "stage_location": self.location,
+            "stage_file_count": len(self.files),
+            "stage_byte_count": self.bytes,
+            "staged_count": self.fingerprint.rows,
+            "staged_fingerprint": self.fingerprint.hash_sum,
+            "quarantined_count": self.quarantined,
+            "source_count": self.source_rows,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class StageRequest:

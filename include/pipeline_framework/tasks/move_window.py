@@ -59,16 +59,7 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
     )
     with attempt.step("extracted and staged"), pipeline.source.extract(attempt.window) as extract:
         manifest = pipeline.stage.write(request, extract, on_bad_document=pipeline.config.on_bad_document)
-    staged = {
-        "stage_location": manifest.location,
-        "stage_file_count": len(manifest.files),
-        "stage_byte_count": manifest.bytes,
-        "staged_count": manifest.fingerprint.rows,
-        "staged_fingerprint": manifest.fingerprint.hash_sum,
-        "quarantined_count": manifest.quarantined,
-        "source_count": manifest.source_rows,
-    }
-    attempt.change(lifecycle.complete_source_to_stage, staged)
+    attempt.change(lifecycle.complete_source_to_stage, manifest.columns())
     if before and before != manifest.location:
         pipeline.stage.delete(before)
     return manifest

@@ -191,7 +191,7 @@ def _with_manifest(stage: Stage, verdict: Verdict, loads: dict[TimeWindow, Recei
         return verdict
     if manifest is None:
         return verdict
-    return replace(verdict, proof=replace(proof, columns={**proof.columns, **_staged(manifest)}))
+    return replace(verdict, proof=replace(proof, columns={**proof.columns, **manifest.columns()}))
 
 
 def _of_receipt(receipt: Receipt) -> Proof:
@@ -214,17 +214,5 @@ def _of_manifest(manifest: Manifest) -> Proof:
         manifest.fence,
         manifest.lifecycle_id,
         manifest.fingerprint.rows,
-        _staged(manifest),
+        manifest.columns(),
     )
-
-
-def _staged(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "stage_location": manifest.location,
-        "stage_file_count": len(manifest.files),
-        "stage_byte_count": manifest.bytes,
-        "staged_count": manifest.fingerprint.rows,
-        "staged_fingerprint": manifest.fingerprint.hash_sum,
-        "quarantined_count": manifest.quarantined,
-        "source_count": manifest.source_rows,
-    }
