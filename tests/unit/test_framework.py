@@ -26,6 +26,7 @@ from tests.unit.framework_world import DAY, HOUR, MIDNIGHT, NOW, RUN_1, RUN_2, S
 REQUIRED: dict[str, list[str]] = {
     # requirement 1: "a standalone script that … accepts a target_date", with an optional dry_run
     "plan_target_date": ["target_date", "dry_run"],
+    "invalidate_and_replace": ["final_config", "windows", "reason"],  # ours
     # requirement 2
     "parse_time_to_seconds": ["time_str"],
     "seconds_to_time_string": ["seconds"],
@@ -256,6 +257,21 @@ class TestPlanningAndLocks:
         assert (done["expected"], done["existing"], done["inserted"]) == (23, 0, 23)
         (again,) = framework.plan_target_date(date(2013, 3, 10), **options)
         assert (again["existing"], again["inserted"]) == (23, 0)
+
+    def test_windows_are_replaced_by_a_wider_one(self, world: World) -> None:
+        options: dict[str, Any] = {"store": world.store, "actor": RUN_1}
+        framework.plan_target_date("2013-03-10", configs=world.configs, **options)
+        wide = [["2013-03-10T05:00:00Z", "2013-03-10T08:00:00Z"]]
+        shown = framework.invalidate_and_replace(world.final_config, wide, "coarser", dry_run=True, **options)
+        assert len(world.store.find(include_invalidated=True)) == 23
+        done = framework.invalidate_and_replace(world.final_config, wide, "coarser", **options)
+        assert done["replaced"] == shown["replaced"] == ["2013-03-10 00:00-05:00 → 04:00-04:00"]
+        first = world.store.find()[0]
+        assert (first["is_replacement_run_flag"], first["time_interval"]) == (True, "3h")
+        gone = [row for row in world.store.find(include_invalidated=True) if row["is_invalidated_flag"]]
+        assert [row["replaced_by_id"] for row in gone] == [first["id"]] * 3
+        with pytest.raises(InvalidInputError, match="reason"):
+            framework.invalidate_and_replace(world.final_config, wide, " ", **options)
 
     def test_a_broken_file_is_named_after_the_others_are_planned(
         self, world: World, monkeypatch: pytest.MonkeyPatch

@@ -255,6 +255,43 @@ def store_and_validate(
     return claimed
 
 
+def invalidate_and_replace(
+    final_config: Config,
+    windows: Sequence[Sequence[str]],
+    reason: str,
+    *,
+    dry_run: bool = False,
+    store: LifecycleStore | None = None,
+    actor: Actor | None = None,
+) -> dict[str, Any]:
+    """Replace windows as the conf `{"windows": …, "replace": true}` of a pipeline run does; the next run loads them.
+
+    Rows that the windows cut are invalidated (`is_invalidated_flag`) and get replacements (`is_replacement_run_flag`)
+    in one transaction; what they loaded is deleted by the replacement's publish (`target_deletion_done_flag`).
+
+    Args:
+        final_config: The pipeline.
+        windows: `[start, end]` pairs of ISO instants with their offset; end exclusive.
+        reason: Why; kept in the ledger.
+        dry_run: Only report.
+        store: The ledger.
+        actor: Who asks.
+
+    Returns:
+        `inserted`, `replaced` (windows as local text), `finished`, `dry_run`.
+
+    Raises:
+        InvalidInputError: A window is none, or would leave a part of a replaced one without any.
+        WindowHeldError: A window to replace is being moved; nothing of its transaction was written.
+    """
+    config = python_calls.pipeline_config(final_config)
+    conf = {"windows": [list(pair) for pair in windows], "replace": True, "reason": reason, "dry_run": dry_run}
+    request = parse_request(conf, config.horizon, config.source_object)
+    who = actor or python_calls.current_actor("invalidate_and_replace")
+    with python_calls.ledger(store) as ledger:
+        return planning.populate_pipeline_batches(config, ledger, who, request)
+
+
 def cleanup_stale_locks(
     *,
     store: LifecycleStore | None = None,
