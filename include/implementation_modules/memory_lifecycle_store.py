@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor, Decision, Status, Transition
+from include.pipeline_framework.core.state_facts import StateFacts, StateScope, gather
 from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError
 from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
@@ -42,6 +45,7 @@ class MemoryLifecycleStore:
         self._events: list[Record] = []
         self._fence = self._last_id = 0
         self._lock = threading.RLock()
+        self._locked_sources: set[str] = set()
         self._defaults = _column_defaults()
 
     def now(self) -> datetime:
@@ -67,6 +71,28 @@ class MemoryLifecycleStore:
                 day = row["target_day"]
                 covered[day] = covered.get(day, timedelta()) + _window(row).duration
         return covered
+
+    @contextmanager
+    def source_lock(self, source_object: str) -> Iterator[bool]:
+        """See `LifecycleStore.source_lock`."""
+        with self._lock:
+            is_free = source_object not in self._locked_sources
+            self._locked_sources.add(source_object)
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                self._locked_sources.discard(source_object)
+
+    def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
+        """See `LifecycleStore.state_facts`."""
+        return {scope.source_object: gather(scope, self._rows.values()) for scope in scopes}
+
+    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
+        """See `LifecycleStore.rows_of_days`."""
+        dates = {day.date for day in days}
+        rows = [row for row in self.find(source_object=source_object) if row["target_day"] in dates]
+        return [(row["id"], _window(row)) for row in rows]
 
     def get(self, record_id: int) -> Record:
         """See `LifecycleStore.get`."""

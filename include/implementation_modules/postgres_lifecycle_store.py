@@ -14,8 +14,11 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from include.implementation_modules.postgres_state import PostgresState
 from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor, Decision, Transition
+from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError, ServiceUnavailableError
 from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
@@ -48,10 +51,10 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             return _one(_run(cursor, "now"))["database_now"]
 
-    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor) -> PlanInsert:
+    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
         """See `LifecycleStore.insert_planned`."""
         with self._transaction() as cursor:
-            return self._insert_planned(cursor, records, actor)
+            return self._insert_planned(cursor, records, actor, reason)
 
     def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
         """See `LifecycleStore.live_windows`."""
@@ -65,6 +68,30 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             rows = _run(cursor, "covered_days", {"source_object": source_object})
         return {row["target_day"]: row["covered"] for row in rows}
+
+    @contextmanager
+    def source_lock(self, source_object: str) -> Iterator[bool]:
+        """See `LifecycleStore.source_lock`; a lock of the connection, so that it ends with it."""
+        parameters = {"source_object": source_object}
+        with self._transaction() as cursor:
+            is_locked = bool(_one(_run(cursor, "lock_source", parameters))["is_locked"])
+        try:
+            yield is_locked
+        finally:
+            if is_locked and self._connection is not None:
+                with self._transaction() as cursor:
+                    _run(cursor, "unlock_source", parameters)
+
+    def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
+        """See `LifecycleStore.state_facts`."""
+        with self._transaction() as cursor:
+            cursor.execute(statement("ledger/read_consistently").encode())
+            return self._state(cursor).facts(scopes)
+
+    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
+        """See `LifecycleStore.rows_of_days`."""
+        with self._transaction() as cursor:
+            return self._state(cursor).rows_of_days(source_object, days)
 
     def get(self, record_id: int) -> Record:
         """See `LifecycleStore.get`."""
@@ -217,6 +244,14 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             tables = ["pipeline_lifecycle", "pipeline_lifecycle_events"]
             return _run(cursor, "describe_columns", {"tables": tables})
+
+    @staticmethod
+    def _state(cursor: Cursor) -> PostgresState:
+        def execute(sql: str, parameters: Mapping[str, Any]) -> list[Record]:
+            cursor.execute(sql.encode(), parameters)
+            return [_loaded(row) for row in cursor.fetchall()]
+
+        return PostgresState(execute)
 
     def _insert_planned(
         self, cursor: Cursor, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = ""

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
+from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Actor, Decision
 from include.pipeline_framework.core.receipts import HeldRows, Receipt
+from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
 
 Record = dict[str, Any]
@@ -389,8 +391,11 @@ class LifecycleStore(Protocol):
         """The store's clock."""
         ...
 
-    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor) -> PlanInsert:
-        """Insert planned rows, all PENDING; a row whose window overlaps a live row of its source object is refused."""
+    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
+        """Insert planned rows, all PENDING; a row whose window overlaps a live row of its source object is refused.
+
+        `reason` is kept in their events.
+        """
         ...
 
     def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
@@ -399,6 +404,21 @@ class LifecycleStore(Protocol):
 
     def covered_days(self, source_object: str) -> dict[date, timedelta]:
         """Every local day that has live rows, with the elapsed time that they cover; in order."""
+        ...
+
+    def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
+        """Hold a source while its state is repaired; False: somebody else is at it. Nobody waits.
+
+        It keeps repairs from doing the same work at once; what protects rows are their own locks and constraints.
+        """
+        ...
+
+    def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
+        """What the ledger says about every scope's source, by source object, from one consistent view."""
+        ...
+
+    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
+        """Id and window of every live row of the local days, in order."""
         ...
 
     def get(self, record_id: int) -> Record:

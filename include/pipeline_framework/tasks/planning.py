@@ -17,6 +17,7 @@ from include.pipeline_framework.core.run_requests import RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, uncovered
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError, TransientError
 from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks import state_manager
 
 _log = logging.getLogger(__name__)
 
@@ -133,11 +134,13 @@ def populate_pipeline_batches(
     """Make sure that the windows a run may claim exist: the first task of every pipeline run.
 
     With ranges: every missing window inside them is planned, finished and FAILED ones are replaced when asked for;
-    exact windows that cut live ones then replace those, whatever their status. Without: the gaps inside planned days
-    are filled; days without any row are the planner's.
+    exact windows that cut live ones then replace those, whatever their status. Without: the ledger's state is repaired
+    as far as that harms nothing (`state_manager.repair`), after `fill_missing_days` has planned the days after the last
+    planned one, today and tomorrow among them; without that setting new days are the planner's.
 
     Returns:
-        `inserted`, `replaced` (windows as local text) and `finished` (how many windows of the ranges are done already).
+        `inserted`, `replaced` (windows as local text) and `finished` (how many windows of the ranges are done already);
+        without ranges `invalidated` (ids), `reported` (what only a person or the state manager may do) and `note`, too.
 
     Raises:
         InvalidInputError: An exact window cuts a live window, and replacing was not asked for, or would leave a part of
@@ -146,9 +149,7 @@ def populate_pipeline_batches(
     """
     dry_run = dry_run or request.dry_run or actor.is_temporary
     if request.ranges is None:
-        gaps = _gaps_inside_planned_days(config, store)
-        inserted = insert_windows(config, gaps, store, actor, dry_run=dry_run)
-        return {"inserted": _labels(config, inserted), "replaced": [], "finished": 0, "dry_run": dry_run}
+        return _populate_due(config, store, actor, dry_run=dry_run)
     wanted = list(request.exact) if request.exact else _grid_inside(config, request.ranges)
     live = {window: store.live_windows(config.source_object, window) for window in wanted}
     recut: list[TimeWindow] = []
@@ -167,6 +168,22 @@ def populate_pipeline_batches(
         "inserted": _labels(config, inserted),
         "replaced": [*_labels(config, recut), *replaced],
         "finished": 0 if request.replace else len(finished),
+        "dry_run": dry_run,
+    }
+
+
+def _populate_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool) -> dict[str, Any]:
+    planned: list[str] = []
+    if config.horizon.fill_missing_days:
+        days = [day for day in _scheduled_days(config, store, store.now()) if not config.horizon.refusal(day)]
+        reports = [plan_day(config, day, store, actor, dry_run=dry_run) for day in days]
+        planned = [window for report in reports for window in report.windows]
+    repaired = state_manager.repair(config, store, actor, dry_run=dry_run)
+    return {
+        **repaired,
+        "inserted": [*planned, *_labels(config, repaired["inserted"])],
+        "replaced": [],
+        "finished": 0,
         "dry_run": dry_run,
     }
 
@@ -247,17 +264,6 @@ def _require_whole_windows(
                         else 'Ask for that window as a whole, for a range that contains it, or add "replace": true.'
                     ),
                 )
-
-
-def _gaps_inside_planned_days(config: PipelineConfig, store: LifecycleStore) -> list[TimeWindow]:
-    gaps: list[TimeWindow] = []
-    for covered_date, covered in store.covered_days(config.source_object).items():
-        day = LocalDay(covered_date, config.timezone)
-        if day.window is None or covered >= day.window.duration or config.horizon.refusal(day):
-            continue
-        live = store.live_windows(config.source_object, day.window)
-        gaps += planning.plan_day(day, config.window_granularity, live).missing
-    return gaps
 
 
 def _grid_inside(config: PipelineConfig, ranges: Sequence[TimeWindow]) -> list[TimeWindow]:

@@ -379,7 +379,7 @@ class TestPopulate:
         world = World()
         world.plan(0)
         for changes in ({"enabled": False}, {"start_date": "2013-03-10"}, {"end_date": "2013-03-09"}):
-            narrowed = config(**changes)
+            narrowed = config(**changes, fill_missing_days=False)
             assert populate_pipeline_batches(narrowed, world.store, RUN_1, RunRequest())["inserted"] == []
 
     @pytest.mark.parametrize(("conf", "actor"), [({"dry_run": True}, RUN_1), ({}, TEMPORARY)])

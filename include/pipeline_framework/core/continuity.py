@@ -1,0 +1,358 @@
+"""Continuity of a state table: what its rows say, and where they leave gaps, overlap, cross a day or drift.
+
+A store reads `StateFacts` in a few set-based statements; `analyse` (phase 1 of requirement 4) and `find` (phases 2 and
+3) judge them without any I/O, `core.remediation` (phase 4) turns findings into a plan. Nothing outside a scope's days
+is looked at, so an unplanned future is no gap.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from include.pipeline_framework.core.days import LocalDay, local_day_of
+from include.pipeline_framework.core.durations import seconds_to_time_string
+from include.pipeline_framework.core.state_facts import DurationGroup, StateFacts, StateRow
+from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, uncovered
+
+_DAY = timedelta(days=1)
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    MISSING_DAY = "missing_day"
+    GAP_START = "gap_start"
+    GAP_MIDDLE = "gap_middle"
+    GAP_END = "gap_end"
+    OVERLAP = "overlap"
+    DUPLICATE = "duplicate"
+    CROSSES_DAY = "crosses_day"
+    GRANULARITY_DRIFT = "granularity_drift"
+
+
+class Verdict(StrEnum):
+    """What becomes of it: its time is planned, the row stays, the row is invalidated, or a person is told."""
+
+    INSERT = "insert"
+    KEEP = "keep"
+    INVALIDATE = "invalidate"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Phase 1: how a source has been processed so far.
+
+    Attributes:
+        windows: Live rows, without those that cross a day.
+        windows_per_day: How many days have so many windows: `{24: 363, 23: 1, 25: 1}`.
+        durations: Windows by `source_query_window_duration_minutes`.
+        dominant: Length that covers most of the time; None without rows.
+        dominant_per_day: The same for each day that has rows.
+    """
+
+    source_object: str
+    days_covered: int
+    windows: int
+    windows_per_day: Mapping[int, int]
+    durations: Mapping[float, int]
+    dominant: timedelta | None
+    dominant_per_day: Mapping[date, timedelta]
+    first_window_start_at: datetime | None
+    last_window_end_at: datetime | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Small JSON: no figure per day."""
+        first, last, dominant = self.first_window_start_at, self.last_window_end_at, self.dominant
+        return {
+            "source_object": self.source_object,
+            "days_covered": self.days_covered,
+            "windows": self.windows,
+            "windows_per_day": {str(count): days for count, days in sorted(self.windows_per_day.items())},
+            "durations_minutes": {f"{minutes:g}": count for minutes, count in sorted(self.durations.items())},
+            "dominant_granularity": _length(dominant) if dominant else None,
+            "first_window_start_at": iso_utc(first) if first else None,
+            "last_window_end_at": iso_utc(last) if last else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or one row that a conflict was decided for or against.
+
+    Attributes:
+        day: Local day to which it belongs.
+        window: The time that is missing, or the row's own window; of drift, from the first odd window to the last.
+        rows: Ids; the row that the decision is about comes first, then those it was weighed against.
+        reason: For people; kept in events.
+    """
+
+    kind: Kind
+    source_object: str
+    day: date
+    window: TimeWindow
+    rows: tuple[int, ...]
+    decision: Verdict
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON: instants ISO UTC, the day local."""
+        return {
+            "kind": self.kind.value,
+            "source_object": self.source_object,
+            "day": self.day.isoformat(),
+            "start": iso_utc(self.window.start),
+            "end": iso_utc(self.window.end),
+            "rows": list(self.rows),
+            "decision": self.decision.value,
+            "reason": self.reason,
+        }
+
+
+def analyse(facts: StateFacts) -> Analysis:
+    """Phase 1 for one source."""
+    by_day: dict[date, list[DurationGroup]] = defaultdict(list)
+    for group in facts.groups:
+        by_day[group.day].append(group)
+    dominant = _dominant(facts.groups)
+    durations: dict[float, int] = defaultdict(int)
+    per_day: dict[int, int] = defaultdict(int)
+    for group in facts.groups:
+        durations[group.duration.total_seconds() / 60] += group.windows
+    for groups in by_day.values():
+        per_day[sum(group.windows for group in groups)] += 1
+    return Analysis(
+        source_object=facts.scope.source_object,
+        days_covered=len(by_day),
+        windows=sum(durations.values()),
+        windows_per_day=dict(per_day),
+        durations=dict(durations),
+        dominant=dominant,
+        dominant_per_day={day: _dominant_of_day(groups, dominant) for day, groups in by_day.items() if dominant},
+        first_window_start_at=facts.first_window_start_at,
+        last_window_end_at=facts.last_window_end_at,
+    )
+
+
+def drifting_days(facts: StateFacts, analysis: Analysis) -> list[LocalDay]:
+    """Days with a window of another length than the source's dominant one.
+
+    The last window of a day may be shorter (it is capped), and a window that is a whole local day may have any length
+    where the dominant one is a day.
+    """
+    odd = {group.day for group in facts.groups if not _fits(group, facts.scope.timezone, analysis.dominant)}
+    return [day for day in facts.days if day.date in odd]
+
+
+def find(facts: StateFacts, analysis: Analysis, rows_of_drift: Iterable[tuple[int, TimeWindow]] = ()) -> list[Finding]:
+    """Phases 2 and 3: everything that is wrong with one source, by day, then by start.
+
+    Args:
+        facts: From the store.
+        analysis: Of the same facts.
+        rows_of_drift: Id and window of every live row of `drifting_days`.
+    """
+    found = [*_gaps(facts), *_crossing(facts), *_conflicts(facts), *_drift(facts, analysis, rows_of_drift)]
+    return sorted(found, key=lambda finding: (finding.day, finding.window, finding.kind.value, finding.rows))
+
+
+def prioritise(rows: Iterable[StateRow]) -> list[StateRow]:
+    """Phase 3: rows in the order in which they may stay, best first.
+
+    Completed before incomplete; then the most recently updated; then the most recently inserted; then the earlier
+    start; then the longer window; then the lower id.
+    """
+    return sorted(
+        rows,
+        key=lambda row: (
+            not row.is_complete,
+            -row.updated_at.timestamp(),
+            -row.inserted_at.timestamp(),
+            row.window.start,
+            -row.window.duration,
+            row.id,
+        ),
+    )
+
+
+def decide_conflicts(rows: Sequence[StateRow]) -> dict[int, list[StateRow]]:
+    """Which rows have to go, each with the rows that stay in its place: no two of those that stay overlap."""
+    neighbours = _neighbours(rows)
+    kept: set[int] = set()
+    losers: dict[int, list[StateRow]] = {}
+    for row in prioritise(rows):
+        winners = [other for other in neighbours[row.id] if other.id in kept]
+        if winners:
+            losers[row.id] = winners
+        else:
+            kept.add(row.id)
+    return losers
+
+
+def removed_time(facts: StateFacts, gone: Iterable[StateRow]) -> list[TimeWindow]:
+    """Time that only `gone` rows cover, in order, joined where it touches."""
+    going = {row.id: row for row in gone}
+    staying = [row.window for row in facts.contested if row.id not in going]
+    pieces = [piece for row in going.values() for piece in uncovered(row.window, staying)]
+    return merge(pieces)
+
+
+def split_by_day(window: TimeWindow, timezone: str) -> list[tuple[LocalDay, TimeWindow]]:
+    """A window's parts, each with the local day in which it lies, in order."""
+    parts, start = [], window.start
+    while start < window.end:
+        day = local_day_of(start, timezone)
+        end = min(day.end, window.end)
+        parts.append((day, TimeWindow(start, end)))
+        start = end
+    return parts
+
+
+def _gaps(facts: StateFacts) -> list[Finding]:
+    scope, found = facts.scope, []
+    inside = {day.date for day in facts.days}
+    for gap in facts.gaps:
+        for day, part in split_by_day(gap, scope.timezone):
+            if day.date not in inside:
+                continue
+            kind, reason = _gap_kind(day, part)
+            decision = Verdict.INSERT
+            if kind == Kind.MISSING_DAY and not scope.fills_missing_days:
+                decision = Verdict.REPORT
+                reason += "; fill_missing_days is false: it is planned when somebody asks for it"
+            found.append(Finding(kind, scope.source_object, day.date, part, (), decision, reason))
+    return found
+
+
+def _gap_kind(day: LocalDay, part: TimeWindow) -> tuple[Kind, str]:
+    if (part.start, part.end) == (day.start, day.end):
+        return Kind.MISSING_DAY, "no row covers any of the day"
+    if part.start == day.start:
+        return Kind.GAP_START, "no row covers the start of the day"
+    if part.end == day.end:
+        return Kind.GAP_END, "no row covers the end of the day"
+    return Kind.GAP_MIDDLE, "no row covers the time between two others"
+
+
+def _crossing(facts: StateFacts) -> list[Finding]:
+    scope, found = facts.scope, []
+    for row in facts.crossing:
+        day = local_day_of(row.window.start, scope.timezone)
+        decision, reason = Verdict.INVALIDATE, f"it reaches beyond {day}, which ends at {iso_utc(day.end)}"
+        if row.is_held:
+            decision, reason = Verdict.REPORT, f"{reason}; a run is moving it right now"
+        found.append(Finding(Kind.CROSSES_DAY, scope.source_object, day.date, row.window, (row.id,), decision, reason))
+    return found
+
+
+def _conflicts(facts: StateFacts) -> list[Finding]:
+    scope, found = facts.scope, []
+    crossing = {row.id for row in facts.crossing}
+    rows = [row for row in facts.contested if row.id not in crossing]
+    neighbours, losers = _neighbours(rows), decide_conflicts(rows)
+    for row in rows:
+        others = losers.get(row.id) or prioritise(neighbours[row.id])
+        if not others:  # it only met rows that cross a day
+            continue
+        same = all(other.window == row.window for other in neighbours[row.id])
+        day = local_day_of(row.window.start, scope.timezone).date
+        is_loser = row.id in losers
+        reason = _why(*(others[0], row) if is_loser else (row, others[0]))
+        found.append(
+            Finding(
+                Kind.DUPLICATE if same else Kind.OVERLAP,
+                scope.source_object,
+                day,
+                row.window,
+                (row.id, *(other.id for other in others)),
+                Verdict.INVALIDATE if is_loser else Verdict.KEEP,
+                reason,
+            )
+        )
+    return found
+
+
+def _neighbours(rows: Sequence[StateRow]) -> dict[int, list[StateRow]]:
+    """For each row the others that it overlaps."""
+    found: dict[int, list[StateRow]] = {row.id: [] for row in rows}
+    open_rows: list[StateRow] = []
+    for row in sorted(rows, key=lambda row: (row.window, row.id)):
+        open_rows = [other for other in open_rows if other.window.end > row.window.start]
+        for other in open_rows:
+            found[row.id].append(other)
+            found[other.id].append(row)
+        open_rows.append(row)
+    return found
+
+
+def _why(winner: StateRow, loser: StateRow) -> str:
+    if winner.is_complete != loser.is_complete:
+        return f"row {winner.id} is {winner.status}, row {loser.id} is {loser.status}"
+    complete = "complete" if winner.is_complete else "incomplete"
+    if winner.updated_at != loser.updated_at:
+        times = f"{iso_utc(winner.updated_at)} after {iso_utc(loser.updated_at)}"
+        return f"both are {complete}; row {winner.id} was updated last, {times}"
+    if winner.inserted_at != loser.inserted_at:
+        return f"both are {complete} and updated at once; row {winner.id} was inserted last"
+    return f"both are {complete} and equally old; row {winner.id} starts earlier, is longer or has the lower id"
+
+
+def _drift(facts: StateFacts, analysis: Analysis, rows_of_drift: Iterable[tuple[int, TimeWindow]]) -> list[Finding]:
+    scope, dominant = facts.scope, analysis.dominant
+    if dominant is None:
+        return []
+    usual = _length(dominant)
+    odd: dict[LocalDay, list[tuple[int, TimeWindow]]] = defaultdict(list)
+    decided = {row.id for row in (*facts.crossing, *facts.contested)}  # their length is the lesser trouble
+    for row_id, window in rows_of_drift:
+        day = local_day_of(window.start, scope.timezone)
+        group = DurationGroup(day.date, window.duration, 1, window.end == day.end)
+        if row_id not in decided and not _fits(group, scope.timezone, dominant):
+            odd[day].append((row_id, window))
+    found = []
+    for day, rows in odd.items():
+        lengths = sorted({window.duration for _, window in rows})
+        shown = ", ".join(_length(length) for length in lengths[:5]) + (" and others" if len(lengths) > 5 else "")
+        extent = TimeWindow(min(w.start for _, w in rows), max(w.end for _, w in rows))
+        reason = f"{len(rows)} windows of {shown}, where {usual} is the source's dominant granularity"
+        ids = tuple(row_id for row_id, _ in rows)
+        found.append(
+            Finding(Kind.GRANULARITY_DRIFT, scope.source_object, day.date, extent, ids, Verdict.REPORT, reason)
+        )
+    return found
+
+
+def _length(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    return seconds_to_time_string(int(seconds)) if seconds >= 1 and seconds == int(seconds) else f"{seconds:g} s"
+
+
+def _fits(group: DurationGroup, timezone: str, dominant: timedelta | None) -> bool:
+    if dominant is None or group.duration == dominant:
+        return True
+    if group.ends_day and group.duration < dominant:
+        return True
+    day = LocalDay(group.day, timezone).window
+    return dominant == _DAY and day is not None and group.duration == day.duration
+
+
+def _dominant(groups: Iterable[DurationGroup]) -> timedelta | None:
+    """The length that covers most time; of equal ones the longest."""
+    covered: dict[timedelta, timedelta] = defaultdict(timedelta)
+    for group in groups:
+        covered[group.duration] += group.duration * group.windows
+    return max(covered, key=lambda length: (covered[length], length), default=None)
+
+
+def _dominant_of_day(groups: Sequence[DurationGroup], overall: timedelta | None) -> timedelta:
+    """A day's own dominant length; what may be a capped last window says nothing about it."""
+    telling = [g for g in groups if not (g.ends_day and overall is not None and g.duration < overall)]
+    found = _dominant(telling) or overall
+    if found is None:  # a day comes from a group, so there is an overall one
+        raise ValueError("a day without groups has no granularity")
+    return found

@@ -1,0 +1,245 @@
+"""Phase 4 of requirement 4: from findings to a plan, without writing anything.
+
+A gap gets windows of its day's own granularity, else of the source's dominant one, else of the configured one, only
+where no live row is. A row that loses is invalidated, never deleted; the time that only it covered is planned anew. A
+row that crosses a day is invalidated and its time planned anew on both days. Drift is told, not touched.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from include.pipeline_framework.core.continuity import (
+    Analysis,
+    Finding,
+    Kind,
+    Verdict,
+    removed_time,
+    split_by_day,
+)
+from include.pipeline_framework.core.days import LocalDay, local_day_of
+from include.pipeline_framework.core.durations import Granularity
+from include.pipeline_framework.core.state_facts import StateFacts, StateRow
+from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, tile
+from include.pipeline_framework.errors import InvalidInputError
+
+_DAY = timedelta(days=1)
+
+
+class Action(StrEnum):
+    """What applying an item does."""
+
+    INSERT = "insert"
+    REPLACE = "replace"
+    INVALIDATE = "invalidate"
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """A row as it was when the plan was made: applying refuses one that has changed since."""
+
+    id: int
+    window: TimeWindow
+    status: str
+    fence: int
+
+    @classmethod
+    def of(cls, row: StateRow) -> RowState:
+        """From what continuity knows of it."""
+        return cls(row.id, row.window, row.status, row.fence)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One step; each is applied in a transaction of its own.
+
+    Attributes:
+        action: `insert`: plan `windows`. `invalidate`: take `rows` out. `replace`: both at once; the new rows inherit
+            the deletions that the old ones owe to the target.
+        windows: To plan, in order.
+        rows: To invalidate.
+        deletes_target_data: Whether the target may hold something of `rows`.
+        reason: For people; kept in the events.
+    """
+
+    action: Action
+    source_object: str
+    windows: tuple[TimeWindow, ...]
+    rows: tuple[RowState, ...]
+    deletes_target_data: bool
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON; instants ISO UTC."""
+        return {
+            "action": self.action.value,
+            "source_object": self.source_object,
+            "windows": [[iso_utc(w.start), iso_utc(w.end)] for w in self.windows],
+            "rows": [
+                {
+                    "id": row.id,
+                    "start": iso_utc(row.window.start),
+                    "end": iso_utc(row.window.end),
+                    "status": row.status,
+                    "fence": row.fence,
+                }
+                for row in self.rows
+            ],
+            "deletes_target_data": self.deletes_target_data,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_dict(cls, item: Mapping[str, Any]) -> PlanItem:
+        """The inverse of `as_dict`."""
+        return cls(
+            Action(item["action"]),
+            item["source_object"],
+            tuple(_window(start, end) for start, end in item["windows"]),
+            tuple(
+                RowState(row["id"], _window(row["start"], row["end"]), row["status"], row["fence"])
+                for row in item["rows"]
+            ),
+            item["deletes_target_data"],
+            item["reason"],
+        )
+
+
+def remediate(facts: StateFacts, analysis: Analysis, findings: Iterable[Finding]) -> list[PlanItem]:
+    """The plan for one source, in order of time; empty when there is nothing that could be done."""
+    scope = facts.scope
+    rows = {row.id: row for row in (*facts.contested, *facts.crossing)}
+    decided = list(findings)
+    losers = [rows[f.rows[0]] for f in decided if f.decision == Verdict.INVALIDATE and f.kind != Kind.CROSSES_DAY]
+    crossing = [rows[f.rows[0]] for f in decided if f.decision == Verdict.INVALIDATE and f.kind == Kind.CROSSES_DAY]
+    reasons = {f.rows[0]: f"{f.kind.value}: {f.reason}" for f in decided if f.decision == Verdict.INVALIDATE}
+    gaps = {f.window: f for f in decided if f.decision == Verdict.INSERT}
+
+    items = [
+        PlanItem(Action.INVALIDATE, scope.source_object, (), (RowState.of(row),), row.may_have_loaded, reasons[row.id])
+        for row in losers
+    ]
+    open_time = merge([*gaps, *removed_time(facts, [*losers, *crossing])])
+    pieces = _pieces(facts, analysis, open_time)
+    groups = _components(crossing, pieces)
+    items += [
+        PlanItem(
+            Action.REPLACE,
+            scope.source_object,
+            tuple(group.pieces),
+            tuple(RowState.of(row) for row in group.rows),
+            any(row.may_have_loaded for row in group.rows),
+            "; ".join(reasons[row.id] for row in group.rows),
+        )
+        for group in groups
+    ]
+    replacing = {piece for group in groups for piece in group.pieces}
+    items += _inserts(facts, (piece for piece in pieces if piece not in replacing), gaps.values())
+    return sorted(items, key=_when)
+
+
+def needs_approval(items: Sequence[PlanItem], limit: int) -> str | None:
+    """Why a person has to agree before these items are applied; None when nobody has to.
+
+    Args:
+        items: A plan.
+        limit: Windows that may be inserted, replaced or invalidated without asking.
+    """
+    deleting = sum(len(item.rows) for item in items if item.deletes_target_data)
+    touched = sum(max(len(item.windows), len(item.rows)) for item in items)
+    if deleting:
+        return f"{deleting} rows go whose data the target may hold: it will be deleted there"
+    if touched > limit:
+        return f"{touched} windows are touched, more than {limit} (state_manager_window_limit)"
+    return None
+
+
+def granularity_of_day(day: LocalDay, facts: StateFacts, analysis: Analysis) -> Granularity:
+    """With what a gap in this day is filled."""
+    length = analysis.dominant_per_day.get(day.date, analysis.dominant)
+    configured = facts.scope.granularity
+    if length is None or configured.total_seconds == length.total_seconds():
+        return configured
+    if length == _DAY:
+        return Granularity(1, 0)
+    if length.microseconds:  # no granularity is written like that; such rows came from somewhere else
+        return configured
+    return Granularity(0, int(length.total_seconds()))
+
+
+@dataclass(slots=True)
+class _Group:
+    rows: list[StateRow]
+    pieces: list[TimeWindow]
+
+
+def _pieces(facts: StateFacts, analysis: Analysis, open_time: Sequence[TimeWindow]) -> list[TimeWindow]:
+    """The parts of each day's grid that lie in time which nothing covers, inside the horizon; in order."""
+    pieces: list[TimeWindow] = []
+    grids: dict[LocalDay, list[TimeWindow]] = {}
+    for window in open_time:
+        for day, part in split_by_day(window, facts.scope.timezone):
+            if day.window is None or (facts.scope.horizon and facts.scope.horizon.refusal(day)):
+                continue
+            if day not in grids:
+                grids[day] = list(tile(day.window, granularity_of_day(day, facts, analysis)))
+            pieces += [
+                TimeWindow(max(slot.start, part.start), min(slot.end, part.end))
+                for slot in grids[day]
+                if slot.overlaps(part)
+            ]
+    return pieces
+
+
+def _components(rows: Sequence[StateRow], pieces: Sequence[TimeWindow]) -> list[_Group]:
+    """Rows that cross a day, each with the new windows that take its time; a window that two rows share joins them."""
+    groups: list[_Group] = []
+    for row in sorted(rows, key=lambda row: row.window):
+        first = bisect_right(pieces, row.window.start, key=lambda piece: piece.end)
+        last = bisect_left(pieces, row.window.end, key=lambda piece: piece.start)
+        mine = list(pieces[first:last])
+        if groups and mine and groups[-1].pieces and mine[0] <= groups[-1].pieces[-1]:
+            groups[-1].rows.append(row)
+            groups[-1].pieces += [piece for piece in mine if piece > groups[-1].pieces[-1]]
+        else:
+            groups.append(_Group([row], mine))
+    return groups
+
+
+def _inserts(facts: StateFacts, pieces: Iterable[TimeWindow], gaps: Iterable[Finding]) -> list[PlanItem]:
+    """One item per local day."""
+    kinds: dict[date, set[str]] = defaultdict(set)
+    for gap in gaps:
+        kinds[gap.day].add(gap.kind.value)
+    by_day: dict[date, list[TimeWindow]] = defaultdict(list)
+    for piece in pieces:
+        by_day[local_day_of(piece.start, facts.scope.timezone).date].append(piece)
+    return [
+        PlanItem(
+            Action.INSERT,
+            facts.scope.source_object,
+            tuple(windows),
+            (),
+            False,
+            f"{', '.join(sorted(kinds[day])) or 'time of an invalidated row'} on {day}",
+        )
+        for day, windows in by_day.items()
+    ]
+
+
+def _when(item: PlanItem) -> tuple[Any, ...]:
+    windows = [*item.windows, *(row.window for row in item.rows)]
+    return (min(window.start for window in windows), item.action != Action.INVALIDATE, item.rows and item.rows[0].id)
+
+
+def _window(start: str, end: str) -> TimeWindow:
+    try:
+        return TimeWindow(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    except ValueError as error:
+        raise InvalidInputError(f"{start}/{end} is not a window", remedy="Write ISO 8601 instants.") from error

@@ -1,0 +1,195 @@
+"""The state manager: the four phases of requirement 4 over the ledger, as steps a task or a person asks for.
+
+`review` looks and plans without writing. `repair` does at once what can harm nothing. `apply_items` executes a plan
+that somebody has seen; every item is checked again, and what has changed since is listed, not forced.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core import continuity, lifecycle, remediation
+from include.pipeline_framework.core.continuity import Analysis, Finding, Verdict
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.planning import planned_row
+from include.pipeline_framework.core.remediation import Action, PlanItem, RowState
+from include.pipeline_framework.core.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import LedgerRefusedError
+from include.pipeline_framework.ports import LifecycleStore, Record
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StateReview:
+    """What one source's rows say, what is wrong, and what would be done about it."""
+
+    analysis: Analysis
+    findings: tuple[Finding, ...]
+    items: tuple[PlanItem, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """`{findings, summary}`, JSON."""
+        kinds = Counter(finding.kind.value for finding in self.findings)
+        return {
+            "findings": [finding.as_dict() for finding in self.findings],
+            "summary": {**self.analysis.as_dict(), "findings": dict(sorted(kinds.items()))},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """What applying an item came to.
+
+    Attributes:
+        item: As planned.
+        inserted: Windows that were planned.
+        invalidated: Ids of the rows that were taken out.
+        changed: What is different from the plan, for people; empty when all of it was done.
+    """
+
+    item: PlanItem
+    inserted: tuple[TimeWindow, ...] = ()
+    invalidated: tuple[int, ...] = ()
+    changed: str = ""
+
+
+def scope_of(config: PipelineConfig) -> StateScope:
+    """A pipeline's part of the ledger."""
+    horizon = config.horizon
+    return StateScope(
+        config.source_object, config.timezone, config.window_granularity, horizon, horizon.fill_missing_days
+    )
+
+
+def review(configs: Sequence[PipelineConfig], store: LifecycleStore) -> list[StateReview]:
+    """All four phases for every source, without writing; the statements don't grow with the number of sources.
+
+    A disabled pipeline's rows rest: nothing is found there.
+    """
+    facts = store.state_facts([scope_of(config) for config in configs])
+    return [review_facts(facts[config.source_object], store.rows_of_days) for config in configs]
+
+
+def review_facts(facts: StateFacts, rows_of_days: Any) -> StateReview:
+    """The phases for one source's facts; `rows_of_days` is only asked when granularity has drifted."""
+    analysis = continuity.analyse(facts)
+    drifting = continuity.drifting_days(facts, analysis)
+    rows = rows_of_days(facts.scope.source_object, drifting) if drifting else []
+    findings = continuity.find(facts, analysis, rows)
+    return StateReview(analysis, tuple(findings), tuple(remediation.remediate(facts, analysis, findings)))
+
+
+def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool = False) -> dict[str, Any]:
+    """Do at once what harms nothing: fill gaps, and take out rows that never loaded anything. Tell the rest.
+
+    Returns:
+        `inserted`: windows planned (that would be, in a dry run). `invalidated`: ids. `reported`: what waits for the
+        state manager or a person, one text each. `note`: why nothing was looked at.
+    """
+    with store.source_lock(config.source_object) as is_locked:
+        if not is_locked:
+            return _repaired(note="another run is repairing this source right now")
+        (found,) = review([config], store)
+        _log.info("state of %s", found.analysis.as_dict())
+        for finding in found.findings:
+            if finding.decision != Verdict.REPORT:
+                _log.info("%s", finding.as_dict())
+        safe = [item for item in found.items if not item.deletes_target_data]
+        reported = _reported(found)
+        if dry_run:
+            windows = [window for item in safe for window in item.windows]
+            return _repaired(windows, [row.id for item in safe for row in item.rows], reported)
+        outcomes = apply_items(config, store, actor, safe)
+        return _repaired(
+            [window for outcome in outcomes for window in outcome.inserted],
+            [row_id for outcome in outcomes for row_id in outcome.invalidated],
+            reported,
+        )
+
+
+def apply_items(
+    config: PipelineConfig, store: LifecycleStore, actor: Actor, items: Iterable[PlanItem]
+) -> list[ItemOutcome]:
+    """Execute a plan's items of one source, each in a transaction of its own, so that a second try goes on.
+
+    An item of which anything has changed since it was planned is left alone as far as it has changed, and says so.
+    """
+    return [_apply(config, store, actor, item) for item in items]
+
+
+def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem) -> ItemOutcome:
+    if item.action == Action.INSERT:
+        return _insert(config, store, actor, item)
+    rows = [_planned_row(config, window) for window in item.windows]
+    try:
+        changed = [what for row in item.rows if (what := _change_since(store.get(row.id), row))]
+        if changed:
+            return ItemOutcome(item, changed="; ".join(changed))
+        inserted = store.replace([row.id for row in item.rows], rows, actor, item.reason)
+    except LedgerRefusedError as error:
+        return ItemOutcome(item, changed=str(error))
+    return ItemOutcome(item, tuple(_window(row) for row in inserted), tuple(row.id for row in item.rows))
+
+
+def _insert(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem) -> ItemOutcome:
+    outcome = store.insert_planned([_planned_row(config, window) for window in item.windows], actor, item.reason)
+    refused = ", ".join(str(_window(row)) for row in outcome.refused)
+    return ItemOutcome(
+        item,
+        tuple(_window(row) for row in outcome.inserted),
+        changed=f"live rows cover a part by now of {refused}" if refused else "",
+    )
+
+
+def _change_since(row: Record, planned: RowState) -> str:
+    """How a row differs from what the plan saw; empty when it does not."""
+    if row["is_invalidated_flag"]:
+        return f"row {planned.id} is invalidated already"
+    if (row["pipeline_final_status"], row["fence"]) != (planned.status, planned.fence) or _window(
+        row
+    ) != planned.window:
+        return f"{lifecycle.describe(row)} was {planned.status} and is {row['pipeline_final_status']} by now"
+    return ""
+
+
+def _reported(found: StateReview) -> list[str]:
+    """What is left for the state manager or a person: days in one text, the rest one by one."""
+    missing = [f for f in found.findings if f.decision == Verdict.REPORT and f.kind == continuity.Kind.MISSING_DAY]
+    rest = [f for f in found.findings if f.decision == Verdict.REPORT and f.kind != continuity.Kind.MISSING_DAY]
+    texts = [f"{finding.kind.value} on {finding.day}: {finding.reason}" for finding in rest]
+    if missing:
+        first, last = missing[0].day, missing[-1].day
+        texts.append(f"{len(missing)} days without any row between {first} and {last}: {missing[0].reason}")
+    texts += [
+        f"rows {[row.id for row in item.rows]}: {item.reason}; the target may hold their data: state_manager asks first"
+        for item in found.items
+        if item.deletes_target_data
+    ]
+    return texts
+
+
+def _repaired(
+    inserted: Sequence[TimeWindow] = (), invalidated: Sequence[int] = (), reported: Sequence[str] = (), note: str = ""
+) -> dict[str, Any]:
+    return {
+        "inserted": list(inserted),
+        "invalidated": list(invalidated),
+        "reported": list(reported),
+        "note": note,
+    }
+
+
+def _planned_row(config: PipelineConfig, window: TimeWindow) -> Record:
+    return planned_row(config.final_config(), window, derive)
+
+
+def _window(row: Record) -> TimeWindow:
+    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])

@@ -1,0 +1,39 @@
+-- Phase 2: time of the given days that no live row touches, in order; a gap may run over several days.
+WITH days AS (
+    SELECT *
+    FROM UNNEST(
+        %(sources)s::text[], %(zones)s::text[], %(days)s::date[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]
+    ) AS day (source_object, timezone, target_day, start_at, end_at)
+),
+
+spans AS (
+    SELECT
+        source_object,
+        RANGE_AGG(TSTZRANGE(start_at, end_at)) AS span
+    FROM days
+    GROUP BY source_object
+),
+
+covered AS (
+    SELECT
+        source_object,
+        RANGE_AGG(TSTZRANGE(query_window_start_at, query_window_end_at)) AS span
+    FROM {state_table}
+    WHERE source_object = ANY(%(sources)s::text[]) AND NOT is_invalidated_flag
+    GROUP BY source_object
+),
+
+gaps AS (
+    SELECT
+        spans.source_object,
+        UNNEST(spans.span - covered.span) AS gap
+    FROM spans
+    INNER JOIN covered ON spans.source_object = covered.source_object
+)
+
+SELECT
+    source_object,
+    LOWER(gap) AS start_at,
+    UPPER(gap) AS end_at
+FROM gaps
+ORDER BY source_object, gap
