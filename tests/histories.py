@@ -77,7 +77,7 @@ def plant(made: History, day: LocalDay, kind: str | None, random: Random) -> Non
     assert day.window
     grid = list(tile(day.window, parse_granularity(made.granularity)))
     if kind in ("gap_start", "gap_end", "gap_middle") and len(grid) < (3 if kind == "gap_middle" else 2):
-        kind = "duplicate"
+        kind = "missing_day"
     if kind == "missing_day":
         grid = []
     elif kind == "gap_start":

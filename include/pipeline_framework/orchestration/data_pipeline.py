@@ -20,7 +20,7 @@ keeps one row for each in the ledger, `pipeline_lifecycle`, under the source obj
 **Schedule.** `{cron}`. A run claims up to {max_windows} pending windows that ended at least {x_time_back} ago, oldest
 first; which windows exist is the ledger's matter, never the run's date.
 
-**Steps.** `populate_pipeline_batches` (fills gaps inside planned days; plans what the conf asks for) →
+**Steps.** `populate_pipeline_batches` (repairs the ledger where that harms nothing; plans what the conf asks for) →
 `store_and_validate` (the claim) → per window `pre_validation` → `source_to_stage` → `stage_to_target` → `audit` →
 `cleanup_stale_locks` (always; fails the run while one of its windows is unfinished).
 

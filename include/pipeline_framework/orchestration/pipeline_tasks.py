@@ -23,7 +23,9 @@ def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
         config, wiring.lifecycle_store(), task_runs.current_actor(), _request(config)
     )
     _log.info("%s: %s", "would plan" if report["dry_run"] else "planned", report)
-    return {**report, "inserted": len(report["inserted"]), "replaced": len(report["replaced"])}
+    for told in report.get("reported", ()):
+        _log.warning("left for a person or the state manager: %s", told)
+    return {name: len(value) if isinstance(value, list) else value for name, value in report.items()}
 
 
 def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:

@@ -1,0 +1,148 @@
+"""What the ledger says about its sources: Postgres' set-based statements give what `gather` gives from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
+from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.durations import parse_granularity
+from include.pipeline_framework.core.horizon import Horizon
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.state_facts import StateFacts, StateScope, gather
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.ports import LifecycleStore
+from tests.histories import History, history
+
+PLANNER = Actor("daily_planner", "planner-run", "plan")
+IN_LEDGER = ("missing_day", "gap_start", "gap_middle", "gap_end", "granularity_drift")
+"""Overlaps the ledger refuses; rows that cross a day are planted by hand below."""
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
+def store(request: pytest.FixtureRequest) -> Iterator[LifecycleStore]:
+    if request.param == "memory":
+        yield MemoryLifecycleStore()
+        return
+    url = request.getfixturevalue("ledger_url")
+    postgres = PostgresLifecycleStore(lambda: psycopg.connect(url))
+    yield postgres
+    postgres.close()
+
+
+def planned(made: History) -> list[dict[str, Any]]:
+    """The history's rows as a planner hands them to the ledger."""
+    names = ("source_object", "timezone", "granularity", "target_day", "query_window_start_at", "query_window_end_at")
+    fixed = {"pipeline_id": "main", "source_name": "s", "target_name": "t", "time_interval": "1h"}
+    minutes = [(row["query_window_end_at"] - row["query_window_start_at"]).total_seconds() / 60 for row in made.rows]
+    return [
+        {**fixed, **{name: row[name] for name in names}, "source_query_window_duration_minutes": length}
+        for row, length in zip(made.rows, minutes, strict=True)
+    ]
+
+
+def scope_of(made: History, **changes: Any) -> StateScope:
+    return replace(StateScope(made.source_object, made.timezone, parse_granularity(made.granularity)), **changes)
+
+
+def stored(store: LifecycleStore, *histories: History) -> list[dict[str, Any]]:
+    for made in histories:
+        assert not store.insert_planned(planned(made), PLANNER).refused
+    return [row for made in histories for row in store.find(source_object=made.source_object)]
+
+
+def test_the_same_facts_as_from_the_rows(store: LifecycleStore) -> None:
+    """Twenty sources at once, in odd zones, over clock changes and a skipped day."""
+    histories = [history(seed, f"source-{seed}", kinds=IN_LEDGER) for seed in range(20)]
+    rows = stored(store, *histories)
+    scopes = [scope_of(made) for made in histories]
+    facts = store.state_facts(scopes)
+    assert facts == {scope.source_object: gather(scope, rows) for scope in scopes}
+    assert any(found.gaps for found in facts.values())
+    assert {group.ends_day for found in facts.values() for group in found.groups} == {True, False}
+
+
+def test_only_days_inside_the_horizon_are_looked_at(store: LifecycleStore) -> None:
+    made = history(3, "source", kinds=IN_LEDGER)
+    rows = stored(store, made)
+    for changes in ({"start_date": made.days[4].date}, {"end_date": made.days[4].date}, {"enabled": False}):
+        horizon = Horizon(made.timezone, **{"start_date": date(2000, 1, 1), **changes})  # type: ignore[arg-type]
+        scope = scope_of(made, horizon=horizon)
+        assert store.state_facts([scope])["source"] == gather(scope, rows)
+    assert store.state_facts([scope])["source"].groups == ()
+
+
+def test_a_row_over_midnight_and_one_of_another_zone(store: LifecycleStore) -> None:
+    day = LocalDay(date(2013, 3, 9), "America/New_York")
+    made = History("source", day.timezone, "1h", [day])
+    hour = timedelta(hours=1)
+    made.add(TimeWindow(day.end - hour, day.end + hour), day)
+    made.add(TimeWindow(day.end + hour, day.end + 2 * hour), day.next())
+    made.add(TimeWindow(day.end + 30 * hour, day.end + 50 * hour), day.next())["timezone"] = "UTC"
+    rows = stored(store, made)
+    scope = scope_of(made)
+    facts = store.state_facts([scope])["source"]
+    assert facts == gather(scope, rows)
+    assert [row.window for row in facts.crossing] == [TimeWindow(day.end - hour, day.end + hour)]
+    assert facts.gaps[0] == TimeWindow(day.start, day.end - hour)
+
+
+def test_invalidated_rows_count_nothing(store: LifecycleStore) -> None:
+    made = history(1, "source", kinds=("gap_start",))
+    first, *_ = stored(store, made)
+    store.change(first["id"], lambda row, now: lifecycle.invalidate(row, now, "gone"), PLANNER)
+    facts = store.state_facts([scope_of(made)])["source"]
+    assert facts == gather(scope_of(made), store.find(source_object="source"))
+    assert any(gap.start == first["query_window_start_at"] for gap in facts.gaps)
+
+
+def test_a_source_without_rows(store: LifecycleStore) -> None:
+    scope = StateScope("nothing", "UTC", parse_granularity("1h"))
+    assert store.state_facts([scope]) == {"nothing": StateFacts(scope)}
+
+
+def test_rows_of_some_days_come_in_order(store: LifecycleStore) -> None:
+    made = history(2, "source", kinds=("granularity_drift",))
+    rows = stored(store, made, history(2, "other", kinds=("granularity_drift",)))
+    days = [made.days[3], made.days[0]]
+    found = store.rows_of_days("source", days)
+    expected = [r for r in rows if r["source_object"] == "source" and r["target_day"] in {day.date for day in days}]
+    assert [row_id for row_id, _ in found] == [row["id"] for row in expected]
+    assert found == sorted(found, key=lambda pair: pair[1])
+
+
+def test_the_reason_of_a_plan_is_in_its_event(store: LifecycleStore) -> None:
+    made = history(1, "source", kinds=("gap_end",))
+    outcome = store.insert_planned(planned(made)[:1], PLANNER, "gap_start on 2013-03-09")
+    assert [event["reason"] for event in store.events(outcome.inserted[0]["id"])] == ["gap_start on 2013-03-09"]
+
+
+def test_one_repair_of_a_source_at_a_time(store: LifecycleStore, request: pytest.FixtureRequest) -> None:
+    other = store
+    if isinstance(store, PostgresLifecycleStore):
+        url = request.getfixturevalue("ledger_url")
+        other = PostgresLifecycleStore(lambda: psycopg.connect(url))
+    with store.source_lock("source") as mine, other.source_lock("source") as theirs, other.source_lock("two") as free:
+        assert (mine, theirs, free) == (True, False, True)
+    with other.source_lock("source") as again:
+        assert again
+    if isinstance(other, PostgresLifecycleStore) and other is not store:
+        other.close()
+
+
+@pytest.mark.integration
+def test_a_dead_connection_gives_its_lock_back(ledger_url: str) -> None:
+    dying, living = (PostgresLifecycleStore(lambda: psycopg.connect(ledger_url)) for _ in range(2))
+    with dying.source_lock("source"):
+        dying.close()
+        with living.source_lock("source") as is_locked:
+            assert is_locked
+    living.close()

@@ -1,0 +1,207 @@
+"""What a pipeline run repairs by itself, what it only tells, and how a plan is carried out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from include.pipeline_framework.core.continuity import Kind, Verdict
+from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.remediation import Action, PlanItem
+from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.tasks.planning import populate_pipeline_batches
+from include.pipeline_framework.tasks.state_manager import apply_items, repair, review
+from tests.unit.tasks.world import DAY, HOUR, PLANNER, RUN_1, RUN_2, ZONE, World, window
+
+CLOCK_CHANGE = LocalDay(date(2013, 3, 10), ZONE)
+
+
+def whole_day(world: World, day: LocalDay = DAY, *, without: tuple[int, ...] = ()) -> list[int]:
+    assert day.window
+    count = int(day.window.duration / HOUR)
+    return world.plan(*(hour for hour in range(count) if hour not in without), day=day)
+
+
+def over_midnight(world: World) -> int:
+    """A row of two hours in place of a day's last and the next day's first one; its id."""
+    world.store.insert_planned(
+        [{**planned_values(world), **bounds(TimeWindow(DAY.end - HOUR, DAY.end + HOUR)), "target_day": DAY.date}],
+        PLANNER,
+    )
+    (row,) = world.store.find(within=[TimeWindow(DAY.end - HOUR, DAY.end + HOUR)])
+    return int(row["id"])
+
+
+def planned_values(world: World) -> dict[str, Any]:
+    fixed = {"pipeline_id": "main", "source_name": "memory", "target_name": "memory", "time_interval": "2h"}
+    minutes = {"source_query_window_duration_minutes": 120}
+    return {**fixed, **minutes, "source_object": world.config.source_object, "timezone": ZONE, "granularity": "1h"}
+
+
+def bounds(piece: TimeWindow) -> dict[str, Any]:
+    return {"query_window_start_at": piece.start, "query_window_end_at": piece.end}
+
+
+def live(world: World) -> list[TimeWindow]:
+    return world.store.live_windows("flights", TimeWindow(DAY.start, DAY.end + 48 * HOUR))
+
+
+class TestReview:
+    def test_it_writes_nothing(self) -> None:
+        world = World()
+        whole_day(world, without=(0, 7))
+        (found,) = review([world.config], world.store)
+        assert [finding.kind for finding in found.findings] == [Kind.GAP_START, Kind.GAP_MIDDLE]
+        assert len(live(world)) == 22
+        assert found.as_dict()["summary"]["findings"] == {"gap_middle": 1, "gap_start": 1}
+
+    def test_a_disabled_pipelines_rows_rest(self) -> None:
+        world = World(enabled=False)
+        whole_day(world, without=(0, 7))
+        (found,) = review([world.config], world.store)
+        assert (found.findings, found.items) == ((), ())
+
+
+class TestRepair:
+    def test_gaps_are_filled_and_the_reason_is_an_event(self) -> None:
+        world = World()
+        whole_day(world, without=(7,))
+        report = repair(world.config, world.store, RUN_1)
+        assert report["inserted"] == [window(7)]
+        (row,) = world.store.find(within=[window(7)])
+        (event,) = world.store.events(row["id"])
+        assert (event["event"], event["reason"]) == ("planned", "gap_middle on 2013-03-09")
+        assert repair(world.config, world.store, RUN_1)["inserted"] == []
+
+    def test_a_dry_run_only_tells(self) -> None:
+        world = World()
+        whole_day(world, without=(7,))
+        assert repair(world.config, world.store, RUN_1, dry_run=True)["inserted"] == [window(7)]
+        assert len(live(world)) == 23
+
+    def test_missing_days_in_the_middle_are_filled_where_the_pipeline_says_so(self) -> None:
+        for fills in (True, False):
+            world = World(fill_missing_days=fills)
+            whole_day(world)
+            whole_day(world, LocalDay(date(2013, 3, 12), ZONE))
+            report = repair(world.config, world.store, RUN_1)
+            assert len(report["inserted"]) == (23 + 24 if fills else 0)
+            told = [] if fills else ["2 days without any row between 2013-03-10 and 2013-03-11"]
+            assert [text.split(":")[0] for text in report["reported"]] == told
+
+    def test_a_row_over_midnight_that_never_loaded_is_replaced_at_once(self) -> None:
+        world = World()
+        whole_day(world, without=(23,))
+        whole_day(world, CLOCK_CHANGE, without=(0,))
+        crossing = over_midnight(world)
+        report = repair(world.config, world.store, RUN_1)
+        assert report["invalidated"] == [crossing]
+        assert report["inserted"] == [window(23), window(0, day=CLOCK_CHANGE)]
+        assert world.store.get(crossing)["is_invalidated_flag"]
+        reasons = [event["reason"] for event in world.store.events(crossing) if event["event"] == "invalidated"]
+        assert reasons == ["crosses_day: it reaches beyond 2013-03-09, which ends at 2013-03-10T05:00:00Z"]
+
+    def test_one_that_may_have_loaded_is_only_told(self) -> None:
+        world = World()
+        whole_day(world, without=(23,))
+        whole_day(world, CLOCK_CHANGE, without=(0,))
+        crossing = over_midnight(world)
+        rows = world.store._rows  # what a person's UPDATE would do
+        rows[crossing].update(pipeline_final_status="COMPLETED", phase_completed="AUDIT", audit_result_status="PASSED")
+        report = repair(world.config, world.store, RUN_1)
+        assert (report["inserted"], report["invalidated"]) == ([], [])
+        assert f"rows [{crossing}]: crosses_day" in report["reported"][0]
+        assert "state_manager asks first" in report["reported"][0]
+
+    def test_while_another_run_repairs_the_source_nothing_is_done(self) -> None:
+        world = World()
+        whole_day(world, without=(7,))
+        with world.store.source_lock("flights"):
+            report = repair(world.config, world.store, RUN_1)
+        assert report["note"] == "another run is repairing this source right now"
+        assert len(live(world)) == 23
+
+
+class TestPopulateAfterAnOutage:
+    def test_three_days_without_any_run_are_caught_up(self) -> None:
+        world = World(start_date="2013-03-09", fill_missing_days=True)
+        whole_day(world)
+        world.at = LocalDay(date(2013, 3, 13), ZONE).start + 5 * HOUR
+        report = populate_pipeline_batches(world.config, world.store, RUN_1, RunRequest())
+        assert len(report["inserted"]) == 23 + 4 * 24  # to today and tomorrow, as the planner would
+        assert list(world.store.covered_days("flights")) == [date(2013, 3, day) for day in range(9, 15)]
+        again = populate_pipeline_batches(world.config, world.store, RUN_2, RunRequest())
+        assert (again["inserted"], again["reported"]) == ([], [])
+
+
+class TestApply:
+    def plan(self, world: World) -> tuple[PlanItem, ...]:
+        (found,) = review([world.config], world.store)
+        return found.items
+
+    def test_an_item_is_applied_exactly(self) -> None:
+        world = World()
+        whole_day(world, without=(7, 8))
+        (item,) = self.plan(world)
+        (outcome,) = apply_items(world.config, world.store, RUN_1, [item])
+        assert (outcome.inserted, outcome.changed) == ((window(7), window(8)), "")
+
+    def test_a_window_that_was_planned_meanwhile_is_told(self) -> None:
+        world = World()
+        whole_day(world, without=(7, 8))
+        items = self.plan(world)
+        world.plan(7)
+        (outcome,) = apply_items(world.config, world.store, RUN_1, items)
+        assert outcome.inserted == (window(8),)
+        assert outcome.changed == "live rows cover a part by now of 2013-03-09T12:00:00Z/2013-03-09T13:00:00Z"
+
+    @pytest.mark.parametrize("change", ["claimed", "invalidated"])
+    def test_a_row_that_changed_since_is_left_alone(self, change: str) -> None:
+        world = World()
+        whole_day(world, without=(23,))
+        whole_day(world, CLOCK_CHANGE, without=(0,))
+        crossing = over_midnight(world)
+        items = self.plan(world)
+        assert [item.action for item in items] == [Action.REPLACE]
+        if change == "claimed":
+            world.claim(limit=99)
+        else:
+            repair(world.config, world.store, RUN_2)
+        (outcome,) = apply_items(world.config, world.store, RUN_1, items)
+        assert (outcome.inserted, outcome.invalidated) == ((), ())
+        expected = {"claimed": "was PENDING and is IN_PROGRESS by now", "invalidated": "is invalidated already"}
+        assert expected[change] in outcome.changed
+        assert (world.store.get(crossing)["is_invalidated_flag"]) == (change == "invalidated")
+
+    def test_new_rows_in_the_way_of_a_replacement_change_nothing(self) -> None:
+        world = World()
+        whole_day(world, without=(22, 23))
+        crossing = over_midnight(world)
+        (item,) = [item for item in self.plan(world) if item.action == Action.REPLACE]
+        wider = replace(item, windows=(TimeWindow(window(20).start, DAY.end), *item.windows[1:]))
+        (outcome,) = apply_items(world.config, world.store, RUN_1, [wider])
+        assert "overlap live rows" in outcome.changed
+        assert not world.store.get(crossing)["is_invalidated_flag"]
+
+    def test_drift_is_told_and_not_touched(self) -> None:
+        world = World(granularity="30m")
+        world.store.insert_planned(
+            [{**planned_values(world), **bounds(window(hour)), "target_day": DAY.date} for hour in range(23)], PLANNER
+        )
+        report = repair(world.config, world.store, RUN_1)
+        assert report["inserted"] == [window(23)]  # the day's own granularity, not the configured one
+        half = timedelta(minutes=30)
+        other = CLOCK_CHANGE
+        pieces = [TimeWindow(other.start + n * half, other.start + (n + 1) * half) for n in range(46)]
+        world.store.insert_planned(
+            [{**planned_values(world), **bounds(piece), "target_day": other.date} for piece in pieces], PLANNER
+        )
+        (found,) = review([world.config], world.store)
+        assert [(f.kind, f.day, f.decision) for f in found.findings] == [
+            (Kind.GRANULARITY_DRIFT, other.date, Verdict.REPORT)
+        ]
+        assert found.items == ()
