@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from include.implementation_modules.sql_session import sql_text
 from include.implementation_modules.target_columns import fill, quoted
 from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.state_facts import DurationGroup, StateFacts, StateRow, StateScope
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.state_facts import (
+    DurationGroup,
+    StateFacts,
+    StateRow,
+    StateScope,
+    duration_groups,
+    lies_inside,
+)
+from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.ports import Record
 
 Execute = Callable[[str, Mapping[str, Any]], list[Record]]
@@ -32,69 +40,115 @@ class PostgresState:
         self._table = table
 
     def facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
-        """Facts by source object, of every scope: as many statements for a thousand sources as for one."""
+        """Facts by source object, of every scope: as many statements for a thousand sources as for one.
+
+        Where nothing is wrong that is one statement. In the ledger only days that are not covered are looked at again.
+        """
         names = [scope.source_object for scope in scopes]
-        extents = {row["source_object"]: row for row in self._run("state_extents", {"source_objects": names})}
-        days = {
-            scope.source_object: scope.days(*(extents[scope.source_object][name] for name in ("first_day", "last_day")))
-            for scope in scopes
-            if scope.source_object in extents
-        }
-        bounds = _bounds(days)
-        groups, gaps = self._run("state_groups", bounds), self._run("state_gaps", bounds)
-        crossing = self._run("state_crossing", bounds)
-        contested = [] if self._table == LEDGER else self._run("state_contested", {"source_objects": names})
-        by_source = [_by_source(rows) for rows in (groups, gaps, crossing, contested)]
+        seen = _by_source(self._run("state_groups", {"source_objects": names}))
+        days = {s.source_object: _days(s, seen[s.source_object]) for s in scopes if s.source_object in seen}
+        reaching = {name: _reaching_out(of_source, seen[name]) for name, of_source in days.items()}
+        looked_at = _by_source(self._of_days("state_rows", reaching))
+        groups = {name: _groups(days[name], seen[name], reaching[name], looked_at.get(name, [])) for name in days}
+        if self._table == LEDGER:
+            open_days = {name: _not_covered(of_source, groups[name]) for name, of_source in days.items()}
+            gaps, contested = self._of_days("state_gaps_of_days", open_days), list[Record]()
+        else:
+            gaps = self._of_days("state_gaps", days)
+            contested = self._run("state_contested", {"source_objects": names})
+        gaps_of, contested_of = _by_source(gaps), _by_source(contested)
         return {
-            scope.source_object: _facts(scope, days.get(scope.source_object, []), extents, *by_source)
+            scope.source_object: StateFacts(
+                scope,
+                tuple(days[name]),
+                tuple(groups[name]),
+                tuple(merge(TimeWindow(gap["start_at"], gap["end_at"]) for gap in gaps_of.get(name, []))),
+                tuple(_crossing(scope, days[name], looked_at.get(name, []))),
+                tuple(StateRow.of(row) for row in contested_of.get(name, [])),
+                min(row["first_start_at"] for row in seen[name]),
+                max(row["last_end_at"] for row in seen[name]),
+            )
+            if (name := scope.source_object) in seen
+            else StateFacts(scope)
             for scope in scopes
         }
 
     def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
         """Id and window of every live row of the days, in order."""
-        parameters = {"source_object": source_object, "days": [day.date for day in days]}
-        return [
-            (row["id"], TimeWindow(row["query_window_start_at"], row["query_window_end_at"]))
-            for row in self._run("state_rows_of_days", parameters)
-        ]
+        return [(row["id"], _window(row)) for row in self._of_days("state_rows", {source_object: days})]
+
+    def _of_days(self, name: str, days: Mapping[str, Sequence[LocalDay]]) -> list[Record]:
+        """Rows of a statement over a table of days; their bounds come from here: one time zone database counts."""
+        flat = [(source_object, day) for source_object, of_source in days.items() for day in of_source]
+        if not flat:
+            return []
+        parameters = {
+            "sources": [source_object for source_object, _ in flat],
+            "days": [day.date for _, day in flat],
+            "starts": [day.start for _, day in flat],
+            "ends": [day.end for _, day in flat],
+        }
+        return self._run(name, parameters)
 
     def _run(self, name: str, parameters: Mapping[str, Any]) -> list[Record]:
         return self._execute(fill(sql_text(f"ledger/{name}"), {"state_table": quoted(self._table)}), parameters)
-
-
-def _bounds(days: Mapping[str, Sequence[LocalDay]]) -> dict[str, list[Any]]:
-    """Arrays as columns of a table of days; bounds come from here, so that both sides use one time zone database."""
-    flat = [(source_object, day) for source_object, of_source in days.items() for day in of_source]
-    return {
-        "sources": [source_object for source_object, _ in flat],
-        "zones": [day.timezone for _, day in flat],
-        "days": [day.date for _, day in flat],
-        "starts": [day.start for _, day in flat],
-        "ends": [day.end for _, day in flat],
-    }
 
 
 def _by_source(rows: Sequence[Record]) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = defaultdict(list)
     for row in rows:
         found[row["source_object"]].append(row)
-    return found
+    return dict(found)
 
 
-def _facts(
-    scope: StateScope, days: Sequence[LocalDay], extents: Mapping[str, Record], *by_source: Mapping[str, list[Record]]
-) -> StateFacts:
-    extent = extents.get(scope.source_object)
-    if extent is None:
-        return StateFacts(scope)
-    groups, gaps, crossing, contested = (rows.get(scope.source_object, []) for rows in by_source)
-    return StateFacts(
-        scope,
-        tuple(days),
-        tuple(DurationGroup(g["target_day"], g["duration"], g["windows"], g["ends_day"]) for g in groups),
-        tuple(TimeWindow(gap["start_at"], gap["end_at"]) for gap in gaps),
-        tuple(StateRow.of(row) for row in crossing),
-        tuple(StateRow.of(row) for row in contested),
-        extent["first_window_start_at"],
-        extent["last_window_end_at"],
-    )
+def _days(scope: StateScope, seen: Sequence[Record]) -> list[LocalDay]:
+    dates = [row["target_day"] for row in seen]
+    return scope.days(min(dates), max(dates))
+
+
+def _reaching_out(days: Sequence[LocalDay], seen: Sequence[Record]) -> list[LocalDay]:
+    """Days with a row that does not lie inside them."""
+    by_date = {day.date: day for day in days}
+    found = {
+        day
+        for row in seen
+        if (day := by_date.get(row["target_day"]))
+        and (row["first_start_at"] < day.start or row["last_end_at"] > day.end)
+    }
+    return sorted(found)
+
+
+def _groups(
+    days: Sequence[LocalDay], seen: Sequence[Record], reaching: Sequence[LocalDay], rows: Sequence[Record]
+) -> list[DurationGroup]:
+    """From the database's groups; of days with a row that does not lie inside, from their rows."""
+    by_date = {day.date: day for day in days}
+    by_rows = {day.date for day in reaching}
+    groups = [
+        DurationGroup(day.date, row["duration"], row["windows"], row["last_end_at"] == day.end)
+        for row in seen
+        if (day := by_date.get(row["target_day"])) and day.date not in by_rows
+    ]
+    groups += duration_groups((by_date[row["target_day"]], _window(row)) for row in rows)
+    return sorted(groups, key=lambda group: (group.day, group.duration))
+
+
+def _crossing(scope: StateScope, days: Sequence[LocalDay], rows: Sequence[Record]) -> list[StateRow]:
+    by_date = {day.date: day for day in days}
+    return [
+        StateRow.of(row)
+        for row in rows
+        if row["timezone"] == scope.timezone and not lies_inside(_window(row), by_date[row["target_day"]])
+    ]
+
+
+def _not_covered(days: Sequence[LocalDay], groups: Sequence[DurationGroup]) -> list[LocalDay]:
+    """Days that the rows inside them don't fill; in the ledger rows never overlap, so their lengths add up."""
+    covered: dict[date, timedelta] = defaultdict(timedelta)
+    for group in groups:
+        covered[group.day] += group.duration * group.windows
+    return [day for day in days if covered[day.date] < day.end - day.start]
+
+
+def _window(row: Record) -> TimeWindow:
+    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])

@@ -335,10 +335,14 @@ def _length(length: timedelta) -> str:
 def _fits(group: DurationGroup, timezone: str, dominant: timedelta | None) -> bool:
     if dominant is None or group.duration == dominant:
         return True
-    if group.ends_day and group.duration < dominant:
+    if _may_be_capped(group, dominant):
         return True
     day = LocalDay(group.day, timezone).window
     return dominant == _DAY and day is not None and group.duration == day.duration
+
+
+def _may_be_capped(group: DurationGroup, dominant: timedelta) -> bool:
+    return group.ends_day and group.windows == 1 and group.duration < dominant
 
 
 def _dominant(groups: Iterable[DurationGroup]) -> timedelta | None:
@@ -351,7 +355,7 @@ def _dominant(groups: Iterable[DurationGroup]) -> timedelta | None:
 
 def _dominant_of_day(groups: Sequence[DurationGroup], overall: timedelta | None) -> timedelta:
     """A day's own dominant length; what may be a capped last window says nothing about it."""
-    telling = [g for g in groups if not (g.ends_day and overall is not None and g.duration < overall)]
+    telling = [group for group in groups if not (overall and _may_be_capped(group, overall))]
     found = _dominant(telling) or overall
     if found is None:  # a day comes from a group, so there is an overall one
         raise ValueError("a day without groups has no granularity")

@@ -87,9 +87,9 @@ class StateRow:
 
 @dataclass(frozen=True, slots=True)
 class DurationGroup:
-    """Live rows of one local day that have the same elapsed length; rows that cross a day are not among them.
+    """Live rows inside one local day that have the same elapsed length; rows that cross the day are not among them.
 
-    `ends_day`: the row ends where its day ends (a group of one row).
+    `ends_day`: one of them ends where the day ends.
     """
 
     day: date
@@ -127,28 +127,43 @@ def gather(scope: StateScope, records: Iterable[Mapping[str, Any]]) -> StateFact
         return StateFacts(scope)
     days = scope.days(min(r["target_day"] for r in rows), max(r["target_day"] for r in rows))
     bounds = {day.date: day for day in days}
-    groups: Counter[tuple[date, timedelta, bool]] = Counter()
-    crossing, windows = [], []
+    crossing, windows, inside = [], [], []
     for record in rows:
         row, day = StateRow.of(record), bounds.get(record["target_day"])
         windows.append(row.window)
-        if day is None:
-            continue
-        if day.start <= row.window.start and row.window.end <= day.end:
-            groups[day.date, row.window.duration, row.window.end == day.end] += 1
-        elif record["timezone"] == scope.timezone:
+        if day and lies_inside(row.window, day):
+            inside.append((day, row.window))
+        elif day and record["timezone"] == scope.timezone:
             crossing.append(row)
     span = merge(day.window for day in days if day.window)
     return StateFacts(
         scope,
         tuple(days),
-        tuple(DurationGroup(day, length, count, ends) for (day, length, ends), count in sorted(groups.items())),
+        tuple(duration_groups(inside)),
         tuple(gap for part in span for gap in uncovered(part, windows)),
         tuple(sorted(crossing, key=lambda row: (row.window, row.id))),
         tuple(_contested(StateRow.of(record) for record in rows)),
         min(window.start for window in windows),
         max(window.end for window in windows),
     )
+
+
+def lies_inside(window: TimeWindow, day: LocalDay) -> bool:
+    """Whether a window lies wholly inside a local day."""
+    return day.start <= window.start and window.end <= day.end
+
+
+def duration_groups(rows: Iterable[tuple[LocalDay, TimeWindow]]) -> list[DurationGroup]:
+    """Groups of the rows that lie inside their day, by day, then length; the others are left out."""
+    windows: Counter[tuple[date, timedelta]] = Counter()
+    ending: set[tuple[date, timedelta]] = set()
+    for day, window in rows:
+        if lies_inside(window, day):
+            key = (day.date, window.duration)
+            windows[key] += 1
+            if window.end == day.end:
+                ending.add(key)
+    return [DurationGroup(*key, count, key in ending) for key, count in sorted(windows.items())]
 
 
 def _contested(rows: Iterable[StateRow]) -> list[StateRow]:

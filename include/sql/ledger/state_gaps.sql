@@ -1,9 +1,8 @@
 -- Phase 2: time of the given days that no live row touches, in order; a gap may run over several days.
 WITH days AS (
     SELECT *
-    FROM UNNEST(
-        %(sources)s::text[], %(zones)s::text[], %(days)s::date[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]
-    ) AS day (source_object, timezone, target_day, start_at, end_at)
+    FROM UNNEST(%(sources)s::text[], %(days)s::date[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+    AS day (source_object, target_day, start_at, end_at)
 ),
 
 spans AS (
@@ -19,7 +18,7 @@ covered AS (
         source_object,
         RANGE_AGG(TSTZRANGE(query_window_start_at, query_window_end_at)) AS span
     FROM {state_table}
-    WHERE source_object = ANY(%(sources)s::text[]) AND NOT is_invalidated_flag
+    WHERE NOT is_invalidated_flag
     GROUP BY source_object
 ),
 

@@ -1,22 +1,11 @@
--- Phase 1: how many live rows of which length each local day has. Rows that don't lie inside their day are left out.
-WITH days AS (
-    SELECT *
-    FROM UNNEST(
-        %(sources)s::text[], %(zones)s::text[], %(days)s::date[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]
-    ) AS day (source_object, timezone, target_day, start_at, end_at)
-)
-
+-- Phase 1, all of it: how many live rows of which length each local day has, and how far they reach.
 SELECT
-    days.source_object,
-    days.target_day,
-    state.query_window_end_at - state.query_window_start_at AS duration,
-    state.query_window_end_at = days.end_at AS ends_day,
-    COUNT(*) AS windows
-FROM days
-INNER JOIN {state_table} AS state ON days.source_object = state.source_object AND days.target_day = state.target_day
-WHERE
-    NOT state.is_invalidated_flag
-    AND state.query_window_start_at >= days.start_at
-    AND state.query_window_end_at <= days.end_at
-GROUP BY days.source_object, days.target_day, duration, ends_day
-ORDER BY days.source_object, days.target_day, duration, ends_day
+    source_object,
+    target_day,
+    query_window_end_at - query_window_start_at AS duration,
+    COUNT(*) AS windows,
+    MIN(query_window_start_at) AS first_start_at,
+    MAX(query_window_end_at) AS last_end_at
+FROM {state_table}
+WHERE source_object = ANY(%(source_objects)s) AND NOT is_invalidated_flag
+GROUP BY source_object, target_day, duration
