@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,8 +78,21 @@ def database(admin_url: str, template: str = "template1") -> Iterator[str]:
     try:
         yield admin_url.rpartition("/")[0] + f"/{name}"
     finally:
-        with psycopg.connect(admin_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        _drop(admin_url, name)
+
+
+def _drop(admin_url: str, name: str, tries: int = 20) -> None:
+    """Drop a database; FORCE may not end autovacuum, which visits a busy one for a moment."""
+    for left in reversed(range(tries)):
+        try:
+            with psycopg.connect(admin_url, autocommit=True) as connection:
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        except psycopg.errors.InsufficientPrivilege:
+            if not left:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -54,6 +55,9 @@ _SQL_TYPES = {
 }
 _STAGE_SCHEMES = {"s3": "s3", "s3gov": "s3gov", "s3china": "s3china", "gs": "gcs", "gcs": "gcs", "azure": "azure"}
 
+_LATER = SqlFragment("{stage}")
+"""Its name may come from the stage's address, which a target learns with its first files."""
+
 _LOCK_NOT_RELEASED = 625  # lost the wait for a lock: timed out, or the 21st waiter
 _STOPPED = {604, 630}  # cancelled; statement time-out
 _SESSION_GONE = {390111, 390112, 390113, 390114}  # and its tokens; a new connection has new ones
@@ -87,9 +91,10 @@ class SnowflakeTarget(SqlTarget):
         columns: Columns = Field(
             default=(), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
         )
-        stage_name: Name = Field(
-            default="PIPELINE_STAGE",
-            description="External stage whose URL is the root of the pipeline's stage; created when missing.",
+        stage_name: Name | None = Field(
+            default=None,
+            description="External stage whose URL is the root of the pipeline's stage; created when missing. Left out: "
+            "`PIPELINE_STAGE_` and the first 8 hex digits of the URL's SHA-256, so that each root has its own.",
         )
         storage_integration: Name | None = Field(
             default=None, description="Storage integration for creating the external stage."
@@ -110,15 +115,16 @@ class SnowflakeTarget(SqlTarget):
         self._columns = options.columns
         self._paths = {f"path_{i}_{j}": key for i, c in enumerate(options.columns) for j, key in enumerate(c.path)}
         self._has_integration = options.storage_integration is not None
+        self._place, self._stage_name = place, options.stage_name
         fragments = {
             "target": quoted(*place, table),
             "receipts": quoted(*place, f"{table}_RECEIPTS"),
-            "stage": quoted(*place, options.stage_name.upper()),
+            "stage": _LATER,
             "place": quoted(*place) if place else SqlFragment(""),
             "integration": quoted((options.storage_integration or "none").upper()),
         }
         fragments |= _column_fragments(options.columns)
-        self._name, self._has_place = table, bool(place)
+        self._name = table
         super().__init__(
             connect, table=".".join([*place, table]), fragments=fragments, guard_wait_seconds=options.guard_wait_seconds
         )
@@ -132,7 +138,7 @@ class SnowflakeTarget(SqlTarget):
         # Without autocommit the COPY would open the transaction, and rolling back a lost lock would undo it.
         session.run("set_autocommit")
         session.run("set_lock_timeout", {"seconds": max(1, round(self._guard_wait_seconds))})
-        if self._has_place:
+        if self._place:
             session.run("use_schema")  # for the temporary tables: fakesnow 0.12.1 takes no qualified name for them
 
     def _create_missing(self, session: Session) -> None:
@@ -173,19 +179,28 @@ class SnowflakeTarget(SqlTarget):
             raise refused_value(document_id, self._columns[int(index)], session.where, int(refused))
 
     def _copy(self, session: Session, keys: list[str], stage: Stage) -> None:
+        external = self._external_stage(stage, keys[0], session.where)
+
+        def run(name: str, parameters: dict[str, Any]) -> None:
+            session.execute(fill(session.text(name), {"stage": external}), parameters, doing=name)
+
         try:
-            session.run("copy_files", {"files": keys})
+            run("copy_files", {"files": keys})
         except MissingObjectError:
             url = _stage_root(stage, keys[0], session.where)
             refusal: PipelineError | None = None
             try:
-                session.run("create_stage_with_integration" if self._has_integration else "create_stage", {"url": url})
+                run("create_stage_with_integration" if self._has_integration else "create_stage", {"url": url})
             except TerminalError as error:
                 refusal = error  # or another session was faster: the second COPY tells
             try:
-                session.run("copy_files", {"files": keys})
+                run("copy_files", {"files": keys})
             except MissingObjectError as error:
                 raise refusal or error from error
+
+    def _external_stage(self, stage: Stage, key: str, where: str) -> SqlFragment:
+        name = self._stage_name or f"PIPELINE_STAGE_{sha256(_stage_root(stage, key, where).encode()).hexdigest()[:8]}"
+        return quoted(*self._place, name.upper())
 
     def _instant(self, instant: datetime) -> str:
         return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")

@@ -5,13 +5,16 @@ A case says how it is done, which error it must end with, and words that the mes
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
+from unittest import mock
 
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+from include.pipeline_framework.orchestration import connections
 from tests.faults.bad_input_world import ORDERS, Exit, World
 
 
@@ -245,4 +248,29 @@ COMMANDS = [
     command(["ledger", "show"], "the ledger does not answer", env={"LEDGER_URL": "postgresql://127.0.0.1:1/x"}),
 ]
 
-CASES = [*CONFS, *FILES, *IDENTIFIERS, *COMMANDS]
+
+def connection(text: str | None, *says: str) -> Case:
+    """AIRFLOW_CONN_WAREHOUSE of a pipeline that names it; the password that it holds is in no message."""
+
+    def act(world: World, _: Any) -> None:
+        variables = {} if text is None else {"AIRFLOW_CONN_WAREHOUSE": text}
+        with mock.patch.dict(os.environ, variables):
+            connections.client("warehouse")
+
+    shown = "no variable, and none in the UI" if text is None else f"`{text}`"
+    return Case("connection", shown, act, ConfigurationError, ("'warehouse'", *says))
+
+
+UNREADABLE = "is there, but can't be read"
+CONNECTIONS = [
+    connection(None, "there is no Airflow connection", "AIRFLOW_CONN_WAREHOUSE"),
+    connection('{"conn_type": "postgres", "password": "hunter2"', UNREADABLE, "line 1, column 48", "not shown"),
+    connection("{'conn_type': 'postgres', 'password': 'hunter2'}", UNREADABLE, "no JSON", "line 1, column 2"),
+    connection('{"conn_type": "postgres", "pasword": "hunter2"}', UNREADABLE, "a field that a connection has not"),
+    connection('{"conn_type": "postgres", "port": "hunter2"}', UNREADABLE, "a port that is no number"),
+    connection("postgres://me:hunter2@[db/ledger", UNREADABLE, "no URI", "percent-encoded"),
+    connection("hunter2", "has type", "Use one of aws, elasticsearch, postgres, snowflake"),
+    connection('{"conn_type": "mysql", "password": "hunter2"}', "has type 'mysql'", "Use one of"),
+]
+
+CASES = [*CONFS, *FILES, *IDENTIFIERS, *COMMANDS, *CONNECTIONS]

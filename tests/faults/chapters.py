@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.windows import TimeWindow
@@ -39,11 +40,37 @@ def torn_at_target(life: Life) -> None:
     (claimed,) = one.claim()
     one.task("stage_to_target", claimed["id"])
     pipeline.store.close()
+    tear(life, "d0.0")
+
+
+def tear(life: Life, prefix: str) -> None:
+    """The target loses the first row of a window, and gets the second one twice."""
     columns = "_source_object, _id, _id_hash, _event_at, _lifecycle_id, _fence, _file, doc, n"
-    life.sql("DELETE FROM faults WHERE _source_object = %s AND _id = 'd0.0-0'", life.source_object)
+    life.sql("DELETE FROM faults WHERE _source_object = %s AND _id = %s", life.source_object, f"{prefix}-0")
     life.sql(
-        f"INSERT INTO faults ({columns}) SELECT {columns} FROM faults WHERE _source_object = %s AND _id = 'd0.0-1'",
+        f"INSERT INTO faults ({columns}) SELECT {columns} FROM faults WHERE _source_object = %s AND _id = %s",
         life.source_object,
+        f"{prefix}-1",
+    )
+
+
+def mend(life: Life, prefix: str) -> None:
+    """What the target lost comes back by another hand, and the doubled row goes."""
+    columns = "_source_object, _id, _id_hash, _event_at, _lifecycle_id, _fence, _file, doc, n"
+    first, second = f"{prefix}-0", f"{prefix}-1"
+    life.sql(
+        "DELETE FROM faults WHERE ctid IN (SELECT MIN(ctid) FROM faults WHERE _source_object = %s AND _id = %s)",
+        life.source_object,
+        second,
+    )
+    life.sql(
+        f"INSERT INTO faults ({columns}) SELECT _source_object, %s, %s, %s, _lifecycle_id, _fence, _file, "
+        "'{\"n\": 0}', 0 FROM faults WHERE _source_object = %s AND _id = %s",
+        first,
+        Fingerprint.of([first]).hash_sum,
+        life.source.documents[first].event_at,
+        life.source_object,
+        second,
     )
 
 

@@ -20,9 +20,17 @@ Other = Callable[[Life, Reach], None]
 
 
 def frozen_at_each_point(
-    chapter: Chapter, other: Other, new_life: Callable[[], Life], every: int = 1
+    chapter: Chapter,
+    other: Other,
+    new_life: Callable[[], Life],
+    every: int = 1,
+    in_the_end: Callable[[Life], list[str]] | None = None,
+    until: Callable[[Life], bool] = lambda _life: False,
 ) -> Iterator[tuple[str, list[str]]]:
-    """Freeze before every n-th point, in turn; yields each point's name and what was broken in the end."""
+    """Freeze before every n-th point, in turn; yields each point's name and what was broken in the end.
+
+    It wakes up when the others have finished, or as soon as `until` says so: then both go on, step by step.
+    """
     number = 0
     while True:
         life = life_of(chapter, new_life)
@@ -35,12 +43,12 @@ def frozen_at_each_point(
         point = f"{number} {zombie.at}"
         rest = Puppet("other", lambda puppet, life=life: other(life, puppet.reach))  # type: ignore[misc]
         rest.settle(5)
-        while rest.state == "waiting":
+        while rest.state == "waiting" and not until(life):
             rest.step()
             rest.settle(STUCK_AFTER_SECONDS)  # else it waits for a lock that only the frozen one can give back
         run_out([zombie, rest])
         bugs = [f"{puppet.name}: {puppet.error!r}" for puppet in (zombie, rest) if puppet.error]
-        yield point, bugs + promises_in_the_end(life)
+        yield point, bugs + (in_the_end or promises_in_the_end)(life)
         number += every
 
 

@@ -76,6 +76,7 @@ class Life:
     source_object: str
     source: MemorySource = field(default_factory=MemorySource)
     max_retry_task: int = MANY
+    guard_wait_seconds: float = 0.2
 
     @property
     def config(self) -> PipelineConfig:
@@ -103,7 +104,8 @@ class Life:
             ObjectStorageStage.Options(path=str(self.directory), file_rows=2),
         )
         target = PostgresTarget(
-            connect, PostgresTarget.Options(table=TABLE, columns={"n": "integer"}, guard_wait_seconds=0.2)
+            connect,
+            PostgresTarget.Options(table=TABLE, columns={"n": "integer"}, guard_wait_seconds=self.guard_wait_seconds),
         )
         return Pipeline(self.config, PostgresLifecycleStore(connect), self.source, stage, target)
 
@@ -229,9 +231,9 @@ def clean_up(pipeline: Pipeline, states: dict[str, RunState]) -> list[dict[str, 
     )
 
 
-def drain(life: Life, windows: Sequence[TimeWindow]) -> None:
+def drain(life: Life, windows: Sequence[TimeWindow], reach: Reach = nowhere) -> None:
     """Normal operation until nothing is pending: cleanup, then runs, as the scheduler starts them."""
-    pipeline = life.pipeline()
+    pipeline = life.pipeline(reach)
     try:
         for _ in range(6):
             clean_up(pipeline, {})
@@ -280,8 +282,8 @@ def broken_promises(life: Life, windows: Sequence[TimeWindow], late: Collection[
 
 
 def history_problems(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> list[str]:
-    """Whether the events explain the row: one chain of statuses and phases from `planned` to now, fences only grow, and
-    under a fence only the start that took it has written."""
+    """Whether the events explain the row: one chain of statuses and phases from `planned` (of a lost ledger, `rebuilt`)
+    to now, fences only grow, and under a fence only the start that took it has written."""
     found, status, phase, fence, owner = list[str](), None, None, 0, None
     for event in events:
         actor = tuple(event[name] for name in ("dag_id", "dag_run_id", "task_id", "map_index", "try_number"))
@@ -294,8 +296,8 @@ def history_problems(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> l
         if event["fence"] < fence:
             found.append(f"event {event['id']} has fence {event['fence']} after {fence}")
         status, phase, fence = event["to_status"], event["to_phase"], event["fence"]
-    if not events or events[0]["event"] != "planned":
-        found.append("its first event is not `planned`")
+    if not events or events[0]["event"] not in ("planned", "rebuilt"):
+        found.append("its first event is neither `planned` nor `rebuilt`")
     if (status, phase, fence) != (row["pipeline_final_status"], row["phase_completed"], row["fence"]):
         found.append(f"its events end with {status}, {phase}, fence {fence}")
     return found
@@ -308,7 +310,8 @@ def proof_problems(pipeline: Pipeline, row: dict[str, Any], events: Sequence[dic
     if receipt is None or receipt.kind != "load":
         return [f"the target has no live load receipt: {receipt}"]
     found = list[str]()
-    loaded_under = max(event["fence"] for event in events if event["event"] == "stage_to_target_completed")
+    loads = [event["fence"] for event in events if event["event"] == "stage_to_target_completed"]
+    loaded_under = max(loads, default=0)  # none: the row was rebuilt from its receipt
     if (receipt.lifecycle_id, receipt.manifest) != (row["id"], row["stage_location"]):
         found.append(f"the receipt is of row {receipt.lifecycle_id}, {receipt.manifest}")
     if receipt.fence < loaded_under:

@@ -30,6 +30,10 @@ really dies of SIGKILL.""",
 
 A process stops at a point; everything else is finished without it; then it goes on, as a worker does whose machine was
 suspended.""",
+    "directed": """Directed schedules
+
+A process is frozen at each point of one step while others do what the random schedules seldom meet there: a
+replacement beside it, a clear after a time-out and a clean-up, a rebuilt ledger. Then it wakes up.""",
     "schedules": """Random schedules
 
 Up to seven processes, interleaved at every statement; a seed is a schedule.""",
@@ -44,21 +48,26 @@ A proxy in front of each server: cut, reset, delay, half-open, truncate.""",
 GUARDS = """
 ## Which guard holds what
 
-Each guard was switched off in turn; the same story that ends well with it then broke a promise. A guard that nothing
-needs is not here.
+Each guard was switched off in turn; the same story that ends well with it then broke a promise.
 
 | guard | switched off |
+| --- | --- |
+"""
+JUSTIFIED = """
+No promise needs these, what they buy was shown in the same way:
+
+| guard | what it buys |
 | --- | --- |
 """
 TABLE = "| fault | tried | survived | rows lost | rows doubled |\n| --- | ---: | ---: | ---: | ---: |\n"
 
 
 def page(results: list[dict[str, Any]]) -> str:
-    """The page's text; results of guards apart, they are meant to break."""
+    """The page's text; results of guards are apart, they are meant to break."""
     areas: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in results:
         areas[result["area"]].append(result)
-    guards = areas.pop("guards", [])
+    guards, justified = areas.pop("guards", []), areas.pop("justified guards", [])
     numbers = ("tried", "survived", "rows_lost", "rows_doubled")
     tried = [result for area, rows in areas.items() if area != "state machine" for result in rows]
     text = HEAD.format(**{name: sum(result[name] for result in tried) for name in numbers})
@@ -68,6 +77,8 @@ def page(results: list[dict[str, Any]]) -> str:
             figures = " | ".join(f"{result[name]:,}" for name in numbers)
             text += f"| {result['fault']} | {figures} |\n"
     text += GUARDS + "".join(f"| {result['guard']} | a promise was broken |\n" for result in guards)
+    if justified:
+        text += JUSTIFIED + "".join(f"| {result['guard']} | {result['fault']} |\n" for result in justified)
     return text
 
 

@@ -23,7 +23,8 @@ def record(
     """Append one line of the results table.
 
     Args:
-        area: Section of the table: `crash matrix`, `schedules`, `network`, `cluster`, `guards`, …
+        area: Section of the table: `crash matrix`, `schedules`, `network`, `cluster`, `guards`, …; for
+            `justified guards` the fault is what the guard buys.
         fault: What was done, in words that a reader of the table understands.
         tried: How often.
         survived: After how many of them both ends were equal and the ledger consistent.

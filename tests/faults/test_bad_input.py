@@ -79,6 +79,7 @@ def assert_refused(world: World, case: Case) -> None:
             assert part in message
         assert isinstance(caught.value, PipelineError | Exit)
         assert "Traceback" not in message
+        assert "hunter2" not in message
         assert len(message) <= LONGEST_MESSAGE
         assert message.isprintable() or "\n" in message
         if case.is_attempt:

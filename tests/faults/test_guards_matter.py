@@ -1,11 +1,15 @@
 """Every guard is needed: the same story ends well with it and breaks a promise without it.
 
-A guard that could be switched off here unnoticed would have to go, or be justified.
+A guard that could be switched off here unnoticed would have to go, or be justified. Two are justified: no promise needs
+them, and a test shows what each of them buys.
+
+- SKIP LOCKED in a claim: the row lock and the status are what keeps two runs apart; with SKIP LOCKED they don't wait.
+- Rows and fingerprint of the loaded files, looked at before the transaction: the look inside it sees the same, and
+  more; with the first one a torn file is refused without the guard row, so that it holds nobody up.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from include.implementation_modules import elasticsearch_answers, publishing
+from include.implementation_modules import elasticsearch_answers, postgres_lifecycle_store, publishing
 from include.implementation_modules.object_storage_stage import ObjectStorageStage
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
 from include.implementation_modules.sql_target import SqlTarget
@@ -26,10 +31,24 @@ from include.pipeline_framework.errors import (
     IncompleteExtractError,
     PublishConflictError,
     TerminalError,
+    TornStageError,
 )
 from include.pipeline_framework.tasks.planning import insert_windows
 from tests.faults import life as life_module
-from tests.faults.chapters import CHAPTERS, HALVES, life_of, torn_at_target
+from tests.faults.chapters import CHAPTERS, HALVES, life_of, mend, torn_at_target
+from tests.faults.directed import PUBLISH, claimed_and_done
+from tests.faults.guard_stories import (
+    Claims,
+    a_confirmation_never_arrives,
+    a_late_delete_after_a_rebuild,
+    a_line_is_lost_under_the_load,
+    an_event_leaves_the_window_under_the_load,
+    frozen_before_its_delete,
+    rewrite,
+    the_answer_to_every_commit_is_lost,
+    two_runs_claim_at_once,
+    two_tries_of_one_claim,
+)
 from tests.faults.life import Life, Run, broken_promises, drain, hours
 from tests.faults.puppets import Puppet, run_out
 from tests.faults.results import record
@@ -38,7 +57,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600), pytest.mark.use
 
 MOVED, AUDIT_FAILS, REPLACED = CHAPTERS[:3]
 NewLife = Callable[[], Life]
-PUBLISH = "BEGIN ISOLATION LEVEL READ COMMITTED"
 Story = Callable[[NewLife], list[str]]
 """Tells a story and returns the promises that were broken."""
 
@@ -50,6 +68,8 @@ class Guard:
     name: str
     story: Story
     switch_off: Callable[[pytest.MonkeyPatch, Life], None]
+    needs_own_ledger: bool = False
+    """The story, or switching off, spoils the ledger's tables."""
 
 
 def a_zombie_publishes_late(new_life: NewLife) -> list[str]:
@@ -138,9 +158,7 @@ def a_staged_document_is_changed(new_life: NewLife) -> list[str]:
     (claimed,) = one.claim()
     one.task("source_to_stage", claimed["id"])
     file = min(life.directory.rglob("*.ndjson.gz"))
-    lines = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
-    lines[0]["doc"]["n"] = 7
-    file.write_bytes(gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode()))
+    rewrite(file, lambda lines: [lines[0].replace(b'"n": 0', b'"n": 7'), *lines[1:]])
     _same_size_in_manifest(file)
     one.window(claimed, tasks=("stage_to_target", "audit"))
     pipeline.store.close()
@@ -227,36 +245,12 @@ def a_late_delete_after_a_skip(new_life: NewLife) -> list[str]:
     life = new_life()
     life.add(hours(0, 1))
     torn_at_target(life)
-    zombie = Puppet("zombie", lambda puppet: AUDIT_FAILS.lived(life, puppet.reach))
-    zombie.settle(5)
-    while zombie.is_alive and not _has_failed_its_audit(life):
-        zombie.step()
-    while zombie.is_alive and zombie.at != PUBLISH:
-        zombie.step()
-    columns = "_source_object, _id, _id_hash, _event_at, _lifecycle_id, _fence, _file, doc, n"
-    life.sql(
-        "DELETE FROM faults WHERE ctid IN (SELECT MIN(ctid) FROM faults WHERE _source_object = %s AND _id = 'd0.0-1')",
-        life.source_object,
-    )
-    life.sql(
-        f"INSERT INTO faults ({columns}) SELECT _source_object, 'd0.0-0', %s, '2024-05-01Z', _lifecycle_id, _fence, "
-        "_file, '{\"n\": 0}', 0 FROM faults WHERE _source_object = %s AND _id = 'd0.0-1'",
-        audits.Fingerprint.of(["d0.0-0"]).hash_sum,
-        life.source_object,
-    )
+    zombie = frozen_before_its_delete(life)
+    mend(life, "d0.0")
     drain(life, [hours(0, 1)])
-    while zombie.is_alive:
-        zombie.step()
+    run_out([zombie])
     lost = life.source_ids() - life.target_ids()
     return [f"{lost.total()} rows lost after the window was finished"] if lost else []
-
-
-def _has_failed_its_audit(life: Life) -> bool:
-    found = life.sql(
-        "SELECT 1 FROM pipeline_lifecycle WHERE source_object = %s AND audit_result_status = 'FAILED'",
-        life.source_object,
-    )
-    return bool(found)
 
 
 def half_of_the_shards_answer(_new_life: NewLife) -> list[str]:
@@ -312,6 +306,37 @@ def _unconfirmed(self: SqlTarget, source_object: str, window: Any, *, fence: int
     return self.receipt(source_object, window)
 
 
+def _ledger_statement(name: str, old: str, new: str) -> Callable[[pytest.MonkeyPatch, Life], None]:
+    """One of the ledger's statements with a part of its text replaced."""
+    real = postgres_lifecycle_store.statement
+
+    def changed(asked: str) -> str:
+        text = real(asked)
+        if asked != f"ledger/{name}":
+            return text
+        assert old in text
+        return text.replace(old, new)
+
+    return _patched(postgres_lifecycle_store, "statement", changed)
+
+
+def _not_asking(what: str) -> Callable[..., None]:
+    """`require_same` that leaves out one of its two places."""
+    real = publishing.require_same
+
+    def lenient(found: Any, manifest: Any, said: str, where: str) -> None:
+        if not said.startswith(what):
+            real(found, manifest, said, where)
+
+    return lenient
+
+
+def _without_floor(fence: int, _floor: int, overlapping: Any, where: str, real: Any = publishing.require_fence) -> None:
+    real(fence, 0, overlapping, where)
+
+
+BEFORE, INSIDE = "The staged files hold", "After the insert"
+RUN_LOCK = "PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED(%(dag_id)s || '/' || %(dag_run_id)s, 0))"
 GUARDS = [
     Guard("fence check in the ledger", two_tries_of_one_task, _patched(lifecycle, "_require_fence", lambda *_: None)),
     Guard("receipt check in the target's transaction", a_zombie_publishes_late,
@@ -328,7 +353,22 @@ GUARDS = [
     Guard("the teardown's rule", a_window_fails_in_a_run, _patched(life_module, "finish_run", lambda *_: {})),
     Guard("a SKIPPED window's confirmed receipt", a_late_delete_after_a_skip,
           _patched(SqlTarget, "confirm", _unconfirmed)),
-    Guard("exclusion constraint on live windows", two_planners_on_two_grids, _without_constraint),
+    Guard("exclusion constraint on live windows", two_planners_on_two_grids,
+          _without_constraint, needs_own_ledger=True),
+    Guard("rows and fingerprint after the load", a_line_is_lost_under_the_load,
+          _patched(publishing, "require_same", lambda *_: None)),
+    Guard("rows and fingerprint of the window, before the COMMIT", an_event_leaves_the_window_under_the_load,
+          _patched(publishing, "require_same", _not_asking(INSIDE))),
+    Guard("the receipt is read when the answer to a COMMIT is lost", the_answer_to_every_commit_is_lost,
+          _patched(SqlTarget, "_is_written", lambda *_: False)),
+    Guard("a COMMIT without an answer is believed by its receipt only", a_confirmation_never_arrives,
+          _patched(SqlTarget, "_is_written", lambda *_: True)),
+    Guard("one claim of a run at a time", two_tries_of_one_claim,
+          _ledger_statement("lock_run", RUN_LOCK, "%(dag_id)s || %(dag_run_id)s")),
+    Guard("row locks of a claim", two_runs_claim_at_once,
+          _ledger_statement("lock_claimable_rows", "FOR UPDATE SKIP LOCKED", "")),
+    Guard("fence floor", a_late_delete_after_a_rebuild,
+          _patched(publishing, "require_fence", _without_floor), needs_own_ledger=True),
 ]  # fmt: skip
 
 
@@ -336,9 +376,63 @@ GUARDS = [
 def test_the_story_ends_well_with_the_guard_and_badly_without(
     guard: Guard, new_life: NewLife, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    if guard.needs_own_ledger:
+        new_life = request.getfixturevalue("own_life")
     assert guard.story(new_life) == []
-    if guard.switch_off is _without_constraint:
-        new_life = request.getfixturevalue("own_life")  # a database of its own loses its constraint
     guard.switch_off(monkeypatch, new_life())
     assert guard.story(new_life) != []
     record("guards", f"{guard.name} switched off", tried=1, survived=0, guard=guard.name)
+
+
+def test_skip_locked_buys_that_two_claims_do_not_wait_for_each_other(
+    new_life: NewLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def second_claim_is_through(claims: Claims) -> bool:
+        """While the first one is frozen before its COMMIT."""
+        one = claims.until_it_has_claimed("one", "one")
+        two = claims.start("two", "two")
+        is_through = claims.goes_on(two)
+        run_out([one, two])
+        return is_through
+
+    with_it = Claims(new_life)
+    assert second_claim_is_through(with_it)
+    assert [len(records) for records in with_it.answers.values()] == [1, 1]
+    assert with_it.broken() == []
+    _ledger_statement("lock_claimable_rows", "FOR UPDATE SKIP LOCKED", "FOR UPDATE")(monkeypatch, with_it.life)
+    without = Claims(new_life)
+    assert not second_claim_is_through(without)
+    assert without.broken() == [], "no promise needs it"
+    buys = "two claims at once don't wait for each other; the row locks are what keeps them apart"
+    record("justified guards", buys, tried=1, survived=1, guard="SKIP LOCKED in a claim")
+
+
+def test_the_look_before_the_transaction_buys_that_a_torn_file_holds_nobody_up(
+    new_life: NewLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A torn file is published while another publish has the guard row."""
+    life = life_of(MOVED, new_life)
+    claimed_and_done(life, "one", hours(0, 1), "source_to_stage")
+    pipeline = life.pipeline()
+    (row,) = pipeline.store.find(source_object=life.source_object)
+    manifest = pipeline.stage.read_manifest(row["stage_location"])
+    pipeline.store.close()
+    rewrite(min(life.directory.rglob("*.ndjson.gz")), lambda lines: lines[:-1])
+
+    def publish_beside_another() -> None:
+        with psycopg.connect(life.url) as other:
+            other.execute("SELECT 1 FROM faults_receipts WHERE source_object = %s FOR UPDATE", [life.source_object])
+            pipeline.target.publish(manifest, pipeline.stage, fence=row["fence"], lifecycle_id=row["id"])
+
+    with pytest.raises(TornStageError, match=BEFORE):
+        publish_beside_another()
+    monkeypatch.setattr(publishing, "require_same", _not_asking(BEFORE))
+    with pytest.raises(PublishConflictError):
+        publish_beside_another()
+    with pytest.raises(TornStageError, match=INSIDE):
+        pipeline.target.publish(manifest, pipeline.stage, fence=row["fence"], lifecycle_id=row["id"])
+    assert a_line_is_lost_under_the_load(new_life) == [], "no promise needs it"
+    buys = "a torn file is refused without the guard row, and holds up no other publish; the look inside sees it, too"
+    record(
+        "justified guards", buys, tried=1, survived=1, guard="rows and fingerprint of the files, before the transaction"
+    )

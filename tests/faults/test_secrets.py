@@ -262,7 +262,7 @@ def test_the_ledgers_address_is_never_repeated(
 
 def test_an_airflow_connection_that_is_no_json_is_not_repeated(kept: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SECRET", f'{{"conn_type": "postgres", "password": "{kept.password}"')
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError, match=r"is there, but can't be read: it is no JSON: .*column") as caught:
         wiring.adapter("target", AdapterSection.model_validate(PG_TARGET))
     kept.see(caught.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -22,9 +23,12 @@ from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import insert_windows
 from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.window_attempt import run_on_window
+from include.sql import migrations
 from include.sql.migrations import migrate
 from tests.integration import moving
 from tests.integration.moving import DAY, actor
+
+_MIGRATIONS = Path(migrations.__file__).parent / "versions"
 
 HOURS = [TimeWindow(DAY + timedelta(hours=n), DAY + timedelta(hours=n + 1)) for n in range(7)]
 LOADED, LOADED_TOO, SKIPPED, STAGED, FAILED_AUDIT, REPLACED, PLANNED = HOURS
@@ -95,13 +99,8 @@ class Losable:
         self.plan(PLANNED)
 
     def lose_ledger(self) -> None:
-        """Nothing of it is left; then its tables are created again."""
-        functions = "pipeline_lifecycle_events_are_append_only, pipeline_records_is_read_only"
-        self.execute(
-            "DROP TABLE pipeline_lifecycle, pipeline_lifecycle_events, pipeline_lifecycle_version CASCADE; "
-            f"DROP SEQUENCE pipeline_lifecycle_fence; DROP FUNCTION {functions}"
-        )
-        migrate(lambda: psycopg.connect(self.ledger_url))
+        """See `lose_ledger`."""
+        lose_ledger(self.ledger_url)
 
     def receipts(self) -> dict[TimeWindow, Any]:
         found = self.pipeline.target.receipts(self.pipeline.config.source_object)
@@ -109,6 +108,17 @@ class Losable:
 
     def ids_at_source(self) -> Counter[str]:
         return moving.ids_at_source(self.pipeline, TimeWindow(HOURS[0].start, HOURS[-1].end))
+
+
+def lose_ledger(url: str) -> None:
+    """Nothing of it is left, whatever the migrations have made; then its tables are created again."""
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sorted(_MIGRATIONS.glob("*.sql")))
+    made = re.findall(r"^CREATE (?:OR REPLACE )?(TABLE|SEQUENCE|FUNCTION) (\w+)", text, flags=re.MULTILINE)
+    assert ("TABLE", "pipeline_lifecycle") in made
+    with psycopg.connect(url, autocommit=True) as connection:
+        for kind, name in [*made, ("TABLE", "pipeline_lifecycle_version")]:
+            connection.execute(f"DROP {kind} IF EXISTS {name} CASCADE".encode())
+    migrate(lambda: psycopg.connect(url))
 
 
 def losable(kind: str, request: pytest.FixtureRequest, directory: Path) -> Losable:

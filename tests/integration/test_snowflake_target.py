@@ -100,6 +100,19 @@ def test_a_table_with_a_database_and_a_schema_is_qualified(
     assert snowflake.publish(staged(stage), stage, fence=1, lifecycle_id=7).loaded.rows == 5
 
 
+def test_pipelines_with_different_stage_roots_load_into_one_schema_and_share_no_external_stage(
+    snowflake_connect: Callable[[], Any], s3_client: Any, s3_bucket: str, table: str, query: Callable[[str], list[Any]]
+) -> None:
+    """One external stage has one URL: under one name the second pipeline's files would be looked for in the first's."""
+    for number in (1, 2, 1):
+        options = ObjectStorageStage.Options(bucket=s3_bucket, prefix=f"snowflake-target/{table}/{number}")
+        own = ObjectStorageStage(S3Storage(s3_client, s3_bucket), options)
+        snowflake = SnowflakeTarget(snowflake_connect, SnowflakeTarget.Options(table=f"{table}_{number}"))
+        snowflake.prepare("flights")
+        assert snowflake.publish(staged(own, number), own, fence=1, lifecycle_id=7).loaded.rows == number
+    assert [query(f"SELECT COUNT(*) FROM {table}_{number}") for number in (1, 2)] == [[(1,)], [(2,)]]
+
+
 def test_a_column_or_table_that_is_not_there_is_a_matter_of_configuration(
     snowflake_connect: Callable[[], Any], table: str, stage: ObjectStorageStage
 ) -> None:

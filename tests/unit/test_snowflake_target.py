@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -152,9 +153,27 @@ def test_names_are_upper_case_quoted_and_qualified() -> None:
     text = "\n".join(sql for sql, _ in recorder.statements)
     assert 'DELETE FROM "LAKE"."RAW"."FLIGHTS"' in text
     assert 'UPDATE "LAKE"."RAW"."FLIGHTS_RECEIPTS"' in text
-    assert '@"LAKE"."RAW"."PIPELINE_STAGE"' in text
+    assert '@"LAKE"."RAW"."PIPELINE_STAGE_' in text
     assert '"SELECT"' in text
     assert not re.search(r"\{[a-z_]+\}", text)
+
+
+def named_stage(root: str, **options: Any) -> str:
+    recorder = Recorder()
+    publish(recorder, stage=Files(root), **options)
+    (copy,) = [sql for sql, _ in recorder.statements if sql.startswith("COPY")]
+    found = re.search(r"FROM @(\S+)", copy)
+    assert found
+    return found[1]
+
+
+def test_each_root_has_an_external_stage_of_its_own_unless_one_is_named() -> None:
+    digest = hashlib.sha256(b"s3://bucket/prefix/").hexdigest()[:8].upper()
+    assert named_stage("s3://bucket/prefix/") == f'"PIPELINE_STAGE_{digest}"'
+    roots = ("s3://bucket/prefix/", "s3://bucket/other/", "gs://bucket/prefix/")
+    assert len({named_stage(root) for root in roots}) == 3
+    assert {named_stage(root, stage_name="lake") for root in roots} == {'"LAKE"'}
+    assert named_stage("file:///tmp/", stage_name="by_hand") == '"BY_HAND"', "made by hand, whatever the address"
 
 
 def test_a_missing_stage_is_created_at_the_root_and_the_copy_repeated() -> None:
@@ -164,6 +183,8 @@ def test_a_missing_stage_is_created_at_the_root_and_the_copy_repeated() -> None:
     create = next((sql, values) for sql, values in recorder.statements if sql.startswith("CREATE STAGE"))
     assert create[1] == {"url": "gcs://bucket/prefix/"}
     assert 'STORAGE_INTEGRATION = "LAKE"' in create[0]
+    (name,) = {re.search(r'"PIPELINE_STAGE_\w{8}"', sql)[0] for sql, _ in recorder.statements if "_STAGE_" in sql}  # type: ignore[index]
+    assert name in create[0]
     assert recorder.starts().count("COPY INTO") == 2
 
 

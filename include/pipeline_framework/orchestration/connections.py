@@ -94,14 +94,34 @@ def _connection(connection_id: str) -> Any:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
+    variable = f"AIRFLOW_CONN_{connection_id.upper()}"
     try:
         return Connection.get(connection_id)
     except (AirflowNotFoundException, AirflowRuntimeError) as error:
+        if text := os.environ.get(variable, "").strip():  # Airflow looks on where it can't read this, and says nothing
+            raise ConfigurationError(
+                f"the Airflow connection {connection_id!r} is there, but can't be read: {_what_is_wrong(text)}",
+                where=variable,
+                meaning="The pipeline's YAML file, or the ledger, names it; its content is not shown, it holds secrets",
+                remedy="Correct the variable: a JSON object of conn_type, host, port, login, password, schema, extra, "
+                "or a URI with special characters percent-encoded.",
+            ) from error
         raise ConfigurationError(
             f"there is no Airflow connection {connection_id!r}",
             meaning="The pipeline's YAML file, or the ledger, names it",
-            remedy=f"Create it in the UI, or set AIRFLOW_CONN_{connection_id.upper()}.",
+            remedy=f"Create it in the UI, or set {variable}.",
         ) from error
+
+
+def _what_is_wrong(text: str) -> str:
+    """Why Airflow can't read a connection's text, without a word of it: the parsers' errors would quote it."""
+    if not text.startswith("{"):
+        return "it is no URI of a connection"
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"it is no JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+    return "it is JSON, but has a field that a connection has not, or a port that is no number"
 
 
 def _postgres(connection_id: str) -> Callable[[], Any]:

@@ -129,7 +129,7 @@ def _restore(
             report.add(verdict.proof, f"not: {verdict.refusal}")
     refused: set[Any] = set()
     if report.applied:
-        rows = [_row(pipeline.config, verdict) for verdict in chosen]
+        rows = [_row(pipeline.config, verdict, report.floor) for verdict in chosen]
         refused = {row["query_window_start_at"] for row in pipeline.store.restore(rows, actor).refused}
     done = "rebuilt" if report.applied else "would be rebuilt"
     for verdict in chosen:
@@ -141,9 +141,10 @@ def _restore(
         report.add(verdict.proof, outcome)
 
 
-def _row(config: PipelineConfig, verdict: Verdict) -> RestoredRow:
+def _row(config: PipelineConfig, verdict: Verdict, floor: int) -> RestoredRow:
+    """Its fence is the floor, which nobody was ever given: under the proof's own a start from before could write on."""
     proof = verdict.proof
-    record = planned_row(config.final_config(), proof.window, derive) | verdict.columns
+    record = planned_row(config.final_config(), proof.window, derive) | verdict.columns | {"fence": floor}
     numbers = {"lifecycle_id": proof.lifecycle_id, "fence": proof.fence, "rows": proof.rows, **proof.columns}
     return RestoredRow(record, verdict.reason, numbers)
 
