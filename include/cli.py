@@ -6,19 +6,18 @@ Exit status: 0 done, 1 the answer is "no" (problems found), 2 an error.
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from include import cli_backfill, cli_state
+from include.cli_output import person, plain, print_table
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
-from include.pipeline_framework.core.lifecycle import Actor, Status
+from include.pipeline_framework.core.lifecycle import Status
 from include.pipeline_framework.core.run_requests import parse_date
 from include.pipeline_framework.errors import InvalidInputError, PipelineError
 from include.pipeline_framework.tasks import planning
@@ -90,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
 
     columns = ledger.add_parser("describe", help="print every column with its meaning, as Markdown")
     columns.set_defaults(command=_describe_ledger)
+    cli_state.add_commands(commands, ledger)
+    cli_backfill.add_commands(commands)
 
     config = commands.add_parser("config", help="pipeline files").add_subparsers(required=True)
     validate = config.add_parser("validate", help="check every pipeline file; exit 1 when one is wrong")
@@ -115,7 +116,7 @@ def _plan(options: argparse.Namespace) -> int:
     reports = planning.plan_sources(
         planning.select_pipelines(loaded.configs, loaded.errors, options.pipeline),
         store,
-        _person("plan"),
+        person("plan"),
         now=store.now(),
         target_date=parse_date(options.target_date, "--target-date", "plan") if options.target_date else None,
         dry_run=options.dry_run,
@@ -151,20 +152,20 @@ def _show(options: argparse.Namespace) -> int:
         rows = store.find(source_object=options.source, statuses=options.status)
         columns = _ROW_COLUMNS
     if options.format == "json":
-        print(json.dumps(rows, default=_plain, indent=2))
+        print(json.dumps(rows, default=plain, indent=2))
         return 0
     if not rows:
         print("no rows")
         return 0
-    _print_table(columns, rows)
+    print_table(columns, rows)
     return 0
 
 
 def _rebuild(options: argparse.Namespace) -> int:
     def rebuild(pipeline: Pipeline) -> None:
-        report = rebuild_ledger(pipeline, _person("ledger rebuild"), apply=options.apply)
+        report = rebuild_ledger(pipeline, person("ledger rebuild"), apply=options.apply)
         if report.lines:
-            _print_table(_REBUILD_COLUMNS, [asdict(line) for line in report.lines])
+            print_table(_REBUILD_COLUMNS, [asdict(line) for line in report.lines])
         print(_summary(report))
 
     return 0 if _for_each_source(options.source, rebuild) else 2
@@ -187,9 +188,9 @@ def _reconcile(options: argparse.Namespace) -> int:
 
     all_compared = _for_each_source(options.source, reconcile)
     if options.format == "json":
-        print(json.dumps(found, default=_plain, indent=2))
+        print(json.dumps(found, default=plain, indent=2))
     elif found:
-        _print_table(_DIFFERENCE_COLUMNS, found)
+        print_table(_DIFFERENCE_COLUMNS, found)
     else:
         print("no differences")
     return (1 if found else 0) if all_compared else 2
@@ -270,28 +271,6 @@ def _new(options: argparse.Namespace) -> int:
     for path in scaffold.new_pipeline(options.id, REPO):
         print(f"wrote {path.relative_to(REPO)}")
     return 0
-
-
-def _person(command: str) -> Actor:
-    """A person at the command line as the actor of what happens."""
-    return Actor(f"cli {command}", os.environ.get("USER") or getpass.getuser(), command)
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
-    for line in [list(columns), *cells]:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
-    return "" if value is None else str(value)
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from include.pipeline_framework.orchestration.record_calls import (
     update_record_in_database,
     upload_record_to_database,
 )
+from include.pipeline_framework.orchestration.state_calls import PipelineStateManager
 from include.pipeline_framework.orchestration.window_calls import (
     audit,
     clean_stage_location,
@@ -43,12 +44,12 @@ from include.pipeline_framework.orchestration.window_calls import (
 )
 
 __all__ = [
-    "audit", "build_complete_pipeline_record", "calculate_day_from_timestamp", "calculate_time_window",
-    "clean_stage_location", "clean_target_location", "cleanup_stale_locks", "convert_to_pendulum",
-    "download_oldest_pending_record", "function_x", "function_y", "function_z", "generate_pipeline_time_window_record",
-    "get_all_in_progress_records", "get_source_count", "get_target_count", "invalidate_and_replace",
-    "latest_timestamp_available",
-    "load_final_config", "parse_time_to_seconds", "plan_target_date", "pre_validation", "seconds_to_time_string",
-    "source_to_stage", "stage_to_target", "store_and_validate", "transfer_source_to_stage", "transfer_stage_to_target",
-    "update_record_in_database", "upload_record_to_database",
+    "PipelineStateManager", "audit", "build_complete_pipeline_record", "calculate_day_from_timestamp",
+    "calculate_time_window", "clean_stage_location", "clean_target_location", "cleanup_stale_locks",
+    "convert_to_pendulum", "download_oldest_pending_record", "function_x", "function_y", "function_z",
+    "generate_pipeline_time_window_record", "get_all_in_progress_records", "get_source_count", "get_target_count",
+    "invalidate_and_replace", "latest_timestamp_available", "load_final_config", "parse_time_to_seconds",
+    "plan_target_date", "pre_validation", "seconds_to_time_string", "source_to_stage", "stage_to_target",
+    "store_and_validate", "transfer_source_to_stage", "transfer_stage_to_target", "update_record_in_database",
+    "upload_record_to_database",
 ]  # fmt: skip

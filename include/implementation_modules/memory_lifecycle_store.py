@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from include.implementation_modules.memory_campaigns import MemoryCampaigns, figures
+from include.implementation_modules.memory_plans import MemoryPlans
 from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.campaigns import CampaignState
+from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules, allot
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor, Decision, Status, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope, gather
@@ -23,7 +27,8 @@ def _column_defaults() -> Record:
     """The table's columns, taken from its migration, so that this double never has other ones."""
     text = statement("migrations/versions/0001_pipeline_lifecycle")
     body = text.split("CREATE TABLE pipeline_lifecycle (")[1].split("CONSTRAINT")[0]
-    lines = [line.strip().rstrip(",") for line in body.splitlines()]
+    later = statement("migrations/versions/0004_backfill_campaigns").split("ALTER TABLE pipeline_lifecycle ADD COLUMN")
+    lines = [line.strip().rstrip(",") for line in (*body.splitlines(), *(part.split(";")[0] for part in later[1:]))]
     return {line.split()[0]: _default(line) for line in lines if line and not line.startswith("--")}
 
 
@@ -46,6 +51,8 @@ class MemoryLifecycleStore:
         self._fence = self._last_id = 0
         self._lock = threading.RLock()
         self._locked_sources: set[str] = set()
+        self._campaigns = MemoryCampaigns()
+        self._plans = MemoryPlans()
         self._defaults = _column_defaults()
 
     def now(self) -> datetime:
@@ -126,6 +133,7 @@ class MemoryLifecycleStore:
         limit: int,
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
     ) -> list[Record]:
         """See `LifecycleStore.claim`."""
         with self._lock:
@@ -134,7 +142,9 @@ class MemoryLifecycleStore:
                 mine = [row for row in earlier if row["source_object"] == source_object]
                 rows = [row for row in mine if lifecycle.may_claim_back(row, actor)]
             else:
-                rows = self.preview_claim(source_object, limit=limit, ended_before=ended_before, within=within)
+                rows = self.preview_claim(
+                    source_object, limit=limit, ended_before=ended_before, within=within, rules=rules
+                )
             return [self._apply(row, lifecycle.claim(row, actor, self.now()), actor) for row in rows]
 
     def preview_claim(
@@ -144,6 +154,7 @@ class MemoryLifecycleStore:
         limit: int,
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
     ) -> list[Record]:
         """See `LifecycleStore.preview_claim`."""
         rows = self.find(source_object=source_object, within=within, statuses=[Status.PENDING])
@@ -154,7 +165,41 @@ class MemoryLifecycleStore:
             and (row["not_before_at"] is None or row["not_before_at"] <= self.now())
         ]
         due.sort(key=lambda row: (-row["priority"], row["record_inserted_at"], row["query_window_start_at"]))
-        return due[:limit]
+        slots = min([limit, *self.free_slots(rules.caps).values()])
+        if rules.any_campaign:
+            return due[:slots]
+        scheduled = [row for row in due if row["campaign_id"] is None]
+        campaigns = sorted(
+            self.campaigns(source_object=source_object), key=lambda row: (-row["priority"], row["campaign_id"])
+        )
+        of_campaigns = [self._campaigns.claimable(campaign, due) for campaign in campaigns]
+        return allot(slots, rules.scheduled_share_percent, scheduled, of_campaigns)  # type: ignore[return-value]
+
+    def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
+        """See `LifecycleStore.free_slots`."""
+        held = self.find(statuses=[Status.IN_PROGRESS])
+        return {cap.name: max(0, cap.limit - sum(cap.concerns(row) for row in held)) for cap in caps}
+
+    def create_campaign(self, campaign: Mapping[str, Any], actor: Actor) -> Record:
+        """See `LifecycleStore.create_campaign`."""
+        with self._lock:
+            return self._campaigns.create(campaign, actor, self.now())
+
+    def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
+        """See `LifecycleStore.campaigns`."""
+        found = self._campaigns.find(campaign_id, source_object)
+        return [{**row, **figures(self.campaign_rows(row["campaign_id"])), "database_now": self.now()} for row in found]
+
+    def change_campaign(
+        self, campaign_id: int, actor: Actor, *, state: CampaignState | None = None, is_planned: bool = False
+    ) -> Record:
+        """See `LifecycleStore.change_campaign`."""
+        with self._lock:
+            return self._campaigns.change(campaign_id, actor, state, self.now(), is_planned=is_planned)
+
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+        """See `LifecycleStore.campaign_rows`."""
+        return [row for row in self.find(statuses=statuses) if row["campaign_id"] == campaign_id]
 
     def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
         """See `LifecycleStore.claimed_by`."""
@@ -250,6 +295,20 @@ class MemoryLifecycleStore:
     def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
         """See `LifecycleStore.restore`."""
         return self._insert([(row.record, Transition("rebuilt", {}, row.reason, row.numbers)) for row in rows], actor)
+
+    def keep_plan(self, plan: Mapping[str, Any]) -> Record:
+        """See `LifecycleStore.keep_plan`."""
+        with self._lock:
+            return self._plans.keep(plan, self.now())
+
+    def stored_plan(self, plan_id: str) -> Record:
+        """See `LifecycleStore.stored_plan`."""
+        return self._plans.get(plan_id)
+
+    def note_plan_outcome(self, plan_id: str, outcome: Mapping[str, Any], **others: Any) -> Record:
+        """See `LifecycleStore.note_plan_outcome`."""
+        with self._lock:
+            return self._plans.note(plan_id, outcome, self.now(), **others)
 
     def _insert(self, given: Sequence[tuple[Mapping[str, Any], Transition]], actor: Actor) -> PlanInsert:
         outcome = PlanInsert()

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from include.implementation_modules.ledger_values import (
+    actor_parameters,
+    brief_error,
+    claim_parameters,
+    json_text,
+    loaded_row,
+    multirange_text,
+    only_row,
+    planned_outcome,
+)
+from include.implementation_modules.postgres_campaigns import PostgresCampaigns
+from include.implementation_modules.postgres_plans import PostgresPlans
 from include.implementation_modules.postgres_state import PostgresState
 from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.campaigns import CampaignState
+from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor, Decision, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
@@ -25,6 +38,7 @@ from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
 from include.sql import statement
 
 Cursor = psycopg.Cursor[dict[str, Any]]
+_TABLES = ["pipeline_lifecycle", "pipeline_lifecycle_events", "pipeline_lifecycle_import", "state_manager_plans"]
 
 
 class PostgresLifecycleStore:
@@ -49,7 +63,7 @@ class PostgresLifecycleStore:
     def now(self) -> datetime:
         """The database's clock."""
         with self._transaction() as cursor:
-            return _one(_run(cursor, "now"))["database_now"]
+            return only_row(_run(cursor, "now"))["database_now"]
 
     def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
         """See `LifecycleStore.insert_planned`."""
@@ -74,7 +88,7 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.source_lock`; a lock of the connection, so that it ends with it."""
         parameters = {"source_object": source_object}
         with self._transaction() as cursor:
-            is_locked = bool(_one(_run(cursor, "lock_source", parameters))["is_locked"])
+            is_locked = bool(only_row(_run(cursor, "lock_source", parameters))["is_locked"])
         try:
             yield is_locked
         finally:
@@ -85,7 +99,7 @@ class PostgresLifecycleStore:
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """See `LifecycleStore.state_facts`."""
         with self._transaction() as cursor:
-            cursor.execute(statement("ledger/read_consistently").encode())
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # all of it from one moment
             return self._state(cursor).facts(scopes)
 
     def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
@@ -97,7 +111,7 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.get`."""
         with self._transaction() as cursor:
             rows = _run(cursor, "get_row", {"id": record_id})
-        return _one(rows, record_id)
+        return only_row(rows, record_id)
 
     def find(
         self,
@@ -111,7 +125,7 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.find`."""
         parameters = {
             "source_object": source_object,
-            "within": _multirange(within),
+            "within": multirange_text(within),
             "statuses": list(statuses) if statuses is not None else None,
             "dag_id": run[0] if run else None,
             "dag_run_id": run[1] if run else None,
@@ -128,6 +142,7 @@ class PostgresLifecycleStore:
         limit: int,
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
     ) -> list[Record]:
         """See `LifecycleStore.claim`."""
         run = {"dag_id": actor.dag_id, "dag_run_id": actor.dag_run_id}
@@ -138,8 +153,8 @@ class PostgresLifecycleStore:
                 mine = [row["id"] for row in earlier if row["source_object"] == source_object]
                 rows = [row for row in _run(cursor, "lock_rows", {"ids": mine}) if lifecycle.may_claim_back(row, actor)]
             else:
-                parameters = _claimable(source_object, limit, ended_before, within)
-                rows = _run(cursor, "lock_claimable_rows", parameters)
+                parameters = claim_parameters(source_object, limit, ended_before, within)
+                rows = PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=True)
             return [_apply(cursor, row, lifecycle.claim(row, actor, row["database_now"]), actor) for row in rows]
 
     def preview_claim(
@@ -149,10 +164,12 @@ class PostgresLifecycleStore:
         limit: int,
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
     ) -> list[Record]:
         """See `LifecycleStore.preview_claim`."""
         with self._transaction() as cursor:
-            return _run(cursor, "claimable_rows", _claimable(source_object, limit, ended_before, within))
+            parameters = claim_parameters(source_object, limit, ended_before, within)
+            return PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=False)
 
     def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
         """See `LifecycleStore.claimed_by`."""
@@ -162,8 +179,8 @@ class PostgresLifecycleStore:
     def take(self, record_id: int, actor: Actor) -> Record:
         """See `LifecycleStore.take`."""
         with self._transaction() as cursor:
-            row = _one(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
-            fence = _one(_run(cursor, "next_fence"))["fence"]
+            row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
+            fence = only_row(_run(cursor, "next_fence"))["fence"]
             return _apply(cursor, row, lifecycle.take(row, actor, fence, row["database_now"]), actor)
 
     def heartbeat(self, record_id: int, fence: int) -> None:
@@ -179,12 +196,12 @@ class PostgresLifecycleStore:
     def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
         """See `LifecycleStore.change`."""
         with self._transaction() as cursor:
-            row = _one(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
+            row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
             return _apply(cursor, row, decide(row, row["database_now"]), actor)
 
     def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
         """See `LifecycleStore.note_refusal`."""
-        parameters = {"id": record_id, "refused_fence": fence, "reason": reason, **_actor(actor)}
+        parameters = {"id": record_id, "refused_fence": fence, "reason": reason, **actor_parameters(actor)}
         with self._transaction() as cursor:
             _run(cursor, "note_refusal", parameters)
 
@@ -219,7 +236,7 @@ class PostgresLifecycleStore:
     def last_fence(self) -> int:
         """See `LifecycleStore.last_fence`."""
         with self._transaction() as cursor:
-            return int(_one(_run(cursor, "last_fence"))["last_fence"])
+            return int(only_row(_run(cursor, "last_fence"))["last_fence"])
 
     def known_ids(self, record_ids: Sequence[int]) -> set[int]:
         """See `LifecycleStore.known_ids`."""
@@ -236,28 +253,74 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.restore`."""
         given = [{**row.record, "event_reason": row.reason, "event_numbers": dict(row.numbers)} for row in rows]
         with self._transaction() as cursor:
-            restored = _run(cursor, "restore_rows", {"rows": Jsonb(given, dumps=_dumps), **_actor(actor)})
-        return _outcome([row.record for row in rows], restored)
+            restored = _run(cursor, "restore_rows", {"rows": Jsonb(given, dumps=json_text), **actor_parameters(actor)})
+        return planned_outcome([row.record for row in rows], restored)
+
+    def keep_plan(self, plan: Mapping[str, Any]) -> Record:
+        """See `LifecycleStore.keep_plan`."""
+        with self._transaction() as cursor:
+            return PostgresPlans(partial(_run, cursor)).keep(plan)
+
+    def stored_plan(self, plan_id: str) -> Record:
+        """See `LifecycleStore.stored_plan`."""
+        with self._transaction() as cursor:
+            return PostgresPlans(partial(_run, cursor)).get(plan_id)
+
+    def note_plan_outcome(self, plan_id: str, outcome: Mapping[str, Any], **others: Any) -> Record:
+        """See `LifecycleStore.note_plan_outcome`."""
+        with self._transaction() as cursor:
+            return PostgresPlans(partial(_run, cursor)).note(plan_id, outcome, **others)
+
+    def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
+        """See `LifecycleStore.free_slots`."""
+        with self._transaction() as cursor:
+            return PostgresCampaigns(partial(_run, cursor)).free_slots(caps)
+
+    def create_campaign(self, campaign: Mapping[str, Any], actor: Actor) -> Record:
+        """See `LifecycleStore.create_campaign`."""
+        with self._transaction() as cursor:
+            return PostgresCampaigns(partial(_run, cursor)).create(campaign, actor)
+
+    def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
+        """See `LifecycleStore.campaigns`."""
+        with self._transaction() as cursor:
+            return PostgresCampaigns(partial(_run, cursor)).find(campaign_id, source_object)
+
+    def change_campaign(
+        self, campaign_id: int, actor: Actor, *, state: CampaignState | None = None, is_planned: bool = False
+    ) -> Record:
+        """See `LifecycleStore.change_campaign`."""
+        with self._transaction() as cursor:
+            return PostgresCampaigns(partial(_run, cursor)).change(campaign_id, actor, state, is_planned=is_planned)
+
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+        """See `LifecycleStore.campaign_rows`."""
+        with self._transaction() as cursor:
+            parameters = {"campaign_id": campaign_id, "statuses": list(statuses) if statuses is not None else None}
+            return _run(cursor, "campaign_rows", parameters)
 
     def describe(self) -> list[Record]:
         """Columns of the ledger's tables with type and comment, as the database tells them."""
         with self._transaction() as cursor:
-            tables = ["pipeline_lifecycle", "pipeline_lifecycle_events"]
-            return _run(cursor, "describe_columns", {"tables": tables})
+            return _run(cursor, "describe_columns", {"tables": _TABLES})
 
     @staticmethod
     def _state(cursor: Cursor) -> PostgresState:
         def execute(sql: str, parameters: Mapping[str, Any]) -> list[Record]:
             cursor.execute(sql.encode(), parameters)
-            return [_loaded(row) for row in cursor.fetchall()]
+            return [loaded_row(row) for row in cursor.fetchall()]
 
         return PostgresState(execute)
 
     def _insert_planned(
         self, cursor: Cursor, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = ""
     ) -> PlanInsert:
-        parameters = {"records": Jsonb([dict(r) for r in records], dumps=_dumps), **_actor(actor), "reason": reason}
-        return _outcome(records, _run(cursor, "insert_planned", parameters))
+        parameters = {
+            "records": Jsonb([dict(r) for r in records], dumps=json_text),
+            **actor_parameters(actor),
+            "reason": reason,
+        }
+        return planned_outcome(records, _run(cursor, "insert_planned", parameters))
 
     @contextmanager
     def _transaction(self) -> Iterator[Cursor]:
@@ -278,7 +341,7 @@ class PostgresLifecycleStore:
                 ) from error
             except (psycopg.DataError, UnicodeEncodeError) as error:
                 raise InvalidInputError(
-                    f"the ledger can't hold a value: {_brief(error)}",
+                    f"the ledger can't hold a value: {brief_error(error)}",
                     where="pipeline_lifecycle",
                     meaning="Nothing was written",
                     remedy="Correct the value; docs/ledger.md says what each column holds.",
@@ -295,7 +358,7 @@ class PostgresLifecycleStore:
 
 def _run(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None) -> list[Record]:
     cursor.execute(statement(f"ledger/{name}").encode(), parameters)
-    return [_loaded(row) for row in cursor.fetchall()]
+    return [loaded_row(row) for row in cursor.fetchall()]
 
 
 def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) -> Record:
@@ -303,69 +366,11 @@ def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) ->
         return {key: value for key, value in row.items() if key != "database_now"}
     parameters = {
         "id": row["id"],
-        "changes": Jsonb(dict(transition.changes), dumps=_dumps),
+        "changes": Jsonb(dict(transition.changes), dumps=json_text),
         "event": transition.event,
         "reason": transition.reason,
-        "numbers": Jsonb(dict(transition.numbers), dumps=_dumps),
+        "numbers": Jsonb(dict(transition.numbers), dumps=json_text),
         "deletion_done_ids": list(transition.deletion_done_ids),
-        **_actor(actor),
+        **actor_parameters(actor),
     }
-    return _one(_run(cursor, "apply_transition", parameters), row["id"])
-
-
-def _outcome(records: Sequence[Mapping[str, Any]], inserted: list[Record]) -> PlanInsert:
-    there = {(row["source_object"], row["query_window_start_at"]) for row in inserted}
-    refused = [dict(r) for r in records if (r["source_object"], r["query_window_start_at"]) not in there]
-    return PlanInsert(inserted, refused)
-
-
-def _one(rows: list[Record], record_id: int | None = None) -> Record:
-    if not rows:
-        raise InvalidInputError(
-            f"there is no ledger row {record_id}", remedy="List the rows with: python -m include.cli ledger show."
-        )
-    return rows[0]
-
-
-def _loaded(row: Record) -> Record:
-    """Instants in UTC whatever the session's zone; whole numerics (fingerprints) as int."""
-    for name, value in row.items():
-        if isinstance(value, datetime):
-            row[name] = value.astimezone(UTC)
-        elif isinstance(value, Decimal) and name.endswith("_fingerprint"):
-            row[name] = int(value)
-    return row
-
-
-def _brief(error: psycopg.DataError | UnicodeEncodeError) -> str:
-    """The server's first line; its DETAIL would quote the row. Errors of the client have one line."""
-    said = error.diag.message_primary if isinstance(error, psycopg.DataError) else None
-    return " ".join((said or str(error)).split())[:200]
-
-
-def _dumps(value: Any) -> str:
-    """JSON with integers of any size exact; instants as ISO text, decimals as text."""
-    return json.dumps(value, default=lambda other: other.isoformat() if hasattr(other, "isoformat") else str(other))
-
-
-def _actor(actor: Actor) -> dict[str, Any]:
-    names = ("dag_id", "dag_run_id", "task_id", "map_index", "try_number")
-    return {name: getattr(actor, name) for name in names}
-
-
-def _claimable(
-    source_object: str, limit: int, ended_before: datetime, within: Sequence[TimeWindow] | None
-) -> dict[str, Any]:
-    return {
-        "source_object": source_object,
-        "limit": limit,
-        "ended_before": ended_before,
-        "within": _multirange(within),
-    }
-
-
-def _multirange(windows: Sequence[TimeWindow] | None) -> str | None:
-    """Text of a tstzmultirange; Postgres joins ranges that overlap or touch."""
-    if windows is None:
-        return None
-    return "{" + ",".join(f'["{window.start.isoformat()}","{window.end.isoformat()}")' for window in windows) + "}"
+    return only_row(_run(cursor, "apply_transition", parameters), row["id"])

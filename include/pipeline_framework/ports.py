@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
+from include.pipeline_framework.core.campaigns import CampaignState
+from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Actor, Decision
@@ -452,12 +454,14 @@ class LifecycleStore(Protocol):
         limit: int,
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
     ) -> list[Record]:
         """Claim windows for the actor's DAG run, at most `limit`, in the order priority, age, window start.
 
         A run that claimed before gets back its own windows that are still open and no others. Otherwise PENDING live
         rows are claimed that ended at or before `ended_before`, whose `not_before_at` has passed and that lie wholly
-        inside one of `within` (None: anywhere).
+        inside one of `within` (None: anywhere). Windows of a backfill campaign only while it runs, in its order and up
+        to its concurrency; `rules` says how they share with the others, and limits what is in progress at once.
         """
         ...
 
@@ -468,8 +472,43 @@ class LifecycleStore(Protocol):
         limit: int,
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
     ) -> list[Record]:
         """The rows that `claim` would take for a new run right now; takes nothing."""
+        ...
+
+    def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
+        """How many more windows each limit allows now, by its name; never below 0."""
+        ...
+
+    def create_campaign(self, campaign: Mapping[str, Any], actor: Actor) -> Record:
+        """A backfill campaign; the one that this run has made for the source before is returned as it is.
+
+        Args:
+            campaign: `source_object`, `pipeline_id`, `mode`, `ranges` (JSON), `granularity`, `window_order`,
+                `concurrency`, `priority`, `reason`.
+            actor: Who asks for it.
+        """
+        ...
+
+    def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
+        """Campaigns, newest first, with `total`, `done`, `running`, `failed`, `remaining` (live windows),
+        `last_done_at` and the ledger's clock as `database_now`.
+        """
+        ...
+
+    def change_campaign(
+        self, campaign_id: int, actor: Actor, *, state: CampaignState | None = None, is_planned: bool = False
+    ) -> Record:
+        """Pause, resume or cancel a campaign, or note that all of its windows have joined it.
+
+        Raises:
+            InvalidInputError: There is none of this number, or it can't get to this state.
+        """
+        ...
+
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+        """Live rows of a campaign, by window start."""
         ...
 
     def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
@@ -538,6 +577,41 @@ class LifecycleStore(Protocol):
         """Insert rows of a lost ledger with their `rebuilt` events.
 
         A row whose window overlaps a live row of its source object, or whose id is there, is refused.
+        """
+        ...
+
+    def keep_plan(self, plan: Mapping[str, Any]) -> Record:
+        """Store a plan of the state manager; the open plan that has the same hash is returned instead of a copy.
+
+        Args:
+            plan: `created_by`, `sources`, `items` and `findings` (JSON), `hash`, `needs_approval`.
+
+        Returns:
+            It as stored: `plan_id`, `created_at`, and None for `approved_by`, `applied_at`, `applied_by`, `outcome`.
+        """
+        ...
+
+    def stored_plan(self, plan_id: str) -> Record:
+        """A plan of the state manager, by column.
+
+        Raises:
+            InvalidInputError: No such plan.
+        """
+        ...
+
+    def note_plan_outcome(
+        self,
+        plan_id: str,
+        outcome: Mapping[str, Any],
+        *,
+        applied_by: str,
+        approved_by: str | None,
+        is_complete: bool,
+    ) -> Record:
+        """Add what came of some of a plan's sources to its outcome; `is_complete`: from now on it is applied.
+
+        Raises:
+            LedgerRefusedError: It is applied already.
         """
         ...
 

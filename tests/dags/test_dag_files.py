@@ -15,7 +15,14 @@ from include.pipeline_framework.config.scaffold import pipeline_mismatches
 
 REPO = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted(path for path in (REPO / "dags").glob("*.py") if path.name != "__init__.py")
-DAG_IDS = {"cleanup_stale_locks", "daily_planner", "data_pipeline_main", "record_generation"}
+DAG_IDS = {
+    "backfill_windows",
+    "cleanup_stale_locks",
+    "daily_planner",
+    "data_pipeline_main",
+    "record_generation",
+    "state_manager",
+}
 
 _PROVIDERS = ("amazon", "elasticsearch", "postgres", "smtp", "snowflake")
 HEAVY = (
@@ -80,13 +87,35 @@ def test_the_pipeline_runs_its_steps_in_order(dags: dict[str, Any]) -> None:
         "window.source_to_stage",
         "window.stage_to_target",
         "window.audit",
+        "continue_backfill",
         "cleanup_stale_locks",
     ]
     for upstream, downstream in pairwise(order):
         assert downstream in dag.get_task(upstream).downstream_task_ids
     teardown = dag.get_task("cleanup_stale_locks")
     assert (teardown.is_teardown, teardown.on_failure_fail_dagrun) == (True, True)
-    assert {str(getattr(kind, "value", kind)) for kind in dag.allowed_run_types} == {"scheduled", "manual"}
+    assert {str(getattr(kind, "value", kind)) for kind in dag.allowed_run_types} == {
+        "scheduled",
+        "manual",
+        "operator_triggered",
+    }
+
+
+def test_the_state_manager_asks_before_it_applies(dags: dict[str, Any]) -> None:
+    dag = dags["state_manager"]
+    after = {task.task_id: task.downstream_task_ids for task in dag.tasks}
+    assert after == {
+        "check_conf": {"make_plan", "load_plan"},
+        "make_plan": set(),
+        "load_plan": {"next_step", "apply_plan"},
+        "next_step": {"approve", "apply_plan"},
+        "approve": {"apply_plan"},
+        "apply_plan": set(),
+    }
+    approve = dag.get_task("approve")
+    assert (approve.defaults, approve.fail_on_reject) == (["Reject"], False)
+    assert approve.response_timeout < dag.dagrun_timeout
+    assert dag.get_task("apply_plan").trigger_rule.value == "none_failed_min_one_success"
 
 
 def test_a_task_body_has_at_most_three_lines() -> None:

@@ -19,6 +19,7 @@ from include.pipeline_framework.core.lifecycle import Actor, Phase, Status
 from include.pipeline_framework.errors import ServiceUnavailableError
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks
 from include.pipeline_framework.tasks.move_window import move_until
+from include.pipeline_framework.tasks.state_plans import apply_plan, make_plan
 from include.sql import statement
 from local_stack.home import Home
 from local_stack.servers.postgres import Postgres
@@ -121,6 +122,9 @@ REFUSED = {
         "ALTER SEQUENCE pipeline_lifecycle_fence RESTART",
         "UPDATE pipeline_lifecycle_version SET version_num = '0000'",
         "CREATE ROLE mine",
+        "UPDATE state_manager_plans SET items = '[1]'",
+        "UPDATE state_manager_plans SET hash = 'x'",
+        "DELETE FROM state_manager_plans",
     ],
     "ledger_reader": [
         "INSERT INTO pipeline_lifecycle (source_object) VALUES ('x')",
@@ -130,6 +134,7 @@ REFUSED = {
         "INSERT INTO pipeline_lifecycle_events (lifecycle_id) VALUES (1)",
         "DELETE FROM pipeline_lifecycle_events",
         "SELECT nextval('pipeline_lifecycle_fence')",
+        "UPDATE state_manager_plans SET approved_by = 'me'",
         "CREATE TABLE mine (a integer)",
         "BEGIN; LOCK TABLE pipeline_lifecycle IN ACCESS EXCLUSIVE MODE",
     ],
@@ -144,6 +149,14 @@ def test_what_unmakes_history_is_refused(logins: dict[str, str], world: World, r
         with psycopg.connect(logins[role], autocommit=True) as connection, pytest.raises(errors.InsufficientPrivilege):
             connection.execute(text.encode())
     assert (world.store.find(), world.store.events(world.store.find()[0]["id"])) == before
+
+
+def test_a_plan_of_the_state_manager_is_kept_and_applied_as_the_runtime_role(world: World) -> None:
+    world.plan(*(hour for hour in range(24) if hour != 7))
+    made = make_plan([world.config], world.store, CLEANUP)
+    assert made.plan
+    done = apply_plan(made.plan.plan_id, {"flights": world.config}, world.store, CLEANUP)
+    assert (len(world.store.find()), done.applied_by) == (24, "cleanup_stale_locks/cleanup-run")
 
 
 def test_analysts_read_everything(logins: dict[str, str], world: World) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from include.cli import main
+from include.sql import migrations
 
 pytestmark = pytest.mark.integration
 
@@ -64,8 +66,9 @@ def test_rows_and_history(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    newest = max(path.name for path in Path(migrations.__file__).parent.glob("versions/0*.py"))[:4]
     assert main(["ledger", "migrate"]) == 0
-    assert capsys.readouterr().out == "ledger at version 0001\n"
+    assert capsys.readouterr().out == f"ledger at version {newest}\n"
 
 
 def test_the_pipelines_are_valid(capsys: pytest.CaptureFixture[str]) -> None:

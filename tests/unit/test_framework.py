@@ -58,6 +58,8 @@ REQUIRED: dict[str, list[str]] = {
     "stage_to_target": ["final_config", "record"],
     "audit": ["final_config", "record"],
     "cleanup_stale_locks": [],
+    # requirement 4
+    "PipelineStateManager": ["final_config"],
 }
 OPTIONAL = {"continuation_timestamp", "dry_run", "pipeline_id"}
 OPTIONAL_TIMEZONE = "convert_to_pendulum"

@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from include.pipeline_framework.config.variables import has_placeholder
+from include.pipeline_framework.core.claiming import Cap, ClaimRules
 from include.pipeline_framework.core.days import zone
 from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, check_template
 from include.pipeline_framework.core.durations import Granularity, parse_granularity
@@ -101,6 +102,18 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 def _alias_in_schema(schema: dict[str, Any]) -> None:
     schema["properties"]["query_window_delta_label"] = {"type": "string", "description": "Another name of granularity."}
+
+
+class WindowsInProgress(BaseModel):
+    """How many windows runs may hold at once, whatever the number of runs; None: no limit."""
+
+    model_config = _STRICT
+
+    pipeline: int | None = Field(default=None, ge=1, description="Of this pipeline.")
+    source: int | None = Field(default=None, ge=1, description="Of all pipelines with the same source_name.")
+    target: int | None = Field(
+        default=None, ge=1, description="Of all pipelines with the same target_name and target_object."
+    )
 
 
 class LateDataTolerance(BaseModel):
@@ -206,6 +219,13 @@ class PipelineConfig(BaseModel):
     max_active_windows: int = Field(
         default=4, ge=1, le=1_024, description="Windows of a run that move at the same time."
     )
+    max_windows_in_progress: WindowsInProgress = WindowsInProgress()
+    scheduled_share_percent: int = Field(
+        default=50, ge=1, le=100, description="Part of every claim that backfills leave to scheduled windows."
+    )
+    state_manager_window_limit: int = Field(
+        default=200, ge=0, description="Windows that a plan of state_manager may touch without asking a person."
+    )
     dagrun_timeout: Duration = Field("12h", description="A DAG run is ended after this.")
     max_retry_task: int = Field(
         default=3, ge=0, le=100, description="Retries of a task, and further attempts of a window."
@@ -309,6 +329,20 @@ class PipelineConfig(BaseModel):
     def horizon(self) -> Horizon:
         """The days in which the pipeline exists."""
         return Horizon(self.timezone, self.start_date, self.end_date, self.enabled, self.fill_missing_days)
+
+    def claim_rules(self, *, any_campaign: bool = False) -> ClaimRules:
+        """What every claim of the pipeline's windows respects."""
+        limits = self.max_windows_in_progress
+        caps = (
+            (limits.pipeline, {"source_object": self.source_object}),
+            (limits.source, {"source_name": self.source_name}),
+            (limits.target, {"target_name": self.target_name, "target_object": self.target_object}),
+        )
+        return ClaimRules(
+            tuple(Cap(limit, **columns) for limit, columns in caps if limit is not None),
+            self.scheduled_share_percent,
+            any_campaign,
+        )
 
     def default_record(self) -> dict[str, Any]:
         """What every planned row of the pipeline has in common: ledger columns, and the metadata beside them."""

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, TriggerRule, dag, task, task_group
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.orchestration import pipeline_tasks, wiring
+from include.pipeline_framework.orchestration import backfill_tasks, pipeline_tasks, wiring
 from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
 
 MANUAL = """
@@ -22,6 +22,7 @@ first; which windows exist is the ledger's matter, never the run's date.
 
 **Steps.** `populate_pipeline_batches` (repairs the ledger where that harms nothing; plans what the conf asks for) →
 `store_and_validate` (the claim) → per window `pre_validation` → `source_to_stage` → `stage_to_target` → `audit` →
+`continue_backfill` (triggers the next run while a campaign of `backfill_windows` has windows left) →
 `cleanup_stale_locks` (always; fails the run while one of its windows is unfinished).
 
 **Conf.** Nothing: what is due. Or one of `target_date` (local date) | `from` + `to` (local dates or ISO instants, `to`
@@ -57,7 +58,7 @@ def data_pipeline(pipeline_id: str) -> DAG:
         tags=["pipeline", config.source_object],
         description=config.description,
         doc_md=_manual(config),
-        allowed_run_types=["scheduled", "manual"],  # which windows to load again is the ledger's matter
+        allowed_run_types=["scheduled", "manual", "operator_triggered"],  # Airflow's own backfill knows no ledger
     )
     def pipeline() -> None:
         _tasks(config)
@@ -103,6 +104,11 @@ def _tasks(config: PipelineConfig) -> None:
         """Compare both ends; only now the window is COMPLETED."""
         return pipeline_tasks.audit(pipeline_id, rec)
 
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def continue_backfill() -> None:
+        """Trigger the next run while a backfill campaign has windows left; skipped otherwise."""
+        backfill_tasks.continue_backfill(pipeline_id)
+
     @task(trigger_rule=TriggerRule.ALL_DONE, retry_delay=timedelta(seconds=10), multiple_outputs=False)
     def cleanup_stale_locks() -> dict[str, int]:
         """Give back what this run still holds, and say honestly how it ended."""
@@ -116,7 +122,7 @@ def _tasks(config: PipelineConfig) -> None:
     claimed = store_and_validate()
     cleanup = cleanup_stale_locks().as_teardown(on_failure_fail_dagrun=True)
     populate_pipeline_batches() >> claimed
-    window.expand(rec=claimed) >> cleanup
+    window.expand(rec=claimed) >> continue_backfill() >> cleanup
 
 
 def _timetable(config: PipelineConfig) -> CronTriggerTimetable | None:

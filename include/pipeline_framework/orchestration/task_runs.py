@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, DagRunTriggerException
 
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor
@@ -46,6 +46,26 @@ def conf() -> dict[str, Any]:
 def skip(message: str) -> None:
     """End the task as skipped, with the reason in its log."""
     raise AirflowSkipException(message)
+
+
+def trigger_run(dag_id: str, dag_run_id: str, *, note: str) -> None:
+    """End the task by triggering a run of a DAG; one that is there already is left as it is.
+
+    Airflow does it for the task, as for its own TriggerDagRunOperator.
+    """
+    raise DagRunTriggerException(
+        trigger_dag_id=dag_id,
+        dag_run_id=dag_run_id,
+        conf=None,
+        reset_dag_run=False,
+        skip_when_already_exists=True,
+        wait_for_completion=False,
+        allowed_states=[],
+        failed_states=[],
+        poke_interval=60,
+        deferrable=False,
+        note=note,
+    )
 
 
 def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttempt], Any]) -> Any:

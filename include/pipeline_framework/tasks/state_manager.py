@@ -103,7 +103,12 @@ def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_r
             if finding.decision != Verdict.REPORT:
                 _log.info("%s", finding.as_dict())
         safe = [item for item in found.items if not item.deletes_target_data]
-        reported = _reported(found)
+        reported = left_to_people(found) + [
+            f"rows {[row.id for row in item.rows]}: {item.reason}; the target may hold their data: "
+            "state_manager asks first"
+            for item in found.items
+            if item.deletes_target_data
+        ]
         if dry_run:
             windows = [window for item in safe for window in item.windows]
             return _repaired(windows, [row.id for item in safe for row in item.rows], reported)
@@ -123,6 +128,17 @@ def apply_items(
     An item of which anything has changed since it was planned is left alone as far as it has changed, and says so.
     """
     return [_apply(config, store, actor, item) for item in items]
+
+
+def left_to_people(found: StateReview) -> list[str]:
+    """What no plan does: days in one text, the rest one by one."""
+    missing = [f for f in found.findings if f.decision == Verdict.REPORT and f.kind == continuity.Kind.MISSING_DAY]
+    rest = [f for f in found.findings if f.decision == Verdict.REPORT and f.kind != continuity.Kind.MISSING_DAY]
+    texts = [f"{finding.kind.value} on {finding.day}: {finding.reason}" for finding in rest]
+    if missing:
+        first, last = missing[0].day, missing[-1].day
+        texts.append(f"{len(missing)} days without any row between {first} and {last}: {missing[0].reason}")
+    return texts
 
 
 def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem) -> ItemOutcome:
@@ -158,22 +174,6 @@ def _change_since(row: Record, planned: RowState) -> str:
     ) != planned.window:
         return f"{lifecycle.describe(row)} was {planned.status} and is {row['pipeline_final_status']} by now"
     return ""
-
-
-def _reported(found: StateReview) -> list[str]:
-    """What is left for the state manager or a person: days in one text, the rest one by one."""
-    missing = [f for f in found.findings if f.decision == Verdict.REPORT and f.kind == continuity.Kind.MISSING_DAY]
-    rest = [f for f in found.findings if f.decision == Verdict.REPORT and f.kind != continuity.Kind.MISSING_DAY]
-    texts = [f"{finding.kind.value} on {finding.day}: {finding.reason}" for finding in rest]
-    if missing:
-        first, last = missing[0].day, missing[-1].day
-        texts.append(f"{len(missing)} days without any row between {first} and {last}: {missing[0].reason}")
-    texts += [
-        f"rows {[row.id for row in item.rows]}: {item.reason}; the target may hold their data: state_manager asks first"
-        for item in found.items
-        if item.deletes_target_data
-    ]
-    return texts
 
 
 def _repaired(

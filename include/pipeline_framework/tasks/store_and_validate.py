@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -36,12 +37,9 @@ def store_and_validate(
         nothing was claimed, or how many more windows wait.
     """
     settled = stable_until(now or store.now(), config.x_time_back, config.timezone)
-    limit = request.max_windows or config.max_windows_per_run
     if not config.enabled:
         return {"claimed": [], "would_claim": [], "note": "the pipeline is disabled (enabled: false); its rows rest"}
-    horizon = config.horizon.clip(TimeWindow(datetime.min.replace(tzinfo=settled.tzinfo), settled))
-    ranges = request.ranges if request.ranges is not None else ((horizon,) if horizon else ())
-    options: dict[str, Any] = {"limit": limit, "ended_before": settled, "within": ranges}
+    options = claim_options(config, settled, request)
     if request.dry_run or actor.is_temporary:
         rows = store.preview_claim(config.source_object, **options)
         return {
@@ -55,6 +53,19 @@ def store_and_validate(
         "claimed": [small_record(r) for r in valid],
         "would_claim": [],
         "note": _note(config, store, actor, request) if not rows else _more(config, store, options, len(rows)),
+    }
+
+
+def claim_options(config: PipelineConfig, settled: datetime, request: RunRequest) -> dict[str, Any]:
+    """What a claim, or a preview of one, is called with; windows that were asked for by range are taken from any
+    campaign.
+    """
+    horizon = config.horizon.clip(TimeWindow(datetime.min.replace(tzinfo=settled.tzinfo), settled))
+    return {
+        "limit": request.max_windows or config.max_windows_per_run,
+        "ended_before": settled,
+        "within": request.ranges if request.ranges is not None else ((horizon,) if horizon else ()),
+        "rules": config.claim_rules(any_campaign=request.ranges is not None),
     }
 
 
@@ -95,7 +106,9 @@ def _is_complete(config: PipelineConfig, store: LifecycleStore, actor: Actor, ro
 
 def _more(config: PipelineConfig, store: LifecycleStore, options: dict[str, Any], claimed: int) -> str:
     """What a full claim leaves behind; nothing to say when it left nothing."""
-    waiting = len(store.preview_claim(config.source_object, **{**options, "limit": MOST_WINDOWS}))
+    unlimited = replace(options["rules"], caps=())
+    due = store.preview_claim(config.source_object, **{**options, "limit": MOST_WINDOWS, "rules": unlimited})
+    waiting = len(due)
     if not waiting:
         return ""
     count = f"{waiting} or more" if waiting == MOST_WINDOWS else str(waiting)
@@ -112,6 +125,9 @@ def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: 
             f"this run claimed {len(earlier)} windows before and all of them are finished or held by others; "
             'to load them again, trigger the pipeline with {"windows": …, "replace": true, "reason": "…"}'
         )
+    full = [name for name, free in store.free_slots(config.claim_rules().caps).items() if not free]
+    if full:
+        return f"as many windows are in progress as max_windows_in_progress allows for {', '.join(full)}"
     if request.ranges is None:
         return f"no pending window has ended at least {config.x_time_back} ago"
     found = store.find(source_object=config.source_object, within=request.ranges)

@@ -9,7 +9,7 @@ WITH before AS (
 changed AS (
     UPDATE pipeline_lifecycle AS ledger
     SET (
-        priority, dag_id, dag_run_id, job_id, fence, heartbeat_at, pipeline_locked_at, not_before_at,
+        priority, campaign_id, dag_id, dag_run_id, job_id, fence, heartbeat_at, pipeline_locked_at, not_before_at,
         retry_attempt, last_error, source_to_stage_ingestion_start_time, source_to_stage_ingestion_end_time,
         source_to_stage_ingestion_status, stage_location, stage_file_count, stage_byte_count, staged_count,
         staged_fingerprint, quarantined_count, stage_to_target_ingestion_start_time,
@@ -22,7 +22,7 @@ changed AS (
         record_last_updated_at
     ) = (
         SELECT
-            new.priority, new.dag_id, new.dag_run_id, new.job_id, new.fence, new.heartbeat_at,
+            new.priority, new.campaign_id, new.dag_id, new.dag_run_id, new.job_id, new.fence, new.heartbeat_at,
             new.pipeline_locked_at, new.not_before_at, new.retry_attempt, new.last_error,
             new.source_to_stage_ingestion_start_time, new.source_to_stage_ingestion_end_time,
             new.source_to_stage_ingestion_status, new.stage_location, new.stage_file_count,

@@ -1,4 +1,4 @@
--- Lock the windows to claim; rows that another claim is looking at are passed over.
+-- Lock the windows to claim, of one campaign or (NULL) of none; rows that another claim is looking at are passed over.
 SELECT
     ledger.*,
     CLOCK_TIMESTAMP() AS database_now
@@ -10,6 +10,11 @@ WHERE
     AND query_window_end_at <= %(ended_before)s
     AND (not_before_at IS NULL OR not_before_at <= CLOCK_TIMESTAMP())
     AND (%(within)s::tstzmultirange IS NULL OR TSTZRANGE(query_window_start_at, query_window_end_at) <@ %(within)s)
-ORDER BY priority DESC, record_inserted_at, query_window_start_at
+    AND (%(any_campaign)s OR campaign_id IS NOT DISTINCT FROM %(campaign_id)s::bigint)
+ORDER BY
+    priority DESC,
+    CASE WHEN %(window_order)s = 'newest_first' THEN query_window_start_at END DESC,
+    CASE WHEN %(window_order)s = 'oldest_planned_first' THEN record_inserted_at END,
+    query_window_start_at
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED

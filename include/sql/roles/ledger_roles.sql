@@ -28,3 +28,25 @@ GRANT USAGE ON SEQUENCE pipeline_lifecycle_fence, pipeline_lifecycle_id_seq, pip
 TO ledger_runtime;
 
 GRANT SELECT ON pipeline_lifecycle, pipeline_lifecycle_events, pipeline_records TO ledger_reader;
+
+-- `ledger adopt` writes what it imports and what is decided for it; it needs SELECT on the older table, too.
+REVOKE ALL ON pipeline_lifecycle_import, pipeline_lifecycle_importing FROM public, ledger_runtime, ledger_reader;
+REVOKE ALL ON SEQUENCE pipeline_lifecycle_import_id_seq FROM public, ledger_runtime, ledger_reader;
+GRANT SELECT, INSERT, UPDATE ON pipeline_lifecycle_import TO ledger_runtime;
+GRANT SELECT ON pipeline_lifecycle_importing TO ledger_runtime;
+GRANT USAGE ON SEQUENCE pipeline_lifecycle_import_id_seq TO ledger_runtime;
+REVOKE ALL ON FUNCTION pipeline_lifecycle_import_know_sizes() FROM public, ledger_reader;
+GRANT EXECUTE ON FUNCTION pipeline_lifecycle_import_know_sizes() TO ledger_runtime;
+GRANT SELECT ON pipeline_lifecycle_import TO ledger_reader;
+
+-- What a plan of the state manager does is written once; afterwards only what became of it.
+REVOKE ALL ON state_manager_plans FROM public, ledger_runtime, ledger_reader;
+GRANT SELECT, INSERT, UPDATE (approved_by, applied_at, applied_by, outcome) ON state_manager_plans TO ledger_runtime;
+GRANT SELECT ON state_manager_plans TO ledger_reader;
+
+-- A campaign is asked for once; afterwards only its state changes.
+REVOKE ALL ON backfill_campaigns FROM public, ledger_runtime, ledger_reader;
+REVOKE ALL ON SEQUENCE backfill_campaigns_campaign_id_seq FROM public, ledger_runtime, ledger_reader;
+GRANT SELECT, INSERT, UPDATE (state, state_changed_at, state_changed_by, planned_at) ON backfill_campaigns TO ledger_runtime;
+GRANT USAGE ON SEQUENCE backfill_campaigns_campaign_id_seq TO ledger_runtime;
+GRANT SELECT ON backfill_campaigns TO ledger_reader;

@@ -1,0 +1,168 @@
+"""Columns of a team's older table as expressions of the ledger's types; every name is quoted, every value bound."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import sql
+
+from include.implementation_modules.target_columns import SqlFragment
+from include.pipeline_framework.config.adoption_mapping import AdoptionMapping, Given
+from include.pipeline_framework.errors import InvalidInputError
+
+COMPUTED = frozenset({"target_day", "time_interval", "source_query_window_duration_minutes"})
+"""Follow from the window and its time zone; what the older table says is not read."""
+
+NOT_THEIRS = frozenset(
+    {
+        "fence", "heartbeat_at", "pipeline_locked_at", "not_before_at", "replaced_by_id", "is_replacement_run_flag",
+        "target_deletion_done_flag", "stage_location",
+    }
+)  # fmt: skip
+"""Mean something only where they were written: fences, leases, ids of other rows, files of another stage."""
+
+REQUIRED = ("source_object", "query_window_start_at", "query_window_end_at")
+_TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
+_TEXTS = ("text", "character varying", "character", "name", "citext")
+_NUMBERS = ("numeric", "double precision", "real", "integer", "bigint", "smallint")
+
+
+@dataclass(slots=True)
+class Expressions:
+    """What is read of their table.
+
+    Attributes:
+        by_column: Ledger column → expression of the ledger's type over `theirs`.
+        texts: Ledger column → the plain text column of theirs that it is cast from.
+        parameters: Values that the expressions bind.
+        notes: For people.
+    """
+
+    by_column: dict[str, SqlFragment] = field(default_factory=dict)
+    texts: dict[str, tuple[SqlFragment, str]] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def get(self, column: str, otherwise: str = "NULL::text") -> SqlFragment:
+        """An expression, or a constant where the table has nothing for it."""
+        return self.by_column.get(column, SqlFragment(otherwise))
+
+    @property
+    def adopted(self) -> list[str]:
+        """Ledger columns that are copied as they are."""
+        return [name for name in self.by_column if name not in (*REQUIRED, "id", "timezone", "pipeline_final_status")]
+
+    def selected(self) -> SqlFragment:
+        """`expression AS "column"` of the copied columns, each with a comma before it."""
+        return SqlFragment("".join(f",\n        {self.by_column[name]} AS {identifier(name)}" for name in self.adopted))
+
+    def names(self) -> SqlFragment:
+        """The copied columns' names, each with a comma before it."""
+        return SqlFragment("".join(f", {identifier(name)}" for name in self.adopted))
+
+
+def identifier(*names: str) -> SqlFragment:
+    """A quoted, dotted name of any characters, ready for a statement that has parameters."""
+    return SqlFragment(sql.Identifier(*names).as_string(None).replace("%", "%%"))
+
+
+def choose(mapping: AdoptionMapping, theirs: Mapping[str, str], ledger: Mapping[str, str], table: str) -> Expressions:
+    """The expressions of a mapping over a table.
+
+    Args:
+        mapping: As written.
+        theirs: Columns of the older table → type, without length.
+        ledger: Columns of `pipeline_lifecycle` → type.
+        table: For messages.
+
+    Raises:
+        InvalidInputError: A column is unknown on either side, needed and not there, or of a type that can't become
+            the ledger's.
+    """
+    unknown = sorted(set(mapping.given) - set(ledger))
+    if unknown:
+        raise InvalidInputError(
+            f"the ledger has no column {_hints(unknown, ledger)}",
+            where="--mapping, columns",
+            meaning="Nothing was read or written",
+            remedy="The left side of columns is a column of docs/ledger.md, the right side one of theirs.",
+        )
+    found = Expressions()
+    ignored: list[str] = []
+    absent: list[str] = []
+    for column, kind in ledger.items():
+        given = mapping.given.get(column) or (Given(column=column, value=None) if column in theirs else None)
+        if given is None:
+            continue
+        if column in COMPUTED or column in NOT_THEIRS:
+            ignored.append(column)
+        elif given.value is not None:
+            found.parameters[f"value_{column}"] = given.value
+            found.by_column[column] = SqlFragment(f"%(value_{column})s::{kind}")
+        elif (name := _find(given.column or "", theirs)) is None:
+            absent.append(str(given.column))
+        else:
+            found.by_column[column] = _cast(column, kind, name, theirs[name], table, found)
+    if absent:
+        raise InvalidInputError(
+            f"there is no column {_hints(sorted(absent), theirs)}",
+            where=table,
+            meaning="The mapping names it; nothing was read or written",
+            remedy=f"Correct the mapping. The table has {', '.join(sorted(theirs))}.",
+        )
+    missing = [column for column in REQUIRED if column not in found.by_column]
+    if missing:
+        raise InvalidInputError(
+            f"nothing says what is {', '.join(missing)}",
+            where=table,
+            meaning="A row of the ledger is a window of a source; nothing was read or written",
+            remedy=f"Name their columns in the mapping. The table has {', '.join(sorted(theirs))}.",
+        )
+    if ignored:
+        found.notes.append(f"not read, because the ledger computes or owns them: {', '.join(sorted(ignored))}")
+    return found
+
+
+def _cast(column: str, kind: str, name: str, their_kind: str, table: str, found: Expressions) -> SqlFragment:
+    quoted = f"theirs.{identifier(name)}"
+    is_text = their_kind in _TEXTS
+    text = f"NULLIF(BTRIM({quoted}::text), '')"
+    if is_text:
+        found.texts[column] = (SqlFragment(text), kind)
+    if kind == "text" or column == "id":
+        return SqlFragment(text)
+    if kind.startswith("timestamp"):
+        if not (is_text or their_kind in _TIMES):
+            raise InvalidInputError(
+                f"the column {name} is {their_kind}, which is no time",
+                where=f"{table}, {column}",
+                meaning="Nothing was read or written",
+                remedy="Give it as text or a timestamp; epoch numbers through a view with TO_TIMESTAMP(…).",
+            )
+        instant = f"({text if is_text else quoted})::timestamptz"
+        if column in REQUIRED:
+            return SqlFragment(instant)
+        # Past and future infinity, and years that no client can hold, say nothing.
+        return SqlFragment(f"CASE WHEN {instant} BETWEEN '1900-01-01' AND '2200-01-01' THEN {instant} END")
+    if their_kind in _NUMBERS and kind in _NUMBERS:
+        return SqlFragment(f"{quoted}::{kind}")
+    return SqlFragment(f"({text})::{kind}")
+
+
+def _find(name: str, theirs: Mapping[str, str]) -> str | None:
+    """The column of that name; of another case when there is just one."""
+    if name in theirs:
+        return name
+    alike = [column for column in theirs if column.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _hints(names: Sequence[str], known: Mapping[str, str]) -> str:
+    def hint(name: str) -> str:
+        close = difflib.get_close_matches(name, known, n=1)
+        return f"{name!r} (did you mean {close[0]}?)" if close else repr(name)
+
+    return ", ".join(hint(name) for name in names)

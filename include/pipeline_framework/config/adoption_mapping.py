@@ -1,0 +1,130 @@
+"""The mapping file of `ledger adopt`: which column of a team's older state table is which column of the ledger.
+
+::
+
+    source_object: {column: feed}      # or {value: orders}; not needed where their column has the ledger's name
+    timezone: America/New_York         # of the local days; not needed where a pipeline file has the source
+    granularity: 1h
+    naive_timezone: UTC                # in which times without an offset are meant
+    columns:                           # ledger column: theirs, or {value: …}; ledger-named columns need no line
+      id: batch_id
+      query_window_start_at: window_from
+      query_window_end_at: window_to
+      pipeline_final_status: state
+    statuses: {done: COMPLETED, queued: PENDING}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from include.pipeline_framework.config.problems import Problem, problems_of
+from include.pipeline_framework.config.yaml_file import read_yaml
+from include.pipeline_framework.core.days import zone
+from include.pipeline_framework.core.durations import parse_granularity
+from include.pipeline_framework.core.lifecycle import Status
+from include.pipeline_framework.errors import ConfigurationError
+
+NULL_STATUS = "NULL"
+"""Key of `statuses` that means rows without one."""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _timezone(name: str) -> str:
+    zone(name)
+    return name
+
+
+def _granularity(text: str) -> str:
+    if parse_granularity(text).total_seconds > 86_400:
+        raise ValueError("a window never crosses a day, so the granularity is at most 1d")
+    return text
+
+
+def _status(value: Any) -> Any:
+    known = [status.value for status in Status]
+    if isinstance(value, str) and value.strip().upper() in known:
+        return value.strip().upper()
+    raise ValueError(f"it must be one of {', '.join(known)}")
+
+
+def _given(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class Given(BaseModel):
+    """Where a value comes from: a column of their table, or the mapping itself."""
+
+    model_config = _STRICT
+
+    column: Annotated[str, Field(min_length=1)] | None = Field(None, description="Name of their column.")
+    value: Annotated[str, Field(min_length=1)] | None = Field(None, description="The same for every row.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Given:
+        if (self.column is None) == (self.value is None):
+            raise ValueError("give either column (the name of theirs) or value")
+        return self
+
+
+AnyGiven = Annotated[Given, BeforeValidator(_given)]
+Zone = Annotated[str, AfterValidator(_timezone)]
+
+
+class AdoptionMapping(BaseModel):
+    """A mapping file, checked; whether their table has the columns shows when it is read."""
+
+    model_config = _STRICT
+
+    source_object: AnyGiven | None = Field(None, description="The ledger's key of a row.")
+    timezone: Zone | None = Field(None, description="IANA name; local days of the rows.")
+    naive_timezone: Zone = Field("UTC", description="IANA name; of times that have no offset.")
+    granularity: Annotated[str, AfterValidator(_granularity)] | None = Field(
+        None, description="Length of a window where the rows of a source don't tell."
+    )
+    columns: dict[str, AnyGiven] = Field(default_factory=dict, description="Ledger column: their column.")
+    statuses: dict[str, Annotated[str, BeforeValidator(_status)]] = Field(
+        default_factory=dict, description=f"Their status: the ledger's. {NULL_STATUS}: rows without one."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> AdoptionMapping:
+        if self.source_object and "source_object" in self.columns:
+            raise ValueError("source_object is given twice, beside columns and in it; keep one")
+        return self
+
+    @property
+    def given(self) -> dict[str, Given]:
+        """Ledger column → where its value comes from, `source_object` among them."""
+        return {**self.columns, **({"source_object": self.source_object} if self.source_object else {})}
+
+
+def read_mapping(path: Path | None) -> AdoptionMapping:
+    """A mapping file; without one, every column has the ledger's name.
+
+    Raises:
+        ConfigurationError: All problems of the file, each with its line.
+    """
+    if path is None:
+        return AdoptionMapping.model_validate({})
+    read = read_yaml(path)
+    problems = list(read.problems)
+    if not problems:
+        try:
+            return AdoptionMapping.model_validate(read.data)
+        except ValidationError as error:
+            problems = [
+                Problem(str(path), key, read.lines.get(key), value=value, message=message.removeprefix("Value error, "))
+                for key, value, message in problems_of(error, AdoptionMapping, read.data)
+            ]
+    lines = [str(problem).replace("; give it here or in defaults.yaml", "") for problem in problems]
+    raise ConfigurationError(
+        lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems:", *(f"  - {line}" for line in lines)]),
+        where="--mapping",
+        meaning="Nothing was read or written",
+        remedy="Correct the file; docs/operations.md, Adopting an existing state table, shows every key.",
+    )

@@ -1,0 +1,82 @@
+"""How many windows a claim may take, and whose: limits of concurrency, and the share that backfills never get."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most `limit` windows in progress of everything that the given columns name; None: not looked at.
+
+    >>> Cap(3, source_name="elasticsearch").name
+    'source_name=elasticsearch'
+    """
+
+    limit: int
+    source_object: str | None = None
+    source_name: str | None = None
+    target_name: str | None = None
+    target_object: str | None = None
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The ledger's columns and the values that they must have."""
+        names = ("source_object", "source_name", "target_name", "target_object")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def name(self) -> str:
+        """The same text for every claim that this limit concerns: claims take turns under it."""
+        return ",".join(f"{name}={value}" for name, value in self.columns.items() if value is not None)
+
+    def concerns(self, row: Row) -> bool:
+        """Whether a ledger row counts."""
+        if self.target_name is not None and row["target_object"] != self.target_object:
+            return False
+        return all(row[name] == value for name, value in self.columns.items() if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """What a claim has to respect beside its own limit.
+
+    Attributes:
+        caps: Limits of windows in progress, exact under claims at once.
+        scheduled_share_percent: Part of every claim that is kept for windows of no campaign, as long as there are any.
+        any_campaign: The windows were asked for explicitly: whatever campaign they belong to, paused or not.
+    """
+
+    caps: tuple[Cap, ...] = ()
+    scheduled_share_percent: int = 50
+    any_campaign: bool = False
+
+
+NO_RULES = ClaimRules()
+"""Nothing is limited; backfills get at most half of a claim while scheduled windows wait."""
+
+
+def allot(slots: int, share_percent: int, scheduled: Sequence[Row], campaigns: Iterable[Sequence[Row]]) -> list[Row]:
+    """Which candidates a claim takes: first the share of scheduled ones, then all others by priority.
+
+    What one side can't use the other one gets. Of equal priority, scheduled windows come first.
+
+    Args:
+        slots: At most so many.
+        share_percent: Of the slots, rounded up, for scheduled windows.
+        scheduled: Windows of no campaign, in claim order.
+        campaigns: Of each running campaign its claimable windows, in its order, most important campaign first.
+
+    >>> row = lambda name, priority=0: {"name": name, "priority": priority}
+    >>> [r["name"] for r in allot(3, 50, [row("a"), row("b"), row("c")], [[row("x", 1), row("y", 1)]])]
+    ['a', 'b', 'x']
+    """
+    reserved = math.ceil(slots * share_percent / 100)
+    first, rest = list(scheduled[:reserved]), list(scheduled[reserved:])
+    others = sorted([*rest, *(row for rows in campaigns for row in rows)], key=lambda row: -row["priority"])
+    return [*first, *others][:slots]

@@ -1,0 +1,100 @@
+"""Requirement 4's class for notebooks and scripts: what the state says about a pipeline, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.remediation import PlanItem
+from include.pipeline_framework.core.run_requests import parse_request
+from include.pipeline_framework.core.state_plans import approval_reason
+from include.pipeline_framework.errors import InvalidInputError
+from include.pipeline_framework.orchestration import python_calls
+from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.tasks import planning, state_manager, state_plans
+from include.pipeline_framework.tasks.state_manager import StateReview
+
+
+class PipelineStateManager:
+    """The four phases for one pipeline; only `apply` and `populate_pipeline_batches` write.
+
+    Args:
+        final_config: The pipeline, from `load_final_config`.
+        store: The ledger.
+        actor: Who acts.
+    """
+
+    def __init__(
+        self, final_config: Mapping[str, Any], *, store: LifecycleStore | None = None, actor: Actor | None = None
+    ) -> None:
+        self._config = python_calls.pipeline_config(final_config)
+        self._store = store
+        self._actor = actor
+
+    def analyse(self) -> dict[str, Any]:
+        """Phase 1: days covered, windows per day, durations, dominant granularity, first and last window."""
+        return self._review().analysis.as_dict()
+
+    def find(self) -> list[dict[str, Any]]:
+        """Phases 2 and 3: gaps, missing days, overlaps, rows over midnight, drift; each with decision and reason."""
+        return [finding.as_dict() for finding in self._review().findings]
+
+    def plan(self) -> list[dict[str, Any]]:
+        """Phase 4 without doing it: the steps, as `apply` takes them; nothing is stored."""
+        return [item.as_dict() for item in self._review().items]
+
+    def apply(self, items: Iterable[Mapping[str, Any]], *, is_approved: bool = False) -> dict[str, Any]:
+        """Execute steps of `plan`, each checked again; what has changed since is left alone and listed.
+
+        Args:
+            items: Steps of this pipeline.
+            is_approved: Somebody agrees that data at the target goes, or that so many windows are touched.
+
+        Returns:
+            `inserted` (pairs of instants), `invalidated` (ids), `changed` (texts).
+
+        Raises:
+            InvalidInputError: A step of another pipeline, or an approval is needed and not given.
+            TransientError: Another run repairs the source right now.
+        """
+        steps = [PlanItem.from_dict(item) for item in items]
+        source_object = self._config.source_object
+        if any(step.source_object != source_object for step in steps):
+            raise InvalidInputError(
+                "the plan has steps of another pipeline", where=source_object, remedy="Give those of this one only."
+            )
+        reason = approval_reason(steps, state_plans.limits([self._config]))
+        if reason and not is_approved:
+            raise InvalidInputError(
+                f"the plan needs somebody's approval: {reason}",
+                where=source_object,
+                meaning="Nothing was done",
+                remedy="Look at it, then pass is_approved=True; or let the DAG state_manager ask.",
+            )
+        who = self._actor or python_calls.current_actor("PipelineStateManager.apply")
+        if who.is_temporary:
+            raise InvalidInputError(
+                "a temporary test run applies nothing", where=source_object, remedy="Trigger a run of the DAG."
+            )
+        with python_calls.ledger(self._store) as ledger:
+            return state_plans.apply_to_source(self._config, ledger, who, steps)
+
+    def populate_pipeline_batches(
+        self, conf: Mapping[str, Any] | None = None, *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """The first task of every pipeline run: plan what the conf asks for, or repair what harms nothing.
+
+        Args:
+            conf: What `airflow dags trigger --conf` takes.
+            dry_run: Only report.
+        """
+        request = parse_request(conf or {}, self._config.horizon, self._config.source_object)
+        who = self._actor or python_calls.current_actor("populate_pipeline_batches")
+        with python_calls.ledger(self._store) as ledger:
+            return planning.populate_pipeline_batches(self._config, ledger, who, request, dry_run=dry_run)
+
+    def _review(self) -> StateReview:
+        with python_calls.ledger(self._store) as ledger:
+            (found,) = state_manager.review([self._config], ledger)
+        return found

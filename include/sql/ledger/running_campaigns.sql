@@ -1,0 +1,15 @@
+-- Campaigns of a source that claims may take windows of, most important first, with their windows in progress.
+SELECT
+    campaign.campaign_id,
+    campaign.window_order,
+    campaign.concurrency,
+    (
+        SELECT COUNT(*) FROM pipeline_lifecycle
+        WHERE
+            pipeline_lifecycle.campaign_id = campaign.campaign_id
+            AND pipeline_final_status = 'IN_PROGRESS'
+            AND NOT is_invalidated_flag
+    ) AS running
+FROM backfill_campaigns AS campaign
+WHERE campaign.source_object = %(source_object)s AND campaign.state = 'RUNNING'
+ORDER BY campaign.priority DESC, campaign.campaign_id

@@ -1,0 +1,82 @@
+"""`backfill_windows` under a running scheduler: the pipeline's own runs drain a campaign, and it can be paused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from local_stack.home import REPO
+from tests.e2e.conftest import PIPELINE, Bench, hours
+
+pytestmark = pytest.mark.e2e
+
+EMPTY_DAYS = {"from": "2013-06-01", "to": "2013-06-03"}
+"""The source has no documents there (only three days are indexed), so 48 windows are done by pre_validation alone."""
+
+
+@pytest.fixture(autouse=True)
+def _unpaused(bench: Bench) -> Any:
+    bench.api.wait_for_dags(["backfill_windows"])
+    bench.api.set_paused("backfill_windows", paused=False)
+    yield
+    bench.api.set_paused("backfill_windows", paused=True)
+
+
+def command(bench: Bench, *words: str) -> tuple[int, Any]:
+    """The command line as people type it; the answer as JSON where it is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "include.cli", "backfill", *words],
+        cwd=REPO, env=bench.env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    text = done.stdout or done.stderr
+    return done.returncode, json.loads(text) if text.startswith("[") else text
+
+
+def wait_until(what: Callable[[], bool], seconds: float = 240) -> None:
+    ends = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < ends, "it took too long"
+        time.sleep(0.5)
+
+
+def test_two_days_are_drained_by_runs_that_trigger_each_other(bench: Bench) -> None:
+    conf = {"pipelines": ["main"], **EMPTY_DAYS, "order": "newest_first", "concurrency": 24, "reason": "catch up"}
+    _, state = bench.run({**conf, "dry_run": True}, dag_id="backfill_windows")
+    assert state == "success"
+    window = hours("2013-06-01T04:00Z", "2013-06-03T04:00Z")
+    assert bench.rows(window) == []
+
+    _, state = bench.run(conf, dag_id="backfill_windows")
+    assert state == "success"
+    (campaign,) = bench.query("SELECT * FROM backfill_campaigns")
+    number = str(campaign["campaign_id"])
+    wait_until(lambda: command(bench, "status", number, "--format", "json")[1][0]["done"] > 0)
+
+    assert command(bench, "pause", number)[0] == 0
+    wait_until(lambda: command(bench, "status", number, "--format", "json")[1][0]["running"] == 0)
+    (paused,) = command(bench, "status", number, "--format", "json")[1]
+    assert paused["state"] == "PAUSED"
+    assert 0 < paused["done"] < paused["total"] == 48
+    wait_until(lambda: not bench.api.call("GET", f"/dags/{PIPELINE}/dagRuns?state=running")["dag_runs"])
+    assert command(bench, "status", number, "--format", "json")[1][0]["done"] == paused["done"]
+    newest = [row for row in bench.rows(window) if row["pipeline_final_status"] == "COMPLETED"]
+    assert min(row["query_window_start_at"] for row in newest) > window.start
+
+    assert command(bench, "resume", number)[0] == 0
+    bench.run({})  # a scheduled run would do the same; the rest is triggered by the runs
+    wait_until(lambda: command(bench, "status", number, "--format", "json")[1][0]["state"] == "DONE")
+    rows = bench.rows(window)
+    assert [row["pipeline_final_status"] for row in rows] == ["COMPLETED"] * 48
+    assert {row["campaign_id"] for row in rows} == {campaign["campaign_id"]}
+    assert len({row["dag_run_id"] for row in rows}) >= 2
+    assert command(bench, "cancel", "999") == (
+        2,
+        "error: there is no campaign 999, or it is cancelled and can't become CANCELLED. What to do: List them with: "
+        "python -m include.cli backfill list\n",
+    )
