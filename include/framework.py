@@ -29,7 +29,7 @@ from include.pipeline_framework.orchestration.record_calls import (
     update_record_in_database,
     upload_record_to_database,
 )
-from include.pipeline_framework.orchestration.state_calls import PipelineStateManager
+from include.pipeline_framework.orchestration.state_calls import ConcurrencyManager, PipelineStateManager
 from include.pipeline_framework.orchestration.window_calls import (
     audit,
     clean_stage_location,
@@ -44,7 +44,8 @@ from include.pipeline_framework.orchestration.window_calls import (
 )
 
 __all__ = [
-    "PipelineStateManager", "audit", "build_complete_pipeline_record", "calculate_day_from_timestamp",
+    "ConcurrencyManager", "PipelineStateManager",
+    "audit", "build_complete_pipeline_record", "calculate_day_from_timestamp",
     "calculate_time_window", "clean_stage_location", "clean_target_location", "cleanup_stale_locks",
     "convert_to_pendulum", "download_oldest_pending_record", "function_x", "function_y", "function_z",
     "generate_pipeline_time_window_record", "get_all_in_progress_records", "get_source_count", "get_target_count",

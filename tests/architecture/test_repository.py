@@ -17,6 +17,7 @@ MOST_LINES = 400
 LONGER = {
     "include/pipeline_framework/core/lifecycle.py": "statuses, legal transitions and refusals belong together",
     "include/pipeline_framework/ports.py": "the Protocols and the values that cross them are read side by side",
+    "tests/faults/test_guards_matter.py": "each guard's story beside the switch that turns it off",
     "tests/contract/test_lifecycle_store_contract.py": "one contract, run on every store",
     "tests/unit/core/test_lifecycle.py": "a table of every transition and refusal",
     "tests/unit/tasks/test_move_window.py": "every phase from every state that an attempt can leave",

@@ -59,6 +59,7 @@ REQUIRED: dict[str, list[str]] = {
     "audit": ["final_config", "record"],
     "cleanup_stale_locks": [],
     # requirement 4
+    "ConcurrencyManager": ["final_config"],
     "PipelineStateManager": ["final_config"],
 }
 OPTIONAL = {"continuation_timestamp", "dry_run", "pipeline_id"}

@@ -76,3 +76,20 @@ def test_populate_pipeline_batches_is_the_first_task_of_a_run(world: World) -> N
 def test_a_configuration_that_is_none() -> None:
     with pytest.raises(ConfigurationError, match="source_object"):
         framework.PipelineStateManager({"pipeline_id": "main"}, store=MemoryLifecycleStore())
+
+
+def test_how_much_may_run_at_once_and_what_would_run_now(world: World) -> None:
+    limits = {"max_windows_in_progress": {"pipeline": 3, "source": None, "target": None}}
+    final_config = {**world.config.final_config(), **limits}
+    running = framework.ConcurrencyManager(final_config, store=world.store)
+    assert running.free_slots() == {"source_object=flights": 3}
+    shown = running.next_windows()
+    assert [record["local"] for record in shown] == [
+        "2013-03-09 00:00-05:00 → 01:00-05:00",
+        "2013-03-09 01:00-05:00 → 02:00-05:00",
+        "2013-03-09 02:00-05:00 → 03:00-05:00",
+    ]
+    world.store.claim("flights", RUN_1, limit=2, ended_before=world.store.now())
+    assert running.free_slots() == {"source_object=flights": 1}
+    assert len(running.next_windows()) == 1
+    assert running.campaigns() == []

@@ -1,19 +1,22 @@
-"""Requirement 4's class for notebooks and scripts: what the state says about a pipeline, and what to do about it."""
+"""Requirement 4's classes for notebooks and scripts: what a pipeline's state says, and how much may run at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from include.pipeline_framework.core.campaigns import progress
 from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.record_validation import stable_until
 from include.pipeline_framework.core.remediation import PlanItem
-from include.pipeline_framework.core.run_requests import parse_request
+from include.pipeline_framework.core.run_requests import RunRequest, parse_request
 from include.pipeline_framework.core.state_plans import approval_reason
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.orchestration import python_calls
 from include.pipeline_framework.ports import LifecycleStore
 from include.pipeline_framework.tasks import planning, state_manager, state_plans
 from include.pipeline_framework.tasks.state_manager import StateReview
+from include.pipeline_framework.tasks.store_and_validate import claim_options, small_record
 
 
 class PipelineStateManager:
@@ -98,3 +101,38 @@ class PipelineStateManager:
         with python_calls.ledger(self._store) as ledger:
             (found,) = state_manager.review([self._config], ledger)
         return found
+
+
+class ConcurrencyManager:
+    """How much of a pipeline may run at once, and what a run would get now; deciding is the claim's, which is atomic.
+
+    Args:
+        final_config: The pipeline, from `load_final_config`.
+        store: The ledger.
+    """
+
+    def __init__(self, final_config: Mapping[str, Any], *, store: LifecycleStore | None = None) -> None:
+        self._config = python_calls.pipeline_config(final_config)
+        self._store = store
+
+    def free_slots(self) -> dict[str, int]:
+        """How many more windows each limit of `max_windows_in_progress` allows now, by what it limits; no limit, no
+        entry.
+        """
+        with python_calls.ledger(self._store) as ledger:
+            return ledger.free_slots(self._config.claim_rules().caps)
+
+    def next_windows(self, max_windows: int | None = None) -> list[dict[str, Any]]:
+        """The windows that a run would claim now, in claim order; takes nothing.
+
+        Scheduled windows keep their share, backfill campaigns their order, concurrency and state.
+        """
+        with python_calls.ledger(self._store) as ledger:
+            settled = stable_until(ledger.now(), self._config.x_time_back, self._config.timezone)
+            options = claim_options(self._config, settled, RunRequest(max_windows=max_windows))
+            return [small_record(row) for row in ledger.preview_claim(self._config.source_object, **options)]
+
+    def campaigns(self) -> list[dict[str, Any]]:
+        """The pipeline's backfill campaigns with their progress, newest first."""
+        with python_calls.ledger(self._store) as ledger:
+            return [progress(row) for row in ledger.campaigns(source_object=self._config.source_object)]
