@@ -11,6 +11,7 @@ from typing import Any
 
 from include.implementation_modules.memory_campaigns import MemoryCampaigns, figures
 from include.implementation_modules.memory_plans import MemoryPlans
+from include.implementation_modules.memory_revisits import MemoryRevisits
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.campaigns import CampaignState
 from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules, allot
@@ -53,6 +54,7 @@ class MemoryLifecycleStore:
         self._locked_sources: set[str] = set()
         self._campaigns = MemoryCampaigns()
         self._plans = MemoryPlans()
+        self._revisits = MemoryRevisits()
         self._defaults = _column_defaults()
 
     def now(self) -> datetime:
@@ -201,6 +203,19 @@ class MemoryLifecycleStore:
         """See `LifecycleStore.campaign_rows`."""
         return [row for row in self.find(statuses=statuses) if row["campaign_id"] == campaign_id]
 
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+        """See `LifecycleStore.revisit_due`."""
+        return self._revisits.due(self.find(source_object=source_object), finished_before)
+
+    def note_revisit(self, revisit: Mapping[str, Any], actor: Actor) -> bool:
+        """See `LifecycleStore.note_revisit`."""
+        with self._lock:
+            return self._revisits.note(revisit, actor, self.now())
+
+    def revisits(self, source_object: str, since: datetime) -> list[Record]:
+        """See `LifecycleStore.revisits`."""
+        return self._revisits.find(source_object, since)
+
     def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
         """See `LifecycleStore.claimed_by`."""
         ids = {
@@ -254,14 +269,20 @@ class MemoryLifecycleStore:
         return set(direct).union(*(self._replaced_ids(row_id) for row_id in direct))
 
     def replace(
-        self, record_ids: Sequence[int], records: Sequence[Mapping[str, Any]], actor: Actor, reason: str
+        self,
+        record_ids: Sequence[int],
+        records: Sequence[Mapping[str, Any]],
+        actor: Actor,
+        reason: str,
+        *,
+        fence: int | None = None,
     ) -> list[Record]:
         """See `LifecycleStore.replace`."""
         with self._lock:
             before = copy.deepcopy((self._rows, self._events))
             try:
                 old = [
-                    self._apply(row, lifecycle.invalidate(row, self.now(), reason), actor)
+                    self._apply(row, lifecycle.invalidate(row, self.now(), reason, fence=fence), actor)
                     for row in map(self._row, sorted(record_ids))
                 ]
                 replacements = [{**record, "is_replacement_run_flag": True} for record in records]

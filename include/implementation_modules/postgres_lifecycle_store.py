@@ -25,6 +25,7 @@ from include.implementation_modules.ledger_values import (
 )
 from include.implementation_modules.postgres_campaigns import PostgresCampaigns
 from include.implementation_modules.postgres_plans import PostgresPlans
+from include.implementation_modules.postgres_revisits import PostgresRevisits
 from include.implementation_modules.postgres_state import PostgresState
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.campaigns import CampaignState
@@ -38,7 +39,13 @@ from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
 from include.sql import statement
 
 Cursor = psycopg.Cursor[dict[str, Any]]
-_TABLES = ["pipeline_lifecycle", "pipeline_lifecycle_events", "pipeline_lifecycle_import", "state_manager_plans"]
+_TABLES = [
+    "pipeline_lifecycle",
+    "pipeline_lifecycle_events",
+    "pipeline_lifecycle_import",
+    "state_manager_plans",
+    "window_revisits",
+]
 
 
 class PostgresLifecycleStore:
@@ -212,12 +219,18 @@ class PostgresLifecycleStore:
         return {row["id"]: TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in rows}
 
     def replace(
-        self, record_ids: Sequence[int], records: Sequence[Mapping[str, Any]], actor: Actor, reason: str
+        self,
+        record_ids: Sequence[int],
+        records: Sequence[Mapping[str, Any]],
+        actor: Actor,
+        reason: str,
+        *,
+        fence: int | None = None,
     ) -> list[Record]:
         """See `LifecycleStore.replace`."""
         with self._transaction() as cursor:
             old = [
-                _apply(cursor, row, lifecycle.invalidate(row, row["database_now"], reason), actor)
+                _apply(cursor, row, lifecycle.invalidate(row, row["database_now"], reason, fence=fence), actor)
                 for row in _run(cursor, "lock_rows", {"ids": list(record_ids)})
             ]
             outcome = self._insert_planned(
@@ -298,6 +311,21 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             parameters = {"campaign_id": campaign_id, "statuses": list(statuses) if statuses is not None else None}
             return _run(cursor, "campaign_rows", parameters)
+
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+        """See `LifecycleStore.revisit_due`."""
+        with self._transaction() as cursor:
+            return PostgresRevisits(partial(_run, cursor)).due(source_object, finished_before)
+
+    def note_revisit(self, revisit: Mapping[str, Any], actor: Actor) -> bool:
+        """See `LifecycleStore.note_revisit`."""
+        with self._transaction() as cursor:
+            return PostgresRevisits(partial(_run, cursor)).note(revisit, actor)
+
+    def revisits(self, source_object: str, since: datetime) -> list[Record]:
+        """See `LifecycleStore.revisits`."""
+        with self._transaction() as cursor:
+            return PostgresRevisits(partial(_run, cursor)).find(source_object, since)
 
     def describe(self) -> list[Record]:
         """Columns of the ledger's tables with type and comment, as the database tells them."""

@@ -515,6 +515,24 @@ class LifecycleStore(Protocol):
         """Every row that this run ever claimed, by its claim events, as it stands now."""
         ...
 
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+        """Live COMPLETED and SKIPPED rows with `is_revisit_due_flag` that were finished by then, by window start."""
+        ...
+
+    def note_revisit(self, revisit: Mapping[str, Any], actor: Actor) -> bool:
+        """Record a revisit of a day; False, and nothing is written, when the run has recorded it before.
+
+        Args:
+            revisit: `source_object`, `target_day`, `days_after`, `mode`, `windows`, `changed`, `rows_before`,
+                `rows_now`, `late_rows`, `gone_rows`, `lags` (see `core.late_data.lags`).
+            actor: Whose run it is.
+        """
+        ...
+
+    def revisits(self, source_object: str, since: datetime) -> list[Record]:
+        """Recorded revisits, oldest first: what `note_revisit` was given, `revisited_at`, and the run."""
+        ...
+
     def take(self, record_id: int, actor: Actor) -> Record:
         """Start a task on a window: check that the actor's run may have it, and give it a new, greatest fence.
 
@@ -552,9 +570,18 @@ class LifecycleStore(Protocol):
         ...
 
     def replace(
-        self, record_ids: Sequence[int], records: Sequence[Mapping[str, Any]], actor: Actor, reason: str
+        self,
+        record_ids: Sequence[int],
+        records: Sequence[Mapping[str, Any]],
+        actor: Actor,
+        reason: str,
+        *,
+        fence: int | None = None,
     ) -> list[Record]:
-        """In one transaction: invalidate rows and insert their replacements (PENDING, `is_replacement_run_flag`)."""
+        """In one transaction: invalidate rows and insert their replacements (PENDING, `is_replacement_run_flag`).
+
+        `fence`: of the task that holds the row; nobody else may replace a window in progress.
+        """
         ...
 
     def events(self, record_id: int) -> list[Record]:

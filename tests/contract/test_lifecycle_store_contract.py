@@ -456,6 +456,17 @@ class TestReplace:
             store.replace([record_id], [planned(0)], PLANNER, "reload")
         assert not store.get(record_id)["is_invalidated_flag"]
 
+    def test_the_task_that_holds_a_window_may_replace_it_under_its_own_fence(self, store: LifecycleStore) -> None:
+        (record_id,) = plan(store, 0)
+        claim(store)
+        old = store.take(record_id, task(RUN_1, "pre_validation"))["fence"]
+        fence = store.take(record_id, task(RUN_1, "pre_validation", 2))["fence"]
+        with pytest.raises(FenceLostError):
+            store.replace([record_id], [planned(0)], RUN_1, "cut", fence=old)
+        (new,) = store.replace([record_id], [planned(0)], RUN_1, "cut", fence=fence)
+        row = store.get(record_id)
+        assert (row["is_invalidated_flag"], row["replaced_by_id"], row["dag_run_id"]) == (True, new["id"], None)
+
     def test_a_replacement_in_the_way_of_another_row_changes_nothing(self, store: LifecycleStore) -> None:
         first, _second = plan(store, 0, 1)
         wide = {**planned(0), "query_window_end_at": window(1).end}

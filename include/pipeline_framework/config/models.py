@@ -219,6 +219,9 @@ class PipelineConfig(BaseModel):
     max_active_windows: int = Field(
         default=4, ge=1, le=1_024, description="Windows of a run that move at the same time."
     )
+    max_rows_per_window: int | None = Field(
+        default=None, ge=1, description="A window with more is cut into finer ones before it is extracted; None: never."
+    )
     max_windows_in_progress: WindowsInProgress = WindowsInProgress()
     scheduled_share_percent: int = Field(
         default=50, ge=1, le=100, description="Part of every claim that backfills leave to scheduled windows."
@@ -251,6 +254,13 @@ class PipelineConfig(BaseModel):
         default_factory=lambda: ["key_x", "key_y", "key_z"], description="Fields that a complete record has."
     )
     late_data_tolerance: LateDataTolerance = LateDataTolerance()
+    revisit_days: list[Annotated[int, Field(ge=1, le=3_650)]] = Field(
+        default_factory=lambda: [1, 3, 7],
+        description="audit_windows compares a day with its source again so many days later; []: never.",
+    )
+    late_share_percent: float = Field(
+        default=0.1, gt=0, le=100, description="Rows that may come after the x_time_back that audit_windows recommends."
+    )
     pre_validation_mode: Literal["count", "fingerprint"] = "count"
     on_bad_document: Literal["fail", "quarantine"] = "fail"
 

@@ -412,15 +412,23 @@ def skip(row: Row, fence: int, now: datetime, proof: Mapping[str, Any]) -> Trans
     return Transition("skipped", changes, "a receipt proves that it is loaded", proof)
 
 
-def invalidate(row: Row, now: datetime, reason: str, replaced_by_id: int | None = None) -> Transition:
+def invalidate(
+    row: Row, now: datetime, reason: str, replaced_by_id: int | None = None, *, fence: int | None = None
+) -> Transition:
     """Take a row out of the live rows; its replacement inherits the deletion that it owes.
+
+    With its own `fence` the task that holds the row may do it, too.
 
     Raises:
         WindowHeldError: A run owns the row right now.
+        FenceLostError: A newer start than `fence` owns it.
     """
     del now
     if row["is_invalidated_flag"]:
         return Transition("replacement_planned", {"replaced_by_id": replaced_by_id} if replaced_by_id else {}, reason)
+    if row["pipeline_final_status"] == Status.IN_PROGRESS and fence is not None:
+        _require_fence(row, fence)
+        return Transition("invalidated", {"is_invalidated_flag": True, **_released()}, reason)
     if row["pipeline_final_status"] == Status.IN_PROGRESS:
         raise WindowHeldError(
             f"the window is held by run {row['dag_run_id']} of {row['dag_id']}",

@@ -49,11 +49,13 @@ def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
 
 
 def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
-    """Decide whether the window has to move; skipped when the target can prove that it has it."""
+    """Decide whether the window has to move; skipped when the target can prove that it has it, or when it was cut."""
     pipeline = wiring.pipeline(pipeline_id)
     result: dict[str, Any] = task_runs.on_window(
         pipeline, rec, lambda attempt: pre_validation.pre_validate(pipeline, attempt)
     )
+    if result["decision"] == "split":
+        task_runs.skip(f"too many rows for one window: cut into finer ones, which a later run claims: {result}")
     if result["decision"] == "skip":
         task_runs.skip(f"already loaded, proven by the target's receipt: {result}")
     task_runs.announce_if(result["decision"] == "empty", rec)

@@ -81,7 +81,9 @@ def clean_target_location(
 def pre_validation(
     final_config: Config, record: Mapping[str, Any], *, pipeline: Pipeline | None = None, actor: Actor | None = None
 ) -> dict[str, Any]:
-    """Take the window and decide by both counts and the target's receipt: `run`, `resume`, `skip` or `empty`."""
+    """Take the window and decide by both counts and the target's receipt: `run`, `resume`, `skip`, `empty`; `split`:
+    it was too large and is replaced by finer windows.
+    """
 
     def work(wired: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
         wired.target.prepare(wired.config.source_object)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.lifecycle import Phase
+from include.pipeline_framework.core.planning import interval_string, planned_row
+from include.pipeline_framework.core.splitting import minutes_of, split
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
@@ -17,8 +20,10 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
     Equal counts alone prove nothing: only a live load receipt of exactly this window, with the source's count (in mode
     `fingerprint` its fingerprint), and a target that still holds it, ends SKIPPED. A replacement is never skipped.
 
+    A window with more rows than `max_rows_per_window` is replaced by finer ones, which a later run claims.
+
     Returns:
-        `decision` (`run`, `resume`, `skip`, `empty`) with the counts it rests on.
+        `decision` (`run`, `resume`, `skip`, `empty`, `split`) with the counts it rests on.
     """
     row = attempt.row
     if row["phase_completed"] is not None:
@@ -30,6 +35,8 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
         # An empty window needs its manifest, receipt and audit like any other; nothing is worth another task.
         move_until(pipeline, attempt, Phase.AUDIT)
         return {"decision": "empty", **numbers}
+    if pieces := _finer_windows(pipeline, attempt, source_count):
+        return {"decision": "split", "windows": pieces, **numbers}
     if row["is_replacement_run_flag"]:
         return {"decision": "run", **numbers}
     receipt = pipeline.target.receipt(row["source_object"], attempt.window)
@@ -51,3 +58,20 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
     attempt.change(lifecycle.skip, proof)
     attempt.log.info("skipped with proof", receipt_fence=receipt.fence, target=str(target))
     return {"decision": "skip", **numbers}
+
+
+def _finer_windows(pipeline: Pipeline, attempt: WindowAttempt, source_count: int) -> int:
+    """Replace a window that is too large by finer ones; into how many, 0: it stays."""
+    most = pipeline.config.max_rows_per_window
+    if most is None or source_count <= most:
+        return 0
+    counts = pipeline.source.histogram(attempt.window, minutes_of(attempt.window))
+    pieces = split(attempt.window, [bucket.rows for bucket in counts], most)
+    if len(pieces) == 1:
+        attempt.log.warning("too many rows, but too short to be cut", rows=source_count, max_rows_per_window=most)
+        return 0
+    final_config = pipeline.config.final_config() | {"granularity": interval_string(pieces[0])}
+    kept = {name: attempt.row[name] for name in ("priority", "campaign_id")}
+    records = [{**planned_row(final_config, piece, derive), **kept} for piece in pieces]
+    attempt.replace_by(records, f"{source_count} rows, more than max_rows_per_window {most}: cut into {len(pieces)}")
+    return len(pieces)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -80,6 +80,16 @@ class WindowAttempt:
             self.row["id"], lambda row, now: decide(row, fence, now, *arguments, **options), self.actor
         )
         return self.row
+
+    def replace_by(self, records: Sequence[Mapping[str, Any]], reason: str) -> list[Record]:
+        """Replace the window, which this task holds, by others; they are claimed by a later run.
+
+        Raises:
+            FenceLostError: A newer start owns the window; nothing was written.
+        """
+        new = self._store.replace([self.row["id"]], records, self.actor, reason, fence=self.fence)
+        self.row = self._store.get(self.row["id"])
+        return new
 
     def note_refusal(self, refusal: LedgerRefusedError) -> None:
         """Keep in the ledger that this start, overtaken by a newer one, wanted to write and was not let."""

@@ -11,7 +11,9 @@ from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Phase
 from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.errors import ServiceUnavailableError
+from include.pipeline_framework.errors import FenceLostError, ServiceUnavailableError
+from include.pipeline_framework.tasks.cleanup_stale_locks import finish_run
+from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pre_validation import pre_validate
 from tests.unit.tasks.world import PLANNER, RUN_1, RUN_2, World, window
 
@@ -185,3 +187,61 @@ class TestEmpty:
 
 def _row(world: World) -> dict[str, Any]:
     return planned_row(world.config.final_config(), window(3), derive)
+
+
+class TestSplit:
+    def world(self, documents: int = 60, **changes: Any) -> tuple[World, int]:
+        world = World(max_rows_per_window=25, **changes)
+        world.add_documents(documents, hour=3)
+        (record_id,) = world.plan_and_claim(3)
+        return world, record_id
+
+    def test_a_window_with_too_many_rows_is_cut_before_it_is_extracted(self) -> None:
+        world, record_id = self.world()
+        assert validate(world, record_id) == {"decision": "split", "windows": 3, "source_count": 60, "target_count": 0}
+        row = world.row(record_id)
+        assert (row["is_invalidated_flag"], row["pipeline_final_status"], row["dag_run_id"]) == (True, "PENDING", None)
+        pieces = world.store.find(within=[window(3)])
+        assert [piece["time_interval"] for piece in pieces] == ["20m"] * 3
+        assert {piece["granularity"] for piece in pieces} == {"20m"}
+        assert world.store.live_windows("flights", window(3)) == [window(3 + n / 3, 1 / 3) for n in range(3)]
+        (event,) = [event for event in world.store.events(record_id) if event["event"] == "invalidated"]
+        assert event["reason"] == "60 rows, more than max_rows_per_window 25: cut into 3"
+
+    def test_the_pieces_are_moved_by_a_later_run_and_nothing_is_missing(self) -> None:
+        world, record_id = self.world()
+        validate(world, record_id)
+        for row in world.claim(RUN_2):
+            assert validate(world, row["id"], RUN_2)["decision"] == "run"
+            world.run(row["id"], lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT), RUN_2)
+        rows = world.store.find(within=[window(3)])
+        assert [row["pipeline_final_status"] for row in rows] == ["COMPLETED"] * 3
+        assert sum(row["loaded_count"] for row in rows) == 60
+
+    def test_the_run_that_cut_it_is_not_failed_for_it(self) -> None:
+        world, record_id = self.world()
+        validate(world, record_id)
+        assert finish_run(world.store, world.config, RUN_1) == {}
+
+    def test_an_older_start_can_not_cut_what_a_newer_one_has(self) -> None:
+        world, record_id = self.world()
+
+        def overtaken(attempt: Any) -> Any:
+            world.store.take(record_id, RUN_1)
+            return pre_validate(world.pipeline, attempt)
+
+        with pytest.raises(FenceLostError):
+            world.run(record_id, overtaken)
+        assert world.store.live_windows("flights", window(3)) == [window(3)]
+
+    @pytest.mark.parametrize("changes", [{"max_rows_per_window": 60}, {"max_rows_per_window": None}])
+    def test_it_stays_whole_up_to_the_limit(self, changes: dict[str, Any]) -> None:
+        world = World(**changes)
+        world.add_documents(60, hour=3)
+        (record_id,) = world.plan_and_claim(3)
+        assert validate(world, record_id)["decision"] == "run"
+
+    def test_a_staged_window_is_resumed_not_cut(self) -> None:
+        world, record_id = self.world()
+        world.run(record_id, lambda attempt: move_until(world.pipeline, attempt, Phase.SOURCE_TO_STAGE))
+        assert validate(world, record_id)["decision"] == "resume"
