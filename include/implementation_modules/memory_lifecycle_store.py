@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -51,7 +51,7 @@ class MemoryLifecycleStore:
         self._events: list[Record] = []
         self._fence = self._last_id = 0
         self._lock = threading.RLock()
-        self._locked_sources: set[str] = set()
+        self._held_names: set[str] = set()
         self._campaigns = MemoryCampaigns()
         self._plans = MemoryPlans()
         self._revisits = MemoryRevisits()
@@ -81,17 +81,24 @@ class MemoryLifecycleStore:
                 covered[day] = covered.get(day, timedelta()) + _window(row).duration
         return covered
 
-    @contextmanager
-    def source_lock(self, source_object: str) -> Iterator[bool]:
+    def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
         """See `LifecycleStore.source_lock`."""
+        return self._held(f"source {source_object}")
+
+    def table_lock(self, table: str) -> AbstractContextManager[bool]:
+        """See `LifecycleStore.table_lock`."""
+        return self._held(f"table {table}")
+
+    @contextmanager
+    def _held(self, name: str) -> Iterator[bool]:
         with self._lock:
-            is_free = source_object not in self._locked_sources
-            self._locked_sources.add(source_object)
+            is_free = name not in self._held_names
+            self._held_names.add(name)
         try:
             yield is_free
         finally:
             if is_free:
-                self._locked_sources.discard(source_object)
+                self._held_names.discard(name)
 
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """See `LifecycleStore.state_facts`."""

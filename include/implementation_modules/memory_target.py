@@ -55,6 +55,8 @@ class MemoryTarget:
         after_commit: Called after it took effect; tests let it raise, as if the answer were lost.
     """
 
+    locks_table = False
+
     class Options(BaseModel):
         """Settings of a target in memory."""
 

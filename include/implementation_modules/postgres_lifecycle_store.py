@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -45,6 +45,8 @@ _TABLES = [
     "pipeline_lifecycle_import",
     "state_manager_plans",
     "window_revisits",
+    "lifecycle_mirrors",
+    "overdue_alerts",
 ]
 
 
@@ -90,18 +92,25 @@ class PostgresLifecycleStore:
             rows = _run(cursor, "covered_days", {"source_object": source_object})
         return {row["target_day"]: row["covered"] for row in rows}
 
+    def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
+        """See `LifecycleStore.source_lock`."""
+        return self._held(f"source {source_object}")
+
+    def table_lock(self, table: str) -> AbstractContextManager[bool]:
+        """See `LifecycleStore.table_lock`."""
+        return self._held(f"table {table}")
+
     @contextmanager
-    def source_lock(self, source_object: str) -> Iterator[bool]:
-        """See `LifecycleStore.source_lock`; a lock of the connection, so that it ends with it."""
-        parameters = {"source_object": source_object}
+    def _held(self, name: str) -> Iterator[bool]:
+        """A lock of the connection, so that it ends with it."""
         with self._transaction() as cursor:
-            is_locked = bool(only_row(_run(cursor, "lock_source", parameters))["is_locked"])
+            is_locked = bool(only_row(_run(cursor, "try_lock", {"name": name}))["is_locked"])
         try:
             yield is_locked
         finally:
             if is_locked and self._connection is not None:
                 with self._transaction() as cursor:
-                    _run(cursor, "unlock_source", parameters)
+                    _run(cursor, "unlock", {"name": name})
 
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """See `LifecycleStore.state_facts`."""

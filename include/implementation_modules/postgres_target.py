@@ -144,45 +144,50 @@ class PostgresTarget(SqlTarget):
         return value
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
-        import psycopg
-        from psycopg import errors
+        return translated_error(error, where)
 
-        if not isinstance(error, psycopg.Error):
-            return None
-        state = error.sqlstate or ""
-        if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
-            return _conflict(where)
-        if state[:2] in {"08", "53", "57"} or (
-            isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state
-        ):
-            kind = ServiceBusyError if state[:2] == "53" else ServiceUnavailableError
-            return kind(
-                f"Postgres did not answer ({type(error).__name__} {state})".replace(" )", ")"),
-                where=where,
-                meaning="The receipt decides on the next try what was committed",
-                remedy="Nothing: the task is tried again. Check the server and its connection limit if it stays.",
-            )
-        message = _brief(error)
-        if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
-            return MissingObjectError(
-                f"Postgres knows no such table, column or schema: {message}",
-                where=where,
-                meaning="It was never created or was dropped; nothing was changed",
-                remedy="Run prepare(), create the schema, or add the column with ALTER TABLE.",
-            )
-        if isinstance(error, psycopg.DataError):
-            return BadDocumentError(
-                f"Postgres can't hold a staged document: {message}",
-                where=where,
-                meaning="Nothing was changed in the target",
-                remedy="Mend the document at its source (jsonb has no \\u0000), or use `on_bad_document: quarantine`.",
-            )
-        return TerminalError(
-            f"Postgres refused a statement: {message}",
+
+def translated_error(error: Exception, where: str) -> PipelineError | None:
+    """The framework's error for one of the client library's; None for what is not the client library's."""
+    import psycopg
+    from psycopg import errors
+
+    if not isinstance(error, psycopg.Error):
+        return None
+    state = error.sqlstate or ""
+    if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
+        return _conflict(where)
+    if state[:2] in {"08", "53", "57"} or (
+        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state
+    ):
+        kind = ServiceBusyError if state[:2] == "53" else ServiceUnavailableError
+        return kind(
+            f"Postgres did not answer ({type(error).__name__} {state})".replace(" )", ")"),
             where=where,
-            meaning="Nothing was changed in the target; trying again gives the same answer",
-            remedy="Check the role's grants and the table's definition.",
+            meaning="The receipt decides on the next try what was committed",
+            remedy="Nothing: the task is tried again. Check the server and its connection limit if it stays.",
         )
+    message = _brief(error)
+    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
+        return MissingObjectError(
+            f"Postgres knows no such table, column or schema: {message}",
+            where=where,
+            meaning="It was never created or was dropped; nothing was changed",
+            remedy="Run prepare(), create the schema, or add the column with ALTER TABLE.",
+        )
+    if isinstance(error, psycopg.DataError):
+        return BadDocumentError(
+            f"Postgres can't hold a staged document: {message}",
+            where=where,
+            meaning="Nothing was changed in the target",
+            remedy="Mend the document at its source (jsonb has no \\u0000), or use `on_bad_document: quarantine`.",
+        )
+    return TerminalError(
+        f"Postgres refused a statement: {message}",
+        where=where,
+        meaning="Nothing was changed in the target; trying again gives the same answer",
+        remedy="Check the role's grants and the table's definition.",
+    )
 
 
 def _conflict(where: str) -> PublishConflictError:

@@ -34,6 +34,12 @@ ADAPTERS: Mapping[str, Mapping[str, str]] = {
 }
 """Role → name → dotted path."""
 
+MIRRORS: Mapping[str, str] = {
+    "snowflake": f"{_HERE}.snowflake_mirror:SnowflakeMirror",
+    "postgres": f"{_HERE}.postgres_mirror:PostgresMirror",
+}
+"""Type of a target → what mirrors the ledger beside its tables."""
+
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -105,3 +111,16 @@ def create_adapter(role: str, type_name: str, client: Any, options: Mapping[str,
         ) from error
     adapter = adapter_class(role, type_name)
     return getattr(adapter, "from_client", adapter)(client, checked)
+
+
+def create_mirror(type_name: str, client: Any, options: Mapping[str, Any]) -> Any:
+    """What mirrors the ledger beside the tables of such a target, around a ready client.
+
+    Args:
+        type_name: The target section's `type`; one of `MIRRORS`.
+        client: As the target's.
+        options: The target section's options, placeholders resolved and checked.
+    """
+    module, _, name = MIRRORS[type_name].partition(":")
+    mirror = getattr(import_module(module), name)
+    return mirror(client, mirror.Options.model_validate(dict(options)))

@@ -75,6 +75,7 @@ class SnowflakeTarget(SqlTarget):
     """
 
     FOLDER: ClassVar[str] = "snowflake"
+    locks_table = True  # until it commits; the 21st session that waits for the lock is refused
 
     class Options(BaseModel):
         """Settings of a Snowflake target."""
@@ -206,40 +207,45 @@ class SnowflakeTarget(SqlTarget):
         return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
-        from snowflake.connector import errors
+        return translated_error(error, where)
 
-        if not isinstance(error, errors.Error):
-            return _unavailable(error, where) if isinstance(error, OSError) else None
-        number, state = error.errno or 0, error.sqlstate or ""
-        if number == _LOCK_NOT_RELEASED:
-            return PublishConflictError(
-                "another session holds a lock on the target",
-                where=where,
-                meaning="Another publish is running, or a killed one was not cleaned up yet; nothing was changed",
-                remedy="Nothing: the task is tried again. SHOW LOCKS names the holder; killed ones end after minutes.",
-            )
-        if number in _STOPPED | _SESSION_GONE or state.startswith("08") or _is_network(error):
-            return _unavailable(error, where)
-        if number in _NO_SUCH_OBJECT:
-            return MissingObjectError(
-                f"Snowflake knows no such table, column or stage: {_brief(error)}",
-                where=where,
-                meaning="It was never created, was dropped, or the role may not see it; nothing was changed",
-                remedy="Run prepare() with a role that may create it, add the column by hand, or grant access.",
-            )
-        if state.startswith("22"):
-            return BadDocumentError(
-                f"Snowflake can't hold a staged document ({_numbers(error)})",
-                where=where,
-                meaning="Nothing was changed in the target",
-                remedy="Look the query up in Snowflake's history: it names the line. Mend the document at its source.",
-            )
-        return TerminalError(
-            f"Snowflake refused a statement: {_brief(error)}",
+
+def translated_error(error: Exception, where: str) -> PipelineError | None:
+    """The framework's error for one of the client library's; None for what is not the client library's."""
+    from snowflake.connector import errors
+
+    if not isinstance(error, errors.Error):
+        return _unavailable(error, where) if isinstance(error, OSError) else None
+    number, state = error.errno or 0, error.sqlstate or ""
+    if number == _LOCK_NOT_RELEASED:
+        return PublishConflictError(
+            "another session holds a lock on the target",
             where=where,
-            meaning="Nothing was changed in the target; trying again gives the same answer",
-            remedy="Look the query up in Snowflake's history; check grants, warehouse and credentials.",
+            meaning="Another publish is running, or a killed one was not cleaned up yet; nothing was changed",
+            remedy="Nothing: the task is tried again. SHOW LOCKS names the holder; killed ones end after minutes.",
         )
+    if number in _STOPPED | _SESSION_GONE or state.startswith("08") or _is_network(error):
+        return _unavailable(error, where)
+    if number in _NO_SUCH_OBJECT:
+        return MissingObjectError(
+            f"Snowflake knows no such table, column or stage: {_brief(error)}",
+            where=where,
+            meaning="It was never created, was dropped, or the role may not see it; nothing was changed",
+            remedy="Run prepare() with a role that may create it, add the column by hand, or grant access.",
+        )
+    if state.startswith("22"):
+        return BadDocumentError(
+            f"Snowflake can't hold a staged document ({_numbers(error)})",
+            where=where,
+            meaning="Nothing was changed in the target",
+            remedy="Look the query up in Snowflake's history: it names the line. Mend the document at its source.",
+        )
+    return TerminalError(
+        f"Snowflake refused a statement: {_brief(error)}",
+        where=where,
+        meaning="Nothing was changed in the target; trying again gives the same answer",
+        remedy="Look the query up in Snowflake's history; check grants, warehouse and credentials.",
+    )
 
 
 def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]:

@@ -62,6 +62,7 @@ class SqlTarget(ABC):
 
     FOLDER: ClassVar[str]
     BEGIN: ClassVar[str] = "BEGIN"
+    locks_table = False
 
     def __init__(
         self, connect: Callable[[], Any], *, table: str, fragments: Mapping[str, SqlFragment], guard_wait_seconds: float

@@ -8,7 +8,8 @@
     │   │   └── ServiceBusyError           it has too much to do: wait longer
     │   ├── IncompleteExtractError       the source gave fewer rows than it says it has
     │   ├── TornStageError               staged files and manifest do not agree
-    │   └── PublishConflictError         another session holds the target's guard row
+    │   ├── PublishConflictError         another session holds the target's guard row
+    │   └── TargetBusyError              the table's publishes take turns
     └── TerminalError                  do not try again: a person or a later run has to act
         ├── ConfigurationError           a pipeline file is wrong
         ├── InvalidInputError            a parameter or a conf is wrong
@@ -92,6 +93,10 @@ class TornStageError(TransientError):
 
 class PublishConflictError(TransientError):
     """The guard row stayed locked by another publish for the whole waiting time."""
+
+
+class TargetBusyError(TransientError):
+    """Another window is publishing into the table, which takes one at a time: wait without a worker, nothing failed."""
 
 
 class TerminalError(PipelineError):

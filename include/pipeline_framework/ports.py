@@ -18,6 +18,8 @@ from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Actor, Decision
+from include.pipeline_framework.core.mirror import LedgerMoment, MirrorColumn, MirroredState
+from include.pipeline_framework.core.overdue import Overdue, OverdueScope
 from include.pipeline_framework.core.receipts import HeldRows, Receipt
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
@@ -272,6 +274,9 @@ class Target(Protocol):
     the session's time zone), `_lifecycle_id`, `_fence`, `_file`, `doc`.
     """
 
+    locks_table: bool
+    """Whether a publish locks the whole table, so that publishes had better take turns."""
+
     def prepare(self, source_object: str) -> None:
         """Create what is missing (table, receipts table, this source object's guard row); safe to call again."""
         ...
@@ -412,6 +417,12 @@ class LifecycleStore(Protocol):
         """Hold a source while its state is repaired; False: somebody else is at it. Nobody waits.
 
         It keeps repairs from doing the same work at once; what protects rows are their own locks and constraints.
+        """
+        ...
+
+    def table_lock(self, table: str) -> AbstractContextManager[bool]:
+        """Hold a target table's turn to publish; False: somebody else has it. Nobody waits, and it is a courtesy only:
+        what protects rows is the target's guard row.
         """
         ...
 
@@ -640,6 +651,107 @@ class LifecycleStore(Protocol):
         Raises:
             LedgerRefusedError: It is applied already.
         """
+        ...
+
+
+# --- mirrors of the ledger --------------------------------------------------------------------------------------------
+
+
+class ChangedRows(Protocol):
+    """Rows of one moment, spooled: the ledger's transaction is over."""
+
+    @property
+    def moment(self) -> LedgerMoment:
+        """When, and of which ledger."""
+        ...
+
+    @property
+    def full_because(self) -> str | None:
+        """Why these are all rows; None: changed ones only."""
+        ...
+
+    @property
+    def row_count(self) -> int:
+        """How many."""
+        ...
+
+    def lines(self) -> Iterator[str]:
+        """Each row once, a JSON array of texts and nulls in the order of the columns; instants are UTC."""
+        ...
+
+
+class LifecycleFeed(Protocol):
+    """The ledger's side of a mirror."""
+
+    def lock(self, mirror: str) -> AbstractContextManager[bool]:
+        """Keep other cycles of the mirror out; False: one is running."""
+        ...
+
+    def last(self, mirror: str) -> MirroredState | None:
+        """What the last cycle left."""
+        ...
+
+    def read(
+        self, last: MirroredState | None, pipelines: Sequence[str], full_because: str | None = None
+    ) -> AbstractContextManager[ChangedRows]:
+        """Rows of the pipelines that were changed since; all of them for that reason, or when changed ones can't do."""
+        ...
+
+    def remember(self, mirror: str, pipelines: Sequence[str], rows: ChangedRows) -> None:
+        """Note that the warehouse has committed these rows."""
+        ...
+
+
+class LifecycleMirror(Protocol):
+    """The warehouse's side."""
+
+    def prepare(self, columns: Sequence[MirrorColumn]) -> bool:
+        """Create the table, or add columns that it lacks; whether it was created, and so is empty.
+
+        Raises:
+            ConfigurationError: Another table has its name.
+        """
+        ...
+
+    def replace(
+        self,
+        columns: Sequence[MirrorColumn],
+        lines: Iterable[str],
+        *,
+        mirrored_at: datetime,
+        all_of: Sequence[str] | None,
+    ) -> int:
+        """Put the rows in the place of those with their ids, in one transaction; how many.
+
+        Args:
+            columns: What the lines hold.
+            lines: See `ChangedRows.lines`.
+            mirrored_at: When the ledger was read.
+            all_of: Pipelines whose other rows go: these are all that the ledger has. None: changed rows only.
+
+        Raises:
+            PublishConflictError: Another session writes the table, or a later cycle has written it already.
+        """
+        ...
+
+
+class OverdueAlarms(Protocol):
+    """What of the ledger is overdue, and what of it people were told."""
+
+    def now(self) -> datetime:
+        """The ledger's clock."""
+        ...
+
+    def find_overdue(self, scopes: Sequence[OverdueScope]) -> list[Overdue]:
+        """What is overdue, for every source that has something; as many statements for a thousand as for one.
+
+        Live rows inside a scope that are neither COMPLETED nor SKIPPED: of no backfill campaign, or of a running one
+        that was started before `asked_before`. And the scope's days without any live row.
+        """
+        ...
+
+    def note_told(self, scope: OverdueScope, at: datetime) -> None:
+        """Everything of the scope that is overdue was told at this moment; what was told long ago is forgotten."""
         ...
 
 

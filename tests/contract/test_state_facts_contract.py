@@ -132,6 +132,8 @@ def test_one_repair_of_a_source_at_a_time(store: LifecycleStore, request: pytest
         other = PostgresLifecycleStore(lambda: psycopg.connect(url))
     with store.source_lock("source") as mine, other.source_lock("source") as theirs, other.source_lock("two") as free:
         assert (mine, theirs, free) == (True, False, True)
+        with other.table_lock("source") as table, store.table_lock("source") as again:
+            assert (table, again) == (True, False)
     with other.source_lock("source") as again:
         assert again
     if isinstance(other, PostgresLifecycleStore) and other is not store:

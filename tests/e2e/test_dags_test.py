@@ -21,8 +21,9 @@ CONFS: dict[str, dict[str, Any]] = {
     "record_generation": {"target_date": "2013-06-02", "max_records": 3},
     "cleanup_stale_locks": {},
     PIPELINE: conf_of(WINDOW),
+    "audit_windows": {"from": WINDOW.start.isoformat(), "to": WINDOW.end.isoformat(), "mode": "fingerprint"},
 }
-# The command itself, four times in one interpreter: starting Airflow takes longer than most of these runs.
+# The command itself, several times in one interpreter: starting Airflow takes longer than most of these runs.
 _COMMANDS = """
 import json, sys
 from airflow.cli.cli_parser import get_parser

@@ -20,6 +20,8 @@ from include.pipeline_framework.core.state_facts import DurationGroup, StateFact
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, uncovered
 
 _DAY = timedelta(days=1)
+_TELLING = timedelta(hours=2)
+"""Rows of less than this say nothing about a day's own granularity."""
 
 
 class Kind(StrEnum):
@@ -353,10 +355,9 @@ def _dominant(groups: Iterable[DurationGroup]) -> timedelta | None:
     return max(covered, key=lambda length: (covered[length], length), default=None)
 
 
-def _dominant_of_day(groups: Sequence[DurationGroup], overall: timedelta | None) -> timedelta:
-    """A day's own dominant length; what may be a capped last window says nothing about it."""
-    telling = [group for group in groups if not (overall and _may_be_capped(group, overall))]
-    found = _dominant(telling) or overall
-    if found is None:  # a day comes from a group, so there is an overall one
-        raise ValueError("a day without groups has no granularity")
-    return found
+def _dominant_of_day(groups: Sequence[DurationGroup], overall: timedelta) -> timedelta:
+    """A day's own dominant length; a few small rows, and what may be a capped last window, say nothing about it."""
+    telling = [group for group in groups if not _may_be_capped(group, overall)]
+    own = _dominant(telling)
+    covered = sum((group.duration * group.windows for group in telling if group.duration == own), timedelta())
+    return own if own is not None and covered >= min(overall, _TELLING) else overall

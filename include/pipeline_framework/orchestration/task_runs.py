@@ -7,15 +7,23 @@ the ledger is never reported as success.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, DagRunTriggerException
+from airflow.sdk.exceptions import (
+    AirflowRescheduleException,
+    AirflowRuntimeError,
+    AirflowSkipException,
+    DagRunTriggerException,
+)
 
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.errors import (
+    TargetBusyError,
     TerminalError,
     WindowFinishedError,
     WindowHeldError,
@@ -73,6 +81,7 @@ def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttem
 
     Raises:
         AirflowSkipException: The window is finished, replaced, or held by another run; the message says what to do.
+        AirflowRescheduleException: Others publish into the table; the task comes back without holding a worker.
     """
     try:
         return run_on_window(
@@ -85,6 +94,10 @@ def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttem
         )
     except (WindowFinishedError, WindowHeldError, WindowInvalidatedError) as refusal:
         raise AirflowSkipException(str(refusal)) from refusal
+    except TargetBusyError as busy:
+        _log.info("%s", busy)
+        seconds = random.uniform(5, 15)  # noqa: S311 - so that those who wait don't come back at once
+        raise AirflowRescheduleException(pipeline.store.now() + timedelta(seconds=seconds)) from busy
 
 
 def require_no_failed_task() -> None:

@@ -6,16 +6,33 @@ from the start, whatever an earlier attempt left, and a normal run finds the pha
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from include.pipeline_framework.core import audits, lifecycle
 from include.pipeline_framework.core.audits import AuditNumbers, AuditOutcome, LateDataTolerance
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Phase, Status
-from include.pipeline_framework.errors import AuditFailedError, LedgerRefusedError, TornStageError, TransientError
+from include.pipeline_framework.errors import (
+    AuditFailedError,
+    LedgerRefusedError,
+    TargetBusyError,
+    TornStageError,
+    TransientError,
+)
 from include.pipeline_framework.ports import Manifest, StageRequest
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
+
+SHORT_WAIT_SECONDS = 5.0
+"""For a turn at a table, with the worker; then the task comes back later."""
+
+LONGEST_WAIT = timedelta(minutes=20)
+"""Since the window was staged; whoever has waited longer publishes without a turn."""
 
 
 def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict[str, Any]:
@@ -66,6 +83,44 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
 
 
 def _load(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
+    with _turn_at_the_table(pipeline, attempt):
+        _publish(pipeline, attempt, manifest)
+
+
+@contextmanager
+def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[None]:
+    """Where a publish locks the whole table, publishes take turns: a short wait here, a longer one without a worker.
+
+    A turn is a courtesy. Who has waited for long goes on without, so that a holder that froze stops nobody.
+
+    Raises:
+        TargetBusyError: Others had the table all the time; nothing failed.
+    """
+    config, waited_since = pipeline.config, time.monotonic()
+    if not pipeline.target.locks_table:
+        yield
+        return
+    table = f"{config.target_name} {config.target_object or config.source_object}"
+    staged_at = attempt.row["source_to_stage_ingestion_end_time"]
+    is_patient = staged_at is None or pipeline.store.now() - staged_at < LONGEST_WAIT
+    while True:
+        with pipeline.store.table_lock(table) as is_free:
+            if is_free or not is_patient:
+                if not is_free:
+                    attempt.log.warning("publishing without a turn", table=table, staged_at=staged_at)
+                yield
+                return
+        if time.monotonic() - waited_since > SHORT_WAIT_SECONDS:
+            raise TargetBusyError(
+                f"other windows are publishing into {table}",
+                where=lifecycle.describe(attempt.row),
+                meaning="Publishes take turns there; the staged files wait, nothing failed",
+                remedy="Nothing: the task comes back by itself.",
+            )
+        time.sleep(random.uniform(0.1, 0.3))  # noqa: S311 - so that those who wait don't come at once
+
+
+def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
     attempt.change(lifecycle.start_stage_to_target)
     replaced = pipeline.store.replaced_windows(attempt.row["id"])
     pipeline.target.prepare(attempt.row["source_object"])

@@ -18,6 +18,7 @@ from include.pipeline_framework.errors import (
     FenceLostError,
     LedgerRefusedError,
     ServiceUnavailableError,
+    TargetBusyError,
     TerminalError,
 )
 from include.pipeline_framework.ports import LifecycleStore, Record
@@ -126,6 +127,9 @@ def run_on_window(
             result = work(attempt)
     except LedgerRefusedError as refusal:
         attempt.note_refusal(refusal)
+        raise
+    except TargetBusyError:
+        attempt.change(_end_task)  # it waits, still this run's; no attempt is spent
         raise
     except Exception as error:
         will_repeat = not is_last_try and not isinstance(error, TerminalError)

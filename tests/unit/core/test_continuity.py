@@ -163,6 +163,15 @@ class TestGranularity:
         (item,) = review(made)[1]
         assert [window.duration for window in item.windows] == [timedelta(hours=7)] * 3
 
+    def test_one_tiny_row_does_not_make_a_days_granularity(self) -> None:
+        made = whole(*(date(2013, 3, day) for day in (4, 5, 6)))
+        day = made.days[1]
+        made.rows = [row for row in made.rows if row["target_day"] != day.date]
+        made.add(TimeWindow(day.start, day.start + timedelta(seconds=1)), day)["id"] = 99
+        (item,) = review(made)[1]
+        assert len(item.windows) == 24
+        assert item.windows[0].duration == timedelta(minutes=59, seconds=59)
+
     def test_drift_names_the_rows_and_their_extent(self) -> None:
         made = whole(date(2013, 3, 8), date(2013, 3, 9))
         odd = made.rows[3]

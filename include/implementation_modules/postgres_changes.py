@@ -1,0 +1,172 @@
+"""The ledger's rows for its mirrors, by the transactions that changed them; see `LifecycleFeed`.
+
+Rows are read in one REPEATABLE READ transaction into a temporary file, so that they are of one moment, and the ledger
+is left alone while the warehouse works.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from include.implementation_modules.ledger_values import only_row
+from include.implementation_modules.target_columns import SqlFragment, fill, quoted
+from include.pipeline_framework.core.mirror import LedgerMoment, MirrorColumn, MirroredState, reason_for_all
+from include.pipeline_framework.errors import LedgerRefusedError, ServiceUnavailableError
+from include.pipeline_framework.ports import ChangedRows, Record
+from include.sql import statement
+
+_TABLE = "pipeline_lifecycle"
+_TEXTS = {
+    "timestamp with time zone": """TO_CHAR({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')""",
+    "date": "TO_CHAR({column}, 'YYYY-MM-DD')",
+}
+"""Texts that depend on no setting of the session; every other type has one only."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRows:
+    """See `ChangedRows`."""
+
+    moment: LedgerMoment
+    full_because: str | None
+    row_count: int
+    file: IO[str]
+
+    def lines(self) -> Iterator[str]:
+        """See `ChangedRows.lines`."""
+        self.file.seek(0)
+        for line in self.file:
+            yield line.rstrip("\n")
+
+
+class PostgresChanges:
+    """`LifecycleFeed` on a connection of its own, whose lock ends with it.
+
+    Args:
+        connect: Returns a new psycopg 3 connection to the ledger's database.
+    """
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+        self._connect = connect
+        self._connection: psycopg.Connection[Any] | None = None
+
+    @contextmanager
+    def lock(self, mirror: str) -> Iterator[bool]:
+        """See `LifecycleFeed.lock`; everything else happens inside."""
+        with _translated():
+            self._connection = self._connect()
+            self._connection.autocommit = True
+        try:
+            yield bool(only_row(self._run("try_lock", {"name": f"mirror {mirror}"}))["is_locked"])
+        finally:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def last(self, mirror: str) -> MirroredState | None:
+        """See `LifecycleFeed.last`."""
+        rows = self._run("mirror_last", {"mirror": mirror})
+        if not rows:
+            return None
+        row = rows[0]
+        return MirroredState(row["ledger"], int(row["watermark"]), tuple(row["columns"]), tuple(row["pipelines"]))
+
+    @contextmanager
+    def read(
+        self, last: MirroredState | None, pipelines: Sequence[str], full_because: str | None = None
+    ) -> Iterator[SpooledRows]:
+        """See `LifecycleFeed.read`."""
+        with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as file:
+            with _translated(), self._locked.transaction():
+                self._locked.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                moment = self._moment()
+                because = full_because or reason_for_all(last, pipelines, moment)
+                watermark = None if because or last is None else last.watermark
+                count = self._spool(file, moment, pipelines, watermark)
+            yield SpooledRows(moment, because, count, file)
+
+    def remember(self, mirror: str, pipelines: Sequence[str], rows: ChangedRows) -> None:
+        """See `LifecycleFeed.remember`; only whoever still has the lock can."""
+        seen = rows.moment.seen_by(pipelines)
+        parameters = {
+            "mirror": mirror,
+            "ledger": seen.ledger,
+            "watermark": str(seen.watermark),
+            "ledger_columns": list(seen.columns),
+            "pipelines": list(seen.pipelines),
+            "row_count": rows.row_count,
+            "full_because": rows.full_because,
+            "mirrored_at": rows.moment.read_at,
+        }
+        with _translated():
+            self._locked.execute(statement("ledger/mirror_remember").encode(), parameters)
+
+    @property
+    def _locked(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            raise RuntimeError("read and remember inside lock()")
+        return self._connection
+
+    def _run(self, name: str, parameters: dict[str, Any]) -> list[Record]:
+        with _translated(), self._locked.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(statement(f"ledger/{name}").encode(), parameters)
+            return list(cursor.fetchall())
+
+    def _moment(self) -> LedgerMoment:
+        row = only_row(self._run("mirror_moment", {}))
+        columns = self._run("describe_columns", {"tables": [_TABLE]})
+        return LedgerMoment(
+            row["ledger"],
+            int(row["oldest_open"]),
+            int(row["next_transaction"]),
+            tuple(MirrorColumn(column["column_name"], column["column_type"]) for column in columns),
+            row["read_at"],
+        )
+
+    def _spool(self, file: IO[str], moment: LedgerMoment, pipelines: Sequence[str], watermark: int | None) -> int:
+        texts = ", ".join(_text(column) for column in moment.columns)
+        sql = fill(statement("ledger/mirror_rows"), {"texts": SqlFragment(texts)})
+        parameters = {
+            "pipelines": list(pipelines),
+            "watermark": None if watermark is None else str(watermark),
+            "next_transaction": str(moment.next_transaction),
+        }
+        count = 0
+        with self._locked.cursor() as cursor, cursor.copy(sql.encode(), parameters) as copy:
+            for row in copy.rows():
+                file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+                count += 1
+        return count
+
+
+def _text(column: MirrorColumn) -> str:
+    return fill(_TEXTS.get(column.type, "{column}::text"), {"column": quoted(column.name)})
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise ServiceUnavailableError(
+            "the ledger does not answer",
+            where="lifecycle_postgres",
+            meaning="Nothing is lost: what the warehouse has committed already is mirrored once more",
+            remedy="Check that Postgres runs and that the connection lifecycle_postgres reaches it.",
+        ) from error
+    except psycopg.ProgrammingError as error:
+        said = " ".join(str(error.diag.message_primary or type(error).__name__).split())[:200]
+        raise LedgerRefusedError(
+            f"the ledger refuses to be mirrored: {said} (sqlstate {error.sqlstate})",
+            where="lifecycle_postgres",
+            meaning="Nothing was mirrored",
+            remedy="Run `ledger migrate`, then include/sql/roles/ledger_roles.sql for the login's rights.",
+        ) from error

@@ -1,0 +1,91 @@
+"""Publishes into a table that each one locks take turns: waiting costs no worker, no attempt and no extract."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from include.pipeline_framework.core.lifecycle import Phase
+from include.pipeline_framework.errors import TargetBusyError
+from include.pipeline_framework.tasks import move_window
+from include.pipeline_framework.tasks.move_window import LONGEST_WAIT, move_until
+from tests.unit.tasks.world import World
+
+TABLE = "memory FLIGHTS"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(move_window, "SHORT_WAIT_SECONDS", 0.0)
+
+
+def locking(windows: int = 1) -> tuple[World, list[int]]:
+    world = World()
+    world.target.locks_table = True
+    for hour in range(windows):
+        world.add_documents(3, hour=hour)
+    return world, world.plan_and_claim(*range(windows))
+
+
+def test_while_another_one_publishes_the_window_waits_staged_and_owned() -> None:
+    world, (record_id,) = locking()
+    with world.store.table_lock(TABLE), pytest.raises(TargetBusyError, match="other windows are publishing into"):
+        world.run(record_id, lambda attempt: move_until(world.pipeline, attempt, Phase.STAGE_TO_TARGET))
+    row = world.row(record_id)
+    assert (row["pipeline_final_status"], row["phase_completed"]) == ("IN_PROGRESS", "SOURCE_TO_STAGE")
+    assert (row["heartbeat_at"], row["retry_attempt"], row["last_error"]) == (None, 0, None)
+    assert (row["dag_run_id"], row["stage_to_target_ingestion_start_time"]) == ("run-1", None)
+    assert world.move(record_id, Phase.STAGE_TO_TARGET)["loaded_count"] == 3
+    assert world.row(record_id)["stage_location"] == row["stage_location"]
+
+
+def test_even_on_its_last_try_no_attempt_is_spent() -> None:
+    world, (record_id,) = locking()
+    with world.store.table_lock(TABLE), pytest.raises(TargetBusyError):
+        world.run(
+            record_id, lambda attempt: move_until(world.pipeline, attempt, Phase.STAGE_TO_TARGET), is_last_try=True
+        )
+    assert world.row(record_id)["retry_attempt"] == 0
+
+
+def test_a_holder_that_froze_stops_nobody_for_ever() -> None:
+    world, (record_id,) = locking()
+    world.move(record_id, Phase.SOURCE_TO_STAGE)
+    world.pass_time(LONGEST_WAIT + timedelta(seconds=1))
+    with world.store.table_lock(TABLE):
+        assert world.move(record_id, Phase.STAGE_TO_TARGET)["loaded_count"] == 3
+
+
+def test_a_target_that_locks_rows_only_needs_no_turn() -> None:
+    world, (record_id,) = locking()
+    world.target.locks_table = False
+    with world.store.table_lock(TABLE):
+        assert world.move(record_id, Phase.STAGE_TO_TARGET)["loaded_count"] == 3
+
+
+def test_never_two_publishes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six windows in six threads; extracts may overlap, publishes don't."""
+    monkeypatch.setattr(move_window, "SHORT_WAIT_SECONDS", 60.0)
+    world, ids = locking(6)
+    inside, most = [0], [0]
+    publish = world.target.publish
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        threading.Event().wait(0.02)
+        result = publish(*arguments, **options)
+        inside[0] -= 1
+        return result
+
+    monkeypatch.setattr(world.target, "publish", counted)
+    threads = [threading.Thread(target=world.move, args=(record_id, Phase.AUDIT)) for record_id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert {world.row(record_id)["pipeline_final_status"] for record_id in ids} == {"COMPLETED"}
