@@ -12,13 +12,17 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
+from include.implementation_modules.postgres_changes import PostgresChanges
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.implementation_modules.postgres_mirror import PostgresMirror
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor, Phase, Status
 from include.pipeline_framework.errors import ServiceUnavailableError
+from include.pipeline_framework.tasks.audit_windows import audit_windows, parse_audit
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks
 from include.pipeline_framework.tasks.move_window import move_until
+from include.pipeline_framework.tasks.publish_lifecycle import publish
 from include.pipeline_framework.tasks.state_plans import apply_plan, make_plan
 from include.sql import statement
 from local_stack.home import Home
@@ -125,6 +129,8 @@ REFUSED = {
         "UPDATE state_manager_plans SET items = '[1]'",
         "UPDATE state_manager_plans SET hash = 'x'",
         "DELETE FROM state_manager_plans",
+        "DELETE FROM lifecycle_mirrors",
+        "ALTER TABLE pipeline_lifecycle DISABLE TRIGGER notes_its_transaction",
     ],
     "ledger_reader": [
         "INSERT INTO pipeline_lifecycle (source_object) VALUES ('x')",
@@ -135,6 +141,7 @@ REFUSED = {
         "DELETE FROM pipeline_lifecycle_events",
         "SELECT nextval('pipeline_lifecycle_fence')",
         "UPDATE state_manager_plans SET approved_by = 'me'",
+        "UPDATE lifecycle_mirrors SET watermark = '1'",
         "CREATE TABLE mine (a integer)",
         "BEGIN; LOCK TABLE pipeline_lifecycle IN ACCESS EXCLUSIVE MODE",
     ],
@@ -157,6 +164,23 @@ def test_a_plan_of_the_state_manager_is_kept_and_applied_as_the_runtime_role(wor
     assert made.plan
     done = apply_plan(made.plan.plan_id, {"flights": world.config}, world.store, CLEANUP)
     assert (len(world.store.find()), done.applied_by) == (24, "cleanup_stale_locks/cleanup-run")
+
+
+def test_closed_windows_are_audited_as_the_runtime_role(world: World) -> None:
+    world.add_documents(3)
+    (record_id,) = world.complete(0)
+    world.add_documents(1, prefix="late")
+    report = audit_windows(world.pipeline, CLEANUP, parse_audit({"target_date": "2013-03-09"}, world.config))
+    assert (report.replaced, world.row(record_id)["is_invalidated_flag"]) == (1, True)
+
+
+def test_the_ledger_is_mirrored_as_the_runtime_role(
+    logins: dict[str, str], world: World, scratch_postgres_url: str
+) -> None:
+    world.complete(0)
+    feed = PostgresChanges(lambda: psycopg.connect(logins["ledger_runtime"]))
+    mirror = PostgresMirror(lambda: psycopg.connect(scratch_postgres_url), PostgresMirror.Options(table="flights"))
+    assert [publish("test", ["main"], feed, mirror).rows for _ in range(2)] == [1, 0]
 
 
 def test_analysts_read_everything(logins: dict[str, str], world: World) -> None:

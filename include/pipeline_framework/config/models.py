@@ -240,6 +240,10 @@ class PipelineConfig(BaseModel):
     email_list: list[Email] = Field(default_factory=list, description="Addresses.")
     email_on_failure: bool = False
     email_on_retry: bool = False
+    overdue_after: Duration | None = Field(
+        None, description="A window is alarmed when it is unfinished this long after it could have run. None: never."
+    )
+    overdue_repeat: Duration = Field("1d", description="The same windows are mailed again after this.")
 
     # what is expected
     collection_frequency: Text | None = None

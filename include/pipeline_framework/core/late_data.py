@@ -23,6 +23,9 @@ from include.pipeline_framework.errors import IllegalTransitionError
 CATCH_UP_DAYS = 7
 """A revisit that nothing made in time (Airflow was down, the source did not answer) is made up for so many days."""
 
+STEPS_HOURS = (1, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720)
+"""Delays that a distribution tells about."""
+
 _HOUR = timedelta(hours=1)
 
 
@@ -279,6 +282,25 @@ def arrivals(revisits: Iterable[Row]) -> Arrivals:
             late[after, by] += count
     found = tuple((after, by, count) for (after, by), count in sorted(late.items()))
     return Arrivals(sum(rows.values()), len(rows), found, seen)
+
+
+def distribution(found: Arrivals) -> list[dict[str, Any]]:
+    """How many rows came later than so many hours after their window's end, as far as anything is known.
+
+    >>> distribution(Arrivals(1000, 2, ((1, 25, 30),), 24))[-1]["rows_at_most"]
+    30
+    """
+    return [
+        {
+            "later_than_hours": hours,
+            "rows_certainly": certain,
+            "rows_at_most": most,
+            "percent_at_most": round(found.percent(most), 3),
+        }
+        for hours in STEPS_HOURS
+        if hours <= found.seen_hours
+        for certain, most in (found.later_than(hours),)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

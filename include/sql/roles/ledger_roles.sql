@@ -50,3 +50,18 @@ REVOKE ALL ON SEQUENCE backfill_campaigns_campaign_id_seq FROM public, ledger_ru
 GRANT SELECT, INSERT, UPDATE (state, state_changed_at, state_changed_by, planned_at) ON backfill_campaigns TO ledger_runtime;
 GRANT USAGE ON SEQUENCE backfill_campaigns_campaign_id_seq TO ledger_runtime;
 GRANT SELECT ON backfill_campaigns TO ledger_reader;
+
+-- What a revisit has found is only ever added.
+REVOKE ALL ON window_revisits FROM public, ledger_runtime, ledger_reader;
+GRANT SELECT, INSERT ON window_revisits TO ledger_runtime;
+GRANT SELECT ON window_revisits TO ledger_reader;
+
+-- How far each mirror of the ledger has come is overwritten by every cycle.
+REVOKE ALL ON lifecycle_mirrors FROM public, ledger_runtime, ledger_reader;
+GRANT SELECT, INSERT, UPDATE ON lifecycle_mirrors TO ledger_runtime;
+GRANT SELECT ON lifecycle_mirrors TO ledger_reader;
+
+-- What people were told to be overdue is forgotten after a while.
+REVOKE ALL ON overdue_alerts FROM public, ledger_runtime, ledger_reader;
+GRANT SELECT, INSERT, DELETE ON overdue_alerts TO ledger_runtime;
+GRANT SELECT ON overdue_alerts TO ledger_reader;

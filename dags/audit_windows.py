@@ -1,0 +1,77 @@
+"""Compares finished windows with their source once more, and has those that have changed since loaded again.
+
+**Purpose.** Rows that arrive late, or are deleted at the source after their window was loaded. Each changed window gets
+a replacement, which the pipeline's own next run loads; an unchanged one is left alone.
+
+**Schedule and window.** Daily at 03:00 UTC, every enabled pipeline: the local days that its `revisit_days` names (1, 3
+and 7 days ago; what was missed is made up for), and days with windows marked `is_revisit_due_flag` that have rested for
+`x_time_back`. The run's own date is not used.
+
+**Reads / writes.** Reads the source, one histogram per day, and the ledger; with `check_target` the target. Writes the
+ledger: replacements, `revisited` events, one row per day in `window_revisits`.
+
+**Parameters.** `pipelines`: only these. `from` + `to` (local dates or ISO instants, `to` exclusive) or `target_date`
+instead of the days that are due. `mode`: `count`, or `fingerprint` (reads every id: finds one row in, one out).
+`check_target`: finds rows that somebody changed in the target. `replace_emptied`: replaces windows, too, whose source
+holds nothing any more; without it they are only named in the log. `dry_run`: names the changes. `reason`.
+
+**When it fails.** The conf makes no sense: nothing was done. Days could not be compared: all others were, and the error
+names them; it is tried again. One pipeline's failure stops no other one's audit.
+
+**Re-run.** Clear it at any time: a window that has its replacement is not replaced again.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, task
+
+from include.pipeline_framework.orchestration import audit_tasks
+from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
+
+_TEXT = {"type": ["null", "string"]}
+
+
+@dag(
+    dag_id="audit_windows",
+    schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC"),
+    start_date=START_DATE,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=12),
+    default_args=default_args(),
+    params={
+        "pipelines": Param(None, type=["null", "array"], items={"type": "string"}, description="Only these pipelines."),
+        "from": Param(None, **_TEXT, description="Start: 2013-03-09 (local) or 2013-03-09T05:00:00Z."),
+        "to": Param(None, **_TEXT, description="Exclusive end: 2013-03-10 (local) or 2013-03-09T06:00:00Z."),
+        "target_date": Param(None, **_TEXT, format="date", description="One local day."),
+        "mode": Param("count", type="string", enum=["count", "fingerprint"], description="Count, or read every id."),
+        "check_target": Param(False, type="boolean", description="Compare the target, too."),
+        "replace_emptied": Param(False, type="boolean", description="Replace windows whose source is empty now."),
+        "dry_run": Param(False, type="boolean", description="Only name what has changed."),
+        "reason": Param(None, **_TEXT, description="Kept with every replaced window."),
+    },
+    tags=["ledger"],
+    doc_md=__doc__,
+    allowed_run_types=["scheduled", "manual"],
+)
+def audit_windows() -> None:
+    """See the module's docstring."""
+
+    @task
+    def choose_pipelines() -> list[str]:
+        """Check the conf for every pipeline."""
+        return audit_tasks.choose_pipelines()
+
+    @task(
+        max_active_tis_per_dagrun=4,
+        map_index_template="{{ task.op_kwargs['pipeline_id'] }}",
+        doc_md="Compares one pipeline's finished windows with its source, and replaces what has changed.",
+    )
+    def audit_pipeline(pipeline_id: str) -> dict[str, object]:
+        """Compare and replace."""
+        return audit_tasks.audit_pipeline(pipeline_id)
+
+    audit_pipeline.expand(pipeline_id=choose_pipelines())
+
+
+audit_windows()

@@ -1,0 +1,55 @@
+"""Bodies of the tasks of `audit_windows`: whose windows are compared again, and that of one pipeline."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from include.pipeline_framework.errors import InvalidInputError
+from include.pipeline_framework.orchestration import task_runs, wiring
+from include.pipeline_framework.tasks import audit_windows, planning
+
+_log = logging.getLogger(__name__)
+
+
+def choose_pipelines() -> list[str]:
+    """Ids of the pipelines to audit, after the conf was checked for each; skipped when there is none.
+
+    Without `pipelines`, a pipeline that is disabled, or whose horizon the asked range leaves, is left out with the
+    reason.
+
+    Raises:
+        InvalidInputError: The conf makes no sense for any, or for one of the named; nothing was compared.
+    """
+    params, loaded = task_runs.conf(), wiring.all_configs()
+    for error in loaded.errors.values():
+        _log.warning("left out, its file is broken: %s", error)
+    chosen, refused = [], list[InvalidInputError]()
+    for config in planning.select_pipelines(loaded.configs, loaded.errors, params.get("pipelines")):
+        try:
+            audit_windows.parse_audit(params, config)
+        except InvalidInputError as error:
+            if params.get("pipelines"):
+                raise
+            refused.append(error)
+            _log.warning("left out: %s", error)
+            continue
+        if config.enabled:
+            chosen.append(config.pipeline_id)
+    if refused and not chosen:
+        raise refused[0]
+    if not chosen:
+        task_runs.skip("no pipeline is enabled")
+    return chosen
+
+
+def audit_pipeline(pipeline_id: str) -> dict[str, Any]:
+    """Compare one pipeline's closed windows with its source, and replace what has changed."""
+    pipeline = wiring.pipeline(pipeline_id)
+    request = audit_windows.parse_audit(task_runs.conf(), pipeline.config)
+    report = audit_windows.audit_windows(pipeline, task_runs.current_actor(), request)
+    _log.info("%s", report.as_dict())
+    if report.note:
+        task_runs.skip(report.note)
+    _log.info("%s: %s", report.source_object, report.recommendation)
+    return report.as_dict()

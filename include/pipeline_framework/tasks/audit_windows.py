@@ -1,0 +1,358 @@
+"""Revisits: closed windows are compared with their source again, and those that have changed are replaced.
+
+The pipeline's own next run loads the replacements, and its audit shows that both ends are equal.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core import late_data
+from include.pipeline_framework.core.days import LocalDay, local_day_of
+from include.pipeline_framework.core.durations import parse_granularity
+from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.late_data import Arrivals, Change, Kind, Mode, Recommendation, loaded, window_of
+from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Row
+from include.pipeline_framework.core.planning import planned_row
+from include.pipeline_framework.core.record_validation import stable_until
+from include.pipeline_framework.core.run_requests import LONGEST_REASON, RunRequest, parse_request
+from include.pipeline_framework.core.texts import is_storable, shown
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    InvalidInputError,
+    LedgerRefusedError,
+    PipelineError,
+    ServiceUnavailableError,
+    TerminalError,
+    TransientError,
+)
+from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.tasks.pipeline import Pipeline
+
+_log = logging.getLogger(__name__)
+
+GIVE_UP_AFTER = 3
+"""So many days in a row for which a system did not answer: the others are not asked for, it would take hours."""
+
+KNOWN_DAYS = 90
+"""Recommendations rest on the revisits of so many days."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRequest:
+    """A checked conf of `audit_windows`, for one pipeline.
+
+    Attributes:
+        run: Ranges (None: the days that are due) and `dry_run`.
+        mode: Count, or read every id.
+        check_target: Compare what the target holds, too.
+        replace_emptied: Replace windows whose source holds nothing any more.
+        reason: Kept with every replaced window.
+    """
+
+    run: RunRequest = field(default_factory=RunRequest)
+    mode: Mode = Mode.COUNT
+    check_target: bool = False
+    replace_emptied: bool = False
+    reason: str = ""
+
+
+def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest:
+    """Check a conf for one pipeline; `pipelines` is the caller's.
+
+    Raises:
+        InvalidInputError: An unknown key, a wrong value, or a range outside the horizon; nothing was done.
+    """
+    given = {name: value for name, value in conf.items() if value is not None and value != ""}
+    if given.keys() & {"replace", "max_windows", "windows"}:
+        raise _refused(config, "replace, max_windows and windows belong to a pipeline run", "Give from + to.")
+    own = ("mode", "check_target", "replace_emptied", "pipelines", "reason")
+    request = parse_request(
+        {name: value for name, value in given.items() if name not in own}, config.horizon, config.source_object
+    )
+    flags = {name: given.get(name, False) for name in ("check_target", "replace_emptied")}
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise _refused(config, f"{name} is {value!r}", "Write true or false without quotes.")
+    if given.get("mode", Mode.COUNT) not in list(Mode):
+        raise _refused(config, f"mode is {given['mode']!r}", f"Choose from {', '.join(Mode)}.")
+    reason = given.get("reason", "")
+    if not isinstance(reason, str) or not is_storable(reason) or len(reason) > LONGEST_REASON:
+        raise _refused(config, f"reason {shown(reason)} can't be kept", f"Write at most {LONGEST_REASON} characters.")
+    return AuditRequest(request, Mode(given.get("mode", Mode.COUNT)), **flags, reason=reason.strip())
+
+
+@dataclass(slots=True)
+class AuditReport:
+    """What the revisits of one source found and did.
+
+    Attributes:
+        days, windows: Compared.
+        changed: Windows that differ, by kind.
+        replaced: Windows that got a replacement, or in a dry run would.
+        emptied: Windows whose source holds nothing any more: left to a person.
+        settled: Windows that were marked for a revisit and are equal now.
+        unknown: Windows that the ledger has no counts of; they can't be compared.
+        not_by_id: Windows of which only the counts could be compared in mode `fingerprint`: quarantined documents.
+        moved_on: Windows that somebody replaced meanwhile.
+        note: Why nothing was compared.
+        recommendation: About `x_time_back`.
+    """
+
+    source_object: str
+    mode: str
+    dry_run: bool
+    days: int = 0
+    windows: int = 0
+    changed: Counter[str] = field(default_factory=Counter)
+    replaced: int = 0
+    emptied: int = 0
+    settled: int = 0
+    unknown: int = 0
+    not_by_id: int = 0
+    moved_on: int = 0
+    note: str = ""
+    recommendation: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Small JSON for XCom."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"changed": dict(sorted(self.changed.items()))}
+
+
+def audit_windows(pipeline: Pipeline, actor: Actor, request: AuditRequest) -> AuditReport:
+    """Compare closed windows with their source and replace those that have changed; safe to repeat.
+
+    A revisit ends with source and target equal, so the tolerance of the audit does not apply: whatever differs is
+    replaced. Except for a window whose source holds nothing any more: data that has outlived its retention at the
+    source is not deleted from the target unless asked for.
+
+    Raises:
+        TransientError: Some days could not be compared and may be later; all others were, and their changes replaced.
+        TerminalError: The same, for days that stay so.
+    """
+    config, store = pipeline.config, pipeline.store
+    dry_run = request.run.dry_run or actor.is_temporary
+    report = AuditReport(config.source_object, request.mode.value, dry_run)
+    # a lock of its own beside that of repairs: they are short and frequent, and rows protect themselves
+    with store.source_lock(f"{config.source_object} audit") as is_mine:
+        if not is_mine:
+            report.note = "another audit of this source is running; nothing was compared"
+            return report
+        now = store.now()
+        parts = _parts(config, store, request.run, now)
+        failed = _Revisits(pipeline, actor, request, report, now).carry_out(parts)
+    report.recommendation = advise(config, store, now)[1].text
+    if failed:
+        raise _incomplete(config, failed, len(parts))
+    return report
+
+
+def days_due(config: PipelineConfig, store: LifecycleStore, now: datetime) -> list[LocalDay]:
+    """Local days inside the horizon that `revisit_days` names and nobody has revisited, and days with marked windows
+    that have rested for `x_time_back`; oldest first.
+    """
+    today = local_day_of(now, config.timezone).date
+    since = now - timedelta(days=max(config.revisit_days, default=0) + late_data.CATCH_UP_DAYS + 1)
+    after: dict[date, int] = {}
+    for revisit in store.revisits(config.source_object, since):
+        after[revisit["target_day"]] = max(after.get(revisit["target_day"], 0), revisit["days_after"])
+    settled = stable_until(now, config.x_time_back, config.timezone)
+    marked = store.revisit_due(config.source_object, settled)
+    days = {LocalDay(day, config.timezone) for day in late_data.due_days(today, config.revisit_days, after)}
+    days |= {local_day_of(row["query_window_start_at"], config.timezone) for row in marked}
+    return sorted(day for day in days if day.window and not config.horizon.refusal(day))
+
+
+def advise(
+    config: PipelineConfig, store: LifecycleStore, now: datetime, *, known_days: int = KNOWN_DAYS
+) -> tuple[Arrivals, Recommendation]:
+    """How late rows of a source come, and the settle delay that follows from it; from recorded revisits alone."""
+    found = late_data.arrivals(store.revisits(config.source_object, now - timedelta(days=known_days)))
+    settle = timedelta(seconds=parse_granularity(config.x_time_back).total_seconds)
+    return found, late_data.recommend(found, config.x_time_back, settle, config.late_share_percent)
+
+
+def _parts(config: PipelineConfig, store: LifecycleStore, run: RunRequest, now: datetime) -> list[TimeWindow]:
+    """The days to look at, or what a range covers of them."""
+    if run.ranges is None:
+        return [day.window for day in days_due(config, store, now) if day.window]
+    return [
+        TimeWindow(max(part.start, day.start), min(part.end, day.end))
+        for part in run.ranges
+        for day in config.horizon.days(part)
+    ]
+
+
+@dataclass(slots=True)
+class _Revisits:
+    pipeline: Pipeline
+    actor: Actor
+    request: AuditRequest
+    report: AuditReport
+    now: datetime
+    compared_at: dict[date, datetime] = field(default_factory=dict)
+
+    def carry_out(self, parts: Sequence[TimeWindow]) -> dict[str, PipelineError]:
+        """Compare day by day; returns the days that could not be compared, with their errors."""
+        failed: dict[str, PipelineError] = {}
+        in_a_row = 0
+        for revisit in self.pipeline.store.revisits(self.report.source_object, self.now - timedelta(days=KNOWN_DAYS)):
+            self.compared_at[revisit["target_day"]] = revisit["revisited_at"]
+        for part in parts:
+            day = local_day_of(part.start, self.pipeline.config.timezone)
+            rows = self._closed(part)
+            if not rows:
+                continue
+            if in_a_row == GIVE_UP_AFTER:
+                failed[str(day)] = ServiceUnavailableError("not asked for any more")
+                continue
+            try:
+                changes, source_rows = self._compare(rows)
+            except PipelineError as error:  # of source or target: the ledger is not asked in there
+                failed[str(day)] = error
+                in_a_row = in_a_row + 1 if isinstance(error, ServiceUnavailableError) else 0
+                _log.warning("%s %s could not be compared: %s", self.report.source_object, day, error)
+                continue
+            in_a_row = 0
+            self.report.days += 1
+            self.report.windows += len(rows)
+            self._settle(day if part == day.window else None, rows, changes, source_rows)
+        return failed
+
+    def _closed(self, part: TimeWindow) -> list[Row]:
+        store, source_object = self.pipeline.store, self.report.source_object
+        rows = store.find(source_object=source_object, within=[part], statuses=sorted(FINISHED))
+        known = [row for row in rows if loaded(row).source_rows is not None]
+        self.report.unknown += len(rows) - len(known)
+        return list(known)
+
+    def _compare(self, rows: Sequence[Row]) -> tuple[list[Change], dict[int, int]]:
+        """One histogram for all windows of a day, then, if asked for, the ids of those whose count is the same."""
+        source, windows = self.pipeline.source, [window_of(row) for row in rows]
+        counts = source.histogram(TimeWindow(windows[0].start, windows[-1].end), windows)
+        source_rows = {row["id"]: count.rows for row, count in zip(rows, counts, strict=True)}
+        ids: dict[int, Fingerprint] = {}
+        if self.request.mode is Mode.FINGERPRINT:
+            same = [row for row in rows if source_rows[row["id"]] == loaded(row).source_rows]
+            by_id = [row for row in same if loaded(row).source_fingerprint is not None]
+            self.report.not_by_id += len(same) - len(by_id)
+            ids = {row["id"]: source.fingerprint(window_of(row)) for row in by_id}
+        changed = {change.row["id"] for change in late_data.find_changed(rows, source_rows, ids)}
+        target: dict[int, Fingerprint] = {}
+        if self.request.check_target:
+            for part in late_data.stretches([row for row in rows if row["id"] not in changed]):
+                target |= self._target(part)
+        source_rows |= {record_id: fingerprint.rows for record_id, fingerprint in ids.items()}
+        return late_data.find_changed(rows, source_rows, ids, target), source_rows
+
+    def _target(self, rows: Sequence[Row]) -> dict[int, Fingerprint]:
+        """Fingerprints of the target's windows that differ from the ledger's.
+
+        A stretch without a gap is one statement; when its sum differs, its halves are. In mode `fingerprint` every
+        window is one: a sum can't see two rows that have changed places.
+        """
+        known = [loaded(row).fingerprint for row in rows]
+        sums = [fingerprint for fingerprint in known if fingerprint is not None]
+        is_one = len(rows) == 1 or (self.request.mode is Mode.COUNT and len(sums) == len(rows))
+        if is_one:
+            whole = TimeWindow(window_of(rows[0]).start, window_of(rows[-1]).end)
+            there = self.pipeline.target.fingerprint(self.report.source_object, whole)
+            if len(rows) == 1:
+                return {rows[0]["id"]: there}
+            if there == sum(sums, Fingerprint()):
+                return {}
+        middle = len(rows) // 2
+        return self._target(rows[:middle]) | self._target(rows[middle:])
+
+    def _settle(
+        self, day: LocalDay | None, rows: Sequence[Row], changes: list[Change], source_rows: dict[int, int]
+    ) -> None:
+        """Mark, record (a whole day), replace, in this order: wherever it ends, a later run finds the marked windows
+        again, and the figures are recorded once.
+        """
+        config, report = self.pipeline.config, self.report
+        emptied = [] if self.request.replace_emptied else [change for change in changes if change.has_emptied]
+        todo = [change for change in changes if change not in emptied]
+        report.changed.update(change.kind.value for change in changes)
+        report.emptied += len(emptied)
+        for change in changes:
+            label = window_of(change.row).local_label(config.timezone)
+            does = "left to a person" if change in emptied else "would be replaced" if report.dry_run else "replaced"
+            log = _log.warning if change in emptied else _log.info
+            log("%s %s: %s: %s", report.source_object, label, does, change.text)
+        if report.dry_run:
+            report.replaced += len(todo)
+            return
+        differing = {change.row["id"] for change in changes}
+        equal = [row for row in rows if row["is_revisit_due_flag"] and row["id"] not in differing]
+        report.settled += sum(self._mark(row, None) for row in equal)
+        todo = [change for change in todo if self._mark(change.row, change)]
+        if day is not None:
+            self._record(day, rows, changes, source_rows)
+        final_config = config.final_config() if todo else {}
+        for change in todo:
+            self._replace(change, final_config)
+
+    def _mark(self, row: Row, change: Change | None) -> bool:
+        try:
+            self.pipeline.store.change(row["id"], lambda r, now: late_data.revisited(r, now, change), self.actor)
+        except LedgerRefusedError as error:
+            self._note_moved_on(error)
+            return False
+        return True
+
+    def _record(
+        self, day: LocalDay, rows: Sequence[Row], changes: Sequence[Change], source_rows: dict[int, int]
+    ) -> None:
+        late = late_data.lags(changes, self.now, self.compared_at.get(day.date))
+        gone = [change.was - change.now for change in changes if change.kind is Kind.VANISHED_DATA]
+        revisit = {
+            "source_object": self.report.source_object,
+            "target_day": day.date,
+            "days_after": (local_day_of(self.now, day.timezone).date - day.date).days,
+            "mode": self.request.mode.value,
+            "windows": len(rows),
+            "changed": len(changes),
+            "rows_before": sum(loaded(row).source_rows or 0 for row in rows),
+            "rows_now": sum(source_rows.values()),
+            "late_rows": sum(count for _, _, count in late),
+            "gone_rows": sum(gone),
+            "lags": late,
+        }
+        self.pipeline.store.note_revisit(revisit, self.actor)
+
+    def _replace(self, change: Change, final_config: Mapping[str, Any]) -> None:
+        row = planned_row(final_config, window_of(change.row), derive)
+        reason = "; ".join(text for text in (f"revisited: {change.text}", self.request.reason) if text)
+        try:
+            self.pipeline.store.replace([change.row["id"]], [row], self.actor, reason)
+        except LedgerRefusedError as error:
+            self._note_moved_on(error)
+        else:
+            self.report.replaced += 1
+
+    def _note_moved_on(self, error: LedgerRefusedError) -> None:
+        _log.warning("left alone, somebody has changed it meanwhile: %s", error)
+        self.report.moved_on += 1
+
+
+def _incomplete(config: PipelineConfig, failed: Mapping[str, PipelineError], days: int) -> PipelineError:
+    kind = TransientError if any(isinstance(error, TransientError) for error in failed.values()) else TerminalError
+    first = next(iter(failed.values()))
+    return kind(
+        f"{len(failed)} of {days} days could not be compared: {', '.join(failed)}; the first: {first}",
+        where=config.source_object,
+        meaning="All other days were compared, and what had changed there was replaced",
+        remedy="Nothing if it passes: Airflow retries, and the next scheduled run makes up for it. Else: that error's.",
+    )
+
+
+def _refused(config: PipelineConfig, what: str, remedy: str) -> InvalidInputError:
+    return InvalidInputError(what, where=config.source_object, meaning="Nothing was compared or changed", remedy=remedy)
