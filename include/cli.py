@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include import cli_backfill, cli_state
+from include import cli_backfill, cli_late, cli_state, cli_why
 from include.cli_output import person, plain, print_table
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
@@ -91,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     columns.set_defaults(command=_describe_ledger)
     cli_state.add_commands(commands, ledger)
     cli_backfill.add_commands(commands)
+    cli_late.add_commands(commands)
+    cli_why.add_commands(commands)
 
     config = commands.add_parser("config", help="pipeline files").add_subparsers(required=True)
     validate = config.add_parser("validate", help="check every pipeline file; exit 1 when one is wrong")

@@ -30,6 +30,7 @@ from include.pipeline_framework.orchestration.record_calls import (
     upload_record_to_database,
 )
 from include.pipeline_framework.orchestration.state_calls import ConcurrencyManager, PipelineStateManager
+from include.pipeline_framework.orchestration.why_calls import why
 from include.pipeline_framework.orchestration.window_calls import (
     audit,
     clean_stage_location,
@@ -52,5 +53,5 @@ __all__ = [
     "invalidate_and_replace", "latest_timestamp_available", "load_final_config", "parse_time_to_seconds",
     "plan_target_date", "pre_validation", "seconds_to_time_string", "source_to_stage", "stage_to_target",
     "store_and_validate", "transfer_source_to_stage", "transfer_stage_to_target", "update_record_in_database",
-    "upload_record_to_database",
+    "upload_record_to_database", "why",
 ]  # fmt: skip

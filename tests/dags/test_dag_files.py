@@ -16,12 +16,16 @@ from include.pipeline_framework.config.scaffold import pipeline_mismatches
 REPO = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted(path for path in (REPO / "dags").glob("*.py") if path.name != "__init__.py")
 DAG_IDS = {
+    "audit_windows",
     "backfill_windows",
+    "check_overdue_windows",
     "cleanup_stale_locks",
     "daily_planner",
     "data_pipeline_main",
+    "publish_lifecycle",
     "record_generation",
     "state_manager",
+    "window_consumer_example",
 }
 
 _PROVIDERS = ("amazon", "elasticsearch", "postgres", "smtp", "snowflake")

@@ -13,7 +13,7 @@ import pytest
 from local_stack.home import REPO
 from tests.e2e.conftest import PIPELINE, Bench, conf_of, hours
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]  # five runs, one after the other
 
 WINDOW = hours("2013-03-11T09:00Z", "2013-03-11T10:00Z")
 CONFS: dict[str, dict[str, Any]] = {
@@ -22,6 +22,7 @@ CONFS: dict[str, dict[str, Any]] = {
     "cleanup_stale_locks": {},
     PIPELINE: conf_of(WINDOW),
     "audit_windows": {"from": WINDOW.start.isoformat(), "to": WINDOW.end.isoformat(), "mode": "fingerprint"},
+    "publish_lifecycle": {},
 }
 # The command itself, several times in one interpreter: starting Airflow takes longer than most of these runs.
 _COMMANDS = """
@@ -41,7 +42,7 @@ def test_every_dag_runs_to_success(bench: Bench) -> None:
         cwd=REPO,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=500,
         check=False,
     )
     for dag_id, was_paused in paused.items():
@@ -54,4 +55,6 @@ def test_every_dag_runs_to_success(bench: Bench) -> None:
     assert bench.query(planned, "2013-06-01") == [{"rows": 24}]
     assert bench.query(planned, "2013-06-02") == [{"rows": 3}]
     assert [row["pipeline_final_status"] for row in bench.rows(WINDOW)] == ["COMPLETED"]
+    mirrored = "SELECT mirror, row_count = (SELECT COUNT(*) FROM pipeline_lifecycle) AS is_all FROM lifecycle_mirrors"
+    assert bench.query(mirrored) == [{"mirror": "target_snowflake", "is_all": True}]
     bench.assert_loaded(WINDOW)

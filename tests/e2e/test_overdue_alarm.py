@@ -9,9 +9,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.config.loader import load_all_pipelines
+from include.pipeline_framework.config.loader import PIPELINES_DIRECTORY, load_all_pipelines
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.tasks.planning import insert_windows
 from local_stack.home import REPO
@@ -22,19 +23,7 @@ from tests.unit.tasks.world import window
 pytestmark = pytest.mark.e2e
 
 DAG_ID = "check_overdue_windows"
-PIPELINE = """
-source_object: {source}
-timezone: America/New_York
-granularity: 1h
-x_time_back: 1d
-start_date: 2013-03-01
-fill_missing_days: false
-overdue_after: 6h
-email_list: [{people}]
-source: {{type: memory}}
-stage: {{type: memory}}
-target: {{type: memory, table: T}}
-"""
+ASKED = {"overdue_after": "6h", "fill_missing_days": False}
 _TWO_CHECKS = f"""
 import sys
 from pathlib import Path
@@ -51,9 +40,10 @@ for check in range(2):
 @pytest.fixture
 def checks(bench: Bench, ledger_url: str, tmp_path: Path) -> tuple[list[str], Mailbox]:
     """Two windows were planned and nothing ran; then the DAG ran twice. Its outcomes, and everything it mailed."""
-    (tmp_path / "late.yaml").write_text(PIPELINE.format(source="late_flights", people="ops@example.org"))
-    (tmp_path / "good.yaml").write_text(PIPELINE.format(source="good_flights", people="ops@example.org"))
-    (tmp_path / "unlisted.yaml").write_text(PIPELINE.format(source="unlisted_flights", people=""))
+    like = yaml.safe_load((PIPELINES_DIRECTORY / "main.yaml").read_text(encoding="utf-8"))
+    for name, people in (("late", ["ops@example.org"]), ("good", ["ops@example.org"]), ("unlisted", [])):
+        own = {"source_object": f"{name}_flights", "email_list": people, **ASKED}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({**like, **own}), encoding="utf-8")
     store = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url))
     configs = load_all_pipelines(tmp_path).configs
     for name in ("late", "unlisted"):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from include.cli import main
+from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.pipeline_framework.core.lifecycle import Actor
 from include.sql import migrations
+from tests.contract.test_revisits_contract import revisit
 
 pytestmark = pytest.mark.integration
 
@@ -74,3 +78,21 @@ def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> 
 def test_the_pipelines_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "validate"]) == 0
     assert capsys.readouterr().out == "1 pipeline files are valid\n"
+
+
+def test_the_report_about_late_data(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url))
+    late = revisit(rows_before=9_970, rows_now=10_000, days_after=3, lags=[[1, 25, 28], [25, 73, 2]])
+    store.note_revisit(late, Actor("audit_windows", "run-1"))
+    assert main(["late", "report", "--source", "flights"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if line.startswith(("1 ", "24", "48"))] == [
+        ["1", "30", "30", "0.3"],
+        ["24", "2", "30", "0.3"],
+        ["48", "0", "2", "0.02"],
+    ]
+    assert lines[-1].startswith("x_time_back 25h instead of 1d would be long enough: 0.3 % came after")
+    assert main(["late", "report", "--source", "flights", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["recommended_hours"] == 25
+    assert main(["late", "report", "--source", "boats"]) == 2
+    store.close()

@@ -60,6 +60,7 @@ REQUIRED: dict[str, list[str]] = {
     "cleanup_stale_locks": [],
     # requirement 4
     "ConcurrencyManager": ["final_config"],
+    "why": ["source_object", "instant"],  # not of the documents: for people who ask
     "PipelineStateManager": ["final_config"],
 }
 OPTIONAL = {"continuation_timestamp", "dry_run", "pipeline_id"}

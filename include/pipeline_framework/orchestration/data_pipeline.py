@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, TriggerRule, dag, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, task, task_group
 
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.orchestration import backfill_tasks, pipeline_tasks, wiring
+from include.pipeline_framework.orchestration.assets import target_asset
 from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
 
 MANUAL = """
@@ -68,7 +69,7 @@ def data_pipeline(pipeline_id: str) -> DAG:
 
 def _tasks(config: PipelineConfig) -> None:
     pipeline_id = config.pipeline_id
-    loaded = Asset(name=f"{config.target_name}/{config.target_object or config.source_object}")
+    loaded = target_asset(config)
     per_window: dict[str, Any] = {
         "map_index_template": "{{ task.op_kwargs['rec']['local'] }}",
         "max_active_tis_per_dagrun": config.max_active_windows,

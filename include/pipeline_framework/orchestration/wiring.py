@@ -16,7 +16,7 @@ from include.pipeline_framework.config.models import AdapterSection, PipelineCon
 from include.pipeline_framework.orchestration import connections
 
 if TYPE_CHECKING:
-    from include.pipeline_framework.ports import LifecycleStore, Target
+    from include.pipeline_framework.ports import LifecycleFeed, LifecycleStore, OverdueAlarms, Target
     from include.pipeline_framework.tasks.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
@@ -46,6 +46,20 @@ def lifecycle_store() -> LifecycleStore:
     from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
 
     return PostgresLifecycleStore(connections.ledger_connect())
+
+
+def lifecycle_feed() -> LifecycleFeed:
+    """The ledger's changed rows, for its mirrors."""
+    from include.implementation_modules.postgres_changes import PostgresChanges
+
+    return PostgresChanges(connections.ledger_connect())
+
+
+def overdue_alarms() -> OverdueAlarms:
+    """What of the ledger is overdue."""
+    from include.implementation_modules.postgres_overdue import PostgresOverdueAlarms
+
+    return PostgresOverdueAlarms(connections.ledger_connect())
 
 
 def pipeline(pipeline_id: str) -> Pipeline:

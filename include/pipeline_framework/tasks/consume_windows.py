@@ -1,0 +1,77 @@
+"""What a consumer of a pipeline's windows needs: the windows that triggered it, with what the ledger says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.timestamps import convert_to_pendulum
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import InvalidInputError
+from include.pipeline_framework.ports import LifecycleStore
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Announcement:
+    """One asset event: which pipeline's DAG announced which partition key."""
+
+    dag_id: str
+    partition_key: str
+
+
+def window_of_key(partition_key: str) -> TimeWindow:
+    """The window of a partition key, as pipelines announce it.
+
+    >>> str(window_of_key("2013-03-09T05:00:00Z/2013-03-09T06:00:00Z"))
+    '2013-03-09T05:00:00Z/2013-03-09T06:00:00Z'
+
+    Raises:
+        InvalidInputError: It is no window.
+    """
+    start, slash, end = partition_key.partition("/")
+    if not slash:
+        raise InvalidInputError(
+            f"{partition_key!r} is no window", remedy="Only a pipeline's own events name their window: <start>/<end>."
+        )
+    return TimeWindow(convert_to_pendulum(start), convert_to_pendulum(end))
+
+
+def announced_windows(
+    announcements: Iterable[Announcement], configs: Mapping[str, PipelineConfig], store: LifecycleStore
+) -> list[dict[str, Any]]:
+    """Every announced window once, in order, with its row as it stands now.
+
+    Returns:
+        `source_object`, `start`, `end`, `local`, `status`, `rows` (at the target). `status` is None when the window has
+        no live row of exactly these bounds any more: it was cut anew, and its successor is announced, too.
+    """
+    by_dag = {config.dag_id: config for config in configs.values()}
+    found = []
+    for announcement in sorted(set(announcements)):
+        config = by_dag.get(announcement.dag_id)
+        if config is None:
+            raise InvalidInputError(
+                f"{announcement.dag_id} is no pipeline's DAG", where=announcement.partition_key,
+                meaning="Its event names no window of this ledger", remedy=f"Known are {sorted(by_dag)}.",
+            )  # fmt: skip
+        window = window_of_key(announcement.partition_key)
+        rows = store.find(source_object=config.source_object, within=[window])
+        row = next((r for r in rows if (r["query_window_start_at"], r["query_window_end_at"]) == _bounds(window)), None)
+        start, _, end = str(window).partition("/")
+        found.append(
+            {
+                "source_object": config.source_object,
+                "start": start,
+                "end": end,
+                "local": window.local_label(config.timezone),
+                "status": row["pipeline_final_status"] if row else None,
+                "rows": row["target_count"] if row else None,
+            }
+        )
+    return found
+
+
+def _bounds(window: TimeWindow) -> tuple[Any, Any]:
+    return window.start, window.end

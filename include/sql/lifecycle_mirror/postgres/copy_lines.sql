@@ -1,0 +1,2 @@
+-- The rows, each an array of texts.
+COPY {loading} (line) FROM STDIN

@@ -1,0 +1,6 @@
+-- The landed rows in the ledger's columns.
+INSERT INTO {mirror} ({names}, _mirrored_at)
+SELECT
+    {values},
+    %(mirrored_at)s
+FROM {loading}

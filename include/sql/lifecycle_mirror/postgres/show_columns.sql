@@ -1,0 +1,3 @@
+-- No row: the columns come back as the result's description.
+SELECT * FROM {mirror}
+WHERE FALSE

@@ -1,0 +1,3 @@
+-- Earlier versions of the landed rows.
+DELETE FROM {mirror}
+WHERE id IN (SELECT {id} FROM {loading})
