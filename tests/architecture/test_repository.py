@@ -17,7 +17,7 @@ MOST_LINES = 400
 LONGER = {
     "include/pipeline_framework/core/lifecycle.py": "statuses, legal transitions and refusals belong together",
     "include/pipeline_framework/ports.py": "the Protocols and the values that cross them are read side by side",
-    "include/implementation_modules/postgres_lifecycle_store.py": "one method for each promise of the port, mostly a line",
+    "include/implementation_modules/postgres_lifecycle_store.py": "one method for each promise of the port",
     "include/implementation_modules/memory_lifecycle_store.py": "the same methods as the store that it stands in for",
     "tests/unit/tasks/test_audit_windows.py": "what a revisit finds, and what it leaves alone, case by case",
     "tests/faults/test_guards_matter.py": "each guard's story beside the switch that turns it off",
