@@ -16,7 +16,7 @@ from tests.e2e.conftest import PIPELINE, Bench, hours
 
 pytestmark = pytest.mark.e2e
 
-EMPTY_DAY = {"target_date": "2013-06-02"}
+EMPTY_DAY = {"target_date": "2013-08-02"}
 """The source has no documents there (only three days are indexed), so 24 windows are done by pre_validation alone."""
 
 
@@ -60,7 +60,7 @@ def test_a_day_is_drained_by_runs_that_trigger_each_other(bench: Bench) -> None:
     conf = {"pipelines": ["main"], **EMPTY_DAY, "order": "newest_first", "concurrency": 8, "reason": "catch up"}
     _, state = bench.run({**conf, "dry_run": True}, dag_id="backfill_windows")
     assert state == "success"
-    window = hours("2013-06-02T04:00Z", "2013-06-03T04:00Z")
+    window = hours("2013-08-02T04:00Z", "2013-08-03T04:00Z")
     assert bench.rows(window) == []
 
     _, state = bench.run(conf, dag_id="backfill_windows")
