@@ -29,7 +29,8 @@ def _tree(cls: type[PipelineError]) -> Iterator[type[PipelineError]]:
 # an adapter may refine one of them for itself
 CLASSES = [cls for cls in _tree(PipelineError) if cls.__module__ == errors.__name__]
 RETRIED = {
-    "ServiceUnavailableError", "TargetBusyError", "ServiceBusyError", "IncompleteExtractError", "TornStageError", "PublishConflictError",
+    "ServiceUnavailableError", "ServiceBusyError", "IncompleteExtractError", "TornStageError", "PublishConflictError",
+    "TargetBusyError",
 }  # fmt: skip
 
 
