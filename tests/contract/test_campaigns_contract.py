@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
 from include.pipeline_framework.core import campaigns, lifecycle
 from include.pipeline_framework.core.campaigns import CampaignState, progress
@@ -24,17 +22,6 @@ START = datetime(2013, 3, 9, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LATER = datetime(2014, 1, 1, tzinfo=UTC)
 PERSON = Actor("backfill_windows", "manual__1", "start_campaigns")
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
-def store(request: pytest.FixtureRequest) -> Iterator[LifecycleStore]:
-    if request.param == "memory":
-        yield MemoryLifecycleStore()
-        return
-    url = request.getfixturevalue("ledger_url")
-    postgres = PostgresLifecycleStore(lambda: psycopg.connect(url))
-    yield postgres
-    postgres.close()
 
 
 def plan(store: LifecycleStore, *hours: int, source: str = "flights", **extra: Any) -> list[int]:

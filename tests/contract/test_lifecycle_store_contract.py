@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.audits import AuditNumbers
 from include.pipeline_framework.core.fingerprints import Fingerprint
@@ -67,17 +63,6 @@ def planned(hour: int, source: str = "flights", **extra: Any) -> dict[str, Any]:
         "source_query_window_duration_minutes": 60,
         **extra,
     }
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
-def store(request: pytest.FixtureRequest) -> Iterator[LifecycleStore]:
-    if request.param == "memory":
-        yield MemoryLifecycleStore()
-        return
-    url = request.getfixturevalue("ledger_url")
-    postgres = PostgresLifecycleStore(lambda: psycopg.connect(url))
-    yield postgres
-    postgres.close()
 
 
 def plan(store: LifecycleStore, *hours: int, **extra: Any) -> list[int]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
 from include.pipeline_framework.core import late_data, lifecycle
 from include.pipeline_framework.core.audits import AuditNumbers
 from include.pipeline_framework.core.fingerprints import Fingerprint
@@ -23,17 +19,6 @@ RUN = Actor("audit_windows", "scheduled__1", "audit_pipeline", 0, 1)
 OTHER_RUN = Actor("audit_windows", "scheduled__2", "audit_pipeline", 0, 1)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 HUGE = 2**75
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
-def store(request: pytest.FixtureRequest) -> Iterator[LifecycleStore]:
-    if request.param == "memory":
-        yield MemoryLifecycleStore()
-        return
-    url = request.getfixturevalue("ledger_url")
-    postgres = PostgresLifecycleStore(lambda: psycopg.connect(url))
-    yield postgres
-    postgres.close()
 
 
 def revisit(**changes: Any) -> dict[str, Any]:

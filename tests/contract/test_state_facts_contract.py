@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.days import LocalDay
@@ -25,17 +23,6 @@ from tests.histories import History, history
 PLANNER = Actor("daily_planner", "planner-run", "plan")
 IN_LEDGER = ("missing_day", "gap_start", "gap_middle", "gap_end", "granularity_drift")
 """Overlaps the ledger refuses; rows that cross a day are planted by hand below."""
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
-def store(request: pytest.FixtureRequest) -> Iterator[LifecycleStore]:
-    if request.param == "memory":
-        yield MemoryLifecycleStore()
-        return
-    url = request.getfixturevalue("ledger_url")
-    postgres = PostgresLifecycleStore(lambda: psycopg.connect(url))
-    yield postgres
-    postgres.close()
 
 
 def planned(made: History) -> list[dict[str, Any]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
 from include.pipeline_framework.core.state_plans import StatePlan, plan_hash
 from include.pipeline_framework.errors import InvalidInputError, LedgerRefusedError
@@ -38,17 +36,6 @@ def plan(number: int = 0, **changes: Any) -> dict[str, Any]:
         "needs_approval": None,
         **changes,
     }
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
-def store(request: pytest.FixtureRequest) -> Iterator[LifecycleStore]:
-    if request.param == "memory":
-        yield MemoryLifecycleStore()
-        return
-    url = request.getfixturevalue("ledger_url")
-    postgres = PostgresLifecycleStore(lambda: psycopg.connect(url))
-    yield postgres
-    postgres.close()
 
 
 def note(store: LifecycleStore, plan_id: str, outcome: dict[str, Any], *, is_complete: bool = False) -> dict[str, Any]:

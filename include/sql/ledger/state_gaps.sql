@@ -18,7 +18,7 @@ covered AS (
         source_object,
         RANGE_AGG(TSTZRANGE(query_window_start_at, query_window_end_at)) AS span
     FROM {state_table}
-    WHERE NOT is_invalidated_flag
+    WHERE NOT is_invalidated_flag AND source_object IN (SELECT spans.source_object FROM spans)
     GROUP BY source_object
 ),
 
