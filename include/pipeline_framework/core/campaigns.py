@@ -139,7 +139,14 @@ def join(row: Row, now: datetime, campaign_id: int, priority: int) -> Transition
     if status == Status.FAILED:
         owner = {"dag_id": None, "dag_run_id": None, "pipeline_locked_at": None, "heartbeat_at": None}
         changes |= {**owner, "pipeline_final_status": Status.PENDING, "pipeline_end_time": None, "retry_attempt": 0}
-    return Transition("joined_campaign", changes, f"campaign {campaign_id}", {"campaign_id": campaign_id})
+    numbers = {"campaign_id": campaign_id, "priority_before": row["priority"]}
+    return Transition("joined_campaign", changes, f"campaign {campaign_id}", numbers)
+
+
+def priority_before(events: Sequence[Mapping[str, Any]]) -> int:
+    """What priority a window had before it joined its first campaign; `events` are its history, oldest first."""
+    joined = (event["numbers"]["priority_before"] for event in events if event["event"] == "joined_campaign")
+    return int(next(joined, 0))
 
 
 def leave(row: Row, now: datetime, priority: int) -> Transition:

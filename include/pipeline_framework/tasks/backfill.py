@@ -127,7 +127,8 @@ def change_state(store: LifecycleStore, actor: Actor, campaign_id: int, state: C
     if state == CampaignState.CANCELLED:
         for row in store.campaign_rows(campaign_id, statuses=[Status.PENDING]):
             if row["record_inserted_at"] < campaign["created_at"] and not row["is_replacement_run_flag"]:
-                store.change(row["id"], lambda current, now: campaigns.leave(current, now, 0), actor)
+                priority = campaigns.priority_before(store.events(row["id"]))
+                store.change(row["id"], lambda r, now, p=priority: campaigns.leave(r, now, p), actor)  # type: ignore[misc]
                 given_back += 1
     (found,) = store.campaigns(campaign_id=campaign_id)
     return {**campaigns.progress(found), "given_back": given_back}

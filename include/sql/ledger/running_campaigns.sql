@@ -1,4 +1,5 @@
--- Campaigns of a source that claims may take windows of, most important first, with their windows in progress.
+-- Campaigns of a source that claims may take windows of, most important first, with their windows in progress. Those
+-- that have none waiting are left out, so that old campaigns cost a claim nothing.
 SELECT
     campaign.campaign_id,
     campaign.window_order,
@@ -11,5 +12,14 @@ SELECT
             AND NOT is_invalidated_flag
     ) AS running
 FROM backfill_campaigns AS campaign
-WHERE campaign.source_object = %(source_object)s AND campaign.state = 'RUNNING'
+WHERE
+    campaign.source_object = %(source_object)s
+    AND campaign.state = 'RUNNING'
+    AND EXISTS (
+        SELECT 1 FROM pipeline_lifecycle
+        WHERE
+            pipeline_lifecycle.campaign_id = campaign.campaign_id
+            AND pipeline_final_status = 'PENDING'
+            AND NOT is_invalidated_flag
+    )
 ORDER BY campaign.priority DESC, campaign.campaign_id

@@ -189,14 +189,16 @@ class TestTwice:
 
 class TestSteering:
     def test_cancelling_gives_back_what_was_planned_without_it(self) -> None:
-        world = World()
+        world = World(priority=7)
         world.plan(0, 1)
         world.pass_time(timedelta(minutes=1))
         number = start(world, ONE_DAY)["campaign_id"]
         assert len(of_campaign(world, number)) == 24
+        assert {row["priority"] for row in world.store.campaign_rows(number)} == {1}
         report = change_state(world.store, PERSON, number, CampaignState.CANCELLED)
         assert (report["given_back"], report["state"], report["remaining"]) == (2, "CANCELLED", 22)
-        assert len(world.claim(RUN_1, 24)) == 2
+        claimed = world.claim(RUN_1, 24)
+        assert [row["priority"] for row in claimed] == [7, 7]
 
     def test_more_to_do_only_while_it_runs(self) -> None:
         world = World()

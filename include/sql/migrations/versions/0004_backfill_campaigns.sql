@@ -27,7 +27,8 @@ CREATE TABLE backfill_campaigns (
 
 ALTER TABLE pipeline_lifecycle ADD COLUMN campaign_id bigint;
 
-CREATE INDEX pipeline_lifecycle_campaign ON pipeline_lifecycle (campaign_id) WHERE campaign_id IS NOT NULL;
+CREATE INDEX pipeline_lifecycle_campaign ON pipeline_lifecycle (campaign_id, pipeline_final_status)
+WHERE campaign_id IS NOT NULL AND NOT is_invalidated_flag;
 
 COMMENT ON TABLE backfill_campaigns IS 'One row per backfill of one source: what was asked for, and whether claims may take its windows now.';
 COMMENT ON COLUMN backfill_campaigns.campaign_id IS 'Identity; windows carry it as campaign_id.';
