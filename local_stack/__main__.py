@@ -1,4 +1,4 @@
-"""`python -m local_stack up|down|status|env|seed|demo`: the local stack's command line."""
+"""`python -m local_stack up|down|status|env|seed|seed-stores|grow|demo`: the local stack's command line."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from local_stack import console
 from local_stack.errors import LocalStackError
-from local_stack.flights import ALL_DAYS, Days
+from local_stack.flights import ALL_DAYS, ZONE, Days
 from local_stack.home import Home
 
 
@@ -90,6 +91,44 @@ def seed(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def seed_stores(home: Home, _arguments: argparse.Namespace) -> int:
+    """Put the simulated CRM's stores into store_master."""
+    from local_stack.crm.control import CrmControl
+    from local_stack.crm.stores import StoreRow
+    from local_stack.environment import environment
+    from local_stack.orders import seed_orders
+
+    variables = environment(home)
+    stores = CrmControl(variables["CRM_URL"], variables["CRM_CONTROL_TOKEN"]).stores()
+    rows = [StoreRow(**{**store, "start_date": date.fromisoformat(store["start_date"])}) for store in stores]
+    count = seed_orders(variables["ORDERS_URL"], rows)
+    console.line("store_master", f"{count:,} stores of the CRM")
+    return 0
+
+
+def grow(home: Home, arguments: argparse.Namespace) -> int:
+    """Let the flights of 2013 leave once more: index what has left since the pipeline's start_date, then go on."""
+    from include.pipeline_framework.config.loader import load_pipeline
+    from include.pipeline_framework.core.days import first_instant
+    from local_stack.environment import environment
+    from local_stack.replay import INDEX, PIPELINE, follow
+
+    config, url = load_pipeline(PIPELINE), environment(home)["ELASTICSEARCH_URL"]
+    first = f"enabled: true in include/pipelines/{PIPELINE}.yaml, then " if not config.enabled else ""
+    console.line("next", f"{first}airflow dags unpause {config.dag_id}")
+    for grown in follow(
+        url,
+        first_instant(config.start_date, config.timezone),
+        now=lambda: datetime.fromtimestamp(time.time(), UTC),
+        pause=lambda: time.sleep(arguments.every),
+    ):
+        when = " until ".join(f"{instant.astimezone(ZONE):%Y-%m-%d %H:%M:%S%z}" for instant in (grown.start, grown.end))
+        console.line(INDEX, f"{grown.count:,} flights left from {when}, {grown.indexed:,} indexed now")
+        if arguments.once:
+            break
+    return 0
+
+
 def demo(home: Home, _arguments: argparse.Namespace) -> int:
     """Plan, move and audit three days of flights with real DAG runs; exit code 0 only when all is accounted for."""
     from local_stack.demo import run
@@ -112,6 +151,19 @@ def _seed_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _grow_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="end when the index has grown until now")
+    parser.add_argument(
+        "--every", type=_seconds, default=60, metavar="SECONDS", help="how often it grows (default: every minute)"
+    )
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal() or not 0 < int(text) <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 86400")
+    return int(text)
+
+
 def _days(text: str) -> Days:
     try:
         return Days.parse(text)
@@ -120,12 +172,14 @@ def _days(text: str) -> Days:
 
 
 COMMANDS = (
-    Command("up", "start Postgres, Elasticsearch, S3 and the Snowflake emulator", up, _airflow_argument),
+    Command("up", "start Postgres, Elasticsearch, S3, the Snowflake emulator and the CRM", up, _airflow_argument),
     Command("down", "stop everything; the data stays", down),
     Command("status", "show every server; exit code 0 when all are healthy", status),
     Command("env", "print `export` lines for eval", env),
     Command("demo", "move three days of flights with real DAG runs, and account for them", demo),
     Command("seed", "index all flights of 2013 into Elasticsearch", seed, _seed_arguments),
+    Command("seed-stores", "put the CRM's stores into store_master", seed_stores),
+    Command("grow", "keep an index growing: flights of 2013 leave once more, today", grow, _grow_arguments),
 )
 
 

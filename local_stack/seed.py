@@ -17,7 +17,7 @@ from local_stack.errors import LocalStackError, SeedError
 from local_stack.flights import ALL_DAYS, ALL_FLIGHTS, MAPPINGS, Days
 
 INDEX = "flights"
-_SETTINGS = {"number_of_shards": 1, "number_of_replicas": 0}
+SETTINGS = {"number_of_shards": 1, "number_of_replicas": 0}
 _BATCH = 5_000
 _SENDERS = 2
 _encode = msgspec.json.Encoder().encode
@@ -66,10 +66,10 @@ def seed(
         if exists and _count(client, index, days) == expected:
             return Seeded(expected, 0)
         if not exists:
-            client.indices.create(index=index, settings=_SETTINGS, mappings=MAPPINGS)
+            client.indices.create(index=index, settings=SETTINGS, mappings=MAPPINGS)
         client.indices.put_settings(index=index, settings={"refresh_interval": "-1"})
         try:
-            sent = _index_all(url, index, rows or flights.read(days), lambda done: progress(done, expected))
+            sent = index_all(url, index, rows or flights.read(days), lambda done: progress(done, expected))
         finally:
             client.indices.put_settings(index=index, settings={"refresh_interval": None})
         client.indices.flush(index=index)  # else a node that is killed replays everything when it starts: 10 s
@@ -104,8 +104,14 @@ def _count(client: elasticsearch.Elasticsearch, index: str, days: Days) -> int:
     return int(answer["count"])
 
 
-def _index_all(url: str, index: str, rows: Iterable[tuple[str, dict[str, Any]]], done: Callable[[int], None]) -> int:
-    """Send all rows in bulk requests from a few threads; returns how many were indexed, or raises the first error."""
+def index_all(url: str, index: str, rows: Iterable[tuple[str, dict[str, Any]]], done: Callable[[int], None]) -> int:
+    """Send all rows (id, document) in bulk requests from a few threads; returns how many were indexed.
+
+    `done` is called with the number of those that are indexed so far.
+
+    Raises:
+        SeedError: Elasticsearch refused documents; the first error counts.
+    """
     batches: queue.Queue[list[tuple[str, dict[str, Any]]] | None] = queue.Queue(maxsize=2 * _SENDERS)
     errors: list[BaseException] = []
     total, lock = 0, threading.Lock()

@@ -9,7 +9,8 @@ from typing import Any
 
 from psycopg import sql
 
-from include.implementation_modules.target_columns import SqlFragment
+from include.implementation_modules.sql_session import sql_text
+from include.implementation_modules.target_columns import SqlFragment, fill
 from include.pipeline_framework.config.adoption_mapping import AdoptionMapping, Given
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -26,6 +27,9 @@ NOT_THEIRS = frozenset(
 
 REQUIRED = ("source_object", "query_window_start_at", "query_window_end_at")
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
+_HAS_OFFSET = ":[0-9.]+ *[a-z+-]"
+"""Something follows the time of day."""
+
 _TEXTS = ("text", "character varying", "character", "name", "citext")
 _NUMBERS = ("numeric", "double precision", "real", "integer", "bigint", "smallint")
 
@@ -37,12 +41,14 @@ class Expressions:
     Attributes:
         by_column: Ledger column → expression of the ledger's type over `theirs`.
         texts: Ledger column → the plain text column of theirs that it is cast from.
+        local: Bound of a window → whether a row's value has no offset, and so is a local time.
         parameters: Values that the expressions bind.
         notes: For people.
     """
 
     by_column: dict[str, SqlFragment] = field(default_factory=dict)
     texts: dict[str, tuple[SqlFragment, str]] = field(default_factory=dict)
+    local: dict[str, SqlFragment] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -58,6 +64,32 @@ class Expressions:
     def selected(self) -> SqlFragment:
         """`expression AS "column"` of the copied columns, each with a comma before it."""
         return SqlFragment("".join(f",\n        {self.by_column[name]} AS {identifier(name)}" for name in self.adopted))
+
+    def rows(self, table: SqlFragment) -> dict[str, SqlFragment]:
+        """Fragments that read their rows and the bounds of their windows, local times in the session's zone."""
+        source, start, end = (self.get(column) for column in REQUIRED)
+        given = {"their_source": source, "their_start": start, "their_end": end}
+        if not self.local:
+            return {**given, "their_rows": table}
+        read_start, read_end = identifier("read_window_start"), identifier("read_window_end")
+        text = fill(
+            sql_text("adoption/local_times"),
+            {
+                **given,
+                "their_table": table,
+                "their_id": self.get("id"),
+                "start_is_local": self.local.get(REQUIRED[1], SqlFragment("FALSE")),
+                "end_is_local": self.local.get(REQUIRED[2], SqlFragment("FALSE")),
+                "read_start": read_start,
+                "read_end": read_end,
+            },
+        )
+        return {
+            "their_source": source,
+            "their_start": SqlFragment(f"theirs.{read_start}"),
+            "their_end": SqlFragment(f"theirs.{read_end}"),
+            "their_rows": SqlFragment(f"(\n{text}\n)"),
+        }
 
     def names(self) -> SqlFragment:
         """The copied columns' names, each with a comma before it."""
@@ -144,6 +176,10 @@ def _cast(column: str, kind: str, name: str, their_kind: str, table: str, found:
             )
         instant = f"({text if is_text else quoted})::timestamptz"
         if column in REQUIRED:
+            if is_text:
+                found.local[column] = SqlFragment(f"{text} !~* '{_HAS_OFFSET}'")
+            elif their_kind != _TIMES[0]:
+                found.local[column] = SqlFragment("TRUE")
             return SqlFragment(instant)
         # Past and future infinity, and years that no client can hold, say nothing.
         return SqlFragment(f"CASE WHEN {instant} BETWEEN '1900-01-01' AND '2200-01-01' THEN {instant} END")

@@ -155,12 +155,13 @@ class PostgresImport:
             self._mapping, theirs, {name: kind for name, kind in ledger.items() if name not in _OWN}, self.table
         )
         self.notes += self._read.notes
+        if self._mapping.naive_timezone == "UTC":
+            self._read.local.clear()  # no time comes twice there
+        their_table = identifier(found["schema_name"], found["table_name"])
         self._fragments = {
-            "their_table": identifier(found["schema_name"], found["table_name"]),
+            **self._read.rows(their_table),
+            "their_table": their_table,
             "their_id": self._read.get("id"),
-            "their_source": self._read.get("source_object"),
-            "their_start": self._read.get("query_window_start_at"),
-            "their_end": self._read.get("query_window_end_at"),
             "their_status": self._read.get("pipeline_final_status"),
             "their_timezone": self._read.get("timezone"),
             "their_granularity": self._read.get("granularity"),

@@ -22,6 +22,7 @@ DAG_IDS = {
     "cleanup_stale_locks",
     "daily_planner",
     "data_pipeline_main",
+    "data_pipeline_replay",
     "publish_lifecycle",
     "record_generation",
     "state_manager",

@@ -42,7 +42,8 @@ for check in range(2):
 def checks(bench: Bench, ledger_url: str, tmp_path: Path) -> tuple[list[str], Mailbox]:
     """Two windows were planned and nothing ran; then the DAG ran twice. Its outcomes, and everything it mailed."""
     # `dag.test()` reads every DAG file anew: a pipeline without its file would be an import error for the others
-    shutil.copy(PIPELINES_DIRECTORY / "main.yaml", tmp_path)
+    for own_file in ("main.yaml", "replay.yaml"):
+        shutil.copy(PIPELINES_DIRECTORY / own_file, tmp_path)
     like = yaml.safe_load((PIPELINES_DIRECTORY / "main.yaml").read_text(encoding="utf-8"))
     for name, people in (("late", ["ops@example.org"]), ("good", ["ops@example.org"]), ("unlisted", [])):
         own = {"source_object": f"{name}_flights", "email_list": people, **ASKED}

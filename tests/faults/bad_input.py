@@ -232,7 +232,7 @@ def command(arguments: list[str], *says: str, env: dict[str, str] | None = None)
 COMMANDS = [
     command(["plan", "--target-date", "2024-02-30"], "error: --target-date '2024-02-30' is not a date", "What to do:"),
     command(["plan", "--target-date"], "expected one argument"),
-    command(["plan", "--pipeline", "mian"], "there is no pipeline ['mian']", "Choose from ['main']"),
+    command(["plan", "--pipeline", "mian"], "there is no pipeline ['mian']", "Choose from ['main', 'replay']"),
     command(["plan", "--pipeline", ""], "there is no pipeline ['']"),
     command(["ledger", "show", "4711"], "there is no ledger row 4711", "List the rows"),
     command(["ledger", "show", "9" * 30], "there is no ledger row 9999"),

@@ -77,7 +77,7 @@ def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_the_pipelines_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "validate"]) == 0
-    assert capsys.readouterr().out == "1 pipeline files are valid\n"
+    assert capsys.readouterr().out == "2 pipeline files are valid\n"
 
 
 def test_the_report_about_late_data(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:

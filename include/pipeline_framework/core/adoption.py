@@ -14,13 +14,12 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from include.pipeline_framework.core.continuity import Analysis, Finding, Kind, Verdict
-from include.pipeline_framework.core.days import local_day_of
+from include.pipeline_framework.core.continuity import Finding, Kind, Verdict
 from include.pipeline_framework.core.lifecycle import FINISHED
 from include.pipeline_framework.core.planning import PLAN_COLUMNS
-from include.pipeline_framework.core.remediation import PlanItem, granularity_of_day
+from include.pipeline_framework.core.remediation import PlanItem
 from include.pipeline_framework.core.state_facts import StateFacts, StateRow
-from include.pipeline_framework.core.windows import TimeWindow, merge, tile
+from include.pipeline_framework.core.windows import TimeWindow, merge
 
 UNKNOWN_SYSTEM = "adopted"
 """Source and target name of rows whose table, mapping and pipeline file say nothing."""
@@ -99,17 +98,13 @@ def imported_only(facts: StateFacts) -> StateFacts:
 
 def resolve(
     facts: StateFacts,
-    analysis: Analysis,
     findings: Iterable[Finding],
     items: Sequence[PlanItem],
     superseded: Iterable[Superseded] = (),
 ) -> Resolved:
     """Decisions from one source's review.
 
-    A row over midnight may have been the last one: the days that it reaches are then planned as a whole, as every day
-    is, instead of the piece that it covered.
-
-    >>> resolve(StateFacts(None), None, [], [])
+    >>> resolve(StateFacts(None), [], [])
     Resolved(invalidated={}, loaded=(), windows=())
     """
     rows: dict[int, StateRow] = {row.id: row for row in (*facts.contested, *facts.crossing)}
@@ -118,16 +113,6 @@ def resolve(
     loaded += [row.window for row in superseded if row.has_loaded]
     stretches = merge(loaded)
     reasons = {window: item.reason for item in items for window in item.windows}
-    last = facts.days[-1].end if facts.days else None
-    beyond = {
-        local_day_of(window.start, facts.scope.timezone): why
-        for window, why in reasons.items()
-        if last and window.start >= last
-    }
-    reasons = {window: why for window, why in reasons.items() if not last or window.start < last}
-    for day, why in beyond.items():
-        if day.window:
-            reasons |= dict.fromkeys(tile(day.window, granularity_of_day(day, facts, analysis)), why)
     windows = (PlannedWindow(window, reasons[window], _touches(window, stretches)) for window in sorted(reasons))
     return Resolved(gone, tuple(loaded), tuple(windows))
 

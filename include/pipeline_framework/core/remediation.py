@@ -26,10 +26,11 @@ from include.pipeline_framework.core.continuity import (
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.durations import Granularity
 from include.pipeline_framework.core.state_facts import StateFacts, StateRow
-from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, tile
+from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, tile, uncovered
 from include.pipeline_framework.errors import InvalidInputError
 
 _DAY = timedelta(days=1)
+_INSTANT = timedelta(microseconds=1)
 
 
 class Action(StrEnum):
@@ -125,9 +126,10 @@ def remediate(facts: StateFacts, analysis: Analysis, findings: Iterable[Finding]
         PlanItem(Action.INVALIDATE, scope.source_object, (), (RowState.of(row),), row.may_have_loaded, reasons[row.id])
         for row in losers
     ]
-    open_time = merge([*gaps, *removed_time(facts, [*losers, *crossing])])
-    pieces = _pieces(facts, analysis, open_time)
-    groups = _components(crossing, pieces)
+    gone = [*losers, *crossing]
+    open_time = merge([*gaps, *removed_time(facts, gone)])
+    pieces = _pieces(facts, analysis, merge([*open_time, *_rest_of_new_days(facts, open_time, gone)]))
+    groups = _components(facts, crossing, pieces)
     items += [
         PlanItem(
             Action.REPLACE,
@@ -179,6 +181,19 @@ class _Group:
     pieces: list[TimeWindow]
 
 
+def _rest_of_new_days(facts: StateFacts, open_time: Sequence[TimeWindow], gone: Sequence[StateRow]) -> list[TimeWindow]:
+    """What no row covers of the days after the last planned one that open time reaches: days are planned as a whole."""
+    going = {row.id for row in gone}
+    staying = [row.window for row in (*facts.contested, *facts.crossing) if row.id not in going]
+    new = {day: day.window for window in open_time for day, _ in split_by_day(window, facts.scope.timezone)}
+    return [
+        part
+        for day, whole in new.items()
+        if whole and facts.days and day > facts.days[-1]
+        for part in uncovered(whole, staying)
+    ]
+
+
 def _pieces(facts: StateFacts, analysis: Analysis, open_time: Sequence[TimeWindow]) -> list[TimeWindow]:
     """The parts of each day's grid that lie in time which nothing covers, inside the horizon; in order."""
     pieces: list[TimeWindow] = []
@@ -197,12 +212,17 @@ def _pieces(facts: StateFacts, analysis: Analysis, open_time: Sequence[TimeWindo
     return pieces
 
 
-def _components(rows: Sequence[StateRow], pieces: Sequence[TimeWindow]) -> list[_Group]:
-    """Rows that cross a day, each with the new windows that take its time; a window that two rows share joins them."""
+def _components(facts: StateFacts, rows: Sequence[StateRow], pieces: Sequence[TimeWindow]) -> list[_Group]:
+    """Rows that cross a day, each with the new windows that take its time; a window that two rows share joins them.
+
+    With the time on a day after the last planned one goes all of that day.
+    """
     groups: list[_Group] = []
     for row in sorted(rows, key=lambda row: row.window):
         first = bisect_right(pieces, row.window.start, key=lambda piece: piece.end)
-        last = bisect_left(pieces, row.window.end, key=lambda piece: piece.start)
+        day = local_day_of(row.window.end - _INSTANT, facts.scope.timezone)
+        end = day.end if facts.days and day > facts.days[-1] else row.window.end
+        last = bisect_left(pieces, end, key=lambda piece: piece.start)
         mine = list(pieces[first:last])
         if groups and mine and groups[-1].pieces and mine[0] <= groups[-1].pieces[-1]:
             groups[-1].rows.append(row)

@@ -293,7 +293,7 @@ def _resolve(
     reviewed = review_facts(facts, imported.rows_of_days)
     report.findings += [row.finding for row in superseded]
     report.add(reviewed)
-    return adoption.resolve(facts, reviewed.analysis, reviewed.findings, reviewed.items, superseded)
+    return adoption.resolve(facts, reviewed.findings, reviewed.items, superseded)
 
 
 def _plan_open_time(

@@ -5,7 +5,7 @@ WITH theirs AS (
         {their_source} AS source_object,
         {their_start} AS start_at,
         {their_end} AS end_at
-    FROM {their_table} AS theirs
+    FROM {their_rows} AS theirs
 ),
 
 judged AS (

@@ -13,7 +13,7 @@ WITH theirs AS (
         {their_end} AS end_at,
         {their_status} AS own_status,
         {is_invalidated} AS is_gone{selected}
-    FROM {their_table} AS theirs
+    FROM {their_rows} AS theirs
 ),
 
 identified AS (

@@ -13,7 +13,7 @@ FROM (
         {their_start} AS start_at,
         {their_timezone} AS timezone,
         {their_granularity} AS granularity
-    FROM {their_table} AS theirs
+    FROM {their_rows} AS theirs
 ) AS said
 GROUP BY source_object
 ORDER BY source_object

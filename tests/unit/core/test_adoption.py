@@ -36,7 +36,7 @@ def resolved(made: History, superseded: Any = ()) -> Any:
         if row["target_day"] in drifting
     ]
     findings = find(facts, analysis, rows)
-    return resolve(facts, analysis, findings, remediate(facts, analysis, findings), superseded)
+    return resolve(facts, findings, remediate(facts, analysis, findings), superseded)
 
 
 def hours(*starts: float, length: float = 1, status: str = "COMPLETED") -> History:

@@ -117,6 +117,27 @@ class TestRepair:
         assert f"rows [{crossing}]: crosses_day" in report["reported"][0]
         assert "state_manager asks first" in report["reported"][0]
 
+    def test_the_day_that_a_last_row_reaches_is_planned_with_it_and_as_a_whole(self) -> None:
+        world = World()
+        whole_day(world, without=(23,))
+        crossing = over_midnight(world)
+        (item,) = review([world.config], world.store)[0].items
+        assert (item.action, len(item.windows)) == (Action.REPLACE, 1 + 23)  # the 10th has 23 hours
+        report = repair(world.config, world.store, RUN_1)
+        assert report["invalidated"] == [crossing]
+        assert live(world) == [*(window(hour) for hour in range(24)), *(window(h, day=CLOCK_CHANGE) for h in range(23))]
+        assert review([world.config], world.store)[0].findings == ()
+
+    def test_a_row_that_a_run_is_moving_keeps_its_time_on_the_day_that_it_reaches(self) -> None:
+        world = World()
+        whole_day(world, without=(22, 23))
+        over_midnight(world)
+        world.claim(limit=99)
+        world.plan(22)
+        (found,) = review([world.config], world.store)
+        assert [(finding.kind, finding.decision) for finding in found.findings] == [(Kind.CROSSES_DAY, Verdict.REPORT)]
+        assert found.items == ()
+
     def test_while_another_run_repairs_the_source_nothing_is_done(self) -> None:
         world = World()
         whole_day(world, without=(7,))
