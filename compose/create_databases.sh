@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run once by the Postgres image, on an empty data volume: a database and its owner for Airflow, and for the ledger.
+# Run once by the Postgres image, on an empty data volume: a database and its owner for Airflow, the ledger, the orders.
 set -eu
 
 create_database() {
@@ -12,3 +12,4 @@ SQL
 
 create_database airflow "$AIRFLOW_DATABASE_PASSWORD"
 create_database ledger "$LEDGER_DATABASE_PASSWORD"
+create_database orders "$ORDERS_DATABASE_PASSWORD"

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include import cli_backfill, cli_late, cli_state, cli_why
+from include import cli_backfill, cli_late, cli_orders, cli_state, cli_why
 from include.cli_output import person, plain, print_table
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_state.add_commands(commands, ledger)
     cli_backfill.add_commands(commands)
     cli_late.add_commands(commands)
+    cli_orders.add_commands(commands)
     cli_why.add_commands(commands)
 
     config = commands.add_parser("config", help="pipeline files").add_subparsers(required=True)

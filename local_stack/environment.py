@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from local_stack import certificates
+from local_stack.errors import LocalStackError
 from local_stack.home import REPO, Home
-from local_stack.ports import HOST
+from local_stack.ports import HOST, RULES
 from local_stack.servers.postgres import Postgres, program
 from local_stack.servers.s3 import BUCKET, REGION
 from local_stack.servers.snowflake import DATABASE, SCHEMA, USER
-from local_stack.state import State
+from local_stack.state import SECRETS, State
 
 
 def environment(home: Home | Path | None = None) -> dict[str, str]:
@@ -27,6 +28,11 @@ def environment(home: Home | Path | None = None) -> dict[str, str]:
     """
     home = home if isinstance(home, Home) else Home.at(home) if home else Home.default()
     state = State.load(home)
+    if (set(RULES) - set(state.ports)) | (set(SECRETS) - set(state.secrets)):
+        raise LocalStackError(
+            f"The stack in {home.path} was started by an older version of this project.",
+            "Run `python -m local_stack up`: it adds what is missing and keeps the data.",
+        )
     return {**_general(home), **_servers(home, state), **_connections(state), **_airflow(home, state)}
 
 
@@ -51,9 +57,12 @@ def _general(home: Home) -> dict[str, str]:
 def _servers(home: Home, state: State) -> dict[str, str]:
     return {
         "LEDGER_URL": Postgres(home, state).url("ledger", "ledger"),
+        "ORDERS_URL": Postgres(home, state).url("orders", "orders"),
         "ELASTICSEARCH_URL": f"http://{HOST}:{state.ports['elasticsearch']}",
         "STAGE_S3_ENDPOINT": f"http://{HOST}:{state.ports['s3']}",
         "STAGE_S3_BUCKET": BUCKET,
+        "CRM_URL": f"http://{HOST}:{state.ports['crm']}",
+        "CRM_CONTROL_TOKEN": state.secrets["crm_control"],
     }
 
 
@@ -61,13 +70,28 @@ def _connections(state: State) -> dict[str, str]:
     """Airflow connections, named by their role."""
     ports, secrets = state.ports, state.secrets
     connections: dict[str, dict[str, Any]] = {
-        "lifecycle_postgres": {
-            "conn_type": "postgres",
-            "host": HOST,
-            "port": ports["postgres"],
-            "login": "ledger",
-            "password": secrets["postgres_ledger"],
-            "schema": "ledger",
+        **{
+            connection_id: {
+                "conn_type": "postgres",
+                "host": HOST,
+                "port": ports["postgres"],
+                "login": role,
+                "password": secrets[f"postgres_{role}"],
+                "schema": role,
+            }
+            for connection_id, role in (("lifecycle_postgres", "ledger"), ("orders_postgres", "orders"))
+        },
+        **{
+            client_id: {
+                "conn_type": "http",
+                "schema": "http",
+                "host": HOST,
+                "port": ports["crm"],
+                "login": client_id,
+                "password": secrets[client_id],
+                "extra": {"base_path": base_path},
+            }
+            for client_id, base_path in (("crm_td", "/td"), ("crm_uc", "/uc"))
         },
         "source_elasticsearch": {
             "conn_type": "elasticsearch",

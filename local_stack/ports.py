@@ -71,6 +71,7 @@ RULES = {
         PortRule("s3_filer", 25703, None, _GRPC),
         PortRule("s3_admin", 25704, None, _GRPC),
         PortRule("snowflake", 25443, "LOCAL_STACK_SNOWFLAKE_PORT"),
+        PortRule("crm", 25880, "LOCAL_STACK_CRM_PORT"),
         PortRule("airflow", 8080, "LOCAL_STACK_AIRFLOW_PORT"),
     )
 }

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from local_stack import airflow, certificates, ledger, processes, supervision
+from local_stack import airflow, certificates, ledger, orders, processes, supervision
 from local_stack.environment import environment
 from local_stack.errors import LocalStackError
 from local_stack.home import Home
@@ -61,8 +61,10 @@ def up(
         if s3_before != state.ports["s3"]:
             starting += _stopped_readers_of_s3(chosen, starting, report)
         supervision.in_parallel(starting, lambda server, cancelled: _bring_up(server, report, cancelled))
-        if any(server.name == "postgres" for server in chosen if server not in starting) and ledger.migrate(home):
-            report("ledger", "migrated")
+        for server in chosen:
+            if server.name == "postgres" and server not in starting:
+                server.provision()  # it may have been started before a database was added
+                _migrate(home, report)
         if with_airflow:
             airflow.up(home, state, report)
 
@@ -176,10 +178,19 @@ def _assign_ports(
 
 
 def _bring_up(server: Server, report: Report, cancelled: threading.Event) -> None:
-    """Start one server; the ledger's tables follow Postgres while other servers still start."""
+    """Start one server; its tables follow Postgres while other servers still start."""
     supervision.start(server, report, cancelled)
-    if server.name == "postgres" and ledger.migrate(server.home):
-        report("ledger", "migrated")
+    if server.name == "postgres":
+        _migrate(server.home, report)
+
+
+def _migrate(home: Home, report: Report) -> None:
+    """Both databases at once: most of the time goes into starting two processes."""
+    migrations = {"ledger": ledger.migrate, "orders": orders.migrate}
+    with ThreadPoolExecutor(len(migrations)) as pool:
+        for name, migrated in [(name, pool.submit(migrate, home)) for name, migrate in migrations.items()]:
+            if migrated.result():
+                report(name, "migrated")
 
 
 def _stopped_readers_of_s3(chosen: list[Server], starting: list[Server], report: Report) -> list[Server]:

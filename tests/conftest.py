@@ -168,3 +168,20 @@ def snowflake_connect(stack_env: dict[str, str]) -> Callable[[], Any]:
         )
 
     return connect
+
+
+@pytest.fixture(scope="session")
+def _orders_template(stack_env: dict[str, str]) -> Iterator[str]:
+    from include.sql.migrations import ORDERS, migrate
+
+    with database(stack_env["LEDGER_URL"]) as url:
+        migrate(lambda: psycopg.connect(url), ORDERS)
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture
+def orders_url(stack_env: dict[str, str], _orders_template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A migrated, empty orders database; ORDERS_URL points at it, too."""
+    with database(stack_env["LEDGER_URL"], _orders_template) as url:
+        monkeypatch.setenv("ORDERS_URL", url)
+        yield url

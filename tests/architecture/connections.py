@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
+from include.orders_sync.config import load_config
 from include.pipeline_framework.orchestration.connections import LEDGER_CONNECTION_ID
 from tests.architecture.repository import files, text
 
 
 def connection_ids() -> set[str]:
-    """Those of every pipeline and of the template of new ones, the ledger's, and the SMTP notifier's default."""
+    """Of every pipeline, of the template of new ones, of ledger and orders sync, and the SMTP notifier's default."""
     pipelines = [path.read_text(encoding="utf-8") for path in files(".yaml", under="include/pipelines")]
     template = text("include/pipeline_framework/config/scaffold.py")
     named = re.findall(r"^\s*connection_id: *['\"]?([\w.-]+)", "\n".join([*pipelines, template]), re.MULTILINE)
-    return {*named, LEDGER_CONNECTION_ID, "smtp_default"}
+    return {*named, LEDGER_CONNECTION_ID, "smtp_default", *load_config().connections.model_dump().values()}

@@ -16,7 +16,7 @@ TEXT = {"type": ["string", "null"]}
 FIELDS: dict[str, Any] = {
     **{f"conn_{field}": TEXT for field in ("host", "schema", "login", "password")},
     "conn_id": {"type": "string", "pattern": r"^\w+$"},
-    "conn_type": {"enum": ["aws", "elasticsearch", "postgres", "smtp", "snowflake"]},
+    "conn_type": {"enum": ["aws", "elasticsearch", "http", "postgres", "smtp", "snowflake"]},
     "conn_port": {"type": ["integer", "null"]},
     "conn_extra": {"type": ["object", "null"]},
 }

@@ -128,7 +128,7 @@ def test_connections_are_json_that_reaches_the_services() -> None:
         for variable, value in environment.items()
         if variable.startswith("AIRFLOW_CONN_") and interpolated(value)
     }
-    assert set(connections) == {"lifecycle_postgres", "source_elasticsearch", "stage_s3"}
+    assert set(connections) == {"lifecycle_postgres", "orders_postgres", "source_elasticsearch", "stage_s3"}
     assert connections["lifecycle_postgres"]["password"] == "value-of-LEDGER_DATABASE_PASSWORD"
     assert {connections["lifecycle_postgres"]["host"], connections["source_elasticsearch"]["host"]} <= set(SERVICES)
     assert connections["stage_s3"]["extra"]["endpoint_url"] == "http://s3:8333"

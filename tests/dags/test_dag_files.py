@@ -23,9 +23,12 @@ DAG_IDS = {
     "daily_planner",
     "data_pipeline_main",
     "data_pipeline_replay",
+    "orders_sync_run_profiler",
     "publish_lifecycle",
     "record_generation",
     "state_manager",
+    "td_orders_sync",
+    "uc_orders_sync",
     "window_consumer_example",
 }
 
@@ -37,6 +40,8 @@ HEAVY = (
     "elasticsearch",
     "snowflake",
     "psycopg",
+    "httpx",
+    "openpyxl",
     *(f"airflow.providers.{name}" for name in _PROVIDERS),
 )
 _IMPORT_ALL = f"""
@@ -121,6 +126,25 @@ def test_the_state_manager_asks_before_it_applies(dags: dict[str, Any]) -> None:
     assert (approve.defaults, approve.fail_on_reject) == (["Reject"], False)
     assert approve.response_timeout < dag.dagrun_timeout
     assert dag.get_task("apply_plan").trigger_rule.value == "none_failed_min_one_success"
+
+
+def test_the_profiler_has_a_param_for_every_flag(dags: dict[str, Any]) -> None:
+    dag = dags["orders_sync_run_profiler"]
+    schemas = {name: dag.params.get_param(name).schema for name in dag.params}
+    assert set(schemas) == {
+        "env", "sync_group", "window_days", "overlap_days", "max_workers", "force", "store_code", "dry_run"
+    }  # fmt: skip
+    assert schemas["sync_group"]["enum"] == ["TD", "UC", "ALL"]
+    numbers = {name: (dag.params[name], schema["minimum"]) for name, schema in schemas.items() if "minimum" in schema}
+    assert numbers == {"window_days": (90, 1), "overlap_days": (1, 0), "max_workers": (3, 1)}
+    assert dag.timetable.summary == "15 */3 * * *"
+
+
+@pytest.mark.parametrize("dag_id", ["td_orders_sync", "uc_orders_sync"])
+def test_the_orders_pipelines_have_no_schedule(dags: dict[str, Any], dag_id: str) -> None:
+    assert type(dags[dag_id].timetable).__name__ == "NullTimetable"
+    assert {"from_date", "to_date", "store_code"} <= set(dags[dag_id].params)
+    assert ({"orders_only", "sales_only"} <= set(dags[dag_id].params)) == (dag_id == "td_orders_sync")
 
 
 def test_a_task_body_has_at_most_three_lines() -> None:

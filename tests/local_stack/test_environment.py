@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.environment import environment, shell_lines
+from local_stack.errors import LocalStackError
 from local_stack.home import REPO, Home
 from local_stack.ports import RULES
 from local_stack.state import State
@@ -38,13 +39,29 @@ def test_connections_are_named_by_their_role(home: Home) -> None:
     variables = environment(home)
     connections = {name: json.loads(value) for name, value in variables.items() if name.startswith("AIRFLOW_CONN_")}
     assert {name: value["conn_type"] for name, value in connections.items()} == {
+        "AIRFLOW_CONN_CRM_TD": "http",
+        "AIRFLOW_CONN_CRM_UC": "http",
         "AIRFLOW_CONN_LIFECYCLE_POSTGRES": "postgres",
+        "AIRFLOW_CONN_ORDERS_POSTGRES": "postgres",
         "AIRFLOW_CONN_SOURCE_ELASTICSEARCH": "elasticsearch",
         "AIRFLOW_CONN_STAGE_S3": "aws",
         "AIRFLOW_CONN_TARGET_SNOWFLAKE": "snowflake",
     }
     # with session_parameters, hook.run(autocommit=False) would silently commit every statement
     assert "session_parameters" not in connections["AIRFLOW_CONN_TARGET_SNOWFLAKE"]["extra"]
+
+
+def test_a_stack_of_an_older_version_says_to_start_it_again(home: Home) -> None:
+    for forget in ("ports", "secrets"):
+        state = State.load(home)
+        kept = dict(getattr(state, forget))
+        getattr(state, forget).popitem()
+        state.save(home)
+        with pytest.raises(LocalStackError, match="python -m local_stack up"):
+            environment(home)
+        setattr(state, forget, kept)
+        state.save(home)
+    assert "CRM_URL" in environment(home)
 
 
 def test_repository_comes_first_and_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 from include.pipeline_framework.errors import ConfigurationError
 from include.sql import statement
@@ -60,8 +60,7 @@ def ledger_connect() -> Callable[[], Any]:
 
     The URL is for the command line, which then needs no Airflow and starts in a fraction of the time.
     """
-    url = os.environ.get("LEDGER_URL")
-    connect = _ledger_url(url) if url else _postgres(_connection(LEDGER_CONNECTION_ID).conn_id)
+    connect = _postgres_of("LEDGER_URL", LEDGER_CONNECTION_ID, "The ledger")
 
     def connect_and_set_up() -> Any:
         connection = connect()
@@ -73,7 +72,48 @@ def ledger_connect() -> Callable[[], Any]:
     return connect_and_set_up
 
 
-def _ledger_url(url: str) -> Callable[[], Any]:
+class HttpSettings(TypedDict):
+    """What a connection of type `http` says."""
+
+    base_url: str
+    client_id: str
+    client_secret: str
+
+
+def orders_connect(connection_id: str) -> Callable[[], Any]:
+    """Opens connections to the orders sync's database: `ORDERS_URL` where it is set, else Airflow's connection."""
+    return _postgres_of("ORDERS_URL", connection_id, "The orders database")
+
+
+def http_settings(connection_id: str) -> HttpSettings:
+    """`base_url`, `client_id` and `client_secret` of a connection of type `http`; its extra may have a `base_path`.
+
+    Raises:
+        ConfigurationError: No such connection, or one without host, login or password.
+    """
+    connection = _connection(connection_id)
+    missing = [name for name in ("host", "login", "password") if not getattr(connection, name)]
+    if missing:
+        raise ConfigurationError(
+            f"the connection {connection_id!r} has no {', '.join(missing)}",
+            meaning="Login and password are the client id and secret that the CRM knows",
+            remedy="Give them in the UI, or in AIRFLOW_CONN_" + connection_id.upper() + ".",
+        )
+    port = f":{connection.port}" if connection.port else ""
+    base_path = str(connection.extra_dejson.get("base_path", ""))
+    return {
+        "base_url": f"{connection.schema or 'https'}://{connection.host}{port}{base_path}",
+        "client_id": connection.login,
+        "client_secret": connection.password,
+    }
+
+
+def _postgres_of(variable: str, connection_id: str, what: str) -> Callable[[], Any]:
+    url = os.environ.get(variable)
+    return _postgres_url(url, variable, what) if url else _postgres(_connection(connection_id).conn_id)
+
+
+def _postgres_url(url: str, variable: str, what: str) -> Callable[[], Any]:
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
@@ -83,8 +123,8 @@ def _ledger_url(url: str) -> Callable[[], Any]:
         parameters = None  # raised outside: the error, even as a context, would quote a part of the URL
     if parameters is None:
         raise ConfigurationError(
-            "LEDGER_URL is not the address of a Postgres database",
-            meaning="The ledger can't be reached",
+            f"{variable} is not the address of a Postgres database",
+            meaning=f"{what} can't be reached",
             remedy="Write it as postgresql://user:password@host:port/database, special characters percent-encoded.",
         )
     return lambda: psycopg.connect(**parameters)

@@ -1,8 +1,15 @@
-"""The ledger's schema, migration by migration: Alembic keeps the order, each step is one plain SQL file."""
+"""Schemas, migration by migration: Alembic keeps the order, each step is one plain SQL file.
+
+The ledger's migrations are here, the orders sync's in `include/sql/orders/migrations`, each with a version table of its
+own, so that both may live in one database.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+LEDGER = Path(__file__).parent
+ORDERS = LEDGER.parent / "orders" / "migrations"
 
 
 def run_sql(migration_file: str) -> None:
@@ -15,38 +22,58 @@ def run_sql(migration_file: str) -> None:
     connection.execute(Path(migration_file).with_suffix(".sql").read_text(encoding="utf-8"))
 
 
-def migrate(connect: Callable[[], Any]) -> str:
-    """Bring the ledger's database to the newest version; returns that version. Safe to run at any time, by several.
+def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
+    """Bring a database to the newest version; returns that version. Safe to run at any time, by several.
 
     Args:
         connect: Opens a psycopg 3 connection to it.
+        scripts: `LEDGER` or `ORDERS`.
 
     Raises:
         ServiceUnavailableError: The database does not answer.
+        ConfigurationError: It has tables that the migration can't adopt; nothing was changed.
     """
+    import psycopg
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import OperationalError
 
-    from include.pipeline_framework.errors import ServiceUnavailableError
+    from include.pipeline_framework.errors import ConfigurationError, ServiceUnavailableError
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(scripts))
     engine = create_engine("postgresql+psycopg://", creator=connect)
+    name, connection_id = (
+        ("the ledger", "lifecycle_postgres connection (LEDGER_URL)")
+        if scripts == LEDGER
+        else ("the orders sync", "orders_postgres connection (ORDERS_URL)")
+    )
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(hashtextextended('pipeline_lifecycle migrations', 0))"))
+            connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:what, 0))"), {"what": _lock(scripts)})
             connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
     except OperationalError as error:
         raise ServiceUnavailableError(
-            "the ledger's database does not answer",
-            remedy="Start it, or correct the lifecycle_postgres connection (LEDGER_URL).",
+            f"the database of {name} does not answer",
+            remedy=f"Start it, or correct the {connection_id}.",
+        ) from error
+    except psycopg.errors.RaiseException as error:
+        raise ConfigurationError(
+            error.diag.message_primary or str(error),
+            where=f"the database of {name}",
+            meaning="It could not be migrated",
+            remedy=error.diag.message_hint or "",
         ) from error
     finally:
         engine.dispose()
     return str(ScriptDirectory.from_config(config).get_current_head())
+
+
+def _lock(scripts: Path) -> str:
+    """Of one schema's migrations; a change to it would let an older release migrate at the same time."""
+    return "pipeline_lifecycle migrations" if scripts == LEDGER else "orders_sync migrations"

@@ -1,0 +1,173 @@
+"""Commands of the command line about the orders sync: `orders profiler|td|uc|status|migrate`.
+
+Exit status of a run: 0 success, 2 partial, 1 failed; 1, too, when it could not begin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from include.cli_output import person
+from include.orders_sync.core.pipelines import PROFILER, SYNC_GROUPS, TD, UC, SyncStatus
+from include.orders_sync.core.runs import RunOptions, run_id_of
+from include.orders_sync.core.windows import OrdersWindow
+from include.pipeline_framework.errors import PipelineError
+
+EXIT_STATUS = {SyncStatus.SUCCESS: 0, SyncStatus.PARTIAL: 2, SyncStatus.FAILED: 1}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A wrong flag is a run that failed: 2 would say that it is partial."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_STATUS[SyncStatus.FAILED], f"{self.prog}: error: {message}\n")
+
+
+def add_commands(commands: Any) -> None:
+    """Put `orders …` among all commands."""
+    group = commands.add_parser("orders", help="the orders sync").add_subparsers(
+        required=True, metavar="COMMAND", parser_class=_Parser
+    )
+    migrate = group.add_parser("migrate", help="create the orders sync's tables, or bring them up to date")
+    migrate.set_defaults(command=_migrate)
+
+    profiler = group.add_parser(
+        "profiler", help="decide from the log which dates of every store to pull, and pull them"
+    )
+    profiler.add_argument("--sync-group", type=str.upper, choices=SYNC_GROUPS, help="which pipelines; default ALL")
+    profiler.add_argument("--window-days", type=int, metavar="N", help="days of a window at most")
+    profiler.add_argument("--overlap-days", type=int, metavar="K", help="last successful days that are pulled again")
+    profiler.add_argument("--max-workers", type=int, metavar="M", help="stores at once")
+    profiler.add_argument("--force", action="store_true", help="everything from each store's start date")
+    profiler.set_defaults(pipeline_name=PROFILER)
+    td = group.add_parser("td", help="pull orders and sales of given dates")
+    td.add_argument("--orders-only", action="store_true", help="without sales; ends partial, covers nothing")
+    td.add_argument("--sales-only", action="store_true", help="without orders; ends partial, covers nothing")
+    td.set_defaults(pipeline_name=TD)
+    uc = group.add_parser("uc", help="pull GST of given dates")
+    uc.set_defaults(pipeline_name=UC)
+    for command in (td, uc):
+        command.add_argument("--from-date", metavar="YYYY-MM-DD", help="default: the configured number of days ago")
+        command.add_argument("--to-date", metavar="YYYY-MM-DD", help="inclusive; default: today")
+    for command in (profiler, td, uc):
+        command.add_argument("--env", help="run_env of the rows; default: the configured one")
+        command.add_argument("--store-code", metavar="CODE", help="only this store, exactly as in store_master")
+        command.add_argument("--dry-run", action="store_true", help="only show the windows")
+        command.set_defaults(command=_run)
+
+
+def _migrate(_options: argparse.Namespace) -> int:
+    from include.pipeline_framework.orchestration import orders_wiring
+
+    print(f"orders sync at version {orders_wiring.migrate(orders_wiring.config())}")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        return _run_here(arguments)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_STATUS[SyncStatus.FAILED]
+
+
+def _run_here(arguments: argparse.Namespace) -> int:
+    from include.orders_sync.tasks import run_here, runs
+    from include.pipeline_framework.orchestration import orders_wiring
+
+    logging.getLogger("include").setLevel(logging.ERROR)  # the bar and the summary say the rest
+    config = orders_wiring.config()
+    open_database = orders_wiring.open_database(config)
+    began_at = _now(open_database)
+    key = f"{person(arguments.pipeline_name).dag_run_id} {uuid.uuid4()}"
+    options = runs.parse_options(
+        arguments.pipeline_name,
+        vars(arguments),
+        config,
+        run_id=run_id_of(arguments.pipeline_name, key, began_at),
+        now=began_at,
+    )
+    if arguments.dry_run:
+        return _show_plan(options, open_database)
+    clients = orders_wiring.clients(config, options.pipelines)
+    with _Progress(options) as progress:
+        result = run_here.run_here(
+            options, config, open_database, clients, planned=progress.planned, tick=progress.tick
+        )
+    print(f"run {options.run_id}: {result.status.value}")
+    print(result.text)
+    return EXIT_STATUS[result.status]
+
+
+def _now(open_database: Callable[[str], Any]) -> datetime:
+    database = open_database("orders command line")
+    try:
+        now: datetime = database.now()
+        return now.astimezone(UTC)
+    finally:
+        database.close()
+
+
+def _show_plan(options: RunOptions, open_database: Callable[[str], Any]) -> int:
+    from include.orders_sync.tasks import runs
+
+    database = open_database(options.run_id)
+    try:
+        plan = runs.plan_run(options, database)
+    finally:
+        database.close()
+    print("\n".join(runs.plan_table(plan)))
+    print("nothing was pulled (dry run)")
+    return 0
+
+
+class _Progress:
+    """A bar on a terminal, a line per window elsewhere."""
+
+    def __init__(self, options: RunOptions) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._task = self._bar.add_task(options.pipeline_name, total=None)
+        self._lock = threading.Lock()
+        self._total = self._done = 0
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def planned(self, plan: Any) -> None:
+        self._total = sum(len(each.windows) for each in plan.plans)
+        self._console.print(f"{self._total} windows of {len(plan.store_codes)} stores")
+        self._bar.update(self._task, total=self._total)
+
+    def tick(self, store_code: str, pipeline: str, window: OrdersWindow, status: SyncStatus) -> None:
+        with self._lock:
+            self._done += 1
+            self._bar.update(self._task, completed=self._done)
+            if status != SyncStatus.SUCCESS or not self._console.is_terminal:
+                line = (
+                    f"{self._done}/{self._total} {store_code} {pipeline} {window.from_date} to {window.to_date} "
+                    f"({window.reason.value}): {status.value}"
+                )
+                self._console.print(line, markup=False)

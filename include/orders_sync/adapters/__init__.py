@@ -1,0 +1,1 @@
+"""The orders sync's database and its CRMs."""

@@ -1,0 +1,309 @@
+"""Reports of a CRM over HTTP: every page of one snapshot, each exactly once, or an error.
+
+What proves a report whole: every page says which page it is, all pages say the same number of pages and rows, no two
+pages have the same rows, and the rows are as many as the pages say. A page that fails is asked for again, with growing,
+random waits or the CRM's own `Retry-After`; where the pages contradict each other the report is begun again. Both at
+most `max_tries` times.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import TracebackType
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from include.orders_sync.adapters.http_session import Answer, HttpSession, StartAgain, TryAgain
+from include.orders_sync.adapters.report_formats import parse_page
+from include.orders_sync.core.reports import BadReportError
+from include.orders_sync.ports import RawReport
+from include.pipeline_framework.errors import ConfigurationError, IncompleteExtractError
+
+_FIRST_WAIT_SECONDS = 0.5
+
+Result = TypeVar("Result")
+
+
+class _ReportSettings(Protocol):
+    @property
+    def path(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+
+
+class _HttpSettings(Protocol):
+    @property
+    def page_size(self) -> int: ...
+    @property
+    def timeout_seconds(self) -> float: ...
+    @property
+    def max_tries(self) -> int: ...
+    @property
+    def longest_wait_seconds(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One report that was asked for."""
+
+    report: str
+    settings: _ReportSettings
+    store_code: str
+    from_date: date
+    to_date: date
+    base_url: str
+
+    def where(self, page: int) -> str:
+        """For messages and logs."""
+        address = f"{self.base_url}/{self.settings.path.lstrip('/')}"
+        return f"{address}, store {self.store_code}, {self.from_date} to {self.to_date}, page {page}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """One page, and what it says about the whole report."""
+
+    content: RawReport
+    pages: int
+    total_rows: int
+    snapshot: str | None
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The pages of one snapshot so far, in their order."""
+
+    wanted: _Wanted
+    pages: list[_Page] = field(default_factory=list)
+    doubted: set[int] = field(default_factory=set)
+
+    def check_new(self, page: _Page, number: int, where: str) -> None:
+        """Refuse a page whose rows another page had; the second time it may be the other one that was wrong."""
+        rows = page.content.rows
+        if not rows and page.total_rows:
+            raise TryAgain(IncompleteExtractError(f"page {number} of {page.pages} is empty", where=where))
+        same = next((i for i, earlier in enumerate(self.pages, 1) if rows and earlier.content.rows == rows), None)
+        if same is None:
+            return
+        error = IncompleteExtractError(f"page {number} has the rows of page {same}", where=where)
+        if number in self.doubted:
+            raise StartAgain(error)
+        self.doubted.add(number)
+        raise TryAgain(error)
+
+
+class HttpReportClient:
+    """`ReportClient` of one CRM; may be used by many threads.
+
+    Args:
+        base_url: Below which its token and its reports are.
+        client_id: Of its client credentials.
+        client_secret: Of its client credentials; in no message, log line or representation.
+        reports: Path and format by name.
+        http: How patient to be.
+        sleep: Waits between tries.
+        clock: Seconds since 1970, for `Retry-After` and the end of a token.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        client_id: str,
+        client_secret: str,
+        reports: Mapping[str, _ReportSettings],
+        http: _HttpSettings,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = HttpSession(
+            base_url=base_url,
+            client_id=client_id,
+            client_secret=client_secret,
+            timeout_seconds=http.timeout_seconds,
+            clock=clock,
+        )
+        self._reports = dict(reports)
+        self._http = http
+        self._sleep = sleep
+        self._log = structlog.get_logger(__name__)
+
+    def __repr__(self) -> str:
+        return f"HttpReportClient({self._session.base_url!r})"
+
+    def __enter__(self) -> HttpReportClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def fetch(self, report: str, *, store_code: str, from_date: date, to_date: date) -> RawReport:
+        """See `ReportClient`."""
+        if report not in self._reports:
+            raise ConfigurationError(
+                f"no report {report!r} is configured for this CRM",
+                where=self._session.base_url,
+                remedy="Name its path and format under `reports` in include/orders_sync/config.yaml.",
+            )
+        wanted = _Wanted(report, self._reports[report], store_code, from_date, to_date, self._session.base_url)
+        return self._trying(StartAgain, lambda: self._whole_report(wanted), wanted, "report begun again")
+
+    def _whole_report(self, wanted: _Wanted) -> RawReport:
+        reading = _Reading(wanted)
+        first = self._page(reading, 1)
+        for number in range(2, first.pages + 1):
+            self._page(reading, number)
+        rows = [row for page in reading.pages for row in page.content.rows]
+        if len(rows) != first.total_rows:
+            _contradiction(
+                f"the pages have {len(rows)} rows together, and the CRM says that there are {first.total_rows}",
+                wanted.where(first.pages),
+            )
+        return RawReport(first.content.columns, rows)
+
+    def _page(self, reading: _Reading, number: int) -> _Page:
+        """Read the next page, in as many tries as it takes."""
+        wanted = reading.wanted
+        page = self._trying(
+            TryAgain, lambda: self._try_page(reading, number), wanted, "request tried again", page=number
+        )
+        reading.pages.append(page)
+        return page
+
+    def _try_page(self, reading: _Reading, number: int) -> _Page:
+        wanted = reading.wanted
+        where = wanted.where(number)
+        first = reading.pages[0] if reading.pages else None
+        parameters = {
+            "store_code": wanted.store_code,
+            "from_date": wanted.from_date.isoformat(),
+            "to_date": wanted.to_date.isoformat(),
+            "page": str(number),
+            "page_size": str(self._http.page_size),
+        }
+        if first is not None and first.snapshot:
+            parameters["snapshot"] = first.snapshot
+        answer = self._session.get(wanted.settings.path, parameters, where=where)
+        page = self._read(answer, wanted, number, where)
+        if first is not None:
+            _check_fits(page, first, where)
+        reading.check_new(page, number, where)
+        return page
+
+    def _read(self, answer: Answer, wanted: _Wanted, number: int, where: str) -> _Page:
+        """The page with what its headers say; a page without them comes from something else than the CRM."""
+        headers = answer.headers
+        counts = [_count(headers.get(name, "")) for name in ("X-Page", "X-Pages", "X-Total-Rows")]
+        if headers.get("X-Report") != wanted.report or None in counts:
+            raise TryAgain(
+                BadReportError(
+                    f"the CRM's answer does not say that it is the report {wanted.report}",
+                    where=where,
+                    meaning="Its headers X-Report, X-Page, X-Pages and X-Total-Rows have to",
+                    remedy="See what answers there; a maintenance or log-in page looks like this, too.",
+                )
+            )
+        got, pages, total_rows = (count or 0 for count in counts)
+        if got != number:
+            raise TryAgain(
+                IncompleteExtractError(f"page {number} was asked for, and the CRM gave page {got}", where=where)
+            )
+        if not (min(1, total_rows) <= pages <= max(1, total_rows) and number <= max(1, pages)):
+            raise TryAgain(
+                IncompleteExtractError(f"the CRM says page {number} of {pages}, {total_rows} rows in all", where=where)
+            )
+        try:
+            content = parse_page(answer.body, wanted.settings.format, where=where)
+        except BadReportError as error:
+            if type(error) is not BadReportError:  # too large: the next one would be, too
+                raise
+            raise TryAgain(error) from error.__cause__
+        return _Page(content, pages, total_rows, headers.get("X-Snapshot"))
+
+    def _trying(
+        self, again: type[TryAgain], call: Callable[[], Result], wanted: _Wanted, event: str, **details: Any
+    ) -> Result:
+        """What `call` returns, after at most `max_tries` tries; then what its last try would have raised."""
+
+        def tell(state: RetryCallState) -> None:
+            problem = _problem_of(state)
+            self._log.warning(
+                event,
+                report=wanted.report,
+                store_code=wanted.store_code,
+                from_date=str(wanted.from_date),
+                to_date=str(wanted.to_date),
+                tried=state.attempt_number,
+                max_tries=self._http.max_tries,
+                cause=problem.error.what,
+                wait_seconds=round(state.next_action.sleep if state.next_action else 0.0, 3),
+                **details,
+            )
+
+        tries = Retrying(
+            sleep=self._sleep,
+            stop=stop_after_attempt(self._http.max_tries),
+            wait=self._wait,
+            retry=retry_if_exception(lambda error: type(error) is again),
+            before_sleep=tell,
+            reraise=True,
+        )
+        try:
+            return tries(call)
+        except TryAgain as problem:
+            if type(problem) is not again:
+                raise  # a page's StartAgain: the report's tries are counted outside
+            count = self._http.max_tries
+            problem.error.meaning = problem.error.meaning or (
+                f"It stayed so in {count} {'try' if count == 1 else 'tries'}; nothing of this report was used"
+            )
+            problem.error.remedy = problem.error.remedy or "Look at the CRM; the next run pulls these dates again."
+            raise problem.error from problem.__cause__
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Seconds until the next try: what the CRM asks for, else twice as long each time, a random part of it less."""
+        longest = self._http.longest_wait_seconds
+        growing = min(longest, _FIRST_WAIT_SECONDS * 2 ** min(state.attempt_number - 1, 30))
+        asked = _problem_of(state).wait_seconds
+        return min(longest, asked) if asked else growing * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
+
+
+def _problem_of(state: RetryCallState) -> TryAgain:
+    problem = state.outcome.exception() if state.outcome else None
+    if not isinstance(problem, TryAgain):  # tenacity waits for what it tries again only
+        raise AssertionError(problem)
+    return problem
+
+
+def _check_fits(page: _Page, first: _Page, where: str) -> None:
+    """Raise StartAgain where a page says something else about the report than its first page did."""
+    for name, now, before in (
+        ("number of pages", page.pages, first.pages),
+        ("number of rows", page.total_rows, first.total_rows),
+        ("snapshot", page.snapshot, first.snapshot),
+        ("columns", page.content.columns, first.content.columns),
+    ):
+        if now != before:
+            shown = "" if name in ("snapshot", "columns") else f" ({before} before, {now} now)"
+            _contradiction(f"the report's {name} changed between its pages{shown}", where)
+
+
+def _contradiction(what: str, where: str) -> NoReturn:
+    raise StartAgain(IncompleteExtractError(what, where=where))
+
+
+def _count(text: str) -> int | None:
+    """A header's whole number; None where it has none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -1,0 +1,244 @@
+"""The orders sync's database: runs, stores, log and the tables the reports fill, on one connection with its locks.
+
+A lock is a session lock of exactly the connection that writes: who loses the connection loses the lock, and can't write
+any more. Needs a direct connection: a pooler that shares sessions between transactions breaks session locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date, datetime
+from typing import Any
+
+from include.implementation_modules.sql_session import sql_text
+from include.implementation_modules.target_columns import SqlFragment, fill, quoted
+from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStatus
+from include.orders_sync.core.reports import ReportSchema
+from include.orders_sync.core.windows import LogRow
+from include.orders_sync.ports import OwnLogRow, SavedReport
+from include.pipeline_framework.errors import ConfigurationError, PipelineError, ServiceUnavailableError
+
+LONGEST_MESSAGE = 4_000
+"""Characters of an error message that the log keeps."""
+
+_LONGEST_SESSION_NAME = 63  # bytes; Postgres cuts application_name
+
+
+class PostgresOrders:
+    """One session; see `OrdersDatabase`.
+
+    Args:
+        connect: Returns a new psycopg 3 connection.
+        session_name: Who this session is, for those who find its locks: the run's id.
+    """
+
+    def __init__(self, connect: Callable[[], Any], session_name: str) -> None:
+        with _translated("connect"):
+            self._connection = connect()
+            self._connection.autocommit = True
+        self._run("set_up_session", name=session_name[:_LONGEST_SESSION_NAME])
+        self._pipeline_ids: dict[str, int] | None = None
+
+    def close(self) -> None:
+        """Give up the connection, and with it every lock; never raises."""
+        with suppress(Exception):
+            self._connection.close()
+
+    def now(self) -> datetime:
+        """The database's clock."""
+        found: datetime = self._run("now")[0][0]
+        return found
+
+    # runs -----------------------------------------------------------------------------------------------------------
+
+    def start_run(self, run_id: str, pipeline_name: str, run_env: str, report_date: date) -> None:
+        """Write the summary row, running; the same run again starts again."""
+        self._run("start_run", run_id=run_id, pipeline_name=pipeline_name, run_env=run_env, report_date=report_date)
+
+    def finish_run(self, run_id: str, status: SyncStatus, summary_text: str) -> None:
+        """Write how the run ended."""
+        self._run("finish_run", run_id=run_id, overall_status=status.value, summary_text=summary_text)
+
+    def fail_dead_runs(self, hours: float) -> int:
+        """Mark running summary rows that are older as failed; how many."""
+        return self._change("fail_dead_runs", pipeline_names=[PROFILER, TD, UC], hours=hours)
+
+    def run_counts(self, run_id: str) -> list[tuple[str, str, str, int]]:
+        """Pipeline, store, status, windows: what the run did since it started."""
+        return [tuple(row) for row in self._run("run_counts", run_id=run_id)]
+
+    def running_stores(self, run_id: str) -> list[str]:
+        """Stores of which the run has running rows."""
+        return [code for (code,) in self._run("running_stores", run_id=run_id)]
+
+    # deciding -------------------------------------------------------------------------------------------------------
+
+    def stores(self, store_code: str | None = None) -> list[Store]:
+        """Active stores with a start date, by code; one or all. Their sync group is not checked."""
+        found = self._run("stores", store_code=store_code)
+        return [Store(code, start, group or "", center) for code, start, group, center in found]
+
+    def coverage(self, store_codes: Sequence[str], today: date) -> dict[tuple[str, str], list[LogRow]]:
+        """By pipeline and store: success rows that cover the same days as the log's, and today's own, if there is one.
+
+        One statement; deciding from them gives what deciding from the whole log gives.
+        """
+        codes = {number: code for code, number in self.pipeline_ids().items()}
+        rows = self._run("coverage", pipeline_ids=list(codes), store_codes=list(store_codes), today=today)
+        found: dict[tuple[str, str], list[LogRow]] = {}
+        success = SyncStatus.SUCCESS.value
+        for pipeline_id, store_code, first_days, last_days, has_today in rows:
+            days = zip(first_days or (), last_days or (), strict=True)
+            log = [LogRow(first, last, success) for first, last in days]
+            if has_today:
+                log.append(LogRow(today, today, success))
+            found[codes[pipeline_id], store_code] = log
+        return found
+
+    def success_rows(self, pipeline: str, store_code: str, run_id: str) -> list[OwnLogRow]:
+        """The success rows of one store and pipeline, and which of them this start of this run wrote."""
+        ids = self.pipeline_ids()
+        rows = self._run("log_rows", pipeline_id=ids[pipeline], store_code=store_code, run_id=run_id)
+        return [OwnLogRow(LogRow(first, last, status), is_own) for first, last, status, is_own in rows]
+
+    def pipeline_ids(self) -> dict[str, int]:
+        """`pipelines.id` by code.
+
+        Raises:
+            ConfigurationError: A row is missing.
+        """
+        if self._pipeline_ids is None:
+            found = dict(self._run("pipeline_ids", codes=[TD, UC]))
+            if missing := sorted({TD, UC} - set(found)):
+                raise ConfigurationError(
+                    f"the table pipelines has no row with code {', '.join(missing)}",
+                    where="orders database",
+                    meaning="Every row of orders_sync_log needs its id",
+                    remedy="Run `python -m include.cli orders migrate`, which inserts it.",
+                )
+            self._pipeline_ids = found
+        return self._pipeline_ids
+
+    # locks ----------------------------------------------------------------------------------------------------------
+
+    def try_lock(self, name: str) -> bool:
+        """Take a lock for this session; False when another one has it."""
+        return bool(self._run("try_lock", name=name)[0][0])
+
+    def unlock(self, name: str) -> None:
+        """Give a lock back."""
+        self._run("unlock", name=name)
+
+    def holder(self, name: str) -> str | None:
+        """Who has a lock: the session's name and process, None when it was given back in the meantime."""
+        found = self._run("holder", name=name)
+        return f"{found[0][0] or 'a session without a name'} (process {found[0][1]})" if found else None
+
+    # windows --------------------------------------------------------------------------------------------------------
+
+    def fail_dead_rows(self, store_code: str, found_by: str) -> list[str]:
+        """Mark running rows of a store whose lock this session holds as failed; one line for each."""
+        rows = self._run("fail_dead_rows", store_code=store_code, found_by=found_by)
+        return [f"{store_code} {first} to {last}: run {run_id} had died" for run_id, first, last in rows]
+
+    def start_window(
+        self, pipeline: str, store: Store, from_date: date, to_date: date, *, run_id: str, run_env: str
+    ) -> int:
+        """Write the window's running row; returns its id."""
+        found = self._run(
+            "start_window",
+            pipeline_id=self.pipeline_ids()[pipeline],
+            run_id=run_id,
+            run_env=run_env,
+            cost_center=store.cost_center,
+            store_code=store.store_code,
+            from_date=from_date,
+            to_date=to_date,
+        )
+        return int(found[0][0])
+
+    def end_window(self, log_id: int, status: SyncStatus, error_message: str | None) -> None:
+        """Write how a window ended."""
+        message = error_message and error_message.replace("\0", "")[:LONGEST_MESSAGE]
+        self._run("end_window", id=log_id, status=status.value, error_message=message)
+
+    def save_report(
+        self,
+        schema: ReportSchema,
+        rows: Iterable[tuple[Any, ...]],
+        *,
+        log_id: int,
+        run_id: str,
+        store_code: str,
+        from_date: date,
+        to_date: date,
+    ) -> SavedReport:
+        """Upsert one report of one window, flag what vanished, and say so in the log: all or nothing."""
+        fragments = _fragments(schema)
+        window = {"store_code": store_code, "from_date": from_date, "to_date": to_date, "run_id": run_id}
+        with _translated(f"write report {schema.name} of store {store_code}"):
+            self._run("create_pulled", fragments)
+            with self._connection.transaction():
+                with self._connection.cursor().copy(fill(sql_text("orders/copy_pulled"), fragments)) as copy:
+                    for row in rows:
+                        copy.write_row(row)
+                written = self._run("upsert_report", fragments, **window)
+                vanished = self._change("flag_vanished", fragments, **window)
+                self._run("report_pulled", fragments, id=log_id)
+        new = sum(is_new for (is_new,) in written)
+        return SavedReport(inserted=new, updated=len(written) - new, vanished=vanished)
+
+    def _run(self, name: str, fragments: Mapping[str, SqlFragment] | None = None, /, **parameters: Any) -> list[Any]:
+        with _translated(name):
+            cursor = self._connection.execute(fill(sql_text(f"orders/{name}"), fragments or {}), parameters)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def _change(self, name: str, fragments: Mapping[str, SqlFragment] | None = None, /, **parameters: Any) -> int:
+        with _translated(name):
+            return int(self._connection.execute(fill(sql_text(f"orders/{name}"), fragments or {}), parameters).rowcount)
+
+
+def _fragments(schema: ReportSchema) -> dict[str, SqlFragment]:
+    """Identifiers of one report's statements: constants of the code, quoted all the same."""
+    names = [quoted(name) for name in schema.table_columns]
+    others = [name for name in names if name != quoted(schema.key)]
+
+    def joined(pattern: str, columns: Sequence[str]) -> SqlFragment:
+        return SqlFragment(", ".join(pattern.format(name) for name in columns))
+
+    return {
+        "table": quoted(schema.table),
+        "pulled": quoted(f"pulled_{schema.table}"),
+        "fields": joined("{}", names),
+        "key": quoted(schema.key),
+        "date_column": quoted(schema.date_column),
+        "pulled_at": quoted(schema.pulled_at),
+        "assignments": joined("{0} = excluded.{0}", others),
+        "old": joined("t.{}", others),
+        "new": joined("excluded.{}", others),
+    }
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """The client's errors as the framework's; what is wrong with a statement itself is a bug and stays as it is."""
+    import psycopg
+
+    try:
+        yield
+    except PipelineError:
+        raise
+    except psycopg.errors.UndefinedTable as error:
+        raise ConfigurationError(
+            f"the orders database lacks a table: {error.diag.message_primary}",
+            where=doing,
+            remedy="Run `python -m include.cli orders migrate`.",
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise ServiceUnavailableError(
+            f"the orders database does not answer: {type(error).__name__}",
+            where=doing,
+            meaning="What was not committed is not there; locks of this session are free",
+            remedy="It is tried again; look at the database and at the connection orders_postgres (ORDERS_URL).",
+        ) from error

@@ -1,0 +1,113 @@
+"""Settings of the orders sync, from `include/orders_sync/config.yaml`."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from include.orders_sync.core.pipelines import TD, UC
+from include.orders_sync.core.reports import REPORTS
+from include.pipeline_framework.config.problems import Problem, configuration_error, problems_of
+from include.pipeline_framework.config.yaml_file import read_yaml
+
+CONFIG_FILE = Path(__file__).with_name("config.yaml")
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("not an IANA time zone, such as Asia/Kolkata")
+    return name
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReportSettings(_Model):
+    """Where a report is, and what comes from there."""
+
+    path: str = Field(min_length=1)
+    format: Literal["json", "csv", "xlsx"]
+
+
+class HttpSettings(_Model):
+    """How patient the CRM client is."""
+
+    page_size: int = Field(default=1000, ge=1, le=10_000)
+    timeout_seconds: float = Field(default=30, gt=0)
+    max_tries: int = Field(default=6, ge=1)
+    longest_wait_seconds: float = Field(default=60, ge=0)
+
+
+class Connections(_Model):
+    """Airflow connection ids."""
+
+    orders: str = "orders_postgres"
+    td_orders_sync: str = "crm_td"
+    uc_orders_sync: str = "crm_uc"
+
+
+class OrdersConfig(_Model):
+    """The whole file.
+
+    Attributes:
+        pipeline_timezone: IANA name; "today" and every date are local there, never the server's or the database's.
+        run_env: `run_env` of log and summary rows, at most 32 characters.
+        schedule: Cron of the profiler, in `pipeline_timezone`.
+        window_days: Days of a window at most.
+        overlap_days: Last successful days that are pulled again.
+        max_workers: Stores at once, unless a run says otherwise.
+        most_workers: What a run may say at most; Airflow starts no more of a run's instances at once.
+        default_days: Days that TD and UC pull when no dates are given, today included.
+        store_lock_wait_seconds: How long a store that another run holds is waited for.
+        run_timeout_hours: A running summary row that is older is of a run that died.
+        connections: Airflow connection ids.
+        reports: Of every pipeline, by name.
+        http: How patient the CRM client is.
+    """
+
+    pipeline_timezone: Annotated[str, AfterValidator(_known_timezone)]
+    run_env: str = Field(default="dev", min_length=1, max_length=32)
+    schedule: str = "15 */3 * * *"
+    window_days: int = Field(default=90, ge=1)
+    overlap_days: int = Field(default=1, ge=0)
+    max_workers: int = Field(default=3, ge=1)
+    most_workers: int = Field(default=16, ge=1)
+    default_days: int = Field(default=90, ge=1)
+    store_lock_wait_seconds: float = Field(default=45, ge=0)
+    run_timeout_hours: float = Field(default=12, gt=0)
+    connections: Connections = Connections()
+    reports: dict[str, dict[str, ReportSettings]]
+    http: HttpSettings = HttpSettings()
+
+    @model_validator(mode="after")
+    def _every_report_has_a_place(self) -> OrdersConfig:
+        for pipeline in (TD, UC):
+            names = {schema.name for schema in REPORTS[pipeline]}
+            if set(self.reports.get(pipeline, {})) != names:
+                raise ValueError(f"reports of {pipeline} have to be exactly {', '.join(sorted(names))}")
+        return self
+
+
+@cache
+def load_config(path: Path = CONFIG_FILE) -> OrdersConfig:
+    """Read and check the file.
+
+    Raises:
+        ConfigurationError: Names every problem with file, line and path.
+    """
+    read = read_yaml(path)
+    if read.problems:
+        raise configuration_error(read.problems, where=str(path))
+    try:
+        return OrdersConfig.model_validate(read.data)
+    except ValidationError as error:
+        problems = [
+            Problem(str(path), key, read.lines.get(key), value=value, message=message)
+            for key, value, message in problems_of(error, OrdersConfig, read.data)
+        ]
+        raise configuration_error(problems, where=str(path)) from error

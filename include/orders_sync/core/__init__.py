@@ -1,0 +1,1 @@
+"""Pure functions and values of the orders sync: no database, no HTTP, no clock."""

@@ -1,0 +1,76 @@
+"""The two pipelines, the reports each one pulls, and which stores have which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from include.pipeline_framework.errors import InvalidInputError
+
+TD, UC, ALL = "td_orders_sync", "uc_orders_sync", "ALL"
+PROFILER = "orders_sync_run_profiler"
+SYNC_GROUPS = ("TD", "UC", "ALL")
+
+_PIPELINES_OF_GROUP: dict[str, tuple[str, ...]] = {"TD": (TD,), "UC": (UC,), "ALL": (TD, UC)}
+
+LONGEST_CODE = 8
+"""Characters of `store_code` and `cost_center` in `orders_sync_log` (requirement 5, A)."""
+
+
+class SyncStatus(StrEnum):
+    """`orders_sync_log.status` and `pipeline_run_summaries.overall_status`."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One row of `store_master`.
+
+    Attributes:
+        store_code: Its code in the CRMs.
+        start_date: Its first day of business, in `pipeline_timezone`; nothing earlier is ever pulled.
+        sync_group: TD, UC or ALL (both), in any case: which pipelines it has.
+        cost_center: Copied into the log.
+    """
+
+    store_code: str
+    start_date: date
+    sync_group: str = "ALL"
+    cost_center: str | None = None
+
+
+def pipelines_of(sync_group: str | None, *, where: str = "sync_group") -> tuple[str, ...]:
+    """The pipelines of a sync group, in the order in which a store's take turns.
+
+    >>> pipelines_of("all")
+    ('td_orders_sync', 'uc_orders_sync')
+
+    Raises:
+        InvalidInputError: It is none of TD, UC and ALL.
+    """
+    try:
+        return _PIPELINES_OF_GROUP[(sync_group or "").strip().upper()]
+    except KeyError:
+        raise InvalidInputError(
+            f"the sync group is {sync_group!r}",
+            where=where,
+            meaning="It says which pipelines a store has",
+            remedy="Use TD, UC or ALL (both).",
+        ) from None
+
+
+def problem_of_store(store: Store) -> str | None:
+    """Why a row of `store_master` can't be synced, or None."""
+    for name, value in (("store_code", store.store_code), ("cost_center", store.cost_center or "-")):
+        if not value.strip() or len(value) > LONGEST_CODE:
+            return f"its {name} {value!r} does not have 1 to {LONGEST_CODE} characters"
+    try:
+        pipelines_of(store.sync_group)
+    except InvalidInputError as error:
+        return error.what
+    return None

@@ -1,0 +1,241 @@
+"""What every report looks like, and its cells as typed values; a wrong one is named by row and column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from include.orders_sync.core.pipelines import TD, UC
+from include.pipeline_framework.errors import TerminalError
+
+
+class BadReportError(TerminalError):
+    """A report has no such column, or a cell that its column can't hold; the message names row and column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a report and of its table.
+
+    Attributes:
+        name: In the report and in the table.
+        kind: `text`, `integer`, `decimal` (2 places) or `instant`.
+        is_optional: Whether a cell may be empty.
+    """
+
+    name: str
+    kind: str = "text"
+    is_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSchema:
+    """A report, and the table of the same columns that it fills.
+
+    Attributes:
+        name: `orders`, `sales` or `gst`.
+        table: The table it fills.
+        key: The column that is the business key within one store.
+        event_at: The column with the instant whose local date the report is asked by.
+        date_column: The table's column with that local date.
+        pulled_at: The column of `orders_sync_log` that says when it was pulled.
+        columns: In the table's order.
+    """
+
+    name: str
+    table: str
+    key: str
+    event_at: str
+    date_column: str
+    pulled_at: str
+    columns: tuple[Column, ...]
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """What `check_report` gives for every row, in this order."""
+        return (self.date_column, *(column.name for column in self.columns))
+
+
+TD_ORDERS = ReportSchema(
+    "orders", "td_orders", "order_number", "ordered_at", "order_date", "orders_pulled_at",
+    (
+        Column("order_number"),
+        Column("ordered_at", "instant"),
+        Column("customer_code", is_optional=True),
+        Column("order_status"),
+        Column("pieces", "integer"),
+        Column("gross_amount", "decimal"),
+        Column("discount_amount", "decimal"),
+        Column("net_amount", "decimal"),
+        Column("delivered_at", "instant", is_optional=True),
+    ),
+)  # fmt: skip
+
+TD_SALES = ReportSchema(
+    "sales", "td_sales", "sale_number", "sold_at", "sale_date", "sales_pulled_at",
+    (
+        Column("sale_number"),
+        Column("order_number"),
+        Column("sold_at", "instant"),
+        Column("payment_mode"),
+        Column("amount", "decimal"),
+    ),
+)  # fmt: skip
+
+UC_GST = ReportSchema(
+    "gst", "uc_gst", "invoice_number", "invoiced_at", "invoice_date", "orders_pulled_at",
+    (
+        Column("invoice_number"),
+        Column("order_number"),
+        Column("invoiced_at", "instant"),
+        Column("customer_gstin", is_optional=True),
+        Column("taxable_amount", "decimal"),
+        Column("cgst_amount", "decimal"),
+        Column("sgst_amount", "decimal"),
+        Column("total_amount", "decimal"),
+    ),
+)  # fmt: skip
+
+REPORTS: dict[str, tuple[ReportSchema, ...]] = {TD: (TD_ORDERS, TD_SALES), UC: (UC_GST,)}
+"""By pipeline, in the order in which they are pulled: where orders fail, sales aren't tried."""
+
+
+def check_report(
+    schema: ReportSchema,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    store_code: str,
+    from_date: date,
+    to_date: date,
+    timezone: str,
+) -> list[tuple[Any, ...]]:
+    """Every row as `schema.table_columns`, each business key once.
+
+    Instants without an offset are local in `timezone`; all come back in UTC. Columns that the schema doesn't have are
+    left out. A row that stands there twice, the same in every cell, counts once.
+
+    Args:
+        schema: What the report has to be.
+        columns: The report's columns.
+        rows: Cells in their order.
+        store_code: Where the report is from, for messages; a column of this name has to hold it.
+        from_date: First local date that was asked for.
+        to_date: Last one, inclusive.
+        timezone: IANA name, `pipeline_timezone`.
+
+    Raises:
+        BadReportError: A column is missing, a cell is wrong, a row lies outside the dates, or one key has two contents.
+            Rows count from 1, without the header.
+    """
+    where = f"store {store_code}, report {schema.name}, {from_date} to {to_date}"
+    names = [str(name).strip() for name in columns]
+    missing = [column.name for column in schema.columns if column.name not in names]
+    if missing:
+        raise BadReportError(
+            f"the report has no column {', '.join(map(repr, missing))}",
+            where=where,
+            meaning=f"It has {', '.join(names) or 'none at all'}; nothing of it was written",
+            remedy="Ask the CRM's people what changed; the columns are those of include/orders_sync/core/reports.py.",
+        )
+    zone = ZoneInfo(timezone)
+    cells = [(names.index(column.name), column, _PARSERS[column.kind]) for column in schema.columns]
+    event_index = next(i for i, column in enumerate(schema.columns) if column.name == schema.event_at)
+    key_index = next(i for i, column in enumerate(schema.columns) if column.name == schema.key)
+    store_index = names.index("store_code") if "store_code" in names else None
+    found: dict[str, tuple[tuple[Any, ...], int]] = {}
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise _wrong(where, number, "", f"has {len(row)} cells where the report has {len(names)} columns")
+        if store_index is not None and str(row[store_index]) != store_code:
+            raise _wrong(where, number, "store_code", f"is {row[store_index]!r}, of another store")
+        values = tuple(_value(row[index], column, parse, zone, where, number) for index, column, parse in cells)
+        day = values[event_index].astimezone(zone).date()
+        if not from_date <= day <= to_date:
+            raise _wrong(where, number, schema.event_at, f"is on {day} in {timezone}, which was not asked for")
+        typed = (day, *values)
+        known = found.setdefault(values[key_index], (typed, number))
+        if known[0] != typed:
+            raise _wrong(
+                where,
+                number,
+                schema.key,
+                f"is {values[key_index]!r} like row {known[1]}, but the rows are not the same",
+            )
+    return [typed for typed, _ in found.values()]
+
+
+def _value(
+    cell: Any, column: Column, parse: Callable[[Any, ZoneInfo], Any], zone: ZoneInfo, where: str, number: int
+) -> Any:
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        if column.is_optional:
+            return None
+        raise _wrong(where, number, column.name, "is empty")
+    try:
+        return parse(cell, zone)
+    except (ValueError, InvalidOperation, OverflowError):
+        raise _wrong(where, number, column.name, f"is {cell!r}, not {_KINDS[column.kind]}") from None
+
+
+def _wrong(where: str, number: int, column: str, what: str) -> BadReportError:
+    place = f"row {number}, column {column!r}" if column else f"row {number}"
+    return BadReportError(
+        f"{place} {what}",
+        where=where,
+        meaning="Nothing of this report was written",
+        remedy="Have it corrected in the CRM; the next run pulls these dates again.",
+    )
+
+
+def _text(cell: Any, _zone: ZoneInfo) -> str:
+    text = str(cell).strip()
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError
+    return text
+
+
+def _integer(cell: Any, _zone: ZoneInfo) -> int:
+    number = _number(cell)
+    if number != number.to_integral_value() or abs(number) >= 2**31:
+        raise ValueError
+    return int(number)
+
+
+def _decimal(cell: Any, _zone: ZoneInfo) -> Decimal:
+    number = _number(cell)
+    if number != round(number, 2) or abs(number) >= 10**12:
+        raise ValueError
+    return round(number, 2)
+
+
+def _number(cell: Any) -> Decimal:
+    if isinstance(cell, bool):
+        raise ValueError
+    number = Decimal(str(cell).strip())
+    if not number.is_finite():
+        raise ValueError
+    return number
+
+
+def _instant(cell: Any, zone: ZoneInfo) -> datetime:
+    value = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell).strip())
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+_PARSERS: dict[str, Callable[[Any, ZoneInfo], Any]] = {
+    "text": _text,
+    "integer": _integer,
+    "decimal": _decimal,
+    "instant": _instant,
+}
+_KINDS = {
+    "text": "text that the database can hold",
+    "integer": "a whole number below 2^31",
+    "decimal": "an amount with at most 2 decimal places",
+    "instant": "an instant such as 2026-01-31T19:05:00+05:30",
+}

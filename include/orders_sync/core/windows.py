@@ -1,0 +1,139 @@
+"""Which date windows to pull for one store and pipeline: decided from its log alone (requirement 5, D 1 to 3 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from include.orders_sync.core.pipelines import Store, SyncStatus, pipelines_of
+from include.pipeline_framework.errors import InvalidInputError
+
+
+class WindowReason(StrEnum):
+    """Why a window is pulled."""
+
+    BACKFILL = "backfill"
+    OVERLAP = "overlap"
+    TODAY = "today"
+    GAP = "gap"
+    FORCED = "forced"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """What the decision needs of a row of `orders_sync_log`; both dates inclusive."""
+
+    from_date: date
+    to_date: date
+    status: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OrdersWindow:
+    """Local dates, both inclusive, and why they are pulled."""
+
+    from_date: date
+    to_date: date
+    reason: WindowReason
+
+
+def plan_store_windows(
+    store: Store,
+    pipeline: str,
+    log_rows: Iterable[LogRow],
+    today: date,
+    window_days: int,
+    overlap_days: int,
+    force: bool = False,
+) -> list[OrdersWindow]:
+    """What to pull, in this order: from the last success on until today, then today, then older gaps.
+
+    Gaps come last so that one that keeps failing never delays today. No window ends after `today`, starts before the
+    store's `start_date`, or is longer than `window_days`; a pipeline that the store doesn't have gets none.
+
+    Args:
+        store: Of `store_master`.
+        pipeline: `td_orders_sync` or `uc_orders_sync`.
+        log_rows: The log of exactly this store and pipeline, in any order; only rows with status `success` matter.
+        today: In `pipeline_timezone`.
+        window_days: At most so many days a window, 1 or more.
+        overlap_days: So many of the last successful days are pulled again, 0 or more.
+        force: Everything from `start_date`, whatever the log says.
+
+    Raises:
+        InvalidInputError: `window_days` or `overlap_days` is too small.
+
+    >>> store = Store("S001", date(2026, 1, 1))
+    >>> log = [LogRow(date(2026, 1, 1), date(2026, 1, 6), "success")]
+    >>> [(w.from_date.day, w.to_date.day, str(w.reason))
+    ...  for w in plan_store_windows(store, "td_orders_sync", log, date(2026, 1, 8), 90, 1)]
+    [(6, 8, 'overlap')]
+    """
+    check_options(window_days=window_days, overlap_days=overlap_days)
+    if store.start_date > today or pipeline not in pipelines_of(store.sync_group):
+        return []
+    successes = {
+        (row.from_date.toordinal(), row.to_date.toordinal()) for row in log_rows if row.status == SyncStatus.SUCCESS
+    }
+    start, end = store.start_date.toordinal(), today.toordinal()
+    last_success = max((to_date for _, to_date in successes), default=None)
+    overlap_from = None if last_success is None else max(start, last_success - (overlap_days - 1))
+    next_from = start if force or overlap_from is None else overlap_from
+
+    planned: list[tuple[int, int, WindowReason]] = []
+    for first, last in _chunks(next_from, end, window_days):
+        if force:
+            planned.append((first, last, WindowReason.FORCED))
+        elif overlap_from is not None and last_success is not None and overlap_from <= last and first <= last_success:
+            planned.append((first, last, WindowReason.OVERLAP))
+        elif (first, last) not in successes:
+            planned.append((first, last, WindowReason.BACKFILL))
+    includes_today = any(first <= end <= last for first, last, _ in planned)
+    if not includes_today and (force or (end, end) not in successes):
+        planned.append((end, end, WindowReason.TODAY))
+    if last_success is not None:
+        covered = successes | {(first, last) for first, last, _ in planned}
+        for first, last in _uncovered(start, min(last_success, end), covered):
+            planned += [(*chunk, WindowReason.GAP) for chunk in _chunks(first, last, window_days)]
+    return [OrdersWindow(date.fromordinal(first), date.fromordinal(last), reason) for first, last, reason in planned]
+
+
+def check_options(
+    *, window_days: int, overlap_days: int, max_workers: int = 1, most_workers: int | None = None
+) -> None:
+    """Raise InvalidInputError for numbers that make no sense."""
+    for name, value, least in (
+        ("window_days", window_days, 1),
+        ("overlap_days", overlap_days, 0),
+        ("max_workers", max_workers, 1),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InvalidInputError(
+                f"{name} is {value!r}", where=name, remedy=f"Give a whole number of at least {least}."
+            )
+    if most_workers is not None and max_workers > most_workers:
+        raise InvalidInputError(
+            f"max_workers is {max_workers}",
+            where="max_workers",
+            remedy=f"Give at most {most_workers}, or raise most_workers in include/orders_sync/config.yaml.",
+        )
+
+
+def _chunks(first: int, last: int, days: int) -> Iterator[tuple[int, int]]:
+    for start in range(first, last + 1, days):
+        yield start, min(start + days - 1, last)
+
+
+def _uncovered(first: int, last: int, covered: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Maximal runs of days in `first..last` that no pair (inclusive) covers, in order."""
+    next_day = first
+    for start, end in sorted(covered):
+        if start > last:
+            break
+        if start > next_day:
+            yield next_day, start - 1
+        next_day = max(next_day, end + 1)
+    if next_day <= last:
+        yield next_day, last

@@ -1,0 +1,152 @@
+"""What the orders sync needs of the outside: the reports of a CRM, and a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from include.orders_sync.core.pipelines import Store, SyncStatus
+from include.orders_sync.core.reports import ReportSchema
+from include.orders_sync.core.windows import LogRow
+
+
+@dataclass(frozen=True, slots=True)
+class RawReport:
+    """One report as the CRM gave it: complete, but not looked at.
+
+    Attributes:
+        columns: Names of the columns, as the report has them.
+        rows: One list of cells per row, in the order of `columns`: text, or numbers and None where the format has them.
+    """
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class ReportClient(Protocol):
+    """Reports of one CRM."""
+
+    def fetch(self, report: str, *, store_code: str, from_date: date, to_date: date) -> RawReport:
+        """Every row of a store's report for local dates, both inclusive.
+
+        Complete or an error: never fewer rows than the CRM says there are, never a row of a page that was given twice.
+
+        Args:
+            report: Name of the report, such as `orders`; its path and format are configured.
+            store_code: Of `store_master`.
+            from_date: Inclusive.
+            to_date: Inclusive.
+
+        Raises:
+            TransientError: The CRM stayed unreachable, busy or inconsistent through every try.
+            BadReportError: It can't be read as what it says it is.
+            ConfigurationError: The CRM refuses the credentials, or doesn't know the report.
+            InvalidInputError: The CRM refuses the request (a store that it doesn't know).
+        """
+
+
+ReportClients = Mapping[str, ReportClient]
+"""By pipeline code."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLogRow:
+    """A success row of the log, and whether this start of this run wrote it."""
+
+    row: LogRow
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SavedReport:
+    """How many rows of a table one report changed; a report pulled again changes none."""
+
+    inserted: int
+    updated: int
+    vanished: int
+
+
+class OrdersDatabase(Protocol):
+    """One session with the orders database: its locks are lost with the very connection that writes.
+
+    Every method raises ServiceUnavailableError when the database does not answer.
+    """
+
+    def close(self) -> None:
+        """Give up the connection, and with it every lock."""
+
+    def now(self) -> datetime:
+        """The database's clock, an aware instant."""
+
+    def start_run(self, run_id: str, pipeline_name: str, run_env: str, report_date: date) -> None:
+        """Write the summary row, running; the same run again starts again."""
+
+    def finish_run(self, run_id: str, status: SyncStatus, summary_text: str) -> None:
+        """Write how the run ended."""
+
+    def fail_dead_runs(self, hours: float) -> int:
+        """Mark running summary rows that began longer ago as failed; how many."""
+
+    def run_counts(self, run_id: str) -> list[tuple[str, str, str, int]]:
+        """Pipeline, store, status, windows: what the run did since it started."""
+
+    def running_stores(self, run_id: str) -> list[str]:
+        """Stores of which the run has running rows."""
+
+    def stores(self, store_code: str | None = None) -> list[Store]:
+        """Active stores with a start date, by code; one or all. Their sync group is not checked."""
+
+    def coverage(self, store_codes: Sequence[str], today: date) -> dict[tuple[str, str], list[LogRow]]:
+        """By pipeline and store: success rows that lead to the same decision as the whole log."""
+
+    def success_rows(self, pipeline: str, store_code: str, run_id: str) -> list[OwnLogRow]:
+        """The success rows of one store and pipeline, and which of them this start of this run wrote."""
+
+    def try_lock(self, name: str) -> bool:
+        """Take a lock for this session; False when another one has it."""
+
+    def unlock(self, name: str) -> None:
+        """Give a lock back."""
+
+    def holder(self, name: str) -> str | None:
+        """Who has a lock, None when nobody has."""
+
+    def fail_dead_rows(self, store_code: str, found_by: str) -> list[str]:
+        """Mark running rows of a store whose lock this session holds as failed; one line for each."""
+
+    def start_window(
+        self, pipeline: str, store: Store, from_date: date, to_date: date, *, run_id: str, run_env: str
+    ) -> int:
+        """Write the window's running row, or the same row again when the run repeats it; returns its id."""
+
+    def end_window(self, log_id: int, status: SyncStatus, error_message: str | None) -> None:
+        """Write how a window ended."""
+
+    def save_report(
+        self,
+        schema: ReportSchema,
+        rows: Iterable[tuple[Any, ...]],
+        *,
+        log_id: int,
+        run_id: str,
+        store_code: str,
+        from_date: date,
+        to_date: date,
+    ) -> SavedReport:
+        """Upsert one report of one window, flag what vanished, and say so in the log: all or nothing.
+
+        Args:
+            schema: The report and its table.
+            rows: As `schema.table_columns`, each business key once.
+            log_id: The window's row.
+            run_id: Of the run that changes the rows.
+            store_code: Of every row.
+            from_date: First local date of the window.
+            to_date: Last one, inclusive.
+        """
+
+
+OpenDatabase = Callable[[str], OrdersDatabase]
+"""A session's name (the run's id) to a new session."""

@@ -1,0 +1,1 @@
+"""Use cases of the orders sync: ports in, plain data out."""

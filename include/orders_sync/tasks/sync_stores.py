@@ -1,0 +1,134 @@
+"""Stores of a run: locked, decided, pulled, window after window, each on the one session that holds its lock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from include.orders_sync.core.pipelines import Store, SyncStatus, pipelines_of
+from include.orders_sync.core.runs import RunOptions, StoreReport, slot_lock, store_lock
+from include.orders_sync.core.windows import OrdersWindow, plan_store_windows
+from include.orders_sync.ports import OrdersDatabase, ReportClients
+from include.orders_sync.tasks.pull_window import pull_window
+
+_log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+Tick = Callable[[str, str, OrdersWindow, SyncStatus], None]
+"""Told after every window: store, pipeline, window, status."""
+
+
+class Waiting(Protocol):
+    """How a store that somebody else holds is waited for."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that only goes forward."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+def take_slot(database: OrdersDatabase, options: RunOptions) -> bool:
+    """Take one of the run's `max_workers` slots for this session; False when all are taken."""
+    return any(database.try_lock(slot_lock(options.run_id, slot)) for slot in range(options.max_workers))
+
+
+def sync_stores(
+    store_codes: Sequence[str],
+    options: RunOptions,
+    database: OrdersDatabase,
+    clients: ReportClients,
+    *,
+    timezone: str,
+    wait_seconds: float,
+    waiting: Waiting,
+    tick: Tick = lambda *_: None,
+) -> list[StoreReport]:
+    """Pull what each store needs, one after the other; one that is locked is come back to at the end.
+
+    Args:
+        store_codes: In order.
+        options: The run.
+        database: A session of its own; it holds one store's lock at a time.
+        clients: By pipeline.
+        timezone: `pipeline_timezone`.
+        wait_seconds: How long locked stores are waited for, all together; then they are skipped, their holder named.
+        waiting: The clock.
+        tick: Told after every window.
+
+    Raises:
+        ServiceUnavailableError: The database is gone.
+    """
+    deadline = waiting.monotonic() + wait_seconds
+    reports: dict[str, StoreReport] = {}
+    left = list(store_codes)
+    while left:
+        for code in list(left):
+            if not database.try_lock(store_lock(code)):
+                continue
+            try:
+                reports[code] = _sync_locked_store(code, options, database, clients, timezone, tick)
+            finally:
+                database.unlock(store_lock(code))
+            left.remove(code)
+        if left and waiting.monotonic() >= deadline:
+            reports.update({code: _skipped(code, options, database) for code in left})
+            break
+        if left:
+            waiting.sleep(POLL_SECONDS)
+    return [reports[code] for code in store_codes]
+
+
+def decide(store: Store, pipeline: str, options: RunOptions, database: OrdersDatabase) -> list[OrdersWindow]:
+    """The windows of a store and pipeline, from the log as it is now, without those that this run has done already.
+
+    A run that starts again in the middle (a retry, a cleared task) decides as it did at first: its own successes don't
+    count, and then they are not repeated.
+    """
+    if pipeline not in pipelines_of(store.sync_group):
+        return []
+    if not options.decides:
+        return [options.given_window()]
+    rows = database.success_rows(pipeline, store.store_code, options.run_id)
+    others = [each.row for each in rows if not each.is_own]
+    own = {(each.row.from_date, each.row.to_date) for each in rows if each.is_own}
+    planned = plan_store_windows(
+        store, pipeline, others, options.today, options.window_days, options.overlap_days, options.force
+    )
+    return [window for window in planned if (window.from_date, window.to_date) not in own]
+
+
+def _sync_locked_store(
+    code: str, options: RunOptions, database: OrdersDatabase, clients: ReportClients, timezone: str, tick: Tick
+) -> StoreReport:
+    for line in database.fail_dead_rows(code, options.run_id):
+        _log.warning("%s", line)
+    report = StoreReport(code)
+    store = next(iter(database.stores(code)), None)
+    if store is None:
+        report.skipped = "it is no active store with a start date any more"
+        return report
+    for pipeline in options.pipelines:
+        windows = decide(store, pipeline, options, database)
+        report.planned[pipeline] = len(windows)
+        report.tried[pipeline] = 0
+        for window in windows:
+            report.tried[pipeline] += 1
+            status, message = pull_window(
+                store, pipeline, window.from_date, window.to_date, options, database, clients[pipeline],
+                timezone=timezone,
+            )  # fmt: skip
+            tick(code, pipeline, window, status)
+            if status != SyncStatus.SUCCESS:
+                report.errors[pipeline] = f"{window.from_date} to {window.to_date} {status.value}: {message}"
+                break
+    return report
+
+
+def _skipped(code: str, options: RunOptions, database: OrdersDatabase) -> StoreReport:
+    holder = database.holder(store_lock(code)) or "another run, which has just ended"
+    groups = [pipelines_of(store.sync_group) for store in database.stores(code)]
+    pipelines = [pipeline for pipeline in options.pipelines if any(pipeline in group for group in groups)]
+    return StoreReport(code, planned=dict.fromkeys(pipelines, 0), skipped=f"locked by {holder}")

@@ -1,0 +1,2 @@
+-- Stream a report's rows.
+COPY {pulled} ({fields}) FROM STDIN

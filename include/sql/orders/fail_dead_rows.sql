@@ -1,0 +1,8 @@
+-- Running rows of a store whose lock we hold: nobody works on it, so whoever wrote them has died.
+UPDATE orders_sync_log AS l
+SET
+    status = 'failed',
+    error_message = 'run ' || l.run_id || ' died in this window: nobody held the lock of store ' || l.store_code
+    || ' when ' || %(found_by)s || ' came by'
+WHERE l.store_code = %(store_code)s AND l.status = 'running'
+RETURNING l.run_id, l.from_date, l.to_date

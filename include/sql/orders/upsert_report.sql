@@ -1,0 +1,8 @@
+-- Rows of a report by their business key: new ones come in, changed ones are updated, one that had vanished is back; a
+-- row that is the same is not touched.
+INSERT INTO {table} AS t (store_code, {fields}, run_id)
+SELECT %(store_code)s, {fields}, %(run_id)s FROM {pulled}
+ON CONFLICT (store_code, {key}) DO UPDATE SET
+    {assignments}, run_id = excluded.run_id, updated_at = clock_timestamp(), is_vanished_flag = FALSE, vanished_at = NULL
+WHERE t.is_vanished_flag OR ({old}) IS DISTINCT FROM ({new})
+RETURNING t.inserted_at = now() AS is_new

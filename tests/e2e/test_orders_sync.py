@@ -1,0 +1,186 @@
+"""The orders sync under a real scheduler: one mapped instance per store, slots, red stores, clearing, skipping."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from croniter import croniter
+from psycopg.rows import dict_row
+
+from include.orders_sync.config import load_config
+from include.orders_sync.core.runs import store_lock
+from local_stack.crm.control import CrmControl
+from tests.e2e.conftest import Bench
+
+pytestmark = pytest.mark.e2e
+
+PROFILER = "orders_sync_run_profiler"
+DAG_IDS = (PROFILER, "td_orders_sync", "uc_orders_sync")
+WAIT = 240
+
+
+class Orders:
+    """The orders database and the CRM of the stack."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.crm = CrmControl(bench.env["CRM_URL"], bench.env["CRM_CONTROL_TOKEN"])
+
+    def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
+        with psycopg.connect(self.bench.env["ORDERS_URL"], autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(text.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def run(self, conf: dict[str, Any], dag_id: str = PROFILER) -> tuple[str, str]:
+        return self.bench.run(conf, dag_id=dag_id, timeout=WAIT)
+
+    def instances(self, run_id: str, dag_id: str = PROFILER) -> dict[str, str]:
+        """State of every mapped instance, by the name that the grid shows."""
+        tasks = self.bench.api.task_instances(dag_id, run_id)
+        return {task["rendered_map_index"]: task["state"] for task in tasks if task["task_id"] == "sync_store"}
+
+    def summary(self) -> dict[str, Any]:
+        """The newest run's row."""
+        return self.query("SELECT * FROM pipeline_run_summaries ORDER BY started_at DESC LIMIT 1")[0]
+
+
+@pytest.fixture(scope="module")
+def orders(bench: Bench) -> Iterator[Orders]:
+    """Five young stores: 40 days of history, few orders."""
+    found = Orders(bench)
+    found.query("TRUNCATE pipeline_run_summaries, orders_sync_log, store_master, td_orders, td_sales, uc_gst")
+    found.crm.data(stores=5, volume=0.2, seed=7)
+    bench.api.wait_for_dags(DAG_IDS)
+    _stay_clear_of_the_schedule()
+    for dag_id in DAG_IDS:
+        bench.api.set_paused(dag_id, paused=False)
+    _let_the_scheduled_run_pass(bench)
+    for store in found.crm.stores():
+        found.query(
+            "INSERT INTO store_master (store_code, cost_center, sync_group, start_date)"
+            " VALUES (%s, %s, %s, current_date - 40)",
+            store["store_code"], store["cost_center"], store["sync_group"],
+        )  # fmt: skip
+    yield found
+    for dag_id in DAG_IDS:
+        bench.api.set_paused(dag_id, paused=True)
+    found.crm.no_faults()
+
+
+def _stay_clear_of_the_schedule() -> None:
+    """A scheduled run in the middle of these tests would take their faults: rather wait until it is due."""
+    config = load_config()
+    now = datetime.fromtimestamp(time.time(), UTC)
+    due = croniter(config.schedule, now.astimezone(ZoneInfo(config.pipeline_timezone))).get_next(datetime)
+    if (left := (due - now).total_seconds()) < WAIT:
+        time.sleep(left + 1)
+
+
+def _let_the_scheduled_run_pass(bench: Bench) -> None:
+    """Airflow makes the latest scheduled run when a DAG is unpaused; there are no stores yet, so it does nothing."""
+    until = time.monotonic() + WAIT
+    while not (runs := bench.api.runs(PROFILER)) and time.monotonic() < until:
+        time.sleep(0.5)
+    for run in runs:
+        assert bench.api.wait(PROFILER, run["dag_run_id"], WAIT) in ("success", "failed")
+    with psycopg.connect(bench.env["ORDERS_URL"], autocommit=True) as connection:
+        connection.execute("TRUNCATE pipeline_run_summaries, orders_sync_log")
+
+
+def stores_with(orders: Orders, *groups: str) -> list[str]:
+    found = orders.query("SELECT store_code FROM store_master WHERE sync_group = ANY(%s) ORDER BY 1", list(groups))
+    return [row["store_code"] for row in found]
+
+
+def test_a_failed_store_is_red_and_clearing_it_mends_the_run(orders: Orders) -> None:
+    """From empty: every store its own instance, at most `max_workers` at once; one store's report is broken."""
+    broken = stores_with(orders, "ALL")[0]
+    orders.crm.faults({"kind": "bad_cell", "report": "orders", "store_code": broken})
+    run_id, state = orders.run({"max_workers": 2, "window_days": 15, "env": "e2e"})
+    assert state == "failed"
+    everyone = stores_with(orders, "TD", "UC", "ALL")
+    assert orders.instances(run_id) == {code: "failed" if code == broken else "success" for code in everyone}
+    summary = orders.summary()
+    assert (summary["overall_status"], summary["run_env"]) == ("failed", "e2e")
+    assert len(summary["run_id"]) <= 64
+    assert f"{broken} td_orders_sync: " in summary["summary_text"]
+    statuses = Counter(
+        (row["store_code"] == broken, row["code"], row["status"])
+        for row in orders.query(
+            "SELECT p.code, l.* FROM orders_sync_log AS l JOIN pipelines AS p ON p.id = pipeline_id"
+        )
+    )
+    assert statuses[True, "td_orders_sync", "failed"] == 1
+    assert statuses[True, "td_orders_sync", "success"] == 0
+    assert statuses[True, "uc_orders_sync", "success"] == 3
+    assert not [key for key in statuses if not key[0] and key[2] != "success"]
+    assert most_at_once(orders) == 2
+
+    index = sorted(everyone).index(broken)
+    orders.bench.api.clear(PROFILER, run_id, [["sync_store", index]], include_downstream=True)
+    assert orders.bench.api.wait(PROFILER, run_id, WAIT) == "success"
+    assert orders.instances(run_id)[broken] == "success"
+    after = orders.summary()
+    assert (after["overall_status"], after["run_id"]) == ("success", summary["run_id"])
+    assert orders.query("SELECT count(*) AS n FROM pipeline_run_summaries") == [{"n": 1}]
+    attempts = orders.query("SELECT max(attempt_no) AS n FROM orders_sync_log WHERE store_code = %s", broken)
+    assert attempts == [{"n": 2}]
+
+
+def most_at_once(orders: Orders) -> int:
+    """How many stores had a window open at the same instant, from the log."""
+    rows = orders.query("SELECT store_code, created_at, updated_at FROM orders_sync_log")
+    return max(
+        len({other["store_code"] for other in rows if other["created_at"] <= row["created_at"] < other["updated_at"]})
+        for row in rows
+    )
+
+
+def test_a_second_run_pulls_only_the_overlap_and_a_locked_store_is_skipped(orders: Orders) -> None:
+    held = stores_with(orders, "ALL")[0]
+    with psycopg.connect(orders.bench.env["ORDERS_URL"], autocommit=True, application_name="somebody") as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (store_lock(held),))
+        run_id, state = orders.run({"env": "again"})
+    assert state == "failed"  # partial
+    states = orders.instances(run_id)
+    assert states.pop(held) == "skipped"
+    assert set(states.values()) == {"success"}
+    summary = orders.summary()
+    assert summary["overall_status"] == "partial"
+    assert f"{held} skipped: locked by somebody (process " in summary["summary_text"]
+    rows = orders.query("SELECT * FROM orders_sync_log WHERE run_env = 'again'")
+    assert held not in {row["store_code"] for row in rows}
+    assert {(row["to_date"] - row["from_date"]).days for row in rows} <= {0, 1}  # midnight may have passed
+
+
+def test_td_and_uc_on_demand(orders: Orders) -> None:
+    store = stores_with(orders, "ALL")[0]
+    run_id, state = orders.run({"store_code": store, "orders_only": True}, dag_id="td_orders_sync")
+    assert state == "success"  # partial, as it was asked for
+    assert orders.instances(run_id, "td_orders_sync") == {store: "success"}
+    assert orders.summary()["overall_status"] == "partial"
+    assert orders.summary()["pipeline_name"] == "td_orders_sync"
+    run_id, state = orders.run({"store_code": store}, dag_id="uc_orders_sync")
+    assert state == "success"
+    (row,) = orders.query("SELECT * FROM orders_sync_log WHERE run_id = %s", orders.summary()["run_id"])
+    assert ((row["to_date"] - row["from_date"]).days, row["status"]) == (89, "success")
+    before = orders.query("SELECT count(*) AS n FROM pipeline_run_summaries")
+    _, state = orders.run({"from_date": "2026-02-02", "to_date": "2026-02-01"}, dag_id="td_orders_sync")
+    assert state == "failed"
+    assert orders.query("SELECT count(*) AS n FROM pipeline_run_summaries") == before
+
+
+def test_a_dry_run_prints_and_writes_nothing(orders: Orders) -> None:
+    before = orders.query("SELECT count(*) AS n FROM pipeline_run_summaries")
+    run_id, state = orders.run({"dry_run": True})
+    assert state == "success"
+    tasks = {task["task_id"]: task["state"] for task in orders.bench.api.task_instances(PROFILER, run_id)}
+    assert tasks["start_run"] == "skipped"
+    assert orders.query("SELECT count(*) AS n FROM pipeline_run_summaries") == before
