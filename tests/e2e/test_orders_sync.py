@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from psycopg.rows import dict_row
 from include.orders_sync.config import load_config
 from include.orders_sync.core.runs import store_lock
 from local_stack.crm.control import CrmControl
+from local_stack.home import REPO
 from tests.e2e.conftest import Bench
 
 pytestmark = pytest.mark.e2e
@@ -183,4 +187,14 @@ def test_a_dry_run_prints_and_writes_nothing(orders: Orders) -> None:
     assert state == "success"
     tasks = {task["task_id"]: task["state"] for task in orders.bench.api.task_instances(PROFILER, run_id)}
     assert tasks["start_run"] == "skipped"
+    orders.bench.api.set_paused("uc_orders_sync", paused=True)  # else the scheduler takes the temporary run up
+    shown = subprocess.run(
+        [sys.executable, "-m", "airflow", "tasks", "test", "uc_orders_sync", "start_run", "2026-03-15"],
+        env={**os.environ, **orders.bench.env},
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "3 windows of 3 stores" in shown, shown[-3000:]  # UC and ALL
     assert orders.query("SELECT count(*) AS n FROM pipeline_run_summaries") == before
