@@ -18,7 +18,6 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +27,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.timing import best
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
 from include.pipeline_framework.core.durations import Granularity
 from include.pipeline_framework.core.state_facts import StateScope
@@ -72,7 +72,7 @@ def main() -> None:
                 f"inserting {options.windows - options.sources * GAPS:,} windows of {options.sources} sources"
             )
             _insert(connection, gaps, hours)
-            floor = _best(lambda: connection.execute(FLOOR).fetchone())
+            floor = best(lambda: connection.execute(FLOOR).fetchone())
         ours, found = _ours(url, options.sources)
     planted = options.sources * GAPS
     peer = _peer(gaps, hours)
@@ -140,7 +140,7 @@ def _ours(url: str, sources: int) -> tuple[float, int]:
     try:
         found = review()
         # the last day may end before midnight: its rest is a gap that nobody planted
-        return _best(review), found - (sources if _has_open_end(store, scopes) else 0)
+        return best(review), found - (sources if _has_open_end(store, scopes) else 0)
     finally:
         store.close()
 
@@ -177,16 +177,6 @@ def _peer_python() -> str:
         requirements = REPO / "benchmarks" / "requirements-peers.txt"
         subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(requirements)], check=True)
     return str(python)
-
-
-def _best(work: Any, runs: int = 3) -> float:
-    """Seconds of the fastest of some runs."""
-    seconds = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.timing import best
 from include.orders_sync.adapters.postgres_orders import PostgresOrders
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, SyncStatus
 from include.orders_sync.core.runs import RunOptions
@@ -102,10 +103,10 @@ def _measure(url: str, options: RunOptions) -> tuple[dict[str, Any], float, dict
     database = _Counted(lambda: psycopg.connect(url), "bench")
     database.statements = 0
     ours = {"plan": plan_run(options, database), "statements": database.statements}
-    ours["seconds"] = _best(lambda: plan_run(options, database))
+    ours["seconds"] = best(lambda: plan_run(options, database))
     database.close()
     with psycopg.connect(url, autocommit=True) as connection:
-        floor = _best(lambda: [connection.execute(text).fetchall() for text in _FLOOR.split("; ")])
+        floor = best(lambda: [connection.execute(text).fetchall() for text in _FLOOR.split("; ")])
     began = time.perf_counter()
     windows = _from_the_log(url, options)
     return ours, floor, {"windows": windows, "seconds": time.perf_counter() - began}
@@ -128,16 +129,6 @@ def _from_the_log(url: str, options: RunOptions) -> dict[tuple[str, str], list[O
             if windows:
                 found[store.store_code, pipeline] = windows
     return found
-
-
-def _best(work: Any, runs: int = 3) -> float:
-    """Seconds of the fastest of some runs."""
-    seconds = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,12 @@
-"""The database of the orders sync in a stack: its tables, through the product's command line, and the CRM's stores."""
+"""The CRM's stores in the database of the orders sync."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 
 from local_stack.crm.stores import StoreRow
-from local_stack.environment import environment
 from local_stack.errors import LocalStackError
-from local_stack.home import REPO, Home
 
-_TIMEOUT_SECONDS = 120
 _UPSERT = """
 INSERT INTO store_master (store_code, cost_center, sync_group, start_date, is_active)
 VALUES (%s, %s, %s, %s, %s)
@@ -20,30 +14,6 @@ ON CONFLICT (store_code) DO UPDATE SET
     cost_center = excluded.cost_center, sync_group = excluded.sync_group,
     start_date = excluded.start_date, is_active = excluded.is_active
 """
-
-
-def migrate(home: Home) -> bool:
-    """Run `python -m include.cli orders migrate` against the stack's Postgres; False when there is no such command."""
-    if not (REPO / "include" / "cli.py").exists():
-        return False
-    done = subprocess.run(
-        [sys.executable, "-m", "include.cli", "orders", "migrate"],
-        env={**os.environ, **environment(home)},
-        cwd=REPO,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_TIMEOUT_SECONDS,
-    )
-    if "invalid choice: 'orders'" in done.stderr:
-        return False
-    if done.returncode != 0:
-        output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise LocalStackError(
-            f"`python -m include.cli orders migrate` failed with exit code {done.returncode}:\n{output}",
-            "Postgres runs; mend the migration and run `python -m local_stack up` again.",
-        )
-    return True
 
 
 def seed_orders(url: str, rows: Iterable[StoreRow]) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from local_stack import airflow, certificates, ledger, orders, processes, supervision
+from local_stack import airflow, certificates, migrations, processes, supervision
 from local_stack.environment import environment
 from local_stack.errors import LocalStackError
 from local_stack.home import Home
@@ -186,11 +186,10 @@ def _bring_up(server: Server, report: Report, cancelled: threading.Event) -> Non
 
 def _migrate(home: Home, report: Report) -> None:
     """Both databases at once: most of the time goes into starting two processes."""
-    migrations = {"ledger": ledger.migrate, "orders": orders.migrate}
-    with ThreadPoolExecutor(len(migrations)) as pool:
-        for name, migrated in [(name, pool.submit(migrate, home)) for name, migrate in migrations.items()]:
-            if migrated.result():
-                report(name, "migrated")
+    with ThreadPoolExecutor() as pool:
+        for name, migrated in [(name, pool.submit(migrations.migrate, home, name)) for name in ("ledger", "orders")]:
+            migrated.result()
+            report(name, "migrated")
 
 
 def _stopped_readers_of_s3(chosen: list[Server], starting: list[Server], report: Report) -> list[Server]:

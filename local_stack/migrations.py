@@ -1,4 +1,4 @@
-"""Brings the ledger's tables up to date, through the product's own command line."""
+"""Brings the tables of ledger and orders sync up to date, through the product's own command line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from local_stack.home import REPO, Home
 _TIMEOUT_SECONDS = 120
 
 
-def migrate(home: Home) -> bool:
-    """Run `python -m include.cli ledger migrate` against the stack's Postgres; False when there is no such command."""
-    if not (REPO / "include" / "cli.py").exists():
-        return False
+def migrate(home: Home, schema: str) -> None:
+    """Run `python -m include.cli <schema> migrate` (`ledger`, `orders`) against the stack's Postgres."""
     done = subprocess.run(
-        [sys.executable, "-m", "include.cli", "ledger", "migrate"],
+        [sys.executable, "-m", "include.cli", schema, "migrate"],
         env={**os.environ, **environment(home)},
         cwd=REPO,
         capture_output=True,
@@ -29,7 +27,6 @@ def migrate(home: Home) -> bool:
     if done.returncode != 0:
         output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise LocalStackError(
-            f"`python -m include.cli ledger migrate` failed with exit code {done.returncode}:\n{output}",
+            f"`python -m include.cli {schema} migrate` failed with exit code {done.returncode}:\n{output}",
             "Postgres runs; mend the migration and run `python -m local_stack up` again.",
         )
-    return True
