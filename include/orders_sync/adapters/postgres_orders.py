@@ -240,5 +240,5 @@ def _translated(doing: str) -> Iterator[None]:
             f"the orders database does not answer: {type(error).__name__}",
             where=doing,
             meaning="What was not committed is not there; locks of this session are free",
-            remedy="It is tried again; look at the database and at the connection orders_postgres (ORDERS_URL).",
+            remedy="Look at the database and at the connection orders_postgres (ORDERS_URL); tasks are tried again.",
         ) from error
