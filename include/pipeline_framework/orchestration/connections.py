@@ -142,7 +142,8 @@ def _connection(connection_id: str) -> Any:
             raise ConfigurationError(
                 f"the Airflow connection {connection_id!r} is there, but can't be read: {_what_is_wrong(text)}",
                 where=variable,
-                meaning="A pipeline's YAML file, the ledger or the orders sync names it; its content is not shown, it holds secrets",
+                meaning="A pipeline's YAML file, the ledger or the orders sync names it; "
+                "its content is not shown, it holds secrets",
                 remedy="Correct the variable: a JSON object of conn_type, host, port, login, password, schema, extra, "
                 "or a URI with special characters percent-encoded.",
             ) from error
