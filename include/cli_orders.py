@@ -10,7 +10,8 @@ import logging
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -89,7 +90,6 @@ def _run_here(arguments: argparse.Namespace) -> int:
     from include.orders_sync.tasks import run_here, runs
     from include.pipeline_framework.orchestration import orders_wiring
 
-    logging.getLogger("include").setLevel(logging.ERROR)  # the bar and the summary say the rest
     config = orders_wiring.config()
     open_database = orders_wiring.open_database(config)
     began_at = _now(open_database)
@@ -104,13 +104,25 @@ def _run_here(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _show_plan(options, open_database)
     clients = orders_wiring.clients(config, options.pipelines)
-    with _Progress(options) as progress:
+    with _quiet(), _Progress(options) as progress:
         result = run_here.run_here(
             options, config, open_database, clients, planned=progress.planned, tick=progress.tick
         )
     print(f"run {options.run_id}: {result.status.value}")
     print(result.text)
     return EXIT_STATUS[result.status]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Only errors are logged meanwhile: the bar and the summary say the rest."""
+    logger = logging.getLogger("include")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _now(open_database: Callable[[str], Any]) -> datetime:
