@@ -139,6 +139,8 @@ def test_one_report_alone_is_partial_and_covers_nothing(
     assert row[pulled] is not None
     assert row[not_pulled] is None
     assert result.status == SyncStatus.PARTIAL
+    assert "1 partial" in result.text
+    assert f"{TD_ONLY} {TD}:" not in result.text  # as it was asked for: no error
     world.run(TD, store_code=TD_ONLY, **dates, **{flag: True})
     planned = world.run(store_code=TD_ONLY)  # the profiler still finds everything missing
     assert planned.status == SyncStatus.SUCCESS

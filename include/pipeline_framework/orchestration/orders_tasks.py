@@ -78,14 +78,12 @@ def sync_store(job: dict[str, Any]) -> None:
     if errors := [
         f"{each.store_code}: {pipeline}: {text}" for each in reports for pipeline, text in each.errors.items()
     ]:
-        if options.left_out is None:
-            raise TerminalError(
-                "; ".join(errors),
-                where=options.run_id,
-                meaning="These windows are not covered; the next run of the profiler pulls them again",
-                remedy="Mend the cause, then clear this task, or wait for the next run.",
-            )
-        _log.info("%s", "; ".join(errors))
+        raise TerminalError(
+            "; ".join(errors),
+            where=options.run_id,
+            meaning="These windows are not covered; the next run of the profiler pulls them again",
+            remedy="Mend the cause, then clear this task, or wait for the next run.",
+        )
     if reports and all(report.skipped for report in reports):
         task_runs.skip("; ".join(f"{report.store_code}: {report.skipped}" for report in reports))
 
@@ -110,7 +108,8 @@ def finish_run() -> None:
         database.close()
     for line in result.text.splitlines():
         _log.info("%s", line)
-    by_request = options.left_out is not None and result.status == SyncStatus.PARTIAL
+    all_pulled = not run["problems"] and not any(report.skipped or report.errors for report in reports)
+    by_request = options.left_out is not None and result.status == SyncStatus.PARTIAL and all_pulled
     if result.status != SyncStatus.SUCCESS and not by_request:
         raise TerminalError(
             f"the run ended {result.status.value}",
