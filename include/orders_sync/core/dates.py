@@ -36,7 +36,7 @@ def parse_range(
             f"from_date {start} is after to_date {end}",
             where="from_date, to_date",
             meaning="Nothing was pulled",
-            remedy=f"Give from_date <= to_date, both inclusive; left out, they are the {default_days} days that end today"
+            remedy=f"Give from_date <= to_date, both inclusive; left out, they are the last {default_days} days"
             f" ({today}).",
         )
     if end > today:
