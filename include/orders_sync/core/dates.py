@@ -37,7 +37,7 @@ def parse_range(
             where="from_date, to_date",
             meaning="Nothing was pulled",
             remedy=f"Give from_date <= to_date, both inclusive; left out, they are the last {default_days} days"
-            f" ({today}).",
+            f" until {today}.",
         )
     if end > today:
         raise InvalidInputError(
