@@ -23,7 +23,6 @@ class AirflowApi:
     """A logged-in client of a stack's Airflow; every call raises `LocalStackError` with the server's answer."""
 
     def __init__(self, home: Home) -> None:
-        self._home = home
         self._state = State.load(home)
         self._client = httpx.Client(base_url=airflow.address(self._state), timeout=60)
         self._token_until = 0.0
@@ -102,10 +101,8 @@ class AirflowApi:
                 time.sleep(0.5)
         if missing:
             errors = self.call("GET", "/importErrors")["import_errors"]
-            log = airflow.log_file(self._home, "dag-processor").read_text(errors="replace").splitlines()
-            removed = [line for line in log if "Deactivating" in line][-5:]
             raise LocalStackError(
-                f"Airflow doesn't know {sorted(missing)} after {timeout_seconds:.0f} s: {errors} {removed}",
+                f"Airflow doesn't know {sorted(missing)} after {timeout_seconds:.0f} s: {errors}",
                 "Mend the import errors above, if there are any; else look at airflow/logs/dag-processor.log.",
             )
 

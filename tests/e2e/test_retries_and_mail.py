@@ -89,11 +89,11 @@ def outcome(bench: Bench) -> Iterator[Outcome]:
         "password": mailbox.password,
         "extra": {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.org"},
     }
-    bundle = {
-        "name": "tests",
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(DAGS)},
-    }
+    # `dag.test()` switches off, in Airflow's database, every bundle that this process doesn't name
+    bundles = [
+        {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": where}
+        for name, where in (("tests", {"path": str(DAGS)}), ("dags-folder", {}))
+    ]
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"from {DAG_ID} import dag; print(dag.test().state)"],
@@ -102,7 +102,7 @@ def outcome(bench: Bench) -> Iterator[Outcome]:
                 **bench.env,
                 "PYTHONPATH": os.pathsep.join([str(DAGS), str(REPO)]),
                 "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(smtp),
-                "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+                "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
                 "SECRET_OF_THE_TEST": secret,
             },
             cwd=REPO,
@@ -123,6 +123,8 @@ def outcome(bench: Bench) -> Iterator[Outcome]:
             "WHERE dag_id = %(dag)s ORDER BY task_id, try_number",
             {"dag": DAG_ID},
         ).fetchall()
+        switched_on = connection.execute("SELECT name FROM dag_bundle WHERE active").fetchall()
+    assert {"name": "dags-folder"} in switched_on, "Airflow would drop every DAG of the stack"
     yield Outcome(mailbox, tries, output, secret)
     bench.api.call("DELETE", f"/dags/{DAG_ID}")
 
