@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 from croniter import croniter
+from playwright.sync_api import expect
 from psycopg.rows import dict_row
 
 from include.orders_sync.config import load_config
 from include.orders_sync.core.runs import store_lock
 from local_stack.crm.control import CrmControl
 from local_stack.home import REPO
+from tests.e2e.browser import logged_in
 from tests.e2e.conftest import Bench
 
 pytestmark = pytest.mark.e2e
@@ -185,12 +187,35 @@ def test_td_and_uc_on_demand(orders: Orders) -> None:
     assert orders.query("SELECT count(*) AS n FROM pipeline_run_summaries") == before
 
 
-def test_a_dry_run_prints_and_writes_nothing(orders: Orders) -> None:
-    before = orders.query("SELECT count(*) AS n FROM pipeline_run_summaries")
-    run_id, state = orders.run({"dry_run": True})
-    assert state == "success"
-    tasks = {task["task_id"]: task["state"] for task in orders.bench.api.task_instances(PROFILER, run_id)}
-    assert tasks["start_run"] == "skipped"
+def test_a_person_finds_every_store_in_the_grid_and_starts_a_dry_run(orders: Orders) -> None:
+    before, past = rows_written(orders), orders.bench.api.runs(PROFILER)[0]["dag_run_id"]
+    store, *_ = stores = sorted(orders.instances(past))
+    assert stores == stores_with(orders, "TD", "UC", "ALL")
+    with logged_in(orders.bench.home) as page:
+        page.goto(f"/dags/{PROFILER}/runs/{past}/tasks/sync_store/mapped")
+        for code in stores:
+            expect(page.get_by_role("link", name=code, exact=True)).to_be_visible()
+        page.goto(f"/dags/{PROFILER}")
+        page.get_by_role("button", name="Trigger Dag").click()
+        form = page.get_by_role("dialog")
+        form.locator("#element_store_code").fill(store)
+        form.locator("label:has([name=element_dry_run])").click()
+        form.get_by_role("button", name="Trigger", exact=True).click()
+        expect(form).to_be_hidden()
+    run = orders.bench.api.runs(PROFILER)[0]
+    asked = {
+        "env": None, "sync_group": "ALL", "window_days": 90, "overlap_days": 1, "max_workers": 3, "force": False,
+        "store_code": store, "dry_run": True,
+    }  # fmt: skip
+    assert run["conf"] == asked
+    assert orders.bench.api.wait(PROFILER, run["dag_run_id"], WAIT) == "success"
+    tasks = orders.bench.api.task_instances(PROFILER, run["dag_run_id"])
+    assert {task["task_id"]: task["state"] for task in tasks}["start_run"] == "skipped"
+    assert rows_written(orders) == before
+
+
+def test_tasks_test_prints_the_plan_and_writes_nothing(orders: Orders) -> None:
+    before = rows_written(orders)
     orders.bench.api.set_paused("uc_orders_sync", paused=True)  # else the scheduler takes the temporary run up
     shown = subprocess.run(
         [sys.executable, "-m", "airflow", "tasks", "test", "uc_orders_sync", "start_run", "2026-03-15"],
@@ -201,4 +226,10 @@ def test_a_dry_run_prints_and_writes_nothing(orders: Orders) -> None:
         check=True,
     ).stdout
     assert "3 windows of 3 stores" in shown, shown[-3000:]  # UC and ALL
-    assert orders.query("SELECT count(*) AS n FROM pipeline_run_summaries") == before
+    assert rows_written(orders) == before
+
+
+def rows_written(orders: Orders) -> list[dict[str, Any]]:
+    return orders.query(
+        "SELECT (SELECT count(*) FROM pipeline_run_summaries) AS runs, (SELECT count(*) FROM orders_sync_log) AS rows"
+    )
