@@ -64,6 +64,8 @@ def main() -> None:
         again, overlap, seconds_again = _run(url, settings, clients, given.workers, "again", console)
         rows = _compare(url, crm, codes[:: max(1, len(codes) // 10)])
         floor = _floor(clients, codes, given.workers, console)
+    if (first, again, overlap) != ("success", "success", 2 * given.stores):
+        raise SystemExit(f"no figure: the runs ended {first} and {again}, the second with {overlap} windows")
     table = Table(title=f"{given.stores} stores x 2 pipelines x 2 years, {given.workers} workers: {rows:,} rows")
     for column in ("", "status", "windows", "seconds", "x floor"):
         table.add_column(column, justify="right" if column in ("windows", "seconds", "x floor") else "left")

@@ -1,26 +1,35 @@
 """Commands of the command line about the orders sync: `orders profiler|td|uc|status|migrate`.
 
-Exit status of a run: 0 success, 2 partial, 1 failed; 1, too, when it could not begin.
+Exit status of a run: 0 success, 2 partial, 1 failed; 1, too, when it could not begin. Of `status`: 0 when every store
+is complete, 2 when one is not, 1 when it can't tell.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from include.cli_output import person
+from include.cli_output import person, plain, print_table
 from include.orders_sync.core.pipelines import PROFILER, SYNC_GROUPS, TD, UC, SyncStatus
 from include.orders_sync.core.runs import RunOptions, run_id_of
+from include.orders_sync.core.status import StoreStatus
 from include.orders_sync.core.windows import OrdersWindow
 from include.pipeline_framework.errors import PipelineError
 
+_STATUS_COLUMNS = (
+    "store_code", "pipeline", "start_date", "covered_to", "missing_days", "missing_from", "last_window", "last_status",
+    "error_message",
+)  # fmt: skip
+_LONGEST_SHOWN = 100
 EXIT_STATUS = {SyncStatus.SUCCESS: 0, SyncStatus.PARTIAL: 2, SyncStatus.FAILED: 1}
 
 
@@ -46,6 +55,12 @@ def add_commands(commands: Any) -> None:
     migrate = group.add_parser("migrate", help="create the orders sync's tables, or bring them up to date")
     migrate.set_defaults(command=_migrate)
 
+    status = group.add_parser("status", help="stores that lack days or failed last; exit 2 when there are any")
+    status.add_argument("--store-code", metavar="CODE", help="only this store, exactly as in store_master")
+    status.add_argument("--all", action="store_true", help="complete stores, too")
+    status.add_argument("--format", choices=("table", "json"), default="table")
+    status.set_defaults(command=_or_failed(_status))
+
     profiler = group.add_parser(
         "profiler", help="decide from the log which dates of every store to pull, and pull them"
     )
@@ -68,7 +83,20 @@ def add_commands(commands: Any) -> None:
         command.add_argument("--env", help="run_env of the rows; default: the configured one")
         command.add_argument("--store-code", metavar="CODE", help="only this store, exactly as in store_master")
         command.add_argument("--dry-run", action="store_true", help="only show the windows")
-        command.set_defaults(command=_run)
+        command.set_defaults(command=_or_failed(_run))
+
+
+def _or_failed(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Errors end with the status of a failure: elsewhere they end with 2, which says partial here."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        try:
+            return command(arguments)
+        except PipelineError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return EXIT_STATUS[SyncStatus.FAILED]
+
+    return run
 
 
 def _migrate(_options: argparse.Namespace) -> int:
@@ -78,15 +106,39 @@ def _migrate(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _status(arguments: argparse.Namespace) -> int:
+    from include.orders_sync.tasks.status import sync_report
+    from include.pipeline_framework.orchestration import orders_wiring
+
+    config = orders_wiring.config()
+    database = orders_wiring.open_database(config)("orders status")
     try:
-        return _run_here(arguments)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_STATUS[SyncStatus.FAILED]
+        report = sync_report(database, timezone=config.pipeline_timezone, store_code=arguments.store_code)
+    finally:
+        database.close()
+    shown = [each for each in report.statuses if arguments.all or not each.is_complete]
+    if arguments.format == "json":
+        print(json.dumps({"stores": [asdict(each) for each in shown], "problems": report.problems}, default=plain))
+    else:
+        if shown:
+            print_table(_STATUS_COLUMNS, [_status_line(each) for each in shown])
+        for code, problem in sorted(report.problems.items()):
+            print(f"{code} left out: {problem}")
+        complete = sum(each.is_complete for each in report.statuses)
+        print(f"{complete} of {len(report.statuses)} pairs of store and pipeline are complete until yesterday")
+    return 0 if report.is_complete else EXIT_STATUS[SyncStatus.PARTIAL]
 
 
-def _run_here(arguments: argparse.Namespace) -> int:
+def _status_line(status: StoreStatus) -> dict[str, Any]:
+    line = {name: getattr(status, name) for name in _STATUS_COLUMNS if hasattr(status, name)}
+    if (last := status.last) is not None:
+        line["last_window"] = f"{last.row.from_date} to {last.row.to_date}"
+        line["last_status"] = last.row.status
+        line["error_message"] = (last.error_message or "").partition("\n")[0][:_LONGEST_SHOWN]
+    return line
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from include.orders_sync.tasks import run_here, runs
     from include.pipeline_framework.orchestration import orders_wiring
 

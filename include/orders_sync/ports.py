@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from include.orders_sync.core.pipelines import Store, SyncStatus
 from include.orders_sync.core.reports import ReportSchema
+from include.orders_sync.core.status import LastWindow
 from include.orders_sync.core.windows import LogRow
 
 
@@ -53,9 +54,10 @@ ReportClients = Mapping[str, ReportClient]
 
 @dataclass(frozen=True, slots=True)
 class OwnLogRow:
-    """A success row of the log, and whether this start of this run wrote it."""
+    """A success row of the log, when its first report was pulled, and whether this start of this run wrote it."""
 
     row: LogRow
+    pulled_at: datetime | None
     is_own: bool
 
 
@@ -100,6 +102,9 @@ class OrdersDatabase(Protocol):
 
     def coverage(self, store_codes: Sequence[str], today: date) -> dict[tuple[str, str], list[LogRow]]:
         """By pipeline and store: success rows that lead to the same decision as the whole log."""
+
+    def last_windows(self, store_codes: Sequence[str]) -> dict[tuple[str, str], LastWindow]:
+        """By pipeline and store: the newest row of the log."""
 
     def success_rows(self, pipeline: str, store_code: str, run_id: str) -> list[OwnLogRow]:
         """The success rows of one store and pipeline, and which of them this start of this run wrote."""

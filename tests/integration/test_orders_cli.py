@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -84,6 +85,29 @@ def test_a_dry_run_shows_the_windows_and_writes_nothing(world: OrdersWorld, caps
     assert world.query("SELECT 1 FROM pipeline_run_summaries") == world.log() == []
 
 
+def test_status_shows_who_lacks_days_or_failed_last(world: OrdersWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    assert orders("status", "--store-code", BOTH) == 2
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:3]] == [TD, UC]
+    assert orders("profiler", "--store-code", BOTH, "--window-days", "400") == 0
+    capsys.readouterr()
+    assert orders("status", "--store-code", BOTH) == 0
+    assert capsys.readouterr().out == "2 of 2 pairs of store and pipeline are complete until yesterday\n"
+
+    world.crm.control.faults({"kind": "bad_cell", "report": "orders", "store_code": BOTH})
+    assert orders("profiler", "--store-code", BOTH, "--overlap-days", "20") == 1
+    capsys.readouterr()
+    assert orders("status", "--store-code", BOTH, "--format", "json") == 2
+    (failed,) = json.loads(capsys.readouterr().out)["stores"]
+    assert (failed["pipeline"], failed["missing_days"], failed["last"]["row"]["status"]) == (TD, 0, "failed")
+    assert "orders" in failed["last"]["error_message"]
+    world.query("UPDATE store_master SET sync_group = 'XX' WHERE store_code = %s", TD_ONLY)
+    assert orders("status", "--all") == 2
+    shown = capsys.readouterr().out
+    assert f"{TD_ONLY} left out: the sync group is 'XX'" in shown
+    assert [line.startswith(BOTH) for line in shown.splitlines()].count(True) == 2
+    assert orders("status", "--store-code", "nobody") == 1
+
+
 def test_td_and_uc_take_dates(world: OrdersWorld, capsys: pytest.CaptureFixture[str]) -> None:
     dates = ["--from-date", "2026-03-01", "--to-date", "2026-03-10"]
     assert orders("td", *dates, "--store-code", TD_ONLY) == 0
@@ -137,7 +161,7 @@ def test_kill_9_in_the_middle_then_again_gives_the_same_tables(world: OrdersWorl
         process.send_signal(signal.SIGKILL)
         process.wait()
     before = world.query("SELECT count(*) AS n FROM orders_sync_log WHERE status = 'running'")[0]["n"]
-    assert orders("profiler", "--window-days", "15", "--force") == 0
+    assert orders("profiler", "--window-days", "15") == 0
     assert before >= 1, "the kill hit no window"
     statuses = {row["status"] for row in world.log()}
     assert "running" not in statuses

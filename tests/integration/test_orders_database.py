@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -196,7 +197,7 @@ def test_only_the_days_and_the_store_of_the_report_lose_rows(orders: PostgresOrd
 def test_a_report_that_fails_half_way_leaves_nothing(orders: PostgresOrders, orders_url: str) -> None:
     log_id = begin(orders)
     rows = [*report(("A", "10")), (DAY, "B")]
-    with pytest.raises(psycopg.Error):
+    with pytest.raises(ConfigurationError, match="refuses a row"):
         orders.save_report(TD_ORDERS, rows, log_id=log_id, run_id=RUN, store_code="S001", from_date=DAY, to_date=DAY)
     assert query(orders_url, "SELECT 1 FROM td_orders") == []
     assert query(orders_url, "SELECT orders_pulled_at FROM orders_sync_log") == [{"orders_pulled_at": None}]
@@ -205,6 +206,18 @@ def test_a_report_that_fails_half_way_leaves_nothing(orders: PostgresOrders, ord
 
 
 # locks ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_refuses_a_row_is_told_without_the_row(orders: PostgresOrders, orders_url: str) -> None:
+    """An adopted table may be narrower than the CRM's values, which are a customer's."""
+    query(orders_url, "ALTER TABLE td_orders ADD tenant TEXT NOT NULL")
+    with pytest.raises(ConfigurationError, match=r"td_orders refuses a row .*23502, column tenant"):
+        save(orders, begin(orders), ("A", "10"))
+    query(orders_url, "ALTER TABLE td_orders DROP tenant, ALTER order_number TYPE VARCHAR(3)")
+    with pytest.raises(ConfigurationError, match="StringDataRightTruncation, 22001") as refused:
+        save(orders, begin(orders), ("7" * 20, "10"))
+    assert "7777" not in "".join(traceback.format_exception(refused.value))
+    assert query(orders_url, "SELECT 1 FROM td_orders") == []
 
 
 def test_a_lock_goes_with_its_connection_and_its_holder_has_a_name(orders: PostgresOrders, orders_url: str) -> None:
@@ -378,6 +391,10 @@ def test_tables_that_are_there_are_kept_with_their_rows(scratch_postgres_url: st
         (
             "CREATE TABLE pipelines (id SERIAL PRIMARY KEY, code TEXT UNIQUE, owner TEXT NOT NULL)",
             r"takes none with a code alone.*Insert both rows by hand",
+        ),
+        (
+            "CREATE TABLE pipeline_run_summaries (run_id VARCHAR(36) PRIMARY KEY, created_by TEXT NOT NULL)",
+            r"created_by \(NOT NULL, no default\), .*run_id \(shorter than 64 characters\).*Give these columns",
         ),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 
 from include.orders_sync.adapters.postgres_orders import PostgresOrders
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, SyncStatus
-from include.orders_sync.core.runs import slot_lock, store_lock
-from include.orders_sync.tasks.runs import parse_options, plan_run, start_run
+from include.orders_sync.core.runs import RunResult, StoreReport, slot_lock, store_lock
+from include.orders_sync.tasks.runs import finish_run, parse_options, plan_run, start_run
 from include.orders_sync.tasks.sync_stores import sync_stores, take_slot
 from tests.orders_world import TODAY, OrdersWorld, orders_world
 
@@ -71,6 +72,59 @@ def test_stores_that_can_not_be_synced_are_named_and_the_others_go_on(world: Ord
     assert {store for _, store, *_ in world.windows()} == {s["store_code"] for s in world.stores()} - {
         BOTH, "NOSTART", None
     }  # fmt: skip
+
+
+def test_a_row_that_is_wrong_does_not_concern_runs_of_other_pipelines(world: OrdersWorld) -> None:
+    world.query("UPDATE store_master SET cost_center = ' ' WHERE sync_group = 'UC'")
+    assert world.run(sync_group="TD", window_days=200).status == SyncStatus.SUCCESS
+    assert world.run(sync_group="UC", window_days=200).status == SyncStatus.PARTIAL
+
+
+def test_a_failed_window_that_another_run_has_pulled_since_is_mended(world: OrdersWorld) -> None:
+    """Who clears the red store later finds nothing left to do; the run may end well."""
+    world.crm.control.faults({"kind": "bad_cell", "report": "orders", "store_code": TD_ONLY})
+    failed = world.run(run_id="first", store_code=TD_ONLY, window_days=200)
+    assert failed.status == SyncStatus.FAILED
+    assert ended_again(world).status == SyncStatus.FAILED
+    assert world.run(run_id="between", store_code=TD_ONLY, window_days=200).status == SyncStatus.SUCCESS
+    assert ended_again(world).status == SyncStatus.SUCCESS
+
+
+def ended_again(world: OrdersWorld) -> RunResult:
+    """What the last task of run `first` says when it is cleared with its store."""
+    options = parse_options(PROFILER, {}, world.config, run_id="first", now=world.now)
+    with closing(world.open_database("first")) as database:
+        return finish_run(options, [StoreReport(TD_ONLY)], database, planned=[TD_ONLY], problems={})
+
+
+def test_a_run_whose_idle_sessions_are_ended_still_says_how_it_went(world: OrdersWorld) -> None:
+    """Every session of the run that holds no lock is ended after each window."""
+
+    def end_idle(*_: object) -> None:
+        world.query(
+            "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a WHERE a.application_name = 'one'"
+            " AND a.pid NOT IN (SELECT l.pid FROM pg_locks AS l WHERE l.locktype = 'advisory')"
+        )
+
+    result = world.run(run_id="one", max_workers=1, window_days=200, tick=end_idle)
+    assert result.status == SyncStatus.SUCCESS
+    assert world.query("SELECT overall_status FROM pipeline_run_summaries") == [{"overall_status": "success"}]
+
+
+def test_a_day_that_was_pulled_before_its_end_is_pulled_again_when_it_is_over(world: OrdersWorld) -> None:
+    """With no overlap nothing else would: the morning's pull covers the date."""
+    options = {"store_code": BOTH, "overlap_days": 0, "window_days": 200}
+    world.run(**options)
+    world.query("UPDATE orders_sync_log SET orders_pulled_at = %s, sales_pulled_at = NULL", world.now)
+    world.later(days=1)
+    world.run(**options)
+    assert [row[2:4] for row in world.windows(f"p.code = '{UC}'")][1:] == [
+        ("2026-03-16", "2026-03-16"), ("2026-03-15", "2026-03-15"),
+    ]  # fmt: skip
+    world.query("UPDATE orders_sync_log SET orders_pulled_at = %s WHERE orders_pulled_at > %s", world.now, world.now)
+    world.later(hours=1)
+    world.run(**options)
+    assert len(world.windows(f"p.code = '{UC}'")) == 3
 
 
 def test_at_most_max_workers_stores_at_once(world: OrdersWorld) -> None:

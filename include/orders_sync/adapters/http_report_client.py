@@ -97,6 +97,18 @@ class _Reading:
         self.doubted.add(number)
         raise TryAgain(error)
 
+    def check_no_row_on_two_pages(self) -> None:
+        """Without a snapshot a row may slide from page to page between two requests, and push another one out."""
+        seen: dict[tuple[str, ...], int] = {}
+        for number, page in enumerate(self.pages, 1):
+            for row in page.content.rows:
+                if (earlier := seen.setdefault(tuple(map(repr, row)), number)) != number:
+                    _contradiction(
+                        f"a row of page {earlier} stands on page {number}, too: the CRM gave no snapshot, and the"
+                        " report changed between its pages",
+                        self.wanted.where(number),
+                    )
+
 
 class HttpReportClient:
     """`ReportClient` of one CRM; may be used by many threads.
@@ -165,6 +177,8 @@ class HttpReportClient:
         first = self._page(reading, 1)
         for number in range(2, first.pages + 1):
             self._page(reading, number)
+        if not first.snapshot:
+            reading.check_no_row_on_two_pages()
         rows = [row for page in reading.pages for row in page.content.rows]
         if len(rows) != first.total_rows:
             _contradiction(

@@ -235,7 +235,7 @@ class HttpSession:
         )
 
     def _unavailable(self, what: str, where: str) -> ServiceUnavailableError:
-        return ServiceUnavailableError(what, where=where, remedy="Look at the CRM; the next run pulls these dates.")
+        return ServiceUnavailableError(what, where=where, remedy="Look at the CRM, and pull these dates again.")
 
     def _retry_after(self, answer: Answer) -> float | None:
         """Seconds that the CRM asks for, given as such or as a date."""

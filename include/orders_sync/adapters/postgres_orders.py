@@ -15,6 +15,7 @@ from include.implementation_modules.sql_session import sql_text
 from include.implementation_modules.target_columns import SqlFragment, fill, quoted
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStatus
 from include.orders_sync.core.reports import ReportSchema
+from include.orders_sync.core.status import LastWindow
 from include.orders_sync.core.windows import LogRow
 from include.orders_sync.ports import OwnLogRow, SavedReport
 from include.pipeline_framework.errors import ConfigurationError, PipelineError, ServiceUnavailableError
@@ -96,11 +97,21 @@ class PostgresOrders:
             found[codes[pipeline_id], store_code] = log
         return found
 
+    def last_windows(self, store_codes: Sequence[str]) -> dict[tuple[str, str], LastWindow]:
+        """By pipeline and store: the newest row of the log."""
+        rows = self._run("last_windows", codes=[TD, UC], store_codes=list(store_codes))
+        return {
+            (code, store_code): LastWindow(LogRow(first, last, status), run_id, message)
+            for code, store_code, first, last, status, run_id, message in rows
+        }
+
     def success_rows(self, pipeline: str, store_code: str, run_id: str) -> list[OwnLogRow]:
         """The success rows of one store and pipeline, and which of them this start of this run wrote."""
         ids = self.pipeline_ids()
         rows = self._run("log_rows", pipeline_id=ids[pipeline], store_code=store_code, run_id=run_id)
-        return [OwnLogRow(LogRow(first, last, status), is_own) for first, last, status, is_own in rows]
+        return [
+            OwnLogRow(LogRow(first, last, status), pulled_at, is_own) for first, last, status, pulled_at, is_own in rows
+        ]
 
     def pipeline_ids(self) -> dict[str, int]:
         """`pipelines.id` by code.
@@ -177,7 +188,7 @@ class PostgresOrders:
         """Upsert one report of one window, flag what vanished, and say so in the log: all or nothing."""
         fragments = _fragments(schema)
         window = {"store_code": store_code, "from_date": from_date, "to_date": to_date, "run_id": run_id}
-        with _translated(f"write report {schema.name} of store {store_code}"):
+        with _translated(f"write report {schema.name} of store {store_code}"), _discreet(schema):
             self._run("create_pulled", fragments)
             with self._connection.transaction():
                 with self._connection.cursor().copy(fill(sql_text("orders/copy_pulled"), fragments)) as copy:
@@ -218,6 +229,25 @@ def _fragments(schema: ReportSchema) -> dict[str, SqlFragment]:
         "old": joined("t.{}", others),
         "new": joined("excluded.{}", others),
     }
+
+
+@contextmanager
+def _discreet(schema: ReportSchema) -> Iterator[None]:
+    """What the database says of a row that it refuses quotes the row, which is a customer's: only its place is told."""
+    import psycopg
+
+    try:
+        yield
+    except (psycopg.errors.UndefinedTable, psycopg.OperationalError, psycopg.InterfaceError):
+        raise
+    except psycopg.Error as error:
+        place = f", column {error.diag.column_name}" if error.diag.column_name else ""
+        raise ConfigurationError(
+            f"the table {schema.table} refuses a row of the report ({type(error).__name__}, {error.sqlstate}{place})",
+            where=f"table {schema.table}",
+            meaning="Nothing of this report was written",
+            remedy="Compare the table's columns and constraints with docs/orders-sync.md and the CRM's report.",
+        ) from None
 
 
 @contextmanager

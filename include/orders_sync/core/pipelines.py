@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -62,6 +63,14 @@ def pipelines_of(sync_group: str | None, *, where: str = "sync_group") -> tuple[
             meaning="It says which pipelines a store has",
             remedy="Use TD, UC or ALL (both).",
         ) from None
+
+
+def is_concerned(store: Store, pipelines: Sequence[str]) -> bool:
+    """Whether a run of these pipelines has to do with a store; one whose sync group is wrong may have any."""
+    try:
+        return bool(set(pipelines_of(store.sync_group)) & set(pipelines))
+    except InvalidInputError:
+        return True
 
 
 def problem_of_store(store: Store) -> str | None:

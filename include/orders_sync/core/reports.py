@@ -179,7 +179,8 @@ def _value(
     try:
         return parse(cell, zone)
     except (ValueError, InvalidOperation, OverflowError):
-        raise _wrong(where, number, column.name, f"is {cell!r}, not {_KINDS[column.kind]}") from None
+        shown = repr(cell) if len(repr(cell)) <= _LONGEST_CELL else f"{repr(cell)[:_LONGEST_CELL]}…"
+        raise _wrong(where, number, column.name, f"is {shown}, not {_KINDS[column.kind]}") from None
 
 
 def _wrong(where: str, number: int, column: str, what: str) -> BadReportError:
@@ -188,7 +189,7 @@ def _wrong(where: str, number: int, column: str, what: str) -> BadReportError:
         f"{place} {what}",
         where=where,
         meaning="Nothing of this report was written",
-        remedy="Have it corrected in the CRM; the next run pulls these dates again.",
+        remedy="Have it corrected in the CRM, and pull these dates again.",
     )
 
 
@@ -233,6 +234,7 @@ _PARSERS: dict[str, Callable[[Any, ZoneInfo], Any]] = {
     "decimal": _decimal,
     "instant": _instant,
 }
+_LONGEST_CELL = 60
 _KINDS = {
     "text": "text that the database can hold",
     "integer": "a whole number below 2^31",

@@ -186,6 +186,19 @@ class StoreReport:
     died: str | None = None
 
 
+def reports_of(start: str, pushed: Iterable[Mapping[str, Any] | None]) -> list[StoreReport]:
+    """The reports of one start of a run, out of what its mapped instances left.
+
+    An instance that did not begin since the run was cleared, or is no longer there, still has what it left before.
+
+    Args:
+        start: Which start.
+        pushed: Per instance `{"start": …, "reports": [StoreReport as a dictionary, …]}`; None: it left nothing.
+    """
+    current = [each["reports"] for each in pushed if each and each["start"] == start]
+    return [StoreReport(**report) for reports in current for report in reports]
+
+
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """`overall_status` and `summary_text` of a run."""

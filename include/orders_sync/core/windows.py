@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from include.orders_sync.core.pipelines import Store, SyncStatus, pipelines_of
@@ -23,11 +23,26 @@ class WindowReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """What the decision needs of a row of `orders_sync_log`; both dates inclusive."""
+    """What the decision needs of a row of `orders_sync_log`; both dates inclusive.
+
+    Attributes:
+        from_date: First local date.
+        to_date: Last one.
+        status: As in the log.
+        pulled_on: Local date when it was pulled: what was not over by then is still to come. None: all was over.
+    """
 
     from_date: date
     to_date: date
     status: str
+    pulled_on: date | None = None
+
+    @property
+    def last_whole_day(self) -> date:
+        """The last date that was over when it was pulled; before `from_date` if there is none."""
+        if self.pulled_on is None:
+            return self.to_date
+        return min(self.to_date, self.pulled_on - timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,7 +65,8 @@ def plan_store_windows(
 ) -> list[OrdersWindow]:
     """What to pull, in this order: from the last success on until today, then today, then older gaps.
 
-    Gaps come last so that one that keeps failing never delays today. No window ends after `today`, starts before the
+    A past day that was pulled only while it went on is a gap, too. Gaps come last so that one that keeps failing never
+    delays today. No window ends after `today`, starts before the
     store's `start_date`, or is longer than `window_days`; a pipeline that the store doesn't have gets none.
 
     Args:
@@ -74,9 +90,8 @@ def plan_store_windows(
     check_options(window_days=window_days, overlap_days=overlap_days)
     if store.start_date > today or pipeline not in pipelines_of(store.sync_group):
         return []
-    successes = {
-        (row.from_date.toordinal(), row.to_date.toordinal()) for row in log_rows if row.status == SyncStatus.SUCCESS
-    }
+    rows = [row for row in log_rows if row.status == SyncStatus.SUCCESS]
+    successes = {(row.from_date.toordinal(), row.to_date.toordinal()) for row in rows}
     start, end = store.start_date.toordinal(), today.toordinal()
     last_success = max((to_date for _, to_date in successes), default=None)
     overlap_from = None if last_success is None else max(start, last_success - (overlap_days - 1))
@@ -94,8 +109,9 @@ def plan_store_windows(
     if not includes_today and (force or (end, end) not in successes):
         planned.append((end, end, WindowReason.TODAY))
     if last_success is not None:
-        covered = successes | {(first, last) for first, last, _ in planned}
-        for first, last in _uncovered(start, min(last_success, end), covered):
+        whole = {(row.from_date.toordinal(), row.last_whole_day.toordinal()) for row in rows}
+        covered = {pair for pair in whole if pair[0] <= pair[1]} | {(first, last) for first, last, _ in planned}
+        for first, last in uncovered(start, min(last_success, end - 1), covered):
             planned += [(*chunk, WindowReason.GAP) for chunk in _chunks(first, last, window_days)]
     return [OrdersWindow(date.fromordinal(first), date.fromordinal(last), reason) for first, last, reason in planned]
 
@@ -126,8 +142,8 @@ def _chunks(first: int, last: int, days: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + days - 1, last)
 
 
-def _uncovered(first: int, last: int, covered: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Maximal runs of days in `first..last` that no pair (inclusive) covers, in order."""
+def uncovered(first: int, last: int, covered: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Days as ordinals: maximal runs of days in `first..last` that no pair (inclusive) covers, in order."""
     next_day = first
     for start, end in sorted(covered):
         if start > last:

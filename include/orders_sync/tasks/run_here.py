@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 
 from include.orders_sync.config import OrdersConfig
 from include.orders_sync.core.pipelines import SyncStatus
@@ -35,7 +36,7 @@ def run_here(
     Args:
         options: The run.
         config: Time zone and patience.
-        open_database: One session for the run, and one for each store at work.
+        open_database: One session for the plan, one for the end, and one for each store at work.
         clients: By pipeline.
         planned: Told the plan before anything is pulled.
         tick: Told after every window, from several threads.
@@ -43,46 +44,41 @@ def run_here(
     Raises:
         PipelineError: It could not start, or its end could not be written.
     """
-    database = open_database(options.run_id)
-    try:
+    with closing(open_database(options.run_id)) as database:
         plan = plan_run(options, database)  # a store that can't be synced is refused before anything is written
         start_run(options, config, database)
-        planned(plan)
+    planned(plan)
 
-        interrupted = threading.Event()
+    interrupted = threading.Event()
 
-        def watched_tick(store_code: str, pipeline: str, window: OrdersWindow, status: SyncStatus) -> None:
-            tick(store_code, pipeline, window, status)
-            if interrupted.is_set():
-                raise InterruptedError("stopped by a person between two windows")
+    def watched_tick(store_code: str, pipeline: str, window: OrdersWindow, status: SyncStatus) -> None:
+        tick(store_code, pipeline, window, status)
+        if interrupted.is_set():
+            raise InterruptedError("stopped by a person between two windows")
 
-        def sync(store_code: str) -> list[StoreReport]:
-            session = open_database(options.run_id)
-            try:
-                return sync_stores(
-                    [store_code],
-                    options,
-                    session,
-                    clients,
-                    timezone=config.pipeline_timezone,
-                    wait_seconds=config.store_lock_wait_seconds,
-                    waiting=time,
-                    tick=watched_tick,
-                )
-            finally:
-                session.close()
+    def sync(store_code: str) -> list[StoreReport]:
+        with closing(open_database(options.run_id)) as session:
+            return sync_stores(
+                [store_code],
+                options,
+                session,
+                clients,
+                timezone=config.pipeline_timezone,
+                wait_seconds=config.store_lock_wait_seconds,
+                waiting=time,
+                tick=watched_tick,
+            )
 
-        with ThreadPoolExecutor(options.max_workers, thread_name_prefix="store") as pool:
-            futures = {code: pool.submit(sync, code) for code in plan.store_codes}
-            try:
-                wait(futures.values())
-            except KeyboardInterrupt:
-                interrupted.set()
-                pool.shutdown(cancel_futures=True)
-        reports = [report for code, future in futures.items() for report in _reports(code, future)]
+    with ThreadPoolExecutor(options.max_workers, thread_name_prefix="store") as pool:
+        futures = {code: pool.submit(sync, code) for code in plan.store_codes}
+        try:
+            wait(futures.values())
+        except KeyboardInterrupt:
+            interrupted.set()
+            pool.shutdown(cancel_futures=True)
+    reports = [report for code, future in futures.items() for report in _reports(code, future)]
+    with closing(open_database(options.run_id)) as database:  # one that was idle for hours may be gone
         return finish_run(options, reports, database, planned=plan.store_codes, problems=plan.problems)
-    finally:
-        database.close()
 
 
 def _reports(code: str, future: Future[list[StoreReport]]) -> list[StoreReport]:

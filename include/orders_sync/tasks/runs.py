@@ -11,7 +11,7 @@ from typing import Any
 
 from include.orders_sync.config import OrdersConfig
 from include.orders_sync.core.dates import parse_range, today_in
-from include.orders_sync.core.pipelines import PROFILER, Store, pipelines_of, problem_of_store
+from include.orders_sync.core.pipelines import PROFILER, Store, is_concerned, pipelines_of, problem_of_store
 from include.orders_sync.core.runs import (
     RunOptions,
     RunResult,
@@ -110,9 +110,7 @@ def plan_run(options: RunOptions, database: OrdersDatabase) -> RunPlan:
         InvalidInputError: The one store that was asked for can't be synced, or has none of the pipelines.
     """
     found = database.stores(options.store_code)
-    problems = {store.store_code: problem for store in found if (problem := problem_of_store(store))}
-    times = Counter(store.store_code for store in found)
-    problems |= {code: f"it stands in store_master {count} times" for code, count in times.items() if count > 1}
+    problems = problems_of(found, options.pipelines)
     stores = [store for store in found if store.store_code not in problems]
     if options.store_code is not None:
         _require_the_store(options, stores, problems)
@@ -164,6 +162,29 @@ def finish_run(
     return result
 
 
+def problems_of(stores: Sequence[Store], pipelines: Sequence[str]) -> dict[str, str]:
+    """Stores of any of these pipelines whose row in `store_master` can't be synced, and why."""
+    found = {}
+    times = Counter(store.store_code for store in stores)
+    for store in stores:
+        problem = problem_of_store(store)
+        if times[store.store_code] > 1:
+            problem = f"it stands in store_master {times[store.store_code]} times"
+        if problem and is_concerned(store, pipelines):
+            found[store.store_code] = problem
+    return found
+
+
+def unknown_store(store_code: str) -> InvalidInputError:
+    """What to say about a store that was asked for and is not there."""
+    return InvalidInputError(
+        "there is no such active store with a start date",
+        where=f"store_code {store_code!r}",
+        meaning="Codes match exactly, upper and lower case too",
+        remedy="Look at store_code, is_active and start_date in store_master.",
+    )
+
+
 def plan_table(plan: RunPlan) -> list[str]:
     """The plan as lines of a table, for logs and terminals: one line per window."""
     lines = [f"{'store_code':<10} {'pipeline':<14} {'from_date':<10} {'to_date':<10} {'days':>4}  reason"]
@@ -186,12 +207,7 @@ def _require_the_store(options: RunOptions, stores: Sequence[Store], problems: M
             remedy="Correct its row in store_master.",
         )
     if not stores:
-        raise InvalidInputError(
-            "there is no such active store with a start date",
-            where=where,
-            meaning="Codes match exactly, upper and lower case too",
-            remedy="Look at store_code, is_active and start_date in store_master.",
-        )
+        raise unknown_store(str(code))
     if not set(pipelines_of(stores[0].sync_group)) & set(options.pipelines):
         raise InvalidInputError(
             f"store {code} has sync group {stores[0].sync_group}, which has none of {', '.join(options.pipelines)}",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from include.orders_sync.core.dates import today_in
 from include.orders_sync.core.pipelines import Store, SyncStatus, pipelines_of
 from include.orders_sync.core.runs import RunOptions, StoreReport, slot_lock, store_lock
 from include.orders_sync.core.windows import OrdersWindow, plan_store_windows
@@ -81,7 +83,9 @@ def sync_stores(
     return [reports[code] for code in store_codes]
 
 
-def decide(store: Store, pipeline: str, options: RunOptions, database: OrdersDatabase) -> list[OrdersWindow]:
+def decide(
+    store: Store, pipeline: str, options: RunOptions, database: OrdersDatabase, timezone: str
+) -> list[OrdersWindow]:
     """The windows of a store and pipeline, from the log as it is now, without those that this run has done already.
 
     A run that starts again in the middle (a retry, a cleared task) decides as it did at first: its own successes don't
@@ -92,7 +96,11 @@ def decide(store: Store, pipeline: str, options: RunOptions, database: OrdersDat
     if not options.decides:
         return [options.given_window()]
     rows = database.success_rows(pipeline, store.store_code, options.run_id)
-    others = [each.row for each in rows if not each.is_own]
+    others = [
+        each.row if each.pulled_at is None else replace(each.row, pulled_on=today_in(timezone, each.pulled_at))
+        for each in rows
+        if not each.is_own
+    ]
     own = {(each.row.from_date, each.row.to_date) for each in rows if each.is_own}
     planned = plan_store_windows(
         store, pipeline, others, options.today, options.window_days, options.overlap_days, options.force
@@ -111,7 +119,7 @@ def _sync_locked_store(
         report.skipped = "it is no active store with a start date any more"
         return report
     for pipeline in options.pipelines:
-        windows = decide(store, pipeline, options, database)
+        windows = decide(store, pipeline, options, database, timezone)
         report.planned[pipeline] = len(windows)
         report.tried[pipeline] = 0
         for window in windows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+import uuid
 from dataclasses import asdict
 from datetime import UTC, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.orders_sync.core.pipelines import SyncStatus
-from include.orders_sync.core.runs import RunOptions, StoreReport, instances, run_id_of
+from include.orders_sync.core.runs import RunOptions, instances, reports_of, run_id_of
 from include.orders_sync.ports import OrdersDatabase
 from include.orders_sync.tasks import runs
 from include.orders_sync.tasks.sync_stores import sync_stores, take_slot
@@ -47,7 +48,13 @@ def start_run(pipeline_name: str) -> list[dict[str, Any]]:
         runs.start_run(options, config, database)
     finally:
         database.close()
-    ti.xcom_push(key=_RUN, value={"options": options.to_json(), "problems": plan.problems, "stores": plan.store_codes})
+    ti.xcom_push(
+        key=_RUN,
+        value={
+            "options": options.to_json(), "problems": plan.problems, "stores": plan.store_codes,
+            "start": uuid.uuid4().hex,
+        },
+    )  # fmt: skip
     return instances(plan.store_codes)
 
 
@@ -58,7 +65,8 @@ def sync_store(job: dict[str, Any]) -> None:
         AirflowRescheduleException: The run's `max_workers` slots are taken; it comes back, without holding a worker.
     """
     config, ti = orders_wiring.config(), get_current_context()["ti"]
-    options = RunOptions.from_json(ti.xcom_pull(task_ids=START, key=_RUN)["options"])
+    run = ti.xcom_pull(task_ids=START, key=_RUN)
+    options = RunOptions.from_json(run["options"])
     database = orders_wiring.open_database(config)(options.run_id)
     try:
         if not take_slot(database, options):
@@ -74,15 +82,15 @@ def sync_store(job: dict[str, Any]) -> None:
         )
     finally:
         database.close()
-    ti.xcom_push(key=_REPORTS, value=[asdict(report) for report in reports])
+    ti.xcom_push(key=_REPORTS, value={"start": run["start"], "reports": [asdict(report) for report in reports]})
     if errors := [
         f"{each.store_code}: {pipeline}: {text}" for each in reports for pipeline, text in each.errors.items()
     ]:
         raise TerminalError(
             "; ".join(errors),
             where=options.run_id,
-            meaning="These windows are not covered; the next run of the profiler pulls them again",
-            remedy="Mend the cause, then clear this task, or wait for the next run.",
+            meaning=_pulled_again(options),
+            remedy="Mend the cause, then clear this task.",
         )
     if reports and all(report.skipped for report in reports):
         task_runs.skip("; ".join(f"{report.store_code}: {report.skipped}" for report in reports))
@@ -100,7 +108,7 @@ def finish_run() -> None:
         task_runs.skip("nothing was started")
     options = RunOptions.from_json(run["options"])
     pushed = ti.xcom_pull(task_ids=[SYNC], key=_REPORTS)  # a list of ids: one entry per instance, even if there is one
-    reports = [StoreReport(**report) for each in pushed for report in each or ()]
+    reports = reports_of(run["start"], pushed)
     database = orders_wiring.open_database(config)(options.run_id)
     try:
         result = runs.finish_run(options, reports, database, planned=run["stores"], problems=run["problems"])
@@ -115,8 +123,14 @@ def finish_run() -> None:
             f"the run ended {result.status.value}",
             where=options.run_id,
             meaning=result.text,
-            remedy="What failed stands in orders_sync_log; the next run of the profiler pulls it again.",
+            remedy=f"What failed stands in orders_sync_log. {_pulled_again(options)}.",
         )
+
+
+def _pulled_again(options: RunOptions) -> str:
+    if options.decides and not options.force:
+        return "The next run of the profiler pulls these dates again"
+    return "The profiler does not pull again by itself what an earlier success covers; only this run does, when cleared"
 
 
 def _come_back(database: OrdersDatabase, options: RunOptions) -> None:

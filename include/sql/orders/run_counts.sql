@@ -1,7 +1,16 @@
--- What a run did since it started, per pipeline, store and status.
+-- What a run did since it started, per pipeline, store and status. What failed and was pulled by another run since (by the
+-- time this one's task was cleared) is mended, and doesn't count.
 SELECT p.code, l.store_code, l.status, COUNT(*) AS windows
 FROM orders_sync_log AS l
 INNER JOIN pipelines AS p ON l.pipeline_id = p.id
 INNER JOIN pipeline_run_summaries AS s ON l.run_id = s.run_id
 WHERE l.run_id = %(run_id)s AND l.updated_at >= s.started_at
+    AND (
+        l.status NOT IN ('failed', 'partial') OR NOT EXISTS (
+            SELECT FROM orders_sync_log AS o
+            WHERE o.pipeline_id = l.pipeline_id AND o.store_code = l.store_code AND o.status = 'success'
+                AND o.run_id <> l.run_id AND o.updated_at > l.updated_at
+                AND o.from_date <= l.from_date AND o.to_date >= l.to_date
+        )
+    )
 GROUP BY p.code, l.store_code, l.status

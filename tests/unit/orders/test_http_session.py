@@ -133,6 +133,15 @@ def test_a_crm_without_snapshots_is_read_too(client: HttpReportClient, script: S
     assert "snapshot" not in script.asked[-1]
 
 
+def test_without_snapshots_a_row_on_two_pages_begins_the_report_again(client: HttpReportClient, script: Script) -> None:
+    """It slid there between two requests, and a row that slid the other way was on neither page."""
+    script.reports = [
+        page(1, 2, 4, "a", "b"), page(2, 2, 4, "b", "d"),
+        page(1, 2, 4, "a", "c"), page(2, 2, 4, "b", "d"),
+    ]  # fmt: skip
+    assert sorted(row[0] for row in fetch(client).rows) == ["a", "b", "c", "d"]
+
+
 @pytest.mark.parametrize("pages", ["0", "1"])
 def test_an_empty_report_has_one_page_or_none(pages: str, client: HttpReportClient, script: Script) -> None:
     script.reports = [page(1, int(pages), 0)]

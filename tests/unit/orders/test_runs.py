@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from include.orders_sync.config import load_config
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, problem_of_store
-from include.orders_sync.core.runs import RunOptions, StoreReport, instances, run_id_of, run_result
+from include.orders_sync.core.runs import RunOptions, StoreReport, instances, reports_of, run_id_of, run_result
 from include.orders_sync.tasks.runs import parse_options
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
@@ -82,6 +83,12 @@ def test_instances_hold_every_store_once_and_fit_airflow(count: int) -> None:
 )
 def test_overall_status(counts: list[Any], reports: list[StoreReport], problems: dict[str, str], expected: str) -> None:
     assert run_result(OPTIONS, counts, reports, problems=problems).status == expected
+
+
+def test_what_an_instance_left_before_the_run_was_cleared_does_not_count() -> None:
+    old = {"start": "first", "reports": [asdict(StoreReport("S001", skipped="locked by somebody"))]}
+    new = {"start": "second", "reports": [asdict(StoreReport("S002")), asdict(StoreReport("S003"))]}
+    assert [report.store_code for report in reports_of("second", [old, None, new])] == ["S002", "S003"]
 
 
 def test_the_summary_text_counts_per_pipeline() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -81,6 +82,16 @@ CASES = {
         {"rows": log((1, 3), (8, 10)), "today": 10, "force": True}, [(1, 10, "forced")],
     ),
 }  # fmt: skip
+
+
+def test_a_past_day_that_was_pulled_while_it_went_on_is_a_gap() -> None:
+    """Somebody pulled a later day by hand, so no overlap comes by it again; with an overlap of 0 none ever does."""
+    rows = [replace(log((1, 6))[0], pulled_on=day(6)), replace(log((10, 10))[0], pulled_on=day(10))]
+    assert plan(rows, today=10) == [(10, 10, "overlap"), (6, 9, "gap")]
+    assert plan([*rows, replace(log((6, 9))[0], pulled_on=day(10))], today=10) == [(10, 10, "overlap")]
+    daily = [replace(log((number, number))[0], pulled_on=day(number)) for number in (1, 2)]
+    assert plan(daily, today=3, overlap_days=0) == [(3, 3, "backfill"), (1, 2, "gap")]
+    assert plan(daily[:1], today=1, overlap_days=0) == []
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -175,6 +175,55 @@ BEGIN
             USING HINT = 'Add the columns, or rename your table, and migrate again; nothing was changed.';
     END IF;
 
+    -- Columns that would refuse every row of ours: they want a value that we don't have, or are too short for one.
+    SELECT string_agg(f.fault, ', ' ORDER BY f.fault) INTO missing
+    FROM (
+        SELECT format('%s.%s (NOT NULL, no default)', w.table_name, a.attname) AS fault
+        FROM (VALUES
+            (
+                'pipeline_run_summaries',
+                'run_id pipeline_name run_env started_at finished_at report_date overall_status summary_text'
+            ),
+            (
+                'orders_sync_log',
+                'pipeline_id run_id run_env cost_center store_code from_date to_date orders_pulled_at sales_pulled_at '
+                'status attempt_no error_message'
+            ),
+            (
+                'td_orders',
+                'store_code order_number order_date ordered_at customer_code order_status pieces gross_amount '
+                'discount_amount net_amount delivered_at run_id'
+            ),
+            (
+                'td_sales',
+                'store_code sale_number order_number sale_date sold_at payment_mode amount run_id'
+            ),
+            (
+                'uc_gst',
+                'store_code invoice_number order_number invoice_date invoiced_at customer_gstin taxable_amount '
+                'cgst_amount sgst_amount total_amount run_id'
+            )
+        ) AS w (table_name, written)
+        INNER JOIN pg_attribute AS a ON a.attrelid = to_regclass(w.table_name)
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+            AND a.attname <> ALL (string_to_array(w.written, ' '))
+        UNION ALL
+        SELECT format('%s.%s (shorter than %s characters)', w.table_name, a.attname, w.least)
+        FROM (VALUES
+            ('pipeline_run_summaries', 'run_id', 64), ('pipeline_run_summaries', 'pipeline_name', 64),
+            ('pipeline_run_summaries', 'run_env', 32), ('pipeline_run_summaries', 'overall_status', 16),
+            ('orders_sync_log', 'run_id', 64), ('orders_sync_log', 'run_env', 32), ('orders_sync_log', 'status', 16),
+            ('orders_sync_log', 'store_code', 8), ('orders_sync_log', 'cost_center', 8),
+            ('td_orders', 'run_id', 64), ('td_sales', 'run_id', 64), ('uc_gst', 'run_id', 64)
+        ) AS w (table_name, column_name, least)
+        INNER JOIN pg_attribute AS a ON a.attrelid = to_regclass(w.table_name) AND a.attname = w.column_name
+        WHERE a.atttypid IN ('VARCHAR'::REGTYPE, 'BPCHAR'::REGTYPE) AND a.atttypmod BETWEEN 0 AND w.least + 3
+    ) AS f;
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'tables that are there already can''t take our rows: %', missing
+            USING HINT = 'Give these columns a default, or widen them, and migrate again; nothing was changed.';
+    END IF;
+
     -- The keys that foreign keys and upserts lean on, where an adopted table has none over exactly these columns.
     FOR wanted IN
         SELECT w.* FROM (VALUES

@@ -1,0 +1,56 @@
+"""Where every store stands, for people: read from the log, nothing is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from include.orders_sync.core.dates import today_in
+from include.orders_sync.core.pipelines import TD, UC, pipelines_of
+from include.orders_sync.core.status import StoreStatus, store_status
+from include.orders_sync.ports import OrdersDatabase
+from include.orders_sync.tasks.runs import problems_of, unknown_store
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """All stores and their pipelines.
+
+    Attributes:
+        statuses: By store and pipeline.
+        problems: Stores that can't be synced, and why.
+    """
+
+    statuses: tuple[StoreStatus, ...]
+    problems: dict[str, str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every store has every date until yesterday, and nobody's newest window failed."""
+        return not self.problems and all(status.is_complete for status in self.statuses)
+
+
+def sync_report(database: OrdersDatabase, *, timezone: str, store_code: str | None = None) -> SyncReport:
+    """Where every active store with a start date stands, or one; a bounded number of statements.
+
+    Args:
+        database: Any session; its clock says which day today is.
+        timezone: `pipeline_timezone`.
+        store_code: Only this one.
+
+    Raises:
+        InvalidInputError: There is no such store.
+    """
+    stores = database.stores(store_code)
+    if store_code is not None and not stores:
+        raise unknown_store(store_code)
+    problems = problems_of(stores, (TD, UC))
+    stores = [store for store in stores if store.store_code not in problems]
+    codes = [store.store_code for store in stores]
+    today = today_in(timezone, database.now())
+    coverage, newest = database.coverage(codes, today), database.last_windows(codes)
+    statuses = []
+    for store in stores:
+        for pipeline in pipelines_of(store.sync_group):
+            key = (pipeline, store.store_code)
+            statuses.append(store_status(store, pipeline, coverage.get(key, []), today, newest.get(key)))
+    return SyncReport(tuple(statuses), problems)
