@@ -32,6 +32,13 @@ NOW = "2026-03-15T20:00:00+05:30"
 GROUPS = {TD: "td", UC: "uc"}
 
 
+def query(url: str, text: str, *values: Any) -> list[dict[str, Any]]:
+    """One statement in a transaction of its own; its rows, if it has any."""
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        cursor = connection.execute(text.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+
 @dataclass
 class OrdersWorld:
     """One database and one CRM; `now` is the clock of both."""
@@ -69,9 +76,7 @@ class OrdersWorld:
         return run_here(options, self.config, self.open_database, self.clients(), tick=tick)
 
     def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
-        with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as connection:
-            cursor = connection.execute(text.encode(), values)
-            return cursor.fetchall() if cursor.description else []
+        return query(self.url, text, *values)
 
     def log(self, where: str = "TRUE") -> list[dict[str, Any]]:
         """Log rows with their pipeline's code, in the order in which they were begun."""

@@ -16,7 +16,6 @@ import psycopg
 import pytest
 from croniter import croniter
 from playwright.sync_api import expect
-from psycopg.rows import dict_row
 
 from include.orders_sync.config import load_config
 from include.orders_sync.core.runs import store_lock
@@ -24,6 +23,7 @@ from local_stack.crm.control import CrmControl
 from local_stack.home import REPO
 from tests.e2e.browser import logged_in
 from tests.e2e.conftest import Bench
+from tests.orders_world import query
 
 pytestmark = pytest.mark.e2e
 
@@ -40,9 +40,7 @@ class Orders:
         self.crm = CrmControl(bench.env["CRM_URL"], bench.env["CRM_CONTROL_TOKEN"])
 
     def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
-        with psycopg.connect(self.bench.env["ORDERS_URL"], autocommit=True, row_factory=dict_row) as connection:
-            cursor = connection.execute(text.encode(), values)
-            return cursor.fetchall() if cursor.description else []
+        return query(self.bench.env["ORDERS_URL"], text, *values)
 
     def run(self, conf: dict[str, Any], dag_id: str = PROFILER) -> tuple[str, str]:
         return self.bench.run(conf, dag_id=dag_id, timeout=WAIT)
