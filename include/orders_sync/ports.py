@@ -54,10 +54,10 @@ ReportClients = Mapping[str, ReportClient]
 
 @dataclass(frozen=True, slots=True)
 class OwnLogRow:
-    """A success row of the log, when its first report was pulled, and whether this start of this run wrote it."""
+    """A success row of the log, an instant before it was pulled, and whether this start of this run wrote it."""
 
     row: LogRow
-    pulled_at: datetime | None
+    created_at: datetime
     is_own: bool
 
 

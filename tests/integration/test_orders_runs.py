@@ -115,13 +115,13 @@ def test_a_day_that_was_pulled_before_its_end_is_pulled_again_when_it_is_over(wo
     """With no overlap nothing else would: the morning's pull covers the date."""
     options = {"store_code": BOTH, "overlap_days": 0, "window_days": 200}
     world.run(**options)
-    world.query("UPDATE orders_sync_log SET orders_pulled_at = %s, sales_pulled_at = NULL", world.now)
+    world.query("UPDATE orders_sync_log SET created_at = %s", world.now)
     world.later(days=1)
     world.run(**options)
     assert [row[2:4] for row in world.windows(f"p.code = '{UC}'")][1:] == [
         ("2026-03-16", "2026-03-16"), ("2026-03-15", "2026-03-15"),
     ]  # fmt: skip
-    world.query("UPDATE orders_sync_log SET orders_pulled_at = %s WHERE orders_pulled_at > %s", world.now, world.now)
+    world.query("UPDATE orders_sync_log SET created_at = %s WHERE created_at > %s", world.now, world.now)
     world.later(hours=1)
     world.run(**options)
     assert len(world.windows(f"p.code = '{UC}'")) == 3

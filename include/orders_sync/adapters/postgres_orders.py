@@ -110,7 +110,8 @@ class PostgresOrders:
         ids = self.pipeline_ids()
         rows = self._run("log_rows", pipeline_id=ids[pipeline], store_code=store_code, run_id=run_id)
         return [
-            OwnLogRow(LogRow(first, last, status), pulled_at, is_own) for first, last, status, pulled_at, is_own in rows
+            OwnLogRow(LogRow(first, last, status), created_at, is_own)
+            for first, last, status, created_at, is_own in rows
         ]
 
     def pipeline_ids(self) -> dict[str, int]:

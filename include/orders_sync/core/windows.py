@@ -29,7 +29,7 @@ class LogRow:
         from_date: First local date.
         to_date: Last one.
         status: As in the log.
-        pulled_on: Local date when it was pulled: what was not over by then is still to come. None: all was over.
+        pulled_on: Local date when its pull began: what was not over by then is still to come. None: all was over.
     """
 
     from_date: date
@@ -66,8 +66,8 @@ def plan_store_windows(
     """What to pull, in this order: from the last success on until today, then today, then older gaps.
 
     A past day that was pulled only while it went on is a gap, too. Gaps come last so that one that keeps failing never
-    delays today. No window ends after `today`, starts before the
-    store's `start_date`, or is longer than `window_days`; a pipeline that the store doesn't have gets none.
+    delays today. No window ends after `today`, starts before the store's `start_date`, or is longer than
+    `window_days`; a pipeline that the store doesn't have gets none.
 
     Args:
         store: Of `store_master`.

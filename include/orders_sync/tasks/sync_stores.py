@@ -96,11 +96,7 @@ def decide(
     if not options.decides:
         return [options.given_window()]
     rows = database.success_rows(pipeline, store.store_code, options.run_id)
-    others = [
-        each.row if each.pulled_at is None else replace(each.row, pulled_on=today_in(timezone, each.pulled_at))
-        for each in rows
-        if not each.is_own
-    ]
+    others = [replace(each.row, pulled_on=today_in(timezone, each.created_at)) for each in rows if not each.is_own]
     own = {(each.row.from_date, each.row.to_date) for each in rows if each.is_own}
     planned = plan_store_windows(
         store, pipeline, others, options.today, options.window_days, options.overlap_days, options.force
