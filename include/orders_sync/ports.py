@@ -91,8 +91,11 @@ class OrdersDatabase(Protocol):
     def fail_dead_runs(self, hours: float) -> int:
         """Mark running summary rows that began longer ago as failed; how many."""
 
-    def run_counts(self, run_id: str) -> list[tuple[str, str, str, int]]:
-        """Pipeline, store, status, windows: what the run did since it started."""
+    def run_counts(self, run_id: str, clean_stores: Sequence[str]) -> list[tuple[str, str, str, int]]:
+        """Pipeline, store, status, windows: what the run did since it started.
+
+        In `clean_stores`, whose last report has no error, a failure that another run has mended since doesn't count.
+        """
 
     def running_stores(self, run_id: str) -> list[str]:
         """Stores of which the run has running rows."""

@@ -85,16 +85,18 @@ def test_a_failed_window_that_another_run_has_pulled_since_is_mended(world: Orde
     world.crm.control.faults({"kind": "bad_cell", "report": "orders", "store_code": TD_ONLY})
     failed = world.run(run_id="first", store_code=TD_ONLY, window_days=200)
     assert failed.status == SyncStatus.FAILED
-    assert ended_again(world).status == SyncStatus.FAILED
+    cleared, red = StoreReport(TD_ONLY), StoreReport(TD_ONLY, errors={TD: "as before"})
+    assert ended(world, cleared).status == SyncStatus.FAILED
     assert world.run(run_id="between", store_code=TD_ONLY, window_days=200).status == SyncStatus.SUCCESS
-    assert ended_again(world).status == SyncStatus.SUCCESS
+    assert ended(world, red).status == SyncStatus.FAILED  # nobody has cleared it
+    assert ended(world, cleared).status == SyncStatus.SUCCESS
 
 
-def ended_again(world: OrdersWorld) -> RunResult:
-    """What the last task of run `first` says when it is cleared with its store."""
+def ended(world: OrdersWorld, report: StoreReport) -> RunResult:
+    """What the last task of run `first` says when its store has left this report."""
     options = parse_options(PROFILER, {}, world.config, run_id="first", now=world.now)
     with closing(world.open_database("first")) as database:
-        return finish_run(options, [StoreReport(TD_ONLY)], database, planned=[TD_ONLY], problems={})
+        return finish_run(options, [report], database, planned=[TD_ONLY], problems={})
 
 
 def test_a_run_whose_idle_sessions_are_ended_still_says_how_it_went(world: OrdersWorld) -> None:

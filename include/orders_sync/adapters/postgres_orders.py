@@ -65,9 +65,9 @@ class PostgresOrders:
         """Mark running summary rows that are older as failed; how many."""
         return self._change("fail_dead_runs", pipeline_names=[PROFILER, TD, UC], hours=hours)
 
-    def run_counts(self, run_id: str) -> list[tuple[str, str, str, int]]:
-        """Pipeline, store, status, windows: what the run did since it started."""
-        return [tuple(row) for row in self._run("run_counts", run_id=run_id)]
+    def run_counts(self, run_id: str, clean_stores: Sequence[str]) -> list[tuple[str, str, str, int]]:
+        """Pipeline, store, status, windows: what the run did since it started; see `OrdersDatabase`."""
+        return [tuple(row) for row in self._run("run_counts", run_id=run_id, clean_stores=list(clean_stores))]
 
     def running_stores(self, run_id: str) -> list[str]:
         """Stores of which the run has running rows."""

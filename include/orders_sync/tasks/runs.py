@@ -156,7 +156,8 @@ def finish_run(
             database.unlock(store_lock(code))
     reported = {report.store_code for report in reports}
     silent = [StoreReport(code, died="its worker ended without a word") for code in planned if code not in reported]
-    counts = database.run_counts(options.run_id)
+    clean = [report.store_code for report in reports if not (report.errors or report.skipped or report.died)]
+    counts = database.run_counts(options.run_id, clean)
     result = run_result(options, counts, [*reports, *silent], problems=problems)
     database.finish_run(options.run_id, result.status, result.text)
     return result
