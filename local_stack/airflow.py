@@ -5,11 +5,11 @@ Not `airflow standalone`: on SIGTERM it leaves its children behind (3.3.2).
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -24,10 +24,11 @@ import httpx
 from local_stack import processes
 from local_stack.environment import environment
 from local_stack.errors import LocalStackError, ServerStartError
-from local_stack.home import Home, write_private
+from local_stack.home import REPO, Home, write_private
 from local_stack.ports import HOST, RULES
 from local_stack.servers.postgres import Postgres
 from local_stack.state import State
+from local_stack.waiting import STANDSTILL_SECONDS, Patience, run_child, work_of
 
 # Stopped in this order. The API server goes last: tasks that end report to it, and the scheduler waits for them.
 COMPONENTS: dict[str, tuple[str, ...]] = {
@@ -37,7 +38,6 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "api-server": ("api-server",),
 }
 _HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
-_START_TIMEOUT = 180.0
 _STOP_TIMEOUT = 60.0
 _TEMPLATE = Path(__file__).parent / "airflow_local_settings.py.txt"
 
@@ -55,6 +55,11 @@ def log_file(home: Home, component: str) -> Path:
 def address(state: State) -> str:
     """Where a browser finds Airflow."""
     return f"http://{HOST}:{state.ports['airflow']}"
+
+
+def dags_without_schedule(home: Home) -> Path:
+    """The DAGs that start no run by themselves in this stack, one id a line; read whenever a DAG's file is parsed."""
+    return home.airflow / "dags-without-schedule"
 
 
 def is_started(home: Home) -> bool:
@@ -83,7 +88,7 @@ def up(home: Home, state: State, report: Callable[[str, str], None]) -> None:
             log = log_file(home, component)
             argv = [sys.executable, "-m", "airflow", *arguments]
             processes.spawn(home, process_name(component), argv, log=log, environ=environ)
-    _wait_until_healthy(home, state)
+    _wait_until_healthy(home, state, report)
     report("airflow", f"ready on {address(state)} after {time.monotonic() - began:.1f} s")
 
 
@@ -150,20 +155,14 @@ def _migrate(home: Home, state: State, report: Callable[[str, str], None]) -> No
     if state.airflow_migrated == wanted:
         return
     report("airflow", "migrating its database")
-    done = subprocess.run(
+    run_child(
         [sys.executable, "-m", "airflow", "db", "migrate"],
-        env={**os.environ, **environment(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_START_TIMEOUT,
+        environ={**os.environ, **environment(home)},
+        cwd=REPO,
+        tell=functools.partial(report, "airflow"),
+        what="`airflow db migrate`",
+        remedy="Mend the cause above and run `python -m local_stack up --airflow` again.",
     )
-    if done.returncode != 0:
-        output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise LocalStackError(
-            f"`airflow db migrate` failed with exit code {done.returncode}:\n{output}",
-            "Mend the cause above and run `python -m local_stack up --airflow` again.",
-        )
     state.airflow_migrated = f"{version('apache-airflow-core')} {_revision(home, state)}"
     state.save(home)
 
@@ -180,13 +179,19 @@ def _revision(home: Home, state: State) -> str:
     return str(row[0]) if row else ""
 
 
-def _wait_until_healthy(home: Home, state: State) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
+def _wait_until_healthy(home: Home, state: State, report: Callable[[str, str], None]) -> None:
+    def work() -> list[object]:
+        found = {name: processes.find(home, process_name(name)) for name in COMPONENTS}
+        return [work_of(process, log_file(home, name)) for name, process in found.items() if process is not None]
+
+    patience = Patience(
+        work, STANDSTILL_SECONDS, tell=functools.partial(report, "airflow"), what="its components still start"
+    )
     while missing := sorted(set(COMPONENTS) - set(health(state))):
         dead = [name for name in COMPONENTS if processes.find(home, process_name(name)) is None]
-        if dead or time.monotonic() > deadline:
+        if dead or patience.is_over():
             name = (dead or missing)[0]
-            what = "died while it started" if dead else f"was not healthy after {_START_TIMEOUT:.0f} s"
+            what = "died while it started" if dead else f"has not moved for {patience.longest_seconds:.0f} s"
             log = log_file(home, name)
             raise ServerStartError(
                 f"Airflow's {name} {what}. Its last lines:\n{processes.last_lines(log)}",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,9 +17,12 @@ from local_stack import airflow
 from local_stack.errors import LocalStackError
 from local_stack.home import Home
 from local_stack.state import State
+from local_stack.waiting import Patience
 
 HOUSEKEEPING = ("daily_planner", "cleanup_stale_locks")
 FINAL_STATES = ("success", "failed")
+STANDSTILL_SECONDS = 900.0
+"""Of all of Airflow: longer than the longest delay between two tries of a task."""
 _TOKEN_SECONDS = 3_600
 
 
@@ -24,7 +31,8 @@ class AirflowApi:
 
     def __init__(self, home: Home) -> None:
         self._state = State.load(home)
-        self._client = httpx.Client(base_url=airflow.address(self._state), timeout=60)
+        # an answer may take as long as the slowest server behind it rests
+        self._client = httpx.Client(base_url=airflow.address(self._state), timeout=STANDSTILL_SECONDS)
         self._token_until = 0.0
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, run_id: str | None = None) -> str:
@@ -41,18 +49,43 @@ class AirflowApi:
         query = "&".join(["limit=100", "order_by=-run_after", *(f"state={state}" for state in states)])
         return list(self.call("GET", f"/dags/{dag_id}/dagRuns?{query}")["dag_runs"])
 
-    def wait(self, dag_id: str, run_id: str, timeout_seconds: float = 300) -> str:
-        """Wait for the end of a run; returns its final state."""
-        until = time.monotonic() + timeout_seconds
-        while time.monotonic() < until:
-            state = self.run_state(dag_id, run_id)
-            if state in FINAL_STATES:
-                return state
-            time.sleep(0.5)
-        raise LocalStackError(
-            f"Run {run_id} of {dag_id} is still {state} after {timeout_seconds:.0f} s.",
-            "Look at the run in the Airflow UI, and at airflow/logs/scheduler.log in the stack's folder.",
-        )
+    def wait(self, dag_id: str, run_id: str) -> str:
+        """Wait for the end of a run, however long it takes while anything in Airflow moves; returns its final state.
+
+        Airflow itself sends the run's state every half second, on one request.
+        """
+        patience = Patience(lambda: self.sign_of_life(dag_id, run_id), STANDSTILL_SECONDS, asks_every=10)
+        while True:
+            for state in self._states(dag_id, run_id):
+                if state in FINAL_STATES:
+                    return state
+                if patience.is_over():
+                    raise LocalStackError(
+                        f"Run {run_id} of {dag_id} is still {state}; nothing has moved for {STANDSTILL_SECONDS:.0f} s.",
+                        "Look at the run in the Airflow UI, and at airflow/logs/scheduler.log in the stack's folder.",
+                    )
+
+    def _states(self, dag_id: str, run_id: str) -> Iterator[str]:
+        """The run's state, again and again, until it has ended or the connection has."""
+        self._log_in()
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/wait?interval=0.5"
+        with self._translated("GET", path), self._client.stream("GET", path) as answer:
+            if answer.is_error:
+                answer.read()
+                raise _refused("GET", path, answer)
+            for line in answer.iter_lines():
+                if line:
+                    yield str(json.loads(line)["state"])
+
+    def sign_of_life(self, dag_id: str, run_id: str) -> object:
+        """Changes while tasks of the run, or of any other run that it may be waiting for, change their states."""
+        states = Counter(str(instance["state"]) for instance in self.task_instances(dag_id, run_id))
+        return states, self.newest_task()
+
+    def newest_task(self) -> object:
+        """The task of any run that started last."""
+        newest = self.call("GET", "/dags/~/dagRuns/~/taskInstances?limit=1&order_by=-start_date")["task_instances"]
+        return [(instance["id"], instance["try_number"]) for instance in newest]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run, mapped ones included."""
@@ -91,35 +124,63 @@ class AirflowApi:
             self.set_paused(dag_id, paused=False)
         return HOUSEKEEPING
 
-    def wait_for_dags(self, dag_ids: Sequence[str], timeout_seconds: float = 120) -> None:
-        """Wait until the dag processor has parsed these DAGs."""
-        until = time.monotonic() + timeout_seconds
-        missing = set(dag_ids)
-        while missing and time.monotonic() < until:
-            missing -= {dag["dag_id"] for dag in self.call("GET", "/dags?limit=100")["dags"]}
-            if missing:
-                time.sleep(0.5)
-        if missing:
-            errors = self.call("GET", "/importErrors")["import_errors"]
-            raise LocalStackError(
-                f"Airflow doesn't know {sorted(missing)} after {timeout_seconds:.0f} s: {errors}",
-                "Mend the import errors above, if there are any; else look at airflow/logs/dag-processor.log.",
-            )
+    def wait_for_dags(self, dag_ids: Sequence[str]) -> None:
+        """Wait until the DAG processor has parsed these DAGs, each in a file of its name, while it finds more."""
+        known: set[str] = set()
+        patience = Patience(lambda: len(known), STANDSTILL_SECONDS)
+        while True:
+            known |= {dag["dag_id"] for dag in self.call("GET", "/dags?limit=100")["dags"]}
+            if not (missing := set(dag_ids) - known):
+                return
+            errors = {
+                error["filename"]: error["stack_trace"]
+                for error in self.call("GET", "/importErrors")["import_errors"]
+                if Path(error["filename"]).stem in missing
+            }
+            if errors or patience.is_over():
+                raise LocalStackError(
+                    f"Airflow doesn't know {sorted(missing)}: {errors}",
+                    "Mend the import errors above, if there are any; else look at airflow/logs/dag-processor.log.",
+                )
+            time.sleep(0.5)
+
+    def has_schedule(self, dag_id: str) -> bool:
+        """Whether the DAG starts runs by itself when it is not paused."""
+        return self.call("GET", f"/dags/{dag_id}")["timetable_summary"] is not None
+
+    def parse_again(self, dag_id: str) -> None:
+        """Have the file of a DAG parsed at once, although it has not changed."""
+        self.call("PUT", f"/parseDagFile/{self.call('GET', f'/dags/{dag_id}')['file_token']}")
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One request below `/api/v2`; returns the decoded answer."""
         self._log_in()
-        answer = self._client.request(method, f"/api/v2{path}", json=body)
+        with self._translated(method, path):
+            answer = self._client.request(method, f"/api/v2{path}", json=body)
         if answer.is_error:
-            raise LocalStackError(
-                f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}",
-                "The answer says what was wrong with the request.",
-            )
+            raise _refused(method, path, answer)
         decoded: dict[str, Any] = answer.json() if answer.content else {}
         return decoded
+
+    @contextmanager
+    def _translated(self, method: str, path: str) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise LocalStackError(
+                f"Airflow's API server did not answer {method} {path}: {type(error).__name__} {error}",
+                "`python -m local_stack status` shows what runs; airflow/logs/api-server.log says why.",
+            ) from error
 
     def _log_in(self) -> None:
         if time.monotonic() < self._token_until:
             return
         self._client.headers["Authorization"] = f"Bearer {airflow.token(self._state)}"
         self._token_until = time.monotonic() + _TOKEN_SECONDS
+
+
+def _refused(method: str, path: str, answer: httpx.Response) -> LocalStackError:
+    return LocalStackError(
+        f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}",
+        "The answer says what was wrong with the request.",
+    )

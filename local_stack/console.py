@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -34,7 +35,7 @@ def error(problem: LocalStackError) -> None:
 
 @contextmanager
 def spinner(text: str) -> Iterator[None]:
-    """Shows on a terminal that something is going on; prints nothing elsewhere."""
+    """Shows on a terminal that something is going on; elsewhere what is waited for says so by lines of its own."""
     with out.status(text):
         yield
 
@@ -55,8 +56,43 @@ def table(lines: Sequence[Status]) -> Table:
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that is moved by calling what it yields with (done, of)."""
+    """Shows progress, moved by calling what it yields with (done, of): a bar, or where there is no terminal, lines."""
+    if not out.is_terminal:
+        yield ProgressLines(text)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=out) as bar:
+    with Progress(*columns, TextColumn("to go"), TimeRemainingColumn(), console=out) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+class ProgressLines:
+    """A line a minute: "Moving windows: 32 of 71, about 6 min to go".
+
+    The time to go is reckoned from what was done since the first call.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        every_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[str], None] = out.print,
+    ) -> None:
+        self._text, self._every, self._clock, self._tell = text, every_seconds, clock, tell
+        self._began = self._told_at = clock()
+        self._first: int | None = None
+
+    def __call__(self, done: int, of: int) -> None:
+        """Note where it stands; says so when the last line is a minute old."""
+        self._first = done if self._first is None else self._first
+        now = self._clock()
+        if now - self._told_at < self._every:
+            return
+        self._told_at = now
+        to_go = ""
+        if done < of and (moved := done - self._first) > 0:
+            minutes = (of - done) * (now - self._began) / moved / 60
+            to_go = f", about {max(1, round(minutes))} min to go"
+        self._tell(f"{self._text}: {done:,} of {of:,}{to_go}")

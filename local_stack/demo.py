@@ -21,21 +21,26 @@ from rich.table import Table
 from rich.text import Text
 
 from local_stack import airflow, console, stack
-from local_stack.airflow_api import FINAL_STATES, AirflowApi
+from local_stack.airflow_api import FINAL_STATES, STANDSTILL_SECONDS, AirflowApi
 from local_stack.environment import environment
 from local_stack.errors import LocalStackError
 from local_stack.home import Home
 from local_stack.seed import seed
 from local_stack.state import State
+from local_stack.waiting import Patience
 
 DAYS = ("2013-03-09", "2013-03-10", "2013-03-11")
 DAG_ID = "data_pipeline_main"
 SOURCE_OBJECT = "flights"
-_ROUNDS = 3
-_DRAIN_SECONDS = 600
 
 _PROGRESS = """
-SELECT COUNT(*) AS windows, COUNT(*) FILTER (WHERE pipeline_final_status IN ('COMPLETED', 'SKIPPED')) AS finished
+SELECT
+    COUNT(*) AS windows,
+    COUNT(*) FILTER (WHERE pipeline_final_status IN ('COMPLETED', 'SKIPPED')) AS finished,
+    COUNT(*) FILTER (WHERE pipeline_final_status = 'FAILED') AS failed,
+    COALESCE(GREATEST(EXTRACT(EPOCH FROM MIN(not_before_at) FILTER (WHERE pipeline_final_status = 'PENDING')
+        - CLOCK_TIMESTAMP()), 0), 0)::float AS rests_seconds,
+    (SELECT COUNT(*) FROM pipeline_lifecycle_events) AS events
 FROM pipeline_lifecycle
 WHERE source_object = %(source_object)s AND target_day = ANY(%(days)s::date []) AND NOT is_invalidated_flag
 """
@@ -75,8 +80,11 @@ class Ids:
 def run(home: Home) -> int:
     """The whole demo; exit code 0 only when every window is accounted for and both ends hold the same ids."""
     began = time.monotonic()
+    _hold_schedule(home)
     with console.spinner("Starting the local stack"):
         stack.up(home, with_airflow=True, report=console.line)
+    state = State.load(home)
+    console.line("look", f"{airflow.address(state)}   login admin, password {state.secrets['airflow_admin']}")
     variables = environment(home)
     os.environ.update(variables)  # the comparison at the end uses the pipeline's own connections
     with console.progress_bar("Indexing flights") as progress:
@@ -97,7 +105,7 @@ def run(home: Home) -> int:
         console.line("again", "every window was done already: nothing was planned, claimed or loaded, nothing changed")
     else:
         console.line("ledger", f"{planned} windows planned, {changed} events written")
-    state = State.load(home)
+    _release_schedule(home, api)
     console.line("look", f"{airflow.address(state)}   login admin, password {state.secrets['airflow_admin']}")
     console.line("ledger", 'eval "$(.venv/bin/python -m local_stack env)"; python -m include.cli ledger show')
     console.line("stop", "make down")
@@ -105,9 +113,22 @@ def run(home: Home) -> int:
     return 0 if good else 1
 
 
+def _hold_schedule(home: Home) -> None:
+    """The DAG starts no run by itself while the demo counts what its own runs do, an interrupted demo's neither."""
+    home.create()
+    home.airflow.mkdir(exist_ok=True, mode=0o700)
+    airflow.dags_without_schedule(home).write_text(f"{DAG_ID}\n")
+
+
+def _release_schedule(home: Home, api: AirflowApi) -> None:
+    airflow.dags_without_schedule(home).unlink(missing_ok=True)
+    api.parse_again(DAG_ID)
+
+
 def _plan(api: AirflowApi) -> None:
     api.start_housekeeping()
     api.wait_for_dags([DAG_ID])
+    _wait_until_it_has_no_schedule(api)
     runs = [api.trigger("daily_planner", {"target_date": day}) for day in DAYS]
     with console.spinner("Planning windows"):
         states = [api.wait("daily_planner", run_id) for run_id in runs]
@@ -116,32 +137,75 @@ def _plan(api: AirflowApi) -> None:
     console.line("daily_planner", f"planned {', '.join(DAYS)} in windows of 1 h")
 
 
+def _wait_until_it_has_no_schedule(api: AirflowApi) -> None:
+    """At once on a new stack; where Airflow ran already, its DAG processor reads the file again."""
+    if api.has_schedule(DAG_ID):
+        api.parse_again(DAG_ID)
+        patience = Patience(lambda: None, STANDSTILL_SECONDS)
+        while api.has_schedule(DAG_ID):
+            if patience.is_over():
+                raise LocalStackError(
+                    f"Airflow's DAG processor has not read the file of {DAG_ID} again.",
+                    "Look at airflow/logs/dag-processor.log in the stack's folder; `make down` and up again helps.",
+                )
+            time.sleep(0.5)
+
+
 def _drain(api: AirflowApi, ledger: psycopg.Connection[dict[str, Any]]) -> None:
-    """Run the pipeline until every window is finished; bounded, because cleanup gives failed windows back."""
+    """Run the pipeline until every window is finished, or nothing is left that would come to an end by itself.
+
+    A window that fails goes back to PENDING until its tries are spent, so this ends. Runs of an earlier demo are waited
+    for; runs that go on when this is interrupted are left going: a paused DAG would freeze the windows that they hold.
+    """
     was_paused = api.set_paused(DAG_ID, paused=False)
-    try:
-        with console.progress_bar("Moving windows") as progress:
-            for _ in range(_ROUNDS):
-                runs = [api.trigger(DAG_ID, {"target_date": day}) for day in DAYS]
-                _wait_for(api, ledger, runs, progress)
-                counts = _query(ledger, _PROGRESS)[0]
-                if counts["finished"] == counts["windows"]:
-                    return
-    finally:
-        api.set_paused(DAG_ID, paused=was_paused)
+    with console.progress_bar("Moving windows") as progress:
+        runs = [run["dag_run_id"] for run in api.runs(DAG_ID, ("running", "queued"))]
+        if runs:
+            console.line(DAG_ID, f"{len(runs)} runs of an earlier start go on: {', '.join(runs)}")
+        patience = Patience(lambda: _query(ledger, _PROGRESS)[0]["events"], STANDSTILL_SECONDS)
+        while True:
+            _wait_for(api, ledger, runs, progress)
+            counts = _query(ledger, _PROGRESS)[0]
+            if counts["finished"] + counts["failed"] == counts["windows"]:
+                break
+            if patience.is_over():
+                raise _standstill(counts, [])
+            if counts["rests_seconds"] > 0:
+                console.line(DAG_ID, f"windows that failed come back in {counts['rests_seconds']:.0f} s")
+            time.sleep(max(counts["rests_seconds"], 1 if runs else 0))
+            runs = [api.trigger(DAG_ID, {"target_date": day}) for day in DAYS]
+    api.set_paused(DAG_ID, paused=was_paused)
 
 
 def _wait_for(api: AirflowApi, ledger: psycopg.Connection[dict[str, Any]], runs: list[str], progress: Any) -> None:
-    until = time.monotonic() + _DRAIN_SECONDS
-    while time.monotonic() < until:
+    """Until the runs have ended; given up only when neither an event of a window nor a task's state has come for long.
+
+    Raises:
+        LocalStackError: A standstill; the runs are left as they are.
+    """
+
+    def sign() -> object:
+        return _query(ledger, _PROGRESS)[0], [api.sign_of_life(DAG_ID, run_id) for run_id in waiting]
+
+    waiting = list(runs)
+    patience = Patience(sign, STANDSTILL_SECONDS, asks_every=20)
+    while waiting := [run_id for run_id in waiting if api.run_state(DAG_ID, run_id) not in FINAL_STATES]:
         counts = _query(ledger, _PROGRESS)[0]
         progress(counts["finished"], counts["windows"])
-        if all(api.run_state(DAG_ID, run_id) in FINAL_STATES for run_id in runs):
-            return
+        if patience.is_over():
+            raise _standstill(counts, waiting)
         time.sleep(1)
-    raise LocalStackError(
-        f"The runs {runs} of {DAG_ID} have not ended after {_DRAIN_SECONDS} s.",
-        "Look at them in the Airflow UI, and at airflow/logs/scheduler.log in the stack's folder.",
+    counts = _query(ledger, _PROGRESS)[0]
+    progress(counts["finished"], counts["windows"])
+
+
+def _standstill(counts: dict[str, Any], waiting: list[str]) -> LocalStackError:
+    runs = f"these runs of {DAG_ID} go on: {waiting}" if waiting else f"no run of {DAG_ID} goes on"
+    return LocalStackError(
+        f"Nothing has moved for {STANDSTILL_SECONDS:.0f} s, and {runs}. "
+        f"{counts['finished']} of {counts['windows']} windows are done.",
+        "Look at the runs in the Airflow UI, and at airflow/logs/scheduler.log in the stack's folder. Runs are left "
+        "going, and `make demo` again waits for them.",
     )
 
 

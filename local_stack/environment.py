@@ -148,9 +148,30 @@ def _airflow(home: Home, state: State) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__SECRET_KEY": state.secrets["airflow_api"],
         "AIRFLOW__API_AUTH__JWT_SECRET": state.secrets["airflow_jwt"],
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # a new file is found after seconds, not minutes
+        **_patience(),
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # a new or changed file is found after seconds, not minutes
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",  # the rest: at 30 it takes a third of a core
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",  # from task to task; 0.1 takes twice the CPU
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # at 5, a worker waits up to 5 s after its task has ended
+    }
+
+
+def _patience() -> dict[str, str]:
+    """Airflow's own time limits, where a machine that is busy, or a server that rests, would be taken for a fault.
+
+    Each of them ends work that goes on, and some do so before a line of a task has run, and spend its tries.
+    docker-compose.yaml has the same ones.
+    """
+    return {
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",  # 30: a task's process had not imported its file yet
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "900",  # 50; has to be longer than the import's
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",  # 5: of one request of a task to the API server
+        "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "10",  # 3: then a worker ends the task that it runs
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "900",  # 300: then the scheduler takes it for dead
+        "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",  # 600: a queue that moves slowly is no fault
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "120",  # 30, and the same below
+        "AIRFLOW__DAG_PROCESSOR__HEALTH_CHECK_THRESHOLD": "120",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "120",
     }
 
 

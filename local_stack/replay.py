@@ -74,7 +74,7 @@ def grow(url: str, start: datetime, end: datetime, *, index: str = INDEX) -> Gro
     Raises:
         SeedError: A document was refused, or the index holds another number of flights in the end.
     """
-    client = elasticsearch.Elasticsearch(url, request_timeout=60)
+    client = elasticsearch.Elasticsearch(url, request_timeout=600)
     count = sent = 0
     try:
         if not client.indices.exists(index=index):

@@ -55,7 +55,7 @@ def seed(
     Raises:
         SeedError: a document was refused, or the index holds another number of flights in the end.
     """
-    client = elasticsearch.Elasticsearch(url, request_timeout=60)
+    client = elasticsearch.Elasticsearch(url, request_timeout=600)
     try:
         exists = bool(client.indices.exists(index=index))
         if force and exists:
@@ -118,7 +118,7 @@ def index_all(url: str, index: str, rows: Iterable[tuple[str, dict[str, Any]]], 
 
     def send() -> None:
         nonlocal total
-        with elasticsearch.Elasticsearch(url, request_timeout=60) as client:
+        with elasticsearch.Elasticsearch(url, request_timeout=600) as client:
             while (batch := batches.get()) is not None:
                 if errors:
                     continue  # the reader must not block on a full queue

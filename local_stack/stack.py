@@ -7,10 +7,12 @@ Example:
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +22,6 @@ from filelock import FileLock, Timeout
 
 from local_stack import airflow, certificates, migrations, processes, supervision
 from local_stack.environment import environment
-from local_stack.errors import LocalStackError
 from local_stack.home import Home
 from local_stack.ports import RULES, choose
 from local_stack.servers import SERVERS, Server
@@ -29,8 +30,6 @@ from local_stack.supervision import Report, Status, silent
 
 __all__ = ["Report", "Status", "down", "running", "status", "temporary", "up"]
 
-_LOCK_SECONDS = 300
-
 
 def up(
     home: Home,
@@ -38,11 +37,13 @@ def up(
     servers: Iterable[str] = tuple(SERVERS),
     with_airflow: bool = False,
     prefer_default_ports: bool = True,
+    is_durable: bool = True,
     report: Report = silent,
 ) -> None:
     """Start the servers that don't run, in parallel; return when every one of them is healthy and provisioned.
 
-    Safe to repeat, and safe to call twice at the same time: the second call waits for the first.
+    Safe to repeat, and safe to call twice at the same time: the second call waits for the first. A new stack whose data
+    is nobody's (`is_durable=False`) is faster, and loses it in a power cut.
 
     Raises:
         PortTakenError: a configured port is in use.
@@ -50,7 +51,7 @@ def up(
     """
     home.create()
     with _exclusive(home, report):
-        state = State.load_or_create(home)
+        state = State.load_or_create(home, is_durable=is_durable)
         certificates.ensure(home)
         chosen = [SERVERS[name](home, state) for name in servers]
         starting = [server for server in chosen if not supervision.already_runs(server, report)]
@@ -105,6 +106,7 @@ def running(
     servers: Iterable[str] = tuple(SERVERS),
     with_airflow: bool = False,
     prefer_default_ports: bool = False,
+    is_durable: bool = True,
     report: Report = silent,
 ) -> Iterator[dict[str, str]]:
     """A stack in `home` for the time of a `with` block: yields `environment(home)`, and stops everything at the end.
@@ -118,6 +120,7 @@ def running(
             servers=servers,
             with_airflow=with_airflow,
             prefer_default_ports=prefer_default_ports,
+            is_durable=is_durable,
             report=report,
         )
         yield environment(home)
@@ -133,7 +136,7 @@ def temporary(*, servers: Iterable[str] = tuple(SERVERS), with_airflow: bool = F
     """
     folder = Path(tempfile.mkdtemp(prefix="local-stack-"))
     try:
-        with running(folder, servers=servers, with_airflow=with_airflow) as variables:
+        with running(folder, servers=servers, with_airflow=with_airflow, is_durable=False) as variables:
             yield variables
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -142,17 +145,16 @@ def temporary(*, servers: Iterable[str] = tuple(SERVERS), with_airflow: bool = F
 @contextmanager
 def _exclusive(home: Home, report: Report) -> Iterator[None]:
     lock = FileLock(home.lock_file, mode=0o600)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        report("stack", "waiting for another `up` or `down` in this folder")
+    timeout, began = 0.0, time.monotonic()
+    while True:  # the lock goes away with its holder, who works as long as it lives
         try:
-            lock.acquire(timeout=_LOCK_SECONDS)
-        except Timeout as error:
-            raise LocalStackError(
-                f"Another `up` or `down` has been working in {home.path} for {_LOCK_SECONDS} s.",
-                "Wait for it or end it, then try again; its lock goes away with it.",
-            ) from error
+            lock.acquire(timeout=timeout)
+            break
+        except Timeout:
+            report(
+                "stack", f"waiting for another `up` or `down` in this folder ({time.monotonic() - began:.0f} s so far)"
+            )
+            timeout = 30.0
     try:
         yield
     finally:
@@ -187,7 +189,11 @@ def _bring_up(server: Server, report: Report, cancelled: threading.Event) -> Non
 def _migrate(home: Home, report: Report) -> None:
     """Both databases at once: most of the time goes into starting two processes."""
     with ThreadPoolExecutor() as pool:
-        for name, migrated in [(name, pool.submit(migrations.migrate, home, name)) for name in ("ledger", "orders")]:
+        started = {
+            name: pool.submit(migrations.migrate, home, name, functools.partial(report, name))
+            for name in ("ledger", "orders")
+        }
+        for name, migrated in started.items():
             migrated.result()
             report(name, "migrated")
 

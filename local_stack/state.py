@@ -44,11 +44,15 @@ SECRETS = {
 
 @dataclass
 class State:
-    """The ports in use and the generated secrets; both survive restarts, so addresses and passwords stay the same."""
+    """The ports in use and the generated secrets; both survive restarts, so addresses and passwords stay the same.
+
+    `is_durable`: whether the data has to survive a power cut, and not only the death of every process.
+    """
 
     ports: dict[str, int] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     airflow_migrated: str = ""
+    is_durable: bool = True
 
     @classmethod
     def load(cls, home: Home) -> State:
@@ -67,14 +71,14 @@ class State:
             ) from error
 
     @classmethod
-    def load_or_create(cls, home: Home) -> State:
+    def load_or_create(cls, home: Home, *, is_durable: bool = True) -> State:
         """Read the state, or generate a new one for a new stack; secrets that are missing are added."""
         if not home.exists and (home.path / "postgres" / "PG_VERSION").exists():
             raise LocalStackError(
                 f"{home.state_file} is gone, and with it the passwords of the databases beside it.",
                 f"Put the file back, or delete {home.path} to start with an empty stack.",
             )
-        state = cls.load(home) if home.exists else cls()
+        state = cls.load(home) if home.exists else cls(is_durable=is_durable)
         for name, generate in SECRETS.items():
             state.secrets.setdefault(name, generate())
         state.save(home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -15,8 +16,11 @@ from local_stack import processes
 from local_stack.errors import LocalStackError, ServerStartError
 from local_stack.ports import RULES
 from local_stack.servers import Server
+from local_stack.waiting import STANDSTILL_SECONDS, Patience, work_of
 
 Report = Callable[[str, str], None]
+
+_ANSWERS_AGAIN_SECONDS = 60.0
 
 
 def silent(_name: str, _message: str) -> None:
@@ -48,8 +52,8 @@ def already_runs(server: Server, report: Report) -> bool:
             f"{server.title} runs on port {server.port}, and {rule.variable} asks for {configured}.",
             "Run `python -m local_stack down` first, or unset the variable.",
         )
-    deadline = time.monotonic() + server.start_timeout
-    while time.monotonic() < deadline and processes.is_alive(process):
+    patience = _patience(process, server, report, "does not answer yet", _ANSWERS_AGAIN_SECONDS)
+    while processes.is_alive(process) and not patience.is_over():
         if is_healthy(server):
             report(server.name, f"already running on {server.address} (pid {process.pid})")
             return True
@@ -91,7 +95,7 @@ def start(server: Server, report: Report, cancelled: threading.Event) -> None:
     """Start a server and return when it is healthy and provisioned.
 
     Raises:
-        ServerStartError: it died, or was not healthy in time; the message holds its last lines.
+        ServerStartError: it died, or it hung; the message holds its last lines.
     """
     began = time.monotonic()
     server.prepare(lambda message: report(server.name, message))
@@ -99,13 +103,15 @@ def start(server: Server, report: Report, cancelled: threading.Event) -> None:
     process = processes.spawn(
         server.home, server.name, server.command(), log=server.log, environ=server.environ(), account=server.account
     )
+    patience = _patience(psutil.Process(process.pid), server, report, "still starting")
     while not is_healthy(server):
-        code, seconds = process.poll(), time.monotonic() - began
-        if code is not None or seconds > server.start_timeout:
-            what = f"was not healthy after {seconds:.0f} s" if code is None else f"died with exit code {code}"
+        code = process.poll()
+        if code is not None or patience.is_over():
+            what = (
+                f"has not moved for {patience.longest_seconds:.0f} s" if code is None else f"died with exit code {code}"
+            )
             lines = processes.last_lines(server.log, since=written) or "(it printed nothing)"
-            if code is not None:
-                stop(server, silent)
+            stop(server, silent)
             raise ServerStartError(
                 f"{server.title} {what}. Its last lines:\n{lines}",
                 f"Mend the cause above (all lines: {server.log}) and run `python -m local_stack up` again.",
@@ -115,6 +121,13 @@ def start(server: Server, report: Report, cancelled: threading.Event) -> None:
         time.sleep(0.05)
     server.provision()
     report(server.name, f"ready on {server.address} after {time.monotonic() - began:.1f} s")
+
+
+def _patience(
+    process: psutil.Process, server: Server, report: Report, what: str, longest: float = STANDSTILL_SECONDS
+) -> Patience:
+    tell = functools.partial(report, server.name)
+    return Patience(lambda: work_of(process, server.log), longest, tell=tell, what=what)
 
 
 def stop(server: Server, report: Report) -> bool:

@@ -1,7 +1,7 @@
 """One local stack for the whole session, and fresh databases, buckets' prefixes and indexes for each test.
 
 `TEST_STACK_HOME=<folder>` keeps the stack of that folder running between sessions; without it a temporary one is
-started when the first test asks for it, and removed at the end.
+started when the first test asks for it, and removed at the end. With xdist all processes share it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests import running_stack
+
 REPO = Path(__file__).resolve().parents[1]
 
 # Tests that only parse DAG files need an Airflow home, too, and never the person's own.
@@ -26,47 +28,57 @@ _SCRATCH = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ["AIRFLOW_HOME"] = _SCRATCH.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
+LAST = "tests/e2e/test_zz_secrets.py"
+TOGETHER = {
+    # what these share can't be had twice: the CRM of the stack, and the schedules of the DAGs that all pipelines share
+    "tests/integration/test_report_client.py": "tests/e2e/test_orders_sync.py",
+    "tests/e2e/test_ended_runs.py": "tests/e2e/test_dags_test.py",
+    "tests/e2e/test_state_manager.py": "tests/e2e/test_dags_test.py",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where one process hands tests to others, it is the one that makes and removes the stack's folder."""
+    if not hasattr(config, "workerinput"):
+        running_stack.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """See `pytest_configure`."""
+    if not hasattr(config, "workerinput"):
+        running_stack.end()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests with Airflow take half of the time: they start first, so that a second process can do the others."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    """What waits for Airflow begins first, then what needs servers; what reads all that Airflow kept comes last."""
+
+    def rank(item: pytest.Item) -> int:
+        if item.nodeid.startswith(LAST):
+            return 3
+        return 0 if item.get_closest_marker("e2e") else 1 if "stack_env" in getattr(item, "fixturenames", ()) else 2
+
+    items.sort(key=rank)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `-n 2`: a file stays in one process, and so do all tests with Airflow, which is started once."""
+    """With `-n`: a file stays in one process, and so do files that would be in each other's way."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/e2e" if nodeid.startswith("tests/e2e/") else nodeid.split("::", 1)[0]
+            file = nodeid.split("::", 1)[0]
+            return TOGETHER.get(file, file)
 
     return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
 def stack_env() -> Iterator[dict[str, str]]:
-    """Environment variables of a running stack with all four servers; also set in this process."""
-    from local_stack import stack
-    from local_stack.environment import environment
-    from local_stack.home import Home
-
-    home = os.environ.get("TEST_STACK_HOME")
-    patch = pytest.MonkeyPatch()
-    if home:
-        stack.up(Home.at(Path(home)), prefer_default_ports=False)
-        variables = environment(Path(home))
-        _set(patch, variables)
+    """Environment variables of a running stack with all servers; also set in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (variables := running_stack.variables()).items():
+            patch.setenv(name, value)
         yield variables
-    else:
-        with stack.temporary() as variables:
-            _set(patch, variables)
-            yield variables
-    patch.undo()
-
-
-def _set(patch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
-    for name, value in variables.items():
-        patch.setenv(name, value)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -51,7 +52,8 @@ class MemoryLifecycleStore:
         self._events: list[Record] = []
         self._fence = self._last_id = 0
         self._lock = threading.RLock()
-        self._held_names: set[str] = set()
+        self._held_names: dict[str, int] = {}
+        self._holders = itertools.count(1)
         self._campaigns = MemoryCampaigns()
         self._plans = MemoryPlans()
         self._revisits = MemoryRevisits()
@@ -89,16 +91,20 @@ class MemoryLifecycleStore:
         """See `LifecycleStore.table_lock`."""
         return self._held(f"table {table}")
 
+    def table_holder(self, table: str) -> int | None:
+        """See `LifecycleStore.table_holder`."""
+        return self._held_names.get(f"table {table}")
+
     @contextmanager
     def _held(self, name: str) -> Iterator[bool]:
         with self._lock:
             is_free = name not in self._held_names
-            self._held_names.add(name)
+            self._held_names.setdefault(name, next(self._holders))
         try:
             yield is_free
         finally:
             if is_free:
-                self._held_names.discard(name)
+                self._held_names.pop(name, None)
 
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """See `LifecycleStore.state_facts`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -151,6 +151,7 @@ class MemoryTarget:
         fence: int,
         lifecycle_id: int,
         replaced: Mapping[int, TimeWindow] | None = None,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> PublishResult:
         """See `Target.publish`."""
         publishing.require_own_manifest(manifest, lifecycle_id)
@@ -158,7 +159,7 @@ class MemoryTarget:
         where = f"{source_object} {window} in {self._options.table}"
         loading = list(self._typed_rows(manifest, stage, fence, where))
         publishing.require_same(_fingerprint(loading), manifest, "The staged files hold", where)
-        with self._transaction():
+        with turn(), self._transaction():
             overlapping = self._overlapping(source_object, window)
             publishing.require_fence(fence, self._floor(source_object), overlapping, where)
             receipt = Receipt(

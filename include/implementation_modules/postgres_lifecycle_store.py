@@ -100,6 +100,12 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.table_lock`."""
         return self._held(f"table {table}")
 
+    def table_holder(self, table: str) -> int | None:
+        """See `LifecycleStore.table_holder`."""
+        with self._transaction() as cursor:
+            holder: int | None = only_row(_run(cursor, "lock_holder", {"name": f"table {table}"}))["holder"]
+        return holder
+
     @contextmanager
     def _held(self, name: str) -> Iterator[bool]:
         """A lock of the connection, so that it ends with it."""

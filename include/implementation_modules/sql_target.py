@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
@@ -164,6 +164,7 @@ class SqlTarget(ABC):
         fence: int,
         lifecycle_id: int,
         replaced: Mapping[int, TimeWindow] | None = None,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> PublishResult:
         """See `Target.publish`."""
         publishing.require_own_manifest(manifest, lifecycle_id)
@@ -175,7 +176,8 @@ class SqlTarget(ABC):
                 outcome[:] = [self._publish(session, manifest, fence, replaced or {})]
                 return outcome[0]
 
-            return self._in_transaction(session, work, committed=lambda: self._is_written(outcome[0].receipt))
+            with turn():
+                return self._in_transaction(session, work, committed=lambda: self._is_written(outcome[0].receipt))
 
     def delete(self, source_object: str, window: TimeWindow, *, fence: int, lifecycle_id: int) -> int:
         """See `Target.delete`."""

@@ -7,8 +7,8 @@ is an error of `include.pipeline_framework.errors`. Windows are half-open `[star
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
@@ -308,8 +308,12 @@ class Target(Protocol):
         fence: int,
         lifecycle_id: int,
         replaced: Mapping[int, TimeWindow] | None = None,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> PublishResult:
         """Load the manifest's files in one transaction under the fence.
+
+        Whatever touches nothing shared (the load into a private table, its checks) comes before the transaction, which
+        runs inside `turn()`; an error that `turn` raises leaves the table as it was.
 
         Delete the window, and outside it only what the ledger rows of `replaced` (id → its window) have loaded: rows
         with such a `_lifecycle_id` within the span of those windows; insert; check rows and
@@ -424,6 +428,10 @@ class LifecycleStore(Protocol):
         """Hold a target table's turn to publish; False: somebody else has it. Nobody waits, and it is a courtesy only:
         what protects rows is the target's guard row.
         """
+        ...
+
+    def table_holder(self, table: str) -> int | None:
+        """Who has the table's turn, as a number that differs from holder to holder; None: nobody."""
         ...
 
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:

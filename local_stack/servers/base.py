@@ -28,7 +28,6 @@ class Server(ABC):
     title: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]  # the first one is the port that clients use
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    start_timeout: ClassVar[float] = 60.0
     stop_timeout: ClassVar[float] = 20.0
 
     def __init__(self, home: Home, state: State) -> None:

@@ -19,7 +19,6 @@ class Elasticsearch(Server):
     name: ClassVar[str] = "elasticsearch"
     title: ClassVar[str] = f"Elasticsearch {elasticsearch_jars.VERSION}"
     port_names: ClassVar[tuple[str, ...]] = ("elasticsearch", "elasticsearch_transport")
-    start_timeout: ClassVar[float] = 90.0
 
     @property
     def url(self) -> str:

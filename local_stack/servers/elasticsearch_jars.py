@@ -31,7 +31,7 @@ def ensure(cache: Path, tell: Callable[[str], None]) -> Path:
     home = folder(cache)
     if home.exists():
         return home
-    with FileLock(cache / "elasticsearch.lock", timeout=600):
+    with FileLock(cache / "elasticsearch.lock"):  # it goes away with its holder, who downloads as long as it lives
         if not home.exists():
             tell(f"downloading {VERSION} from Maven Central (41 MB, once)")
             with tempfile.TemporaryDirectory(dir=cache, prefix="elasticsearch-part-") as part:

@@ -12,6 +12,7 @@
 6. *A vanished client loses its transaction.* The session of a killed process would block its rows until a restart;
    real Snowflake rolls back after minutes. Here: when a session with an open transaction was silent for a while,
    it is rolled back, and the session ends, so that a client that was only frozen can't commit half of its work.
+   A session without one ends after four hours of silence, as in Snowflake.
 7. *A statement that is sent twice runs once.* The connector repeats a request whose answer was lost, under the same
    request id, and Snowflake answers it without running the statement again; fakesnow ran it again.
 """
@@ -43,6 +44,7 @@ NO_OPERATION = (
 )
 _KEPT_RESULTS = 256
 _KEPT_ANSWERS = 64
+_LONGEST_SILENCE_SECONDS = 4 * 3_600.0
 _SILENCE_VARIABLE = "LOCAL_STACK_SNOWFLAKE_IDLE_TRANSACTION_SECONDS"
 
 Scope = MutableMapping[str, Any]
@@ -114,6 +116,8 @@ class MendedApp:
         self._lock = threading.Lock()
         self._busy: Counter[str] = Counter()
         self._last_seen: dict[str, float] = {}
+        self._seen_silent: set[str] = set()
+        self._awake = 0.0
         self._answers: OrderedDict[str, asyncio.Future[list[Message]]] = OrderedDict()
         silence = float(os.environ.get(_SILENCE_VARIABLE) or 30)
         threading.Thread(target=self._watch, args=(silence,), daemon=True).start()
@@ -169,27 +173,48 @@ class MendedApp:
         finally:
             with self._lock:
                 self._busy[token] -= 1
-                self._last_seen[token] = time.monotonic()
+                self._last_seen[token] = self._awake
+                self._seen_silent.discard(token)
         if status >= 500:
             await _send_sql_error(send, _reason(bytes(refused)))
         return has_answered
 
     def _watch(self, silence: float) -> None:
+        """Look at a session once each time it has fallen silent: nothing can begin in it without another request."""
+        pause = min(1.0, silence / 3)
         while True:
-            time.sleep(min(1.0, silence / 3))
-            now = time.monotonic()
+            began = time.monotonic()
+            time.sleep(pause)
+            # while this process was frozen or starved, its clients were not silent: it did not listen
+            self._awake += min(time.monotonic() - began, 2 * pause)
             with self._lock:
-                for token, connection in list(self._server.sessions.items()):
-                    if not self._busy[token] and now - self._last_seen.get(token, now) > silence:
-                        self._end_transaction(token, connection)
-                for token in set(self._last_seen) - set(self._server.sessions):
-                    if not self._busy[token]:
-                        del self._last_seen[token], self._busy[token]
+                self._look(silence)
 
-    def _end_transaction(self, token: str, connection: Any) -> None:
-        with suppress(duckdb.Error):  # "no transaction is active": the session may stay
-            connection._duck_conn.rollback()
-            self._server.sessions.pop(token, None)
+    def _look(self, silence: float) -> None:
+        for token in set(self._server.sessions) - set(self._last_seen):
+            self._last_seen[token] = self._awake
+        for token, last_seen in list(self._last_seen.items()):
+            if self._busy[token] or self._awake - last_seen <= silence:
+                continue
+            if token not in self._server.sessions:
+                self._forget(token)
+            elif self._awake - last_seen > _LONGEST_SILENCE_SECONDS:
+                self._server.sessions.pop(token, None)
+            elif token not in self._seen_silent:
+                self._seen_silent.add(token)
+                self._end_transaction(token)
+
+    def _forget(self, token: str) -> None:
+        self._seen_silent.discard(token)
+        self._last_seen.pop(token, None)
+        self._busy.pop(token, None)
+
+    def _end_transaction(self, token: str) -> None:
+        connection = self._server.sessions.get(token)
+        if connection is not None:
+            with suppress(duckdb.Error):  # "no transaction is active": the session may stay
+                connection._duck_conn.rollback()
+                self._server.sessions.pop(token, None)
 
 
 def _token(scope: Scope) -> str:

@@ -121,6 +121,8 @@ def test_one_repair_of_a_source_at_a_time(store: LifecycleStore, request: pytest
         assert (mine, theirs, free) == (True, False, True)
         with other.table_lock("source") as table, store.table_lock("source") as again:
             assert (table, again) == (True, False)
+            assert store.table_holder("source") == other.table_holder("source") is not None
+        assert store.table_holder("source") is None
     with other.source_lock("source") as again:
         assert again
     if isinstance(other, PostgresLifecycleStore) and other is not store:

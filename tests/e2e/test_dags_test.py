@@ -10,20 +10,13 @@ from typing import Any
 
 import pytest
 
+from include.pipeline_framework.orchestration import connections
 from local_stack.home import REPO
-from tests.e2e.conftest import PIPELINE, Bench, conf_of, hours
+from tests.e2e.conftest import Bench, conf_of, hours
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]  # five runs, one after the other
+pytestmark = pytest.mark.e2e
 
 WINDOW = hours("2013-03-11T09:00Z", "2013-03-11T10:00Z")
-CONFS: dict[str, dict[str, Any]] = {
-    "daily_planner": {"target_date": "2013-06-01"},
-    "record_generation": {"target_date": "2013-06-02", "max_records": 3},
-    "cleanup_stale_locks": {},
-    PIPELINE: conf_of(WINDOW),
-    "audit_windows": {"from": WINDOW.start.isoformat(), "to": WINDOW.end.isoformat(), "mode": "fingerprint"},
-    "publish_lifecycle": {},
-}
 # The command itself, several times in one interpreter: starting Airflow takes longer than most of these runs.
 _COMMANDS = """
 import json, sys
@@ -34,27 +27,43 @@ for dag_id, conf in json.loads(sys.argv[1]).items():
 """
 
 
+def confs_of(bench: Bench) -> dict[str, dict[str, Any]]:
+    return {
+        "daily_planner": {"target_date": "2013-06-01", "pipelines": [bench.pipeline_id]},
+        "record_generation": {"pipeline_id": bench.pipeline_id, "target_date": "2013-06-02", "max_records": 3},
+        "cleanup_stale_locks": {},
+        bench.dag_id: conf_of(WINDOW),
+        "audit_windows": conf_of(WINDOW, mode="fingerprint", pipelines=[bench.pipeline_id]),
+        "publish_lifecycle": {},
+    }
+
+
 def test_every_dag_runs_to_success(bench: Bench) -> None:
-    paused = {dag_id: bench.api.set_paused(dag_id, paused=True) for dag_id in CONFS}  # the scheduler leaves them alone
+    confs = confs_of(bench)
+    paused = {dag_id: bench.api.set_paused(dag_id, paused=True) for dag_id in confs}  # the scheduler leaves them alone
     done = subprocess.run(
-        [sys.executable, "-c", _COMMANDS, json.dumps(CONFS)],
+        [sys.executable, "-c", _COMMANDS, json.dumps(confs)],
         env={**os.environ, **bench.env},
         cwd=REPO,
         capture_output=True,
         text=True,
-        timeout=500,
         check=False,
     )
     for dag_id, was_paused in paused.items():
         bench.api.set_paused(dag_id, paused=was_paused)
     output = (done.stdout + done.stderr)[-3000:]
     assert done.returncode == 0, output
-    states = {dag_id: bench.api.runs(dag_id)[0]["state"] for dag_id in CONFS}
-    assert states == dict.fromkeys(CONFS, "success"), output
-    planned = "SELECT COUNT(*) AS rows FROM pipeline_lifecycle WHERE target_day = %s"
-    assert bench.query(planned, "2013-06-01") == [{"rows": 24}]
-    assert bench.query(planned, "2013-06-02") == [{"rows": 3}]
+    states = {dag_id: bench.api.runs(dag_id)[0]["state"] for dag_id in confs}
+    assert states == dict.fromkeys(confs, "success"), output
+    planned = "SELECT COUNT(*) AS rows FROM pipeline_lifecycle WHERE source_object = %s AND target_day = %s"
+    assert bench.query(planned, bench.source_object, "2013-06-01") == [{"rows": 24}]
+    assert bench.query(planned, bench.source_object, "2013-06-02") == [{"rows": 3}]
     assert [row["pipeline_final_status"] for row in bench.rows(WINDOW)] == ["COMPLETED"]
-    mirrored = "SELECT mirror, row_count = (SELECT COUNT(*) FROM pipeline_lifecycle) AS is_all FROM lifecycle_mirrors"
-    assert bench.query(mirrored) == [{"mirror": "target_snowflake", "is_all": True}]
+    assert [row["mirror"] for row in bench.query("SELECT mirror FROM lifecycle_mirrors")] == ["target_snowflake"]
+    mirrored = (
+        "SELECT PIPELINE_FINAL_STATUS FROM PIPELINE_LIFECYCLE WHERE SOURCE_OBJECT = %s AND QUERY_WINDOW_START_AT = %s"
+    )
+    with connections.client("target_snowflake")() as connection, connection.cursor() as cursor:
+        found = cursor.execute(mirrored, (bench.source_object, "2013-03-11 09:00:00")).fetchall()
+    assert found == [("COMPLETED",)]
     bench.assert_loaded(WINDOW)

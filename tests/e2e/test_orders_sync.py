@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from croniter import croniter
 from playwright.sync_api import expect
 
-from include.orders_sync.config import load_config
 from include.orders_sync.core.runs import store_lock
 from local_stack.crm.control import CrmControl
 from local_stack.home import REPO
@@ -29,7 +24,6 @@ pytestmark = pytest.mark.e2e
 
 PROFILER = "orders_sync_run_profiler"
 DAG_IDS = (PROFILER, "td_orders_sync", "uc_orders_sync")
-WAIT = 240
 
 
 class Orders:
@@ -43,7 +37,7 @@ class Orders:
         return query(self.bench.env["ORDERS_URL"], text, *values)
 
     def run(self, conf: dict[str, Any], dag_id: str = PROFILER) -> tuple[str, str]:
-        return self.bench.run(conf, dag_id=dag_id, timeout=WAIT)
+        return self.bench.run(conf, dag_id=dag_id)
 
     def instances(self, run_id: str, dag_id: str = PROFILER) -> dict[str, str]:
         """State of every mapped instance, by the name that the grid shows."""
@@ -62,10 +56,8 @@ def orders(bench: Bench) -> Iterator[Orders]:
     found.query("TRUNCATE pipeline_run_summaries, orders_sync_log, store_master, td_orders, td_sales, uc_gst")
     found.crm.data(stores=5, volume=0.2, seed=7)
     bench.api.wait_for_dags(DAG_IDS)
-    _stay_clear_of_the_schedule()
     for dag_id in DAG_IDS:
         bench.api.set_paused(dag_id, paused=False)
-    _let_the_scheduled_run_pass(bench)
     for store in found.crm.stores():
         found.query(
             "INSERT INTO store_master (store_code, cost_center, sync_group, start_date)"
@@ -76,26 +68,6 @@ def orders(bench: Bench) -> Iterator[Orders]:
     for dag_id in DAG_IDS:
         bench.api.set_paused(dag_id, paused=True)
     found.crm.no_faults()
-
-
-def _stay_clear_of_the_schedule() -> None:
-    """A scheduled run in the middle of these tests would take their faults: rather wait until it is due."""
-    config = load_config()
-    now = datetime.fromtimestamp(time.time(), UTC)
-    due = croniter(config.schedule, now.astimezone(ZoneInfo(config.pipeline_timezone))).get_next(datetime)
-    if (left := (due - now).total_seconds()) < WAIT:
-        time.sleep(left + 1)
-
-
-def _let_the_scheduled_run_pass(bench: Bench) -> None:
-    """Airflow makes the latest scheduled run when a DAG is unpaused; there are no stores yet, so it does nothing."""
-    until = time.monotonic() + WAIT
-    while not (runs := bench.api.runs(PROFILER)) and time.monotonic() < until:
-        time.sleep(0.5)
-    for run in runs:
-        assert bench.api.wait(PROFILER, run["dag_run_id"], WAIT) in ("success", "failed")
-    with psycopg.connect(bench.env["ORDERS_URL"], autocommit=True) as connection:
-        connection.execute("TRUNCATE pipeline_run_summaries, orders_sync_log")
 
 
 def stores_with(orders: Orders, *groups: str) -> list[str]:
@@ -129,7 +101,7 @@ def test_a_failed_store_is_red_and_clearing_it_mends_the_run(orders: Orders) -> 
 
     index = sorted(everyone).index(broken)
     orders.bench.api.clear(PROFILER, run_id, [["sync_store", index]], include_downstream=True)
-    assert orders.bench.api.wait(PROFILER, run_id, WAIT) == "success"
+    assert orders.bench.api.wait(PROFILER, run_id) == "success"
     assert orders.instances(run_id)[broken] == "success"
     after = orders.summary()
     assert (after["overall_status"], after["run_id"]) == ("success", summary["run_id"])
@@ -206,7 +178,7 @@ def test_a_person_finds_every_store_in_the_grid_and_starts_a_dry_run(orders: Ord
         "store_code": store, "dry_run": True,
     }  # fmt: skip
     assert run["conf"] == asked
-    assert orders.bench.api.wait(PROFILER, run["dag_run_id"], WAIT) == "success"
+    assert orders.bench.api.wait(PROFILER, run["dag_run_id"]) == "success"
     tasks = orders.bench.api.task_instances(PROFILER, run["dag_run_id"])
     assert {task["task_id"]: task["state"] for task in tasks}["start_run"] == "skipped"
     assert rows_written(orders) == before

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.config.loader import PIPELINES_DIRECTORY, load_all_pipelines
+from include.pipeline_framework.config.loader import load_all_pipelines
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.tasks.planning import insert_windows
 from local_stack.home import REPO
@@ -42,9 +42,9 @@ for check in range(2):
 def checks(bench: Bench, ledger_url: str, tmp_path: Path) -> tuple[list[str], Mailbox]:
     """Two windows were planned and nothing ran; then the DAG ran twice. Its outcomes, and everything it mailed."""
     # `dag.test()` reads every DAG file anew: a pipeline without its file would be an import error for the others
-    for own_file in ("main.yaml", "replay.yaml"):
-        shutil.copy(PIPELINES_DIRECTORY / own_file, tmp_path)
-    like = yaml.safe_load((PIPELINES_DIRECTORY / "main.yaml").read_text(encoding="utf-8"))
+    pipelines = Path(bench.env["PIPELINES_DIRECTORY"])
+    shutil.copytree(pipelines, tmp_path, dirs_exist_ok=True)
+    like = yaml.safe_load((pipelines / "main.yaml").read_text(encoding="utf-8"))
     for name, people in (("late", ["ops@example.org"]), ("good", ["ops@example.org"]), ("unlisted", [])):
         own = {"source_object": f"{name}_flights", "email_list": people, **ASKED}
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({**like, **own}), encoding="utf-8")
@@ -61,7 +61,6 @@ def checks(bench: Bench, ledger_url: str, tmp_path: Path) -> tuple[list[str], Ma
             cwd=REPO,
             capture_output=True,
             text=True,
-            timeout=200,
             check=False,
         )
     found = [line for line in done.stdout.splitlines() if line.startswith("CHECK")]

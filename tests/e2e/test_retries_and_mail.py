@@ -25,12 +25,13 @@ from psycopg.rows import dict_row
 
 from include.pipeline_framework.orchestration.retries import JITTER
 from local_stack.home import REPO
-from tests.e2e.conftest import Bench
+from tests.e2e.conftest import Bench, bundles
 
 pytestmark = pytest.mark.e2e
 
 DAG_ID = "retried_in_tests"
 DAGS = Path(__file__).with_name("failing")
+BUNDLES = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
 RECIPIENTS = ["ops@example.org", "data@example.org"]
 
 
@@ -90,10 +91,7 @@ def outcome(bench: Bench) -> Iterator[Outcome]:
         "extra": {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.org"},
     }
     # `dag.test()` switches off, in Airflow's database, every bundle that this process doesn't name
-    bundles = [
-        {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": where}
-        for name, where in (("tests", {"path": str(DAGS)}), ("dags-folder", {}))
-    ]
+    named = {bundle["name"] for bundle in json.loads(bench.env[BUNDLES])}
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"from {DAG_ID} import dag; print(dag.test().state)"],
@@ -102,13 +100,12 @@ def outcome(bench: Bench) -> Iterator[Outcome]:
                 **bench.env,
                 "PYTHONPATH": os.pathsep.join([str(DAGS), str(REPO)]),
                 "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(smtp),
-                "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+                BUNDLES: bundles({"e2e": bench.home.path / "e2e" / "dags", "tests": DAGS}),
                 "SECRET_OF_THE_TEST": secret,
             },
             cwd=REPO,
             capture_output=True,
             text=True,
-            timeout=200,
             check=False,
         )
     finally:
@@ -124,7 +121,7 @@ def outcome(bench: Bench) -> Iterator[Outcome]:
             {"dag": DAG_ID},
         ).fetchall()
         switched_on = connection.execute("SELECT name FROM dag_bundle WHERE active").fetchall()
-    assert {"name": "dags-folder"} in switched_on, "Airflow would drop every DAG of the stack"
+    assert named <= {bundle["name"] for bundle in switched_on}, "Airflow would drop every DAG of the stack"
     yield Outcome(mailbox, tries, output, secret)
     bench.api.call("DELETE", f"/dags/{DAG_ID}")
 

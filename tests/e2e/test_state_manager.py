@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 
-from tests.e2e.conftest import PIPELINE, Bench, hours
+from tests.e2e.conftest import Bench, hours, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -19,24 +18,25 @@ AFTER = hours("2013-05-05T03:00Z", "2013-05-05T05:00Z")
 
 
 @pytest.fixture
-def may(bench: Bench) -> Iterator[Bench]:
-    """Two days in May, planned by the planner; the rows of other tests are out of the way, and nothing claims."""
+def may(bench: Bench, alone: None) -> Iterator[Bench]:
+    """Two days in May, planned by the planner; nothing claims."""
     bench.api.wait_for_dags([DAG])
-    bench.api.set_paused(PIPELINE, paused=True)
+    bench.api.set_paused(bench.dag_id, paused=True)
     bench.api.set_paused(DAG, paused=False)
-    change(bench, "UPDATE pipeline_lifecycle SET source_object = 'elsewhere' WHERE source_object = 'flights'")
     for day in ("2013-05-04", "2013-05-05"):
-        assert bench.run({"target_date": day}, dag_id="daily_planner")[1] == "success"
+        assert bench.plan(day) == "success"
     yield bench
-    change(bench, "DELETE FROM pipeline_lifecycle WHERE source_object = 'flights'")
-    change(bench, "UPDATE pipeline_lifecycle SET source_object = 'flights' WHERE source_object = 'elsewhere'")
     bench.api.set_paused(DAG, paused=True)
-    bench.api.set_paused(PIPELINE, paused=False)
+    bench.api.set_paused(bench.dag_id, paused=False)
 
 
-def change(bench: Bench, text: str, *parameters: Any) -> None:
-    with psycopg.connect(bench.env["LEDGER_URL"], autocommit=True) as connection:
-        connection.execute(text.encode(), parameters)
+def change(bench: Bench, text: str) -> None:
+    """A statement about rows of the lane."""
+    bench.query(f"{text} AND source_object = %s", bench.source_object)
+
+
+def conf(bench: Bench, **more: Any) -> dict[str, Any]:
+    return {"pipelines": [bench.pipeline_id], **more}
 
 
 def states(bench: Bench, run_id: str) -> dict[str, str]:
@@ -55,7 +55,7 @@ def log(bench: Bench, run_id: str, task: str) -> str:
 
 
 def plan_of_a_dry_run(bench: Bench) -> str:
-    run_id, state = bench.run({}, dag_id=DAG)
+    run_id, state = bench.run(conf(bench), dag_id=DAG)
     assert (state, states(bench, run_id)["apply_plan"]) == ("success", "skipped")
     return str(result(bench, run_id, "make_plan")["plan_id"])
 
@@ -66,10 +66,7 @@ def question(bench: Bench, run_id: str) -> dict[str, Any]:
     Two more seconds: an answer that comes while the executor still reports the resting task (apache-airflow 3.3.0 takes
     it for one that vanished) is lost, and the task asks again.
     """
-    until = time.monotonic() + 90
-    while states(bench, run_id).get("approve") != "awaiting_input":
-        assert time.monotonic() < until, states(bench, run_id)
-        time.sleep(0.2)
+    wait_until(bench, lambda: states(bench, run_id).get("approve") == "awaiting_input")
     time.sleep(2)
     return bench.api.call("GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails")
 
@@ -77,12 +74,12 @@ def question(bench: Bench, run_id: str) -> dict[str, Any]:
 def answer(bench: Bench, run_id: str, option: str) -> str:
     path = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     bench.api.call("PATCH", path, {"chosen_options": [option], "params_input": {}})
-    return bench.api.wait(DAG, run_id, 60)
+    return bench.api.wait(DAG, run_id)
 
 
 def test_a_row_deleted_by_hand_is_found_shown_and_replaced_by_exactly_that_plan(may: Bench) -> None:
     change(may, "DELETE FROM pipeline_lifecycle WHERE query_window_start_at = '2013-05-04T11:00Z'")
-    run_id, state = may.run({}, dag_id=DAG)
+    run_id, state = may.run(conf(may), dag_id=DAG)
     made = result(may, run_id, "make_plan")
     assert (state, made["items"], made["windows"], made["rows"], made["needs_approval"]) == ("success", 1, 1, 0, None)
     assert len(may.rows(DAY)) == 23
@@ -92,8 +89,7 @@ def test_a_row_deleted_by_hand_is_found_shown_and_replaced_by_exactly_that_plan(
     assert plan_of_a_dry_run(may) == made["plan_id"]  # the same plan again is no second one
 
     change(may, "DELETE FROM pipeline_lifecycle WHERE query_window_start_at = '2013-05-04T13:00Z'")
-    conf = {"plan_id": made["plan_id"], "apply": True}
-    run_id, state = may.run(conf, dag_id=DAG)
+    run_id, state = may.run({"plan_id": made["plan_id"], "apply": True}, dag_id=DAG)
     assert state == "success", states(may, run_id)
     assert (states(may, run_id)["approve"], states(may, run_id)["make_plan"]) == ("skipped", "skipped")
     assert result(may, run_id, "apply_plan")["inserted"] == 1
@@ -101,7 +97,7 @@ def test_a_row_deleted_by_hand_is_found_shown_and_replaced_by_exactly_that_plan(
     assert (11 in starts, 13 in starts) == (True, False)  # what went missing later is not part of the plan
 
     may.api.clear(DAG, run_id, ["apply_plan"])
-    assert may.api.wait(DAG, run_id, 60) == "success"
+    assert may.api.wait(DAG, run_id) == "success"
     assert states(may, run_id)["apply_plan"] == "skipped"
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Bench, conf_of, hours
+from include.pipeline_framework.config.loader import load_pipeline
+from tests.e2e.conftest import Bench, conf_of, forget_earlier_sessions, hours, wait_until
 
 pytestmark = pytest.mark.e2e
 
+PIPELINE = "data_pipeline_main"
 CONSUMER = "window_consumer_example"
 WINDOW = hours("2013-07-04T04:00Z", "2013-07-04T07:00Z")
 """The source has no documents there (only three days are indexed): empty windows are announced, too."""
@@ -19,18 +21,18 @@ WINDOW = hours("2013-07-04T04:00Z", "2013-07-04T07:00Z")
 
 @pytest.fixture
 def consumer(bench: Bench) -> Iterator[Bench]:
-    bench.api.wait_for_dags([CONSUMER])
-    bench.api.set_paused(CONSUMER, paused=False)
+    forget_earlier_sessions(bench.env, load_pipeline("main", Path(bench.env["PIPELINES_DIRECTORY"])))
+    bench.api.wait_for_dags([PIPELINE, CONSUMER])
+    for dag_id in (PIPELINE, CONSUMER):
+        bench.api.set_paused(dag_id, paused=False)
     yield bench
-    bench.api.set_paused(CONSUMER, paused=True)
+    for dag_id in (PIPELINE, CONSUMER):
+        bench.api.set_paused(dag_id, paused=True)
 
 
-def consumed(bench: Bench, count: int, seconds: float = 120) -> dict[str, Any]:
+def consumed(bench: Bench, count: int) -> dict[str, Any]:
     """By partition key, what each run of the consumer returned."""
-    ends = time.monotonic() + seconds
-    while len(bench.api.runs(CONSUMER, ["success"])) < count:
-        assert time.monotonic() < ends, bench.api.runs(CONSUMER)
-        time.sleep(0.5)
+    wait_until(bench, lambda: len(bench.api.runs(CONSUMER, ["success", "failed"])) >= count)
     runs = bench.api.runs(CONSUMER)
     assert [run["state"] for run in runs] == ["success"] * count
     return {run["partition_key"]: _returned(bench, run["dag_run_id"]) for run in runs}
@@ -42,7 +44,7 @@ def _returned(bench: Bench, run_id: str) -> Any:
 
 
 def test_each_announced_window_triggers_one_run_that_knows_it(consumer: Bench) -> None:
-    _, state = consumer.run(conf_of(WINDOW))
+    _, state = consumer.run(conf_of(WINDOW), dag_id=PIPELINE)
     assert state == "success"
     keys = [f"2013-07-04T0{hour}:00:00Z/2013-07-04T0{hour + 1}:00:00Z" for hour in (4, 5, 6)]
     found = consumed(consumer, 3)

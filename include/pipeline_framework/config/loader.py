@@ -7,6 +7,7 @@ outside the directory is read: no variable, no connection; placeholders (see `va
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,7 +41,11 @@ from include.pipeline_framework.errors import ConfigurationError
 OptionsModel = Callable[[str, str], type[BaseModel]]
 """`(role, type)` → the pydantic model of that adapter's options; raises ConfigurationError for an unknown type."""
 
-PIPELINES_DIRECTORY = Path(__file__).resolve().parents[2] / "pipelines"
+PIPELINES_DIRECTORY = Path(
+    os.environ.get("PIPELINES_DIRECTORY") or Path(__file__).resolve().parents[2] / "pipelines"
+).resolve()
+"""Where the files are, unless a caller says so; the environment variable keeps them outside the bundle."""
+
 DEFAULTS = "defaults"
 ROLES = PLACEHOLDER_SECTIONS
 
@@ -61,7 +66,7 @@ def load_pipeline(
 
     Args:
         pipeline_id: The file's name without `.yaml`.
-        directory: Where the files are; `include/pipelines` when not given.
+        directory: Where the files are; `PIPELINES_DIRECTORY` when not given.
         options_model: Checks the options of source, stage and target; without it they are taken as they are.
 
     Raises:

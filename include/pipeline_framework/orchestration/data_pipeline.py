@@ -54,7 +54,8 @@ def data_pipeline(pipeline_id: str) -> DAG:
         catchup=False,
         max_active_runs=4,
         dagrun_timeout=config.dagrun_timeout_delta,
-        default_args=default_args(config),
+        # what is begun is finished first: windows are done from the first minutes on, however many the run has claimed
+        default_args={**default_args(config), "weight_rule": "upstream"},
         params=_params(),
         tags=["pipeline", config.source_object],
         description=config.description,

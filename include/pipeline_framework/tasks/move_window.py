@@ -28,8 +28,8 @@ from include.pipeline_framework.ports import Manifest, StageRequest
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 
-SHORT_WAIT_SECONDS = 5.0
-"""For a turn at a table, with the worker; then the task comes back later."""
+SHORT_WAIT_SECONDS = 15.0
+"""While one and the same publish has the table, with the worker; then the task comes back later."""
 
 LONGEST_WAIT = timedelta(minutes=20)
 """Since the window was staged; whoever has waited longer publishes without a turn."""
@@ -46,7 +46,7 @@ def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict
     if done in (None, Phase.SOURCE_TO_STAGE):
         manifest = _staged(pipeline, attempt)
         if phase is not Phase.SOURCE_TO_STAGE:
-            _load(pipeline, attempt, manifest)
+            _publish(pipeline, attempt, manifest)
     if phase is Phase.AUDIT:
         _audit(pipeline, attempt)
     row = attempt.row
@@ -82,27 +82,25 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
     return manifest
 
 
-def _load(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
-    with _turn_at_the_table(pipeline, attempt):
-        _publish(pipeline, attempt, manifest)
-
-
 @contextmanager
 def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[None]:
-    """Where a publish locks the whole table, publishes take turns: a short wait here, a longer one without a worker.
+    """Where a publish locks the whole table, publishes take turns: a wait here, a longer one without a worker.
 
-    A turn is a courtesy. Who has waited for long goes on without, so that a holder that froze stops nobody.
+    It is waited here while turns pass on, on a slow machine, too: to come back later costs a new process and the load
+    into the private table. A turn is a courtesy. Who has waited for long goes on without, so that a holder that froze
+    stops nobody.
 
     Raises:
-        TargetBusyError: Others had the table all the time; nothing failed.
+        TargetBusyError: One holder had the table all the time; nothing failed.
     """
-    config, waited_since = pipeline.config, time.monotonic()
+    config = pipeline.config
     if not pipeline.target.locks_table:
         yield
         return
     table = f"{config.target_name} {config.target_object or config.source_object}"
     staged_at = attempt.row["source_to_stage_ingestion_end_time"]
     is_patient = staged_at is None or pipeline.store.now() - staged_at < LONGEST_WAIT
+    holder, waited_since = pipeline.store.table_holder(table), time.monotonic()
     while True:
         with pipeline.store.table_lock(table) as is_free:
             if is_free or not is_patient:
@@ -110,9 +108,11 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
                     attempt.log.warning("publishing without a turn", table=table, staged_at=staged_at)
                 yield
                 return
+        if (now_held_by := pipeline.store.table_holder(table)) != holder:
+            holder, waited_since = now_held_by, time.monotonic()
         if time.monotonic() - waited_since > SHORT_WAIT_SECONDS:
             raise TargetBusyError(
-                f"other windows are publishing into {table}",
+                f"another window is publishing into {table}",
                 where=lifecycle.describe(attempt.row),
                 meaning="Publishes take turns there; the staged files wait, nothing failed",
                 remedy="Nothing: the task comes back by itself.",
@@ -126,7 +126,12 @@ def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> 
     pipeline.target.prepare(attempt.row["source_object"])
     with attempt.step("published"):
         result = pipeline.target.publish(
-            manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=attempt.row["id"], replaced=replaced
+            manifest,
+            pipeline.stage,
+            fence=attempt.fence,
+            lifecycle_id=attempt.row["id"],
+            replaced=replaced,
+            turn=lambda: _turn_at_the_table(pipeline, attempt),
         )
     loaded = {
         "loaded_count": result.loaded.rows,
