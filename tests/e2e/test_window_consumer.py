@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from include.pipeline_framework.config.loader import load_pipeline
+from local_stack.flights import Days
+from local_stack.seed import seed
 from tests.e2e.conftest import Bench, conf_of, forget_earlier_sessions, hours, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -21,6 +23,7 @@ WINDOW = hours("2013-07-04T04:00Z", "2013-07-04T07:00Z")
 
 @pytest.fixture
 def consumer(bench: Bench) -> Iterator[Bench]:
+    seed(bench.env["ELASTICSEARCH_URL"], days=Days.parse("2013-03-09:2013-03-10"))
     forget_earlier_sessions(bench.env, load_pipeline("main", Path(bench.env["PIPELINES_DIRECTORY"])))
     bench.api.wait_for_dags([PIPELINE, CONSUMER])
     for dag_id in (PIPELINE, CONSUMER):
