@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SCHEMA := include/pipelines/pipeline.schema.json
-PYTEST_OPTIONS ?= -n 2
+PYTEST_OPTIONS ?= -n 3
 TESTS ?= tests --ignore=tests/faults
 FAULTS := $(CURDIR)/.faults.jsonl
 N ?= 300
@@ -14,6 +14,8 @@ EVERY ?= 4
 
 export PYTHON
 export CHROMIUM
+# Dozens of processes import the same files, each for a second or two longer where nobody may keep their bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help

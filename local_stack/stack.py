@@ -7,7 +7,6 @@ Example:
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import tempfile
@@ -187,15 +186,8 @@ def _bring_up(server: Server, report: Report, cancelled: threading.Event) -> Non
 
 
 def _migrate(home: Home, report: Report) -> None:
-    """Both databases at once: most of the time goes into starting two processes."""
-    with ThreadPoolExecutor() as pool:
-        started = {
-            name: pool.submit(migrations.migrate, home, name, functools.partial(report, name))
-            for name in ("ledger", "orders")
-        }
-        for name, migrated in started.items():
-            migrated.result()
-            report(name, "migrated")
+    migrations.migrate(home)
+    report("postgres", "tables of ledger and orders are up to date")
 
 
 def _stopped_readers_of_s3(chosen: list[Server], starting: list[Server], report: Report) -> list[Server]:

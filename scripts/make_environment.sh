@@ -74,7 +74,7 @@ run_uv() {
 }
 
 install_with_uv() {
-    run_uv install --quiet --python "$VENV/bin/python" -c constraints.txt -r requirements-dev.txt
+    run_uv install --quiet --compile-bytecode --python "$VENV/bin/python" -c constraints.txt -r requirements-dev.txt
 }
 
 install_with_pip() {

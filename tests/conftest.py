@@ -28,7 +28,10 @@ _SCRATCH = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ["AIRFLOW_HOME"] = _SCRATCH.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
+FIRST = ("tests/e2e/test_clearing.py", "tests/e2e/test_orders_sync.py", "tests/unit/core/test_continuity.py")
+"""The longest; and while two processes wait for Airflow to start, the third one has something to do."""
 LAST = "tests/e2e/test_zz_secrets.py"
+"""It reads all that Airflow has kept of the others."""
 TOGETHER = {
     # what these share can't be had twice: the CRM of the stack, and the schedules of the DAGs that all pipelines share
     "tests/integration/test_report_client.py": "tests/e2e/test_orders_sync.py",
@@ -50,12 +53,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for Airflow begins first, then what needs servers; what reads all that Airflow kept comes last."""
+    """What waits for Airflow begins first, then what needs servers, then the rest."""
 
     def rank(item: pytest.Item) -> int:
-        if item.nodeid.startswith(LAST):
-            return 3
-        return 0 if item.get_closest_marker("e2e") else 1 if "stack_env" in getattr(item, "fixturenames", ()) else 2
+        file = item.nodeid.split("::", 1)[0]
+        if file in FIRST:
+            return FIRST.index(file)
+        needs_servers = "stack_env" in getattr(item, "fixturenames", ())
+        return 9 if file == LAST else 6 if item.get_closest_marker("e2e") else 8 - needs_servers
 
     items.sort(key=rank)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -54,6 +55,7 @@ def orders(bench: Bench) -> Iterator[Orders]:
     """Five young stores: 40 days of history, few orders."""
     found = Orders(bench)
     found.query("TRUNCATE pipeline_run_summaries, orders_sync_log, store_master, td_orders, td_sales, uc_gst")
+    usual = found.crm.data()
     found.crm.data(stores=5, volume=0.2, seed=7)
     bench.api.wait_for_dags(DAG_IDS)
     for dag_id in DAG_IDS:
@@ -68,6 +70,7 @@ def orders(bench: Bench) -> Iterator[Orders]:
     for dag_id in DAG_IDS:
         bench.api.set_paused(dag_id, paused=True)
     found.crm.no_faults()
+    found.crm.data(**{**usual, "today": date.fromisoformat(usual["today"])})
 
 
 def stores_with(orders: Orders, *groups: str) -> list[str]:
