@@ -194,8 +194,8 @@ def _snowflake(connection_id: str) -> Callable[[], Any]:
 def _s3(connection_id: str) -> Any:
     """The hook's session and settings, without the User-Agent that its own client has.
 
-    To name the calling operator in there, the hook (apache-airflow-providers-amazon 9.39.0) asks `inspect.stack()`, which
-    looks through every loaded module: a fifth of the CPU time of all tasks.
+    To name the calling operator in there, the hook (apache-airflow-providers-amazon 9.39.0) asks `inspect.stack()`,
+    which looks through every loaded module: a fifth of the CPU time of all tasks.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
