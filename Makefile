@@ -20,10 +20,10 @@ export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo up down check lint types imports sql config compose test faults lock schema docs clean
+.PHONY: help install demo up down check lint types imports sql config compose test test-fast faults lock schema docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv and install the locked packages (PYTHON=… chooses the Python of a new .venv)
 
@@ -68,6 +68,9 @@ compose: $(INSTALLED)
 test: $(INSTALLED) ## all tests but the fault suite (TESTS="tests/unit -k name" for some)
 	@scripts/install_browser.sh
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
+
+test-fast: $(INSTALLED) ## what needs no server: under a minute, for every commit
+	$(BIN)/python -m pytest -n 2 tests/unit tests/architecture tests/dags
 
 faults: $(INSTALLED) ## try to break every guarantee, and write docs/GUARANTEES.md (N=10000 EVERY=1 for a night)
 	rm -f $(FAULTS)

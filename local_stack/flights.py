@@ -93,9 +93,12 @@ def read(days: Days = ALL_DAYS) -> Iterator[tuple[str, dict[str, Any]]]:
     `@timestamp` is the scheduled departure as a UTC instant; the text `NA` becomes None.
     """
     with zipfile.ZipFile(data_file()) as archive, archive.open("flights.csv") as file:
-        for row in csv.DictReader(io.TextIOWrapper(file, encoding="utf-8")):
-            if days.start <= _date(row["year"], row["month"], row["day"]) < days.end:
-                yield _document(row)
+        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8"))
+        names = next(rows)
+        year, month, day = (names.index(name) for name in ("year", "month", "day"))
+        for row in rows:
+            if days.start <= _date(row[year], row[month], row[day]) < days.end:
+                yield _document(dict(zip(names, row, strict=True)))
 
 
 def data_file() -> Path:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from tests import running_stack
@@ -30,6 +31,11 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 FIRST = ("tests/e2e/test_clearing.py", "tests/e2e/test_orders_sync.py", "tests/unit/core/test_continuity.py")
 """The longest; and while two processes wait for Airflow to start, the third one has something to do."""
+# `HYPOTHESIS_PROFILE=thorough` for a night; an example may take as long as the machine is busy
+settings.register_profile("ci", deadline=None, max_examples=60, database=None)
+settings.register_profile("thorough", deadline=None, max_examples=5_000, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
 LAST = "tests/e2e/test_zz_secrets.py"
 """It reads all that Airflow has kept of the others."""
 TOGETHER = {

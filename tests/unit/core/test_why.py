@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
@@ -136,7 +136,6 @@ events = st.lists(
 )
 
 
-@settings(max_examples=250, deadline=None)
 @given(st.none() | rows, events, worlds)
 def test_there_is_always_an_explanation_and_a_next_step(
     found: dict[str, Any] | None, history: list[dict[str, Any]], around: Facts
@@ -153,7 +152,6 @@ def test_there_is_always_an_explanation_and_a_next_step(
     assert json.loads(json.dumps(as_dict(explained, found, around)))["next"] == explained.next
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.integers(0, 365 * 86_400).map(lambda seconds: datetime(2013, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)),
     st.sampled_from(["1h", "1d", "1d2h", "2d", "26h"]),
