@@ -148,7 +148,7 @@ def _airflow(home: Home, state: State) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__SECRET_KEY": state.secrets["airflow_api"],
         "AIRFLOW__API_AUTH__JWT_SECRET": state.secrets["airflow_jwt"],
-        **_patience(),
+        **patience(),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # a new or changed file is found after seconds, not minutes
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",  # the rest: at 30 it takes a third of a core
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",  # from task to task; 0.1 takes twice the CPU
@@ -156,7 +156,7 @@ def _airflow(home: Home, state: State) -> dict[str, str]:
     }
 
 
-def _patience() -> dict[str, str]:
+def patience() -> dict[str, str]:
     """Airflow's own time limits, where a machine that is busy, or a server that rests, would be taken for a fault.
 
     Each of them ends work that goes on, and some do so before a line of a task has run, and spend its tries.

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from local_stack.environment import patience
 from tests.architecture.connections import connection_ids
 from tests.architecture.repository import REPO, text
 
@@ -119,6 +120,16 @@ def test_every_connection_of_the_code_is_an_environment_variable(name: str) -> N
     assert {f"AIRFLOW_CONN_{connection_id.upper()}" for connection_id in connection_ids()} == {
         variable for variable in environment if variable.startswith("AIRFLOW_CONN_")
     }
+
+
+def test_airflow_is_as_patient_as_in_the_local_stack() -> None:
+    environment = SERVICES["airflow-worker"]["environment"]
+    wanted = patience()
+    assert {name: environment.get(name) for name in wanted} == wanted
+    # an import that is still allowed to go on must not be ended by the parser's own limit
+    parsing = ("AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT", "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT")
+    assert float(wanted[parsing[0]]) < float(wanted[parsing[1]])
+    assert float(environment["AIRFLOW__CELERY__OPERATION_TIMEOUT"]) >= 60
 
 
 def test_connections_are_json_that_reaches_the_services() -> None:

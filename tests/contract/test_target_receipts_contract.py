@@ -112,18 +112,18 @@ def test_a_floor_waits_for_an_open_publish_and_finds_its_receipt_the_next_one_is
     def pause(*_: Any) -> None:
         if not inside.is_set():
             inside.set()
-            assert may_commit.wait(30)
+            assert may_commit.wait(600)
 
     harness.connections.raise_before = harness.target.before_commit = pause
     with ThreadPoolExecutor(2) as threads:
         publish = threads.submit(harness.publish, early)
-        assert inside.wait(30)
+        assert inside.wait(600)
         floor = threads.submit(harness.target.raise_floor, FLIGHTS, 1_000)
         with pytest.raises(TimeoutError):
             floor.result(timeout=1)
         may_commit.set()
-        assert publish.result(30).loaded.rows == 3
-        assert floor.result(30) is None
+        assert publish.result(600).loaded.rows == 3
+        assert floor.result(600) is None
     assert [(one.fence, one.window) for one in harness.target.receipts(FLIGHTS)] == [(early.fence, window())]
     before = harness.rows()
     with pytest.raises(FenceLostError, match="floor 1000"):

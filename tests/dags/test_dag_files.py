@@ -102,6 +102,8 @@ def test_the_pipeline_runs_its_steps_in_order(dags: dict[str, Any]) -> None:
     ]
     for upstream, downstream in pairwise(order):
         assert downstream in dag.get_task(upstream).downstream_task_ids
+    # the later a step, the sooner it runs: a window that is begun is finished before the next one begins
+    assert {str(getattr(task.weight_rule, "value", task.weight_rule)) for task in dag.tasks} == {"upstream"}
     teardown = dag.get_task("cleanup_stale_locks")
     assert (teardown.is_teardown, teardown.on_failure_fail_dagrun) == (True, True)
     assert {str(getattr(kind, "value", kind)) for kind in dag.allowed_run_types} == {
@@ -158,9 +160,7 @@ def test_a_task_body_has_at_most_three_lines() -> None:
 
 
 def test_parsing_imports_nothing_heavy() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _IMPORT_ALL], cwd=REPO, capture_output=True, text=True, check=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", _IMPORT_ALL], cwd=REPO, capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
@@ -175,7 +175,7 @@ sys.meta_path.insert(0, Refuse())
 import include.pipeline_framework.core, include.pipeline_framework.tasks.planning
 import include.pipeline_framework.tasks.move_window, include.pipeline_framework.tasks.cleanup_stale_locks
 """
-    subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)
 
 
 def test_a_broken_pipeline_takes_no_other_down(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from local_stack.ports import HOST, is_busy
 from local_stack.servers import elasticsearch_jars
 from local_stack.servers.base import python_environ, python_module
 
-_START_SECONDS = 120.0
+_START_SECONDS = 900.0
 _FREE_PORTS = range(15_000, 31_000)
 # This variable beats the options of the node module: two small nodes that start soon, for minutes only.
 _JVM = {"_JAVA_OPTIONS": "-Xms128m -Xmx256m -XX:TieredStopAtLevel=1"}
@@ -66,7 +66,7 @@ class Node:
         if self._process is not None:
             self._process.send_signal(number)
             try:
-                self._process.wait(20)
+                self._process.wait(120)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -133,7 +133,7 @@ class Cluster:
             data=json.dumps(body).encode() if body is not None else None,
             headers={"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return answer.status, json.load(answer)
 
     def wait(self, what: str, is_so: Callable[[], bool]) -> None:

@@ -91,7 +91,7 @@ class Puppet:
                 raise Killed
 
 
-def wait_for_any(puppets: list[Puppet], seconds: float = 20) -> None:
+def wait_for_any(puppets: list[Puppet], seconds: float = 300) -> None:
     """All that may move wait for locks: until one of them gets on.
 
     Raises:

@@ -23,7 +23,7 @@ from tests.faults.chapters import CHAPTERS, Chapter, life_of
 from tests.faults.life import Life, Run, broken_promises, drain, hours
 from tests.faults.results import EVERY, record
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration]
 
 
 def in_a_child(work: Callable[[], None]) -> int:

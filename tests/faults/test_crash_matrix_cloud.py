@@ -27,7 +27,7 @@ from tests.faults.points import PointConnectionProxy, PointStorage, Reach, postg
 from tests.faults.results import EVERY
 from tests.faults.test_crash_matrix import killed_at
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.integration]
 
 MOVED = CHAPTERS[0]
 

@@ -18,7 +18,7 @@ from tests.faults.frozen import frozen_at_each_point
 from tests.faults.life import Life
 from tests.faults.results import EVERY, record
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800), pytest.mark.usefixtures("quiet")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quiet")]
 
 OFTEN = max(1, EVERY // 2)
 """Steps are short beside the chapters of `test_frozen.py`."""

@@ -11,7 +11,7 @@ from tests.faults.frozen import OTHERS, frozen_at_each_point
 from tests.faults.life import Life
 from tests.faults.results import EVERY, record
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800), pytest.mark.usefixtures("quiet")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quiet")]
 
 STORIES = {chapter.name: chapter for chapter in CHAPTERS}
 

@@ -53,7 +53,7 @@ from tests.faults.life import Life, Run, broken_promises, drain, hours
 from tests.faults.puppets import Puppet, run_out
 from tests.faults.results import record
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600), pytest.mark.usefixtures("quiet")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quiet")]
 
 MOVED, AUDIT_FAILS, REPLACED = CHAPTERS[:3]
 NewLife = Callable[[], Life]

@@ -114,7 +114,7 @@ def answers_to_hit(count: int, seed: str) -> list[int]:
     return sorted(random.Random(seed).sample(numbers, min(len(numbers), 12 // EVERY or 1)))  # noqa: S311
 
 
-@pytest.mark.timeout(0 if IS_FULL else 300)
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize(("pipeline", "server", "fault"), CASES, ids=[f"{p}, {s}: {f}" for p, s, f in CASES])
 def test_a_window_moves_exactly_once_whatever_answer_is_lost(
     worlds: Callable[[str], World], pipeline: str, server: str, fault: Fault

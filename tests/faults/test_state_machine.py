@@ -32,7 +32,7 @@ from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_l
 from tests.faults.life import DAG, Life, history_problems, hours
 from tests.faults.results import N, record
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1_800), pytest.mark.usefixtures("quiet")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quiet")]
 
 EXAMPLES = max(60, N // 5)
 STEPS = 40

@@ -49,7 +49,7 @@ def failing(error: Exception) -> Callable[[WindowAttempt], None]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.002)
