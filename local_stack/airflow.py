@@ -171,7 +171,7 @@ def _revision(home: Home, state: State) -> str:
     """The schema revision in Airflow's database, or an empty text before the first migration."""
     import psycopg
 
-    with psycopg.connect(Postgres(home, state).url("airflow", "airflow"), connect_timeout=5) as connection:
+    with psycopg.connect(Postgres(home, state).url("airflow", "airflow"), connect_timeout=300) as connection:
         try:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         except psycopg.errors.UndefinedTable:

@@ -46,6 +46,7 @@ def _general(home: Home) -> dict[str, str]:
         "LOCAL_STACK_HOME": str(home.path),
         "PYTHONPATH": _first(str(REPO), os.environ.get("PYTHONPATH", "")),
         "PATH": _with_programs(os.environ.get("PATH", os.defpath)),
+        "PGCONNECT_TIMEOUT": "300",  # a Postgres on this machine that takes long is busy, not gone
         "REQUESTS_CA_BUNDLE": str(certificates.bundle_file(home)),
         # Airflow's own warnings, on standard output even where a command prints JSON
         "PYTHONWARNINGS": "ignore:Could not import graphviz:UserWarning,ignore::DeprecationWarning",

@@ -28,6 +28,7 @@ REPO = Path(__file__).resolve().parents[1]
 _SCRATCH = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ["AIRFLOW_HOME"] = _SCRATCH.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["PGCONNECT_TIMEOUT"] = "600"  # a Postgres that takes long is busy
 
 FIRST = ("tests/e2e/test_clearing.py", "tests/e2e/test_orders_sync.py", "tests/unit/core/test_continuity.py")
 """The longest; and while two processes wait for Airflow to start, the third one has something to do."""
@@ -164,7 +165,7 @@ def s3_client(stack_env: dict[str, str]) -> Any:
         aws_access_key_id=connection["login"],
         aws_secret_access_key=connection["password"],
         region_name=connection["extra"]["region_name"],
-        config=Config(s3={"addressing_style": "path"}),
+        config=Config(s3={"addressing_style": "path"}, connect_timeout=600, read_timeout=600),
     )
 
 

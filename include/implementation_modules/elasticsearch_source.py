@@ -66,7 +66,7 @@ class ElasticsearchSourceOptions(BaseModel):
     keep_alive: str = Field(
         default="5m", pattern=r"^[1-9]\d*(s|m|h)$", description="How long the view survives between two pages."
     )
-    request_timeout_seconds: float = Field(default=60, gt=0, description="Longest wait for one answer.")
+    request_timeout_seconds: float = Field(default=300, gt=0, description="Longest wait for one answer.")
 
 
 class ElasticsearchSource:

@@ -122,7 +122,7 @@ def system(request: pytest.FixtureRequest) -> Iterator[System]:
     else:
         from elasticsearch import Elasticsearch
 
-        with Elasticsearch(request.getfixturevalue("elasticsearch_url")) as client:
+        with Elasticsearch(request.getfixturevalue("elasticsearch_url"), request_timeout=600) as client:
             elasticsearch = ElasticsearchSystem(client, f"contract-{uuid.uuid4().hex}")
             yield elasticsearch
             client.indices.delete(index=elasticsearch.index)

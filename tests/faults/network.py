@@ -249,7 +249,7 @@ def elasticsearch_snowflake(
         source_object=name, table=table, bucket=own["STAGE_S3_BUCKET"], seconds=TIMEOUT_SECONDS
     )
     (directory / "moved.yaml").write_text(text)
-    client = stack.enter_context(elasticsearch.Elasticsearch(env["ELASTICSEARCH_URL"]))
+    client = stack.enter_context(elasticsearch.Elasticsearch(env["ELASTICSEARCH_URL"], request_timeout=600))
     client.indices.create(
         index=name,
         settings={"number_of_shards": 2, "number_of_replicas": 0},

@@ -71,7 +71,7 @@ class CloudLife(Life):
                 {"@timestamp": document.event_at.isoformat(), **json.loads(document.body)},
             )
         ]
-        with elasticsearch.Elasticsearch(self.sources_url) as client:
+        with elasticsearch.Elasticsearch(self.sources_url, request_timeout=600) as client:
             assert not client.bulk(index=self.source_object, operations=operations, refresh=True)["errors"]
 
     def target_ids(self) -> Counter[str]:
@@ -88,7 +88,7 @@ def new_cloud_life(
     def make() -> Life:
         name = f"cloud_{uuid.uuid4().hex[:8]}"
         names.append(name)
-        with elasticsearch.Elasticsearch(elasticsearch_url) as client:
+        with elasticsearch.Elasticsearch(elasticsearch_url, request_timeout=600) as client:
             client.indices.create(index=name, mappings={"properties": {"@timestamp": {"type": "date"}}})
         life = CloudLife(
             ledger_url, tmp_path, name, bucket=s3_bucket, connect=snowflake_connect, sources_url=elasticsearch_url
@@ -97,7 +97,7 @@ def new_cloud_life(
         return life
 
     yield make
-    with elasticsearch.Elasticsearch(elasticsearch_url) as client:
+    with elasticsearch.Elasticsearch(elasticsearch_url, request_timeout=600) as client:
         client.indices.delete(index=names)
 
 

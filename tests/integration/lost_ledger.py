@@ -147,7 +147,7 @@ def elasticsearch_snowflake(request: pytest.FixtureRequest, values: dict[str, An
     import elasticsearch
 
     name, table = values["source_object"], values["table"]
-    client = elasticsearch.Elasticsearch(request.getfixturevalue("elasticsearch_url"))
+    client = elasticsearch.Elasticsearch(request.getfixturevalue("elasticsearch_url"), request_timeout=600)
     client.indices.create(
         index=name,
         settings={"number_of_shards": 2, "number_of_replicas": 0},

@@ -49,7 +49,7 @@ def ids_at_target() -> Counter[str]:
 
 
 def _forget(elasticsearch_url: str) -> None:
-    with elasticsearch.Elasticsearch(elasticsearch_url) as client:
+    with elasticsearch.Elasticsearch(elasticsearch_url, request_timeout=600) as client:
         client.indices.delete(index=INDEX, ignore_unavailable=True)
     with connections.client("target_snowflake")() as connection, connection.cursor() as cursor:
         for table in (TABLE, f"{TABLE}_RECEIPTS"):

@@ -92,7 +92,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str) -> I
 
 def _elasticsearch(request: pytest.FixtureRequest, values: dict[str, Any], _url: str) -> Any:
     name, table = values["source_object"], values["table"]
-    client = elasticsearch.Elasticsearch(request.getfixturevalue("elasticsearch_url"))
+    client = elasticsearch.Elasticsearch(request.getfixturevalue("elasticsearch_url"), request_timeout=600)
     client.indices.create(
         index=name,
         settings={"number_of_shards": 2, "number_of_replicas": 0},

@@ -31,7 +31,7 @@ Index = Callable[..., str]
 
 @pytest.fixture
 def client(elasticsearch_url: str) -> Iterator[Elasticsearch]:
-    with Elasticsearch(elasticsearch_url) as client:
+    with Elasticsearch(elasticsearch_url, request_timeout=600) as client:
         yield client
 
 

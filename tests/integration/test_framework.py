@@ -40,7 +40,7 @@ def final_config(
 ) -> Iterator[dict[str, Any]]:
     """A pipeline of its own, as `load_final_config` gives it: four documents in the first hour, one in the second."""
     name = f"framework_{uuid.uuid4().hex[:12]}"
-    with Elasticsearch(elasticsearch_url) as client:
+    with Elasticsearch(elasticsearch_url, request_timeout=600) as client:
         client.indices.create(index=name, mappings={"properties": {"@timestamp": {"type": "date"}}})
         for number in range(5):
             at = MIDNIGHT + number * timedelta(minutes=15)

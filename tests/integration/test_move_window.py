@@ -89,7 +89,7 @@ def moved(request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str) -> It
 
 def _elasticsearch_snowflake(request: pytest.FixtureRequest, values: dict[str, Any], _url: str) -> Any:
     name, table = values["source_object"], values["table"]
-    client = elasticsearch.Elasticsearch(request.getfixturevalue("elasticsearch_url"))
+    client = elasticsearch.Elasticsearch(request.getfixturevalue("elasticsearch_url"), request_timeout=600)
     text = moving.ELASTICSEARCH_TO_SNOWFLAKE.format(**values, bucket=request.getfixturevalue("s3_bucket"))
     client.indices.create(
         index=name,
@@ -249,7 +249,7 @@ def _late(moved: Moved) -> None:
         with psycopg.connect(os.environ["LEDGER_URL"], autocommit=True) as connection:
             connection.execute(f"INSERT INTO \"{name}\" VALUES ('late', %s, 5, 'late', 7)".encode(), [event_time(5)])
         return
-    client = elasticsearch.Elasticsearch(os.environ["ELASTICSEARCH_URL"])
+    client = elasticsearch.Elasticsearch(os.environ["ELASTICSEARCH_URL"], request_timeout=600)
     document = {"@timestamp": event_time(5).isoformat(), "n": 5, "name": "late", "big": 7}
     client.index(index=name, id="late", document=document, refresh=True)
 

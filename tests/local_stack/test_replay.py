@@ -95,7 +95,7 @@ def test_nothing_grows_before_the_start() -> None:
 def index(elasticsearch_url: str) -> Iterator[str]:
     name = f"growing_{uuid.uuid4().hex[:8]}"
     yield name
-    with elasticsearch.Elasticsearch(elasticsearch_url) as client:
+    with elasticsearch.Elasticsearch(elasticsearch_url, request_timeout=600) as client:
         client.indices.delete(index=name, ignore_unavailable=True)
 
 
@@ -116,7 +116,7 @@ def test_an_index_grows_step_by_step_and_doubles_nothing(elasticsearch_url: str,
 
     again = grow(elasticsearch_url, NOON - DAY, NOON + DAY, index=index)
     assert again == Grown(NOON - DAY, NOON + DAY, len(expected), 0)
-    with elasticsearch.Elasticsearch(elasticsearch_url) as client:
+    with elasticsearch.Elasticsearch(elasticsearch_url, request_timeout=600) as client:
         client.delete(index=index, id=next(iter(expected)), refresh=True)
         assert grow(elasticsearch_url, NOON - DAY, NOON + DAY, index=index).indexed == len(expected)
         own = {"@timestamp": NOON.astimezone(UTC).isoformat()}

@@ -118,7 +118,7 @@ def test_hooks_connect_and_seeded_days_survive_kill_9(home: Home) -> None:
 
     assert healthy(home) == set(SERVERS)
     assert environment(home) == before
-    with elasticsearch.Elasticsearch(url) as client:
+    with elasticsearch.Elasticsearch(url, request_timeout=600) as client:
         for day, count in ((9, 765), (10, 908), (11, 980)):
             local = Days(date(2013, 3, day), date(2013, 3, day + 1))
             bounds = {"gte": local.start_at.isoformat(), "lt": local.end_at.isoformat()}

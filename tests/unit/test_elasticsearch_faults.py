@@ -41,7 +41,7 @@ def fake() -> Iterator[FakeElasticsearch]:
 
 def source_of(fake: FakeElasticsearch, **options: Any) -> ElasticsearchSource:
     client = Elasticsearch(fake.url, max_retries=0, basic_auth=("reader", "top-secret"))
-    values = {"index": "events", "page_size": 10, "slices": 1, "request_timeout_seconds": 0.5} | options
+    values = {"index": "events", "page_size": 10, "slices": 1, "request_timeout_seconds": 600} | options
     return ElasticsearchSource(client, ElasticsearchSource.Options(**values))
 
 
@@ -141,13 +141,13 @@ FAULTS: list[tuple[str, str, Fault, type[PipelineError]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "fault", "expected"), [case[1:] for case in FAULTS], ids=[case[0] for case in FAULTS])
+@pytest.mark.parametrize(("name", "kind", "fault", "expected"), FAULTS, ids=[case[0] for case in FAULTS])
 def test_a_fault_ends_the_extract_and_releases_the_view(
-    fake: FakeElasticsearch, kind: str, fault: Fault, expected: type[PipelineError]
+    fake: FakeElasticsearch, name: str, kind: str, fault: Fault, expected: type[PipelineError]
 ) -> None:
     fake.faults[kind] = only_from(2, fault) if kind == "page" else fault
     with pytest.raises(expected) as raised:
-        read(source_of(fake))
+        read(source_of(fake, request_timeout_seconds=0.5 if name.endswith("in time") else 600))
     assert type(raised.value) is expected
     assert not fake.views or (kind == "open" and expected is not INCOMPLETE)  # its id never arrived
     error = raised.value

@@ -24,6 +24,9 @@ One file per pipeline, `include/pipelines/<id>.yaml`, over `include/pipelines/de
 config validate` names every problem with file, line, path, value and what is allowed; editors check while you type with
 `pipeline.schema.json`. No secrets: credentials live in Airflow connections. In `source`, `stage` and `target`,
 `${NAME}` and `${NAME:-default}` are replaced by Airflow Variables when a task runs.
+
+The environment variable `PIPELINES_DIRECTORY` names another folder than `include/pipelines`, outside the bundle say; every
+process of Airflow, and the command line, has to have it.
 """
 
 

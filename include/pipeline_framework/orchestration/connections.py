@@ -20,7 +20,10 @@ POSTGRES_DEFAULTS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-"""libpq waits for ever for a host that has vanished; the connection's extra, or the URL, may say otherwise."""
+"""libpq waits for ever for a host that has vanished; the connection's extra, or the URL, may say otherwise.
+
+libpq's own variable PGCONNECT_TIMEOUT counts, too, where neither of them does.
+"""
 
 SNOWFLAKE_DEFAULTS: dict[str, Any] = {"network_timeout": 3_600}
 """The connector repeats a request for ever. It cancels a statement that runs longer than this, too, so it is long.
@@ -108,6 +111,11 @@ def http_settings(connection_id: str) -> HttpSettings:
     }
 
 
+def _postgres_defaults() -> dict[str, Any]:
+    says_itself = {"connect_timeout"} if os.environ.get("PGCONNECT_TIMEOUT") else set()
+    return {name: value for name, value in POSTGRES_DEFAULTS.items() if name not in says_itself}
+
+
 def _postgres_of(variable: str, connection_id: str, what: str) -> Callable[[], Any]:
     url = os.environ.get(variable)
     return _postgres_url(url, variable, what) if url else _postgres(_connection(connection_id).conn_id)
@@ -118,7 +126,7 @@ def _postgres_url(url: str, variable: str, what: str) -> Callable[[], Any]:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        parameters: dict[str, Any] | None = {**POSTGRES_DEFAULTS, **conninfo_to_dict(url)}
+        parameters: dict[str, Any] | None = {**_postgres_defaults(), **conninfo_to_dict(url)}
     except psycopg.ProgrammingError:
         parameters = None  # raised outside: the error, even as a context, would quote a part of the URL
     if parameters is None:
@@ -170,7 +178,7 @@ def _postgres(connection_id: str) -> Callable[[], Any]:
 
     def connect() -> Any:
         connection = copy.copy(_connection(connection_id))
-        connection.extra = json.dumps({**POSTGRES_DEFAULTS, **connection.extra_dejson})
+        connection.extra = json.dumps({**_postgres_defaults(), **connection.extra_dejson})
         return PostgresHook(postgres_conn_id=connection_id, connection=connection).get_conn()
 
     return connect
