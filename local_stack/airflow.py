@@ -106,7 +106,7 @@ def stop_component(home: Home, component: str) -> bool:
 def health(state: State) -> list[str]:
     """The components that Airflow itself calls healthy."""
     try:
-        with urllib.request.urlopen(f"{address(state)}/api/v2/monitor/health", timeout=3) as response:  # noqa: S310
+        with urllib.request.urlopen(f"{address(state)}/api/v2/monitor/health", timeout=30) as response:  # noqa: S310
             answer: dict[str, Any] = json.load(response)
     except (urllib.error.URLError, OSError, ValueError):
         return []
@@ -123,7 +123,7 @@ def token(state: State) -> str:
     answer = httpx.post(
         f"{address(state)}/auth/token",
         json={"username": "admin", "password": state.secrets["airflow_admin"]},
-        timeout=30,
+        timeout=300,
     )
     if answer.is_error:
         raise LocalStackError(

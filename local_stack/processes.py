@@ -7,6 +7,7 @@ A zombie (a dead process that nobody reaped, common in containers) counts as dea
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from local_stack.home import Home, write_private
+from local_stack.waiting import Patience, work_of
 
 _LOG_LIMIT_BYTES = 5_000_000
 _CREATION_TOLERANCE_SECONDS = 2.0
@@ -112,7 +114,7 @@ def family(home: Home, name: str) -> list[psutil.Process]:
 def stop(
     home: Home, name: str, *, number: signal.Signals, timeout: float, others: Iterable[psutil.Process] = ()
 ) -> bool:
-    """Stop `name` and everything that it started, and forget it; what resists for `timeout` seconds is killed.
+    """Stop `name` and everything that it started, and forget it; what has not moved for `timeout` seconds is killed.
 
     Returns whether anything ran.
     """
@@ -121,7 +123,9 @@ def stop(
     if leader is not None:
         with suppress(psutil.NoSuchProcess):
             leader.send_signal(number)
-        wait_until_dead([leader], timeout)
+        patience = Patience(functools.partial(work_of, leader), timeout)
+        while is_alive(leader) and not patience.is_over():
+            time.sleep(0.03)
         members |= {process.pid: process for process in family(home, name)}
     rest = [process for process in members.values() if is_alive(process)]
     wait_until_dead(rest, 1.0 if leader is not None else 0.0)

@@ -94,7 +94,7 @@ class CrmControl:
             headers={"Authorization": f"Bearer {self._token}"},
         )
         try:
-            with _OPENER.open(request, timeout=60) as response:
+            with _OPENER.open(request, timeout=300) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             raise LocalStackError(

@@ -99,7 +99,7 @@ def python_environ() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUNBUFFERED": "1"}
 
 
-def http_status(url: str, *, timeout: float = 2.0) -> int:
+def http_status(url: str, *, timeout: float = 20.0) -> int:
     """The status of a GET on a loopback address."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 - always http on loopback

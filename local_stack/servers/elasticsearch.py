@@ -46,5 +46,5 @@ class Elasticsearch(Server):
 
     def is_healthy(self) -> bool:
         """Whether the cluster's shards are assigned."""
-        with urllib.request.urlopen(f"{self.url}/_cluster/health", timeout=2) as response:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"{self.url}/_cluster/health", timeout=20) as response:  # noqa: S310 - loopback
             return json.load(response)["status"] in ("green", "yellow")

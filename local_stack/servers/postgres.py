@@ -26,7 +26,7 @@ from local_stack.servers.base import Server
 
 DATABASES = ("airflow", "ledger", "orders")
 _SUPERUSER = "postgres"
-_LEFTOVER_SECONDS = 15.0
+_LEFTOVER_SECONDS = 120.0
 
 
 class Postgres(Server):
@@ -92,7 +92,7 @@ class Postgres(Server):
         """Whether the superuser can run a query."""
         import psycopg
 
-        with psycopg.connect(self.url(_SUPERUSER, _SUPERUSER), connect_timeout=3) as connection:
+        with psycopg.connect(self.url(_SUPERUSER, _SUPERUSER), connect_timeout=20) as connection:
             return connection.execute("SELECT 1").fetchone() == (1,)
 
     def provision(self) -> None:

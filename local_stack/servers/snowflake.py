@@ -49,7 +49,7 @@ class SnowflakeEmulator(Server):
         """Whether it answers over TLS with the stack's certificate (404: there is nothing at /)."""
         context = ssl.create_default_context(cafile=str(certificates.authority_file(self.home)))
         try:
-            with urllib.request.urlopen(f"https://{HOST}:{self.port}/", context=context, timeout=2):
+            with urllib.request.urlopen(f"https://{HOST}:{self.port}/", context=context, timeout=20):
                 return True
         except urllib.error.HTTPError as error:
             return error.code == 404
