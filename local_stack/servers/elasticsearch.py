@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 from collections.abc import Callable
 from typing import ClassVar
@@ -41,8 +42,11 @@ class Elasticsearch(Server):
         )
 
     def environ(self) -> dict[str, str]:
-        """The child imports this package."""
-        return python_environ()
+        """The child imports this package; a stack that is nobody's lives too briefly to be compiled twice."""
+        if self.state.is_durable:
+            return python_environ()
+        options = f"{os.environ.get('_JAVA_OPTIONS', '')} -XX:TieredStopAtLevel=1".strip()
+        return {**python_environ(), "_JAVA_OPTIONS": options}
 
     def is_healthy(self) -> bool:
         """Whether the cluster's shards are assigned."""
