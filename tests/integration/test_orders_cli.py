@@ -186,6 +186,9 @@ def test_ctrl_c_ends_after_the_windows_under_way_and_the_run_has_failed(world: O
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     while not world.log("l.status = 'success'"):
         assert process.poll() is None
