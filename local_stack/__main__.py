@@ -26,7 +26,7 @@ class Command:
 
 def up(home: Home, arguments: argparse.Namespace) -> int:
     """Start what does not run yet."""
-    from local_stack import airflow, stack
+    from local_stack import airflow, demo, stack
     from local_stack.airflow_api import AirflowApi
     from local_stack.state import State
 
@@ -35,8 +35,10 @@ def up(home: Home, arguments: argparse.Namespace) -> int:
         stack.up(home, with_airflow=arguments.airflow, report=console.line)
     console.line("stack", f"healthy after {time.monotonic() - began:.1f} s, data in {home.path}")
     if arguments.airflow:
-        state = State.load(home)
-        unpaused = AirflowApi(home).start_housekeeping()
+        state, api = State.load(home), AirflowApi(home)
+        unpaused = api.start_housekeeping()
+        if demo.release_schedule(home, api):
+            console.line(demo.DAG_ID, "a demo was interrupted; the DAG has its schedule again")
         console.line(
             "DAGs", f"{' and '.join(unpaused)} run by their schedule; the pipelines wait until you unpause them"
         )
@@ -129,7 +131,7 @@ def grow(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def demo(home: Home, _arguments: argparse.Namespace) -> int:
+def run_demo(home: Home, _arguments: argparse.Namespace) -> int:
     """Plan, move and audit three days of flights with real DAG runs; exit code 0 only when all is accounted for."""
     from local_stack.demo import run
 
@@ -176,7 +178,7 @@ COMMANDS = (
     Command("down", "stop everything; the data stays", down),
     Command("status", "show every server; exit code 0 when all are healthy", status),
     Command("env", "print `export` lines for eval", env),
-    Command("demo", "move three days of flights with real DAG runs, and account for them", demo),
+    Command("demo", "move three days of flights with real DAG runs, and account for them", run_demo),
     Command("seed", "index all flights of 2013 into Elasticsearch", seed, _seed_arguments),
     Command("seed-stores", "put the CRM's stores into store_master", seed_stores),
     Command("grow", "keep an index growing: flights of 2013 leave once more, today", grow, _grow_arguments),

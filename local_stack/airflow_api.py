@@ -78,14 +78,14 @@ class AirflowApi:
                     yield str(json.loads(line)["state"])
 
     def sign_of_life(self, dag_id: str, run_id: str) -> object:
-        """Changes while tasks of the run, or of any other run that it may be waiting for, change their states."""
+        """Changes while tasks of the run, or of another run of its DAG that it may wait for, change their states."""
         states = Counter(str(instance["state"]) for instance in self.task_instances(dag_id, run_id))
-        return states, self.newest_task()
+        return states, self.newest_task(dag_id)
 
-    def newest_task(self) -> object:
-        """The task of any run that started last."""
-        newest = self.call("GET", "/dags/~/dagRuns/~/taskInstances?limit=1&order_by=-start_date")["task_instances"]
-        return [(instance["id"], instance["try_number"]) for instance in newest]
+    def newest_task(self, dag_id: str = "~") -> object:
+        """The task that started last, of a DAG or of all of them."""
+        path = f"/dags/{dag_id}/dagRuns/~/taskInstances?limit=1&order_by=-start_date"
+        return [(instance["id"], instance["try_number"]) for instance in self.call("GET", path)["task_instances"]]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run, mapped ones included."""

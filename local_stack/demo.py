@@ -80,7 +80,7 @@ class Ids:
 def run(home: Home) -> int:
     """The whole demo; exit code 0 only when every window is accounted for and both ends hold the same ids."""
     began = time.monotonic()
-    _hold_schedule(home)
+    was_interrupted = _hold_schedule(home)
     with console.spinner("Starting the local stack"):
         stack.up(home, with_airflow=True, report=console.line)
     state = State.load(home)
@@ -96,7 +96,7 @@ def run(home: Home) -> int:
         before = _query(ledger, _HISTORY)[0]["events"]
         _plan(api)
         planned = _query(ledger, _HISTORY)[0]["events"] - before
-        _drain(api, ledger)
+        _drain(api, ledger, was_interrupted=was_interrupted)
         account = _query(ledger, _ACCOUNT)
         changed = _query(ledger, _HISTORY)[0]["events"] - before
     ids = _compare_ids()
@@ -105,7 +105,7 @@ def run(home: Home) -> int:
         console.line("again", "every window was done already: nothing was planned, claimed or loaded, nothing changed")
     else:
         console.line("ledger", f"{planned} windows planned, {changed} events written")
-    _release_schedule(home, api)
+    release_schedule(home, api)
     console.line("look", f"{airflow.address(state)}   login admin, password {state.secrets['airflow_admin']}")
     console.line("ledger", 'eval "$(.venv/bin/python -m local_stack env)"; python -m include.cli ledger show')
     console.line("stop", "make down")
@@ -113,16 +113,25 @@ def run(home: Home) -> int:
     return 0 if good else 1
 
 
-def _hold_schedule(home: Home) -> None:
-    """The DAG starts no run by itself while the demo counts what its own runs do, an interrupted demo's neither."""
+def _hold_schedule(home: Home) -> bool:
+    """The DAG starts no run by itself while the demo counts what its own runs do; whether an earlier demo held it."""
     home.create()
     home.airflow.mkdir(exist_ok=True, mode=0o700)
-    airflow.dags_without_schedule(home).write_text(f"{DAG_ID}\n")
+    file = airflow.dags_without_schedule(home)
+    was_held = file.exists()
+    file.write_text(f"{DAG_ID}\n")
+    return was_held
 
 
-def _release_schedule(home: Home, api: AirflowApi) -> None:
-    airflow.dags_without_schedule(home).unlink(missing_ok=True)
-    api.parse_again(DAG_ID)
+def release_schedule(home: Home, api: AirflowApi) -> bool:
+    """Give the DAG its schedule back; whether a demo held it."""
+    file = airflow.dags_without_schedule(home)
+    was_held = file.exists()
+    if was_held:
+        file.unlink()
+        api.wait_for_dags([DAG_ID])
+        api.parse_again(DAG_ID)
+    return was_held
 
 
 def _plan(api: AirflowApi) -> None:
@@ -151,13 +160,13 @@ def _wait_until_it_has_no_schedule(api: AirflowApi) -> None:
             time.sleep(0.5)
 
 
-def _drain(api: AirflowApi, ledger: psycopg.Connection[dict[str, Any]]) -> None:
+def _drain(api: AirflowApi, ledger: psycopg.Connection[dict[str, Any]], *, was_interrupted: bool) -> None:
     """Run the pipeline until every window is finished, or nothing is left that would come to an end by itself.
 
     A window that fails goes back to PENDING until its tries are spent, so this ends. Runs of an earlier demo are waited
     for; runs that go on when this is interrupted are left going: a paused DAG would freeze the windows that they hold.
     """
-    was_paused = api.set_paused(DAG_ID, paused=False)
+    was_paused = api.set_paused(DAG_ID, paused=False) or was_interrupted
     with console.progress_bar("Moving windows") as progress:
         runs = [run["dag_run_id"] for run in api.runs(DAG_ID, ("running", "queued"))]
         if runs:
@@ -185,7 +194,7 @@ def _wait_for(api: AirflowApi, ledger: psycopg.Connection[dict[str, Any]], runs:
     """
 
     def sign() -> object:
-        return _query(ledger, _PROGRESS)[0], [api.sign_of_life(DAG_ID, run_id) for run_id in waiting]
+        return _query(ledger, _PROGRESS)[0]["events"], [api.sign_of_life(DAG_ID, run_id) for run_id in waiting]
 
     waiting = list(runs)
     patience = Patience(sign, STANDSTILL_SECONDS, asks_every=20)
