@@ -25,8 +25,8 @@ config validate` names every problem with file, line, path, value and what is al
 `pipeline.schema.json`. No secrets: credentials live in Airflow connections. In `source`, `stage` and `target`,
 `${NAME}` and `${NAME:-default}` are replaced by Airflow Variables when a task runs.
 
-The environment variable `PIPELINES_DIRECTORY` names another folder than `include/pipelines`, outside the bundle say; every
-process of Airflow, and the command line, has to have it.
+The environment variable `PIPELINES_DIRECTORY` names another folder than `include/pipelines`, outside the bundle say;
+every process of Airflow, and the command line, has to have it.
 """
 
 
