@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SCHEMA := include/pipelines/pipeline.schema.json
-PYTEST_OPTIONS ?= -n 3
+PYTEST_OPTIONS ?= -n 4
 TESTS ?= tests --ignore=tests/faults
 FAULTS := $(CURDIR)/.faults.jsonl
 N ?= 300
