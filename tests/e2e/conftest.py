@@ -171,6 +171,7 @@ def bench(stack_env: dict[str, str]) -> Iterator[Bench]:
         api.wait_for_dags([config.dag_id, "daily_planner", "cleanup_stale_locks", "record_generation"])
         for dag_id in (config.dag_id, "daily_planner"):
             api.set_paused(dag_id, paused=False)
+        _pipeline(config).target.prepare(config.source_object)  # faults of any test may need the table
         yield Bench(home, api, {**stack_env, **extra}, config, *_readers(config))
         api.set_paused(config.dag_id, paused=True)
 
@@ -222,12 +223,18 @@ def _write(file: Path, text: str) -> None:
     part.replace(file)
 
 
+def _pipeline(config: PipelineConfig) -> Any:
+    from include.pipeline_framework.orchestration import wiring
+
+    return wiring.wire(config)
+
+
 def _readers(
     config: PipelineConfig,
 ) -> tuple[Callable[[TimeWindow], Counter[str]], Callable[[TimeWindow], Counter[str]]]:
-    from include.pipeline_framework.orchestration import connections, wiring
+    from include.pipeline_framework.orchestration import connections
 
-    source = wiring.wire(config).source
+    source = _pipeline(config).source
 
     def source_ids(window: TimeWindow) -> Counter[str]:
         with source.extract(window) as extract:
