@@ -289,10 +289,14 @@ def test_a_worker_whose_host_vanished_in_a_transaction_blocks_nobody(
 def test_no_client_waits_for_ever(stack_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEDGER_URL", stack_env["LEDGER_URL"])
     monkeypatch.setenv("AIRFLOW_CONN_LIFECYCLE_POSTGRES", stack_env["AIRFLOW_CONN_LIFECYCLE_POSTGRES"])
-    for connect in (connections.ledger_connect(), connections.client("lifecycle_postgres")):
-        with connect() as connection:
-            parameters = connection.info.get_parameters()
-            assert {parameters[name] for name in connections.POSTGRES_DEFAULTS} == {"15", "30", "10", "3", "60000"}
+    for own_patience, connect_timeout in (("", "15"), ("77", "77")):  # libpq's own variable counts
+        monkeypatch.setenv("PGCONNECT_TIMEOUT", own_patience)
+        wanted = {name: str(value) for name, value in connections.POSTGRES_DEFAULTS.items()}
+        wanted["connect_timeout"] = connect_timeout
+        for connect in (connections.ledger_connect(), connections.client("lifecycle_postgres")):
+            with connect() as connection:
+                parameters = connection.info.get_parameters()
+                assert {name: parameters[name] for name in wanted} == wanted
     with connections.ledger_connect()() as connection:
         assert connection.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("1min",)
     target = PostgresTarget(connections.client("lifecycle_postgres"), PostgresTarget.Options(table="t"))
