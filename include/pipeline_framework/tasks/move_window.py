@@ -100,7 +100,7 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
     table = f"{config.target_name} {config.target_object or config.source_object}"
     staged_at = attempt.row["source_to_stage_ingestion_end_time"]
     is_patient = staged_at is None or pipeline.store.now() - staged_at < LONGEST_WAIT
-    holder, waited_since = pipeline.store.table_holder(table), time.monotonic()
+    holder, waited_since = None, time.monotonic()
     while True:
         with pipeline.store.table_lock(table) as is_free:
             if is_free or not is_patient:
