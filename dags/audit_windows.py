@@ -1,22 +1,26 @@
 """Compares finished windows with their source once more, and has those that have changed since loaded again.
 
-**Purpose.** Rows that arrive late, or are deleted at the source after their window was loaded. Each changed window gets
-a replacement, which the pipeline's own next run loads; an unchanged one is left alone.
+**Purpose.** Rows that arrive late, or are deleted at the source after their window was loaded, and rows that the target
+has lost. Each window with late rows gets a replacement, which the pipeline's own next run loads; an unchanged one is
+left alone. What would take loaded rows away beyond the pipeline's `vanished_data_limit` waits for a person.
 
 **Schedule and window.** Daily at 03:00 UTC, every enabled pipeline: the local days that its `revisit_days` names (1, 3
 and 7 days ago; what was missed is made up for), and days with windows marked `is_revisit_due_flag` that have rested for
 `x_time_back`. The run's own date is not used.
 
-**Reads / writes.** Reads the source, one histogram per day, and the ledger; with `check_target` the target. Writes the
-ledger: replacements, `revisited` events, one row per day in `window_revisits`.
+**Reads / writes.** Reads the source, one histogram per day, the ledger, and the target, one statement per day. Writes
+the ledger: replacements, `revisited` events, one row per day in `window_revisits`.
 
 **Parameters.** `pipelines`: only these. `from` + `to` (local dates or ISO instants, `to` exclusive) or `target_date`
 instead of the days that are due. `mode`: `count`, or `fingerprint` (reads every id: finds one row in, one out).
-`check_target`: finds rows that somebody changed in the target. `replace_emptied`: replaces windows, too, whose source
-holds nothing any more; without it they are only named in the log. `dry_run`: names the changes. `reason`.
+`check_target: false`: the target is not asked. `dry_run`: names the changes. A person's answers, with a `reason`:
+`accept_vanished`: so many loaded rows may go. `keep_vanished`: they stay, and nobody is asked again while the source
+stays as it is. `reload_target`: windows are loaded again whose target does not hold what was loaded. `replace_emptied`:
+windows may be emptied whose source holds nothing any more.
 
 **When it fails.** The conf makes no sense: nothing was done. Days could not be compared: all others were, and the error
-names them; it is tried again. One pipeline's failure stops no other one's audit.
+names them; it is tried again. Windows wait for a person: everything else was done, and the error has their numbers and
+what to answer; it fails every day until somebody has. One pipeline's failure stops no other one's audit.
 
 **Re-run.** Clear it at any time: a window that has its replacement is not replaced again.
 """
@@ -45,10 +49,13 @@ _TEXT = {"type": ["null", "string"]}
         "to": Param(None, **_TEXT, description="Exclusive end: 2013-03-10 (local) or 2013-03-09T06:00:00Z."),
         "target_date": Param(None, **_TEXT, format="date", description="One local day."),
         "mode": Param("count", type="string", enum=["count", "fingerprint"], description="Count, or read every id."),
-        "check_target": Param(False, type="boolean", description="Compare the target, too."),
+        "check_target": Param(True, type="boolean", description="Compare the target, too."),
         "replace_emptied": Param(False, type="boolean", description="Replace windows whose source is empty now."),
+        "accept_vanished": Param(0, type="integer", minimum=0, description="So many loaded rows may go."),
+        "keep_vanished": Param(False, type="boolean", description="Keep rows that the source does not show any more."),
+        "reload_target": Param(False, type="boolean", description="Load again what the target has lost."),
         "dry_run": Param(False, type="boolean", description="Only name what has changed."),
-        "reason": Param(None, **_TEXT, description="Kept with every replaced window."),
+        "reason": Param(None, **_TEXT, description="Kept with every answer."),
     },
     tags=["ledger"],
     doc_md=__doc__,

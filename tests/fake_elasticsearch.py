@@ -1,8 +1,8 @@
 """A small server that answers like Elasticsearch, and wrongly on demand: the faults a real cluster has once a year.
 
-It holds documents in memory and knows the five requests that the source sends: `_field_caps`, opening and closing a
-point in time, a count (`size: 0`), a page. A fault is a function from the right answer to the wrong one, per kind of
-request; `RESET`, `CUT` and `HANG` break the connection instead.
+It holds documents in memory and knows the requests that the source sends: `_settings`, `_privileges`, `_refresh`,
+`_field_caps`, opening and closing a point in time, a count (`size: 0`), a page. A fault is a function from the right
+answer to the wrong one, per kind of request; `RESET`, `CUT` and `HANG` break the connection instead.
 """
 
 from __future__ import annotations
@@ -29,11 +29,18 @@ RESET, CUT, HANG."""
 
 @dataclass
 class FakeElasticsearch:
-    """`documents`: (id, epoch milliseconds, JSON text); `faults` by kind: caps, open, count, page, close."""
+    """`documents`: (id, epoch milliseconds, JSON text); `faults` by kind of request, see `answer`."""
 
     documents: list[tuple[str, int, str]] = field(default_factory=list)
     faults: dict[str, Fault] = field(default_factory=dict)
     types: dict[str, Any] = field(default_factory=lambda: {"date": {"type": "date"}})
+    settings: Answer = field(
+        default_factory=lambda: {
+            "settings": {"index.uuid": "u-1", "index.number_of_shards": "2"},
+            "defaults": {"index.refresh_interval": "1s", "index.hidden": "false"},
+        }
+    )
+    privileges: Answer = field(default_factory=lambda: {"cluster": [], "indices": []})
     views: set[str] = field(default_factory=set)
     requests: list[tuple[str, Answer]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -43,6 +50,12 @@ class FakeElasticsearch:
     def answer(self, method: str, path: str, body: Answer) -> tuple[str, Answer]:
         """Kind of the request and its right answer."""
         action = path.rpartition("/")[2]
+        if "/_settings/" in path:
+            return "settings", {"events": self.settings}
+        if action == "_privileges":
+            return "privileges", self.privileges
+        if action == "_refresh":
+            return "refresh", {"_shards": SHARDS}
         if action == "_field_caps":
             return "caps", {"indices": ["events"], "fields": {"@timestamp": self.types}}
         if action == "_pit" and method == "POST":
@@ -101,10 +114,15 @@ def _aggregate(times: list[int], aggregations: Answer) -> Answer:
     found: Answer = {}
     if "values" in aggregations:
         found["values"] = {"value": len(times)}
+    if "indices" in aggregations:
+        buckets = [{"key": "events", "doc_count": len(times), "rows": {"value": len(times)}}] if times else []
+        found["indices"] = {"sum_other_doc_count": 0, "buckets": buckets}
     if "buckets" in aggregations:
         filters = aggregations["buckets"]["filters"]["filters"]
-        counts = {name: {"doc_count": sum(_matches(at, query) for at in times)} for name, query in filters.items()}
-        found["buckets"] = {"buckets": counts}
+        counts = {name: sum(_matches(at, query) for at in times) for name, query in filters.items()}
+        found["buckets"] = {
+            "buckets": {name: {"doc_count": rows, "rows": {"value": rows}} for name, rows in counts.items()}
+        }
     return found
 
 

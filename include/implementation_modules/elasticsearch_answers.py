@@ -156,6 +156,24 @@ class Channel:
             raise translate(error, where) from error
         return answer if isinstance(answer, bytes) else str(answer or "").encode()
 
+    def answer_if_any(self, path: str, *, where: str) -> bytes | None:
+        """The answer to a GET that a server need not know; None when it refuses or has no such thing.
+
+        Some say so with 400, 403, 404 or 405, and one whose security is off with 500. No answer at all, or "not now",
+        is an error as in `ask`: then nothing is known.
+        """
+        from elastic_transport import TransportError
+        from elasticsearch import ApiError
+
+        try:
+            answer = self._client.perform_request("GET", path, headers={"accept": "application/json"}).body
+        except (ApiError, TransportError) as error:
+            status = error.meta.status if isinstance(error, ApiError) else None
+            if status is None or status == _TOO_MANY_REQUESTS or status in _REPEATED_AT_ONCE:
+                raise translate(error, where) from error
+            return None
+        return answer if isinstance(answer, bytes) else str(answer or "").encode()
+
 
 class _AsSent:
     """A serializer that leaves answers alone."""

@@ -17,7 +17,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.campaigns import CampaignState
 from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules, allot
 from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor, Decision, Status, Transition
+from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity, Status, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope, gather
 from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError
@@ -29,8 +29,11 @@ def _column_defaults() -> Record:
     """The table's columns, taken from its migration, so that this double never has other ones."""
     text = statement("migrations/versions/0001_pipeline_lifecycle")
     body = text.split("CREATE TABLE pipeline_lifecycle (")[1].split("CONSTRAINT")[0]
-    later = statement("migrations/versions/0004_backfill_campaigns").split("ALTER TABLE pipeline_lifecycle ADD COLUMN")
-    lines = [line.strip().rstrip(",") for line in (*body.splitlines(), *(part.split(";")[0] for part in later[1:]))]
+    later = []
+    for migration in ("0004_backfill_campaigns", "0008_source_parts"):
+        parts = statement(f"migrations/versions/{migration}").split("ALTER TABLE pipeline_lifecycle ADD COLUMN")
+        later += [part.split(";")[0] for part in parts[1:]]
+    lines = [line.strip().rstrip(",") for line in (*body.splitlines(), *later)]
     return {line.split()[0]: _default(line) for line in lines if line and not line.startswith("--")}
 
 
@@ -238,11 +241,11 @@ class MemoryLifecycleStore:
         }
         return self._sorted(self._rows[record_id] for record_id in ids)
 
-    def take(self, record_id: int, actor: Actor) -> Record:
+    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
         """See `LifecycleStore.take`."""
         with self._lock:
             row = self._row(record_id)
-            transition = lifecycle.take(row, actor, self._fence + 1, self.now())
+            transition = lifecycle.take(row, actor, self._fence + 1, self.now(), expected)
             self._fence += 1
             return self._apply(row, transition, actor)
 

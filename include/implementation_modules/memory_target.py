@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from include.implementation_modules.target_columns import (
 )
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.receipts import DELETE, LOAD, HeldRows, Receipt
+from include.pipeline_framework.core.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import ConfigurationError
 from include.pipeline_framework.ports import Manifest, PublishResult, Stage
@@ -152,6 +154,8 @@ class MemoryTarget:
         lifecycle_id: int,
         replaced: Mapping[int, TimeWindow] | None = None,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+        ids_repeat: bool = False,
+        removable: VanishedDataLimit | None = None,
     ) -> PublishResult:
         """See `Target.publish`."""
         publishing.require_own_manifest(manifest, lifecycle_id)
@@ -159,6 +163,10 @@ class MemoryTarget:
         where = f"{source_object} {window} in {self._options.table}"
         loading = list(self._typed_rows(manifest, stage, fence, where))
         publishing.require_same(_fingerprint(loading), manifest, "The staged files hold", where)
+        times = Counter(row["_id"] for row in loading)
+        repeated = min(((name, number) for name, number in times.items() if number > 1), default=None)
+        if not ids_repeat:
+            publishing.require_distinct(repeated, len(times), manifest, where)
         with turn(), self._transaction():
             overlapping = self._overlapping(source_object, window)
             publishing.require_fence(fence, self._floor(source_object), overlapping, where)
@@ -175,6 +183,10 @@ class MemoryTarget:
             if publishing.received(manifest, overlapping):
                 self._write(receipt)
                 return PublishResult(receipt, self.fingerprint(source_object, window), already_received=True)
+            if removable is not None and publishing.may_take_rows_away(overlapping, replaced or {}):
+                held = [row["_id"] for row in self._state.rows if _lies_in(row, source_object, window)]
+                vanishing = sum(name not in times for name in held)
+                publishing.require_kept(vanishing, len(held), removable, manifest, where)
             deleted = self._delete(source_object, window, replaced or {})
             self._withdraw(source_object, replaced or {})
             self._state = replace(self._state, rows=(*self._state.rows, *loading))

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +16,7 @@ from include.implementation_modules.object_storage_stage import ObjectStorageSta
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import IncompleteExtractError
-from include.pipeline_framework.ports import BucketCount, Document
+from include.pipeline_framework.ports import BucketCount, Document, SourcePart
 
 
 class MemorySourceOptions(BaseModel):
@@ -33,6 +34,7 @@ class MemoryExtract:
     expected_rows: int
     documents: Sequence[Document]
     page_size: int
+    parts: Sequence[SourcePart] = ()
 
     def pages(self) -> Iterator[Sequence[Document]]:
         """Every document once; IncompleteExtractError at the end when there are not as many as expected."""
@@ -58,9 +60,11 @@ class MemorySource:
         undated: Ids of documents without a usable event time.
         lost_rows: Documents that each next extract counts and then doesn't deliver, as a failing shard would.
         fault: Raised by every call while it is set: a source that is down.
+        consists_of: Name and identity of its parts.
     """
 
     Options = MemorySourceOptions
+    settle: timedelta | None = None
 
     def __init__(self, documents: Iterable[Document] = (), options: MemorySourceOptions | None = None) -> None:
         self.options = options or MemorySourceOptions()
@@ -68,6 +72,12 @@ class MemorySource:
         self.undated: set[str] = set()
         self.lost_rows = 0
         self.fault: Exception | None = None
+        self.consists_of = {"memory": "1"}
+
+    def parts(self) -> dict[str, str]:
+        """Name and identity of its parts."""
+        self._raise_fault()
+        return dict(self.consists_of)
 
     def add(self, *documents: Document) -> None:
         """Insert, or replace by id."""
@@ -96,7 +106,8 @@ class MemorySource:
         """A snapshot: what changes afterwards is not seen."""
         documents = self._within(window)
         delivered = documents[: max(0, len(documents) - self.lost_rows)]
-        yield MemoryExtract(len(documents), delivered, self.options.page_size)
+        parts = [SourcePart(name, identity) for name, identity in self.consists_of.items()]
+        yield MemoryExtract(len(documents), delivered, self.options.page_size, parts)
 
     def _within(self, window: TimeWindow) -> list[Document]:
         self._raise_fault()

@@ -31,7 +31,7 @@ from include.pipeline_framework.errors import (
     PipelineError,
     TornStageError,
 )
-from include.pipeline_framework.ports import Extract, Manifest, StagedFile, StageRequest
+from include.pipeline_framework.ports import Extract, Manifest, SourcePart, StagedFile, StageRequest
 
 MANIFEST_NAME = "manifest.json"
 QUARANTINE_NAME = "quarantine.ndjson"
@@ -218,6 +218,7 @@ class ObjectStorageStage:
             fingerprint=Fingerprint(total_rows, hash_sum),
             files=files,
             quarantined=quarantined,
+            parts=tuple(extract.parts),
         )
 
     def _put(self, key: str, content: Any) -> None:
@@ -350,6 +351,7 @@ def _manifest_bytes(manifest: Manifest) -> bytes:
         "rows": manifest.fingerprint.rows,
         "hash_sum": str(manifest.fingerprint.hash_sum),
         "quarantined": manifest.quarantined,
+        "source_parts": [{"name": part.name, "identity": part.identity, "rows": part.rows} for part in manifest.parts],
         "files": [
             {"key": file.key, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256} for file in manifest.files
         ],
@@ -372,6 +374,10 @@ def _parse_manifest(content: bytes, location: str) -> Manifest:
         fingerprint=Fingerprint(int(parsed["rows"]), int(parsed["hash_sum"])),
         files=files,
         quarantined=int(parsed["quarantined"]),
+        parts=tuple(
+            SourcePart(str(part["name"]), str(part["identity"]), part["rows"])
+            for part in parsed.get("source_parts", ())  # manifests of earlier versions have none
+        ),
     )
     if location.split("/")[2:] != [_window_name(manifest.window), str(manifest.fence)]:
         raise ValueError("it names another window than its location, or another fence")

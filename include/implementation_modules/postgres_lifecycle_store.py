@@ -31,7 +31,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.campaigns import CampaignState
 from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor, Decision, Transition
+from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError, ServiceUnavailableError
@@ -198,12 +198,12 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             return _run(cursor, "rows_of_run", {"dag_id": dag_id, "dag_run_id": dag_run_id})
 
-    def take(self, record_id: int, actor: Actor) -> Record:
+    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
         """See `LifecycleStore.take`."""
         with self._transaction() as cursor:
             row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
             fence = only_row(_run(cursor, "next_fence"))["fence"]
-            return _apply(cursor, row, lifecycle.take(row, actor, fence, row["database_now"]), actor)
+            return _apply(cursor, row, lifecycle.take(row, actor, fence, row["database_now"], expected), actor)
 
     def heartbeat(self, record_id: int, fence: int) -> None:
         """See `LifecycleStore.heartbeat`."""

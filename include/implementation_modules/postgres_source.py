@@ -1,15 +1,16 @@
 """A Postgres table as a source: one row is one document, as the JSON text that Postgres itself makes of it.
 
 The consistent view is one REPEATABLE READ, READ ONLY transaction: the count and the server-side cursor see the same
-snapshot. The session's time zone is set to UTC, so documents look the same wherever the worker runs.
+snapshot. Its time zone is set to UTC, so documents look the same wherever the worker runs. Rows that a policy hides are
+an error of Postgres itself (`row_security = off`), and a standby has to have replayed what the window should have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -23,7 +24,7 @@ from include.pipeline_framework.errors import (
     ServiceBusyError,
     ServiceUnavailableError,
 )
-from include.pipeline_framework.ports import BucketCount, Document
+from include.pipeline_framework.ports import BucketCount, Document, SourcePart
 
 _TIMESTAMPTZ_OID = 1184
 _LONGEST_NAME = 63
@@ -46,6 +47,16 @@ _STATEMENTS = {
         " WHERE t.{time} >= %(start)s AND t.{time} < %(end)s"
     ),
     "types": "SELECT t.{time}, t.{id} FROM {table} AS t LIMIT 0",
+    # A standby that has replayed everything its primary had written when they last spoke is complete until that moment;
+    # otherwise until the last commit that it has replayed.
+    "server": (
+        "SELECT pg_is_in_recovery(),"
+        " GREATEST(pg_last_xact_replay_timestamp(),"
+        " (SELECT last_msg_send_time FROM pg_stat_wal_receiver WHERE latest_end_lsn <= pg_last_wal_replay_lsn())),"
+        " CONCAT_WS('/', (SELECT system_identifier FROM pg_control_system()),"
+        " (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass(%(table)s)::oid)"
+    ),
+    "set_up": "SELECT set_config('TimeZone', 'UTC', TRUE), set_config('row_security', %(row_security)s, TRUE)",
 }
 
 
@@ -72,6 +83,10 @@ class PostgresSourceOptions(BaseModel):
         default=None, min_length=1, description="Columns of the document; all when left out."
     )
     page_size: int = Field(default=5_000, ge=1, le=100_000, description="Rows fetched at a time.")
+    row_security: Literal["refuse", "accept"] = Field(
+        default="refuse",
+        description="A policy of row-level security that hides rows from the user: `refuse`, or `accept` its part.",
+    )
 
 
 class PostgresSource:
@@ -86,7 +101,13 @@ class PostgresSource:
 
     def __init__(self, connect: Callable[[], Any], options: PostgresSourceOptions) -> None:
         self.options = options
+        self.settle: timedelta | None = None
         self._connect = connect
+
+    def parts(self) -> dict[str, str]:
+        """The table, with its server, database and number in the catalog; a standby's are its primary's."""
+        with self._view() as view:
+            return {part.name: part.identity for part in view.parts}
 
     def count(self, window: TimeWindow) -> int:
         """Rows whose event time lies in the window, now."""
@@ -132,6 +153,7 @@ class PostgresSource:
             connection = self._connect()
         with closing(connection):
             view = _View(connection, self.options, window, where)
+            view.require_complete(self.settle or timedelta(0))
             view.begin()
             yield view
 
@@ -141,6 +163,7 @@ class PostgresExtract:
 
     def __init__(self, view: _View, page_size: int) -> None:
         self._view, self._page_size = view, page_size
+        self.parts = view.parts
         self.expected_rows = int(view.row("count")[0])
 
     def pages(self) -> Iterator[Sequence[Document]]:
@@ -175,6 +198,41 @@ class _View:
     def __init__(self, connection: Any, options: PostgresSourceOptions, window: TimeWindow | None, where: str) -> None:
         self._connection, self._options, self.where = connection, options, where
         self._window = {"start": window.start, "end": window.end} if window else {}
+        self.parts: list[SourcePart] = []
+
+    def require_complete(self, settle: timedelta) -> None:
+        """Ask which server this is; refuse a standby that may lack rows which the window should have by now.
+
+        Before the transaction, so that its snapshot can't be older than what this saw.
+
+        Raises:
+            ServiceUnavailableError: It has not replayed enough yet.
+        """
+        name = f"{self._options.table_schema}.{self._options.table}"
+        with _translated(self.where):
+            self._connection.autocommit = True
+            quoted = ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in self._names)
+            row = self._connection.execute(_STATEMENTS["server"], {"table": quoted}).fetchone()
+            self._connection.autocommit = False
+        is_standby, complete_until, identity = row
+        self.parts = [SourcePart(name, identity)]
+        end = self._window.get("end")
+        if not is_standby or end is None:
+            return
+        if complete_until is None or complete_until < end + settle:
+            seen = "nothing" if complete_until is None else f"what was committed until {complete_until.isoformat()}"
+            raise ServiceUnavailableError(
+                f"The server is a standby that has replayed {seen}",
+                where=self.where,
+                meaning=f"Rows of the window that were committed until {(end + settle).isoformat()} could be missing; "
+                "nothing was read",
+                remedy="Airflow retries. If it stays, check the replication, or read from the primary. Where the "
+                "primary is idle for long, grant pg_read_all_stats: then the standby can tell that it is up to date.",
+            )
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return self._options.table_schema, self._options.table
 
     def begin(self) -> None:
         from psycopg import IsolationLevel
@@ -182,7 +240,8 @@ class _View:
         with _translated(self.where):
             self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
-            self._connection.execute("SET LOCAL TIME ZONE 'UTC'")
+            row_security = "off" if self._options.row_security == "refuse" else "on"
+            self._connection.execute(_STATEMENTS["set_up"], {"row_security": row_security})
             cursor = self._connection.execute(self._statement("types"))
         if cursor.description[0].type_code != _TIMESTAMPTZ_OID:
             raise ConfigurationError(
@@ -260,6 +319,15 @@ def _of_state(error: Any, where: str) -> PipelineError:
             where=where,
             meaning="What was read so far is not the whole window and is thrown away",
             remedy="Airflow retries; if it stays, check host, port and credentials of the connection and the server.",
+        )
+    if state == "42501":
+        return ConfigurationError(
+            f"The user may not see all of it ({said})",
+            where=where,
+            meaning="A privilege is missing, or row-level security hides rows: every count would leave them out and "
+            "look whole; nothing was read",
+            remedy="Grant SELECT, and where the table has policies BYPASSRLS (ALTER ROLE … BYPASSRLS). If the part "
+            "that the policy shows is all that is wanted, set `row_security: accept` under source.",
         )
     return ConfigurationError(
         f"Postgres refused the statement ({said})",

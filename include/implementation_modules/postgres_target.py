@@ -112,7 +112,7 @@ class PostgresTarget(SqlTarget):
                     raise
                 raise _conflict(session.where) from error
 
-    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> None:
+    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
         session.run("create_loading")
         rows = self._rows(manifest, stage, session.where)
         try:
@@ -121,10 +121,11 @@ class PostgresTarget(SqlTarget):
                     copy.write_row(row)
         except BadDocumentError as error:
             raise _naming_the_document(error, manifest, stage) from error.__cause__
-        count, hash_sum = session.run("check_loaded")[0]
+        count, hash_sum, ids = session.run("check_loaded")[0]
         publishing.require_same(
             Fingerprint(int(count), int(hash_sum)), manifest, "The staged files hold", session.where
         )
+        return int(ids)
 
     def _rows(self, manifest: Manifest, stage: Stage, where: str) -> Iterator[tuple[Any, ...]]:
         for line in staged_lines(manifest, stage):

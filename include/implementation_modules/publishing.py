@@ -7,12 +7,30 @@ asks here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.receipts import LOAD, Receipt, is_superseded
+from include.pipeline_framework.core.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.errors import FenceLostError, InvalidInputError, TornStageError
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    FenceLostError,
+    InvalidInputError,
+    RowsWouldVanishError,
+    TornStageError,
+)
 from include.pipeline_framework.ports import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What a transaction knows once it holds the guard row."""
+
+    now: datetime
+    floor: int
+    overlapping: tuple[Receipt, ...]
 
 
 def require_fence(fence: int, floor: int, overlapping: Iterable[Receipt], where: str) -> None:
@@ -97,6 +115,60 @@ def require_same(found: Fingerprint, manifest: Manifest, what: str, where: str) 
             where=f"{where}, {manifest.location}",
             meaning="The staged files are not what was staged; nothing was changed in the target",
             remedy="Run the window again from its source.",
+        )
+
+
+def require_distinct(repeated: tuple[str, int] | None, ids: int, manifest: Manifest, where: str) -> None:
+    """Refuse rows that share an id: the same document twice, or an id that names nothing.
+
+    Args:
+        repeated: One id that several rows have, and how many; None: there is none.
+        ids: Different ids.
+        manifest: What was staged.
+        where: For the message.
+
+    Raises:
+        BadDocumentError: Names the id.
+    """
+    if repeated is not None:
+        document_id, times = repeated
+        raise BadDocumentError(
+            f"document {document_id!r} comes {times} times: {manifest.fingerprint.rows} rows have {ids} ids",
+            where=f"{where}, {manifest.location}",
+            meaning="A copy of an index in the pattern, or an id column that is not unique, loads rows twice; "
+            "nothing was changed in the target",
+            remedy="Leave the copy out of `index` (old-*,-old-copy), or choose a unique id_column. Where ids do repeat "
+            "and every row counts, say so in the pipeline's file: ids_repeat: true.",
+        )
+
+
+def may_take_rows_away(overlapping: Iterable[Receipt], replaced: Mapping[int, TimeWindow]) -> bool:
+    """Whether anything was loaded there before: a first load has nothing to take away, and needs no look."""
+    return bool(replaced) or any(receipt.kind == LOAD and receipt.fingerprint.rows for receipt in overlapping)
+
+
+def require_kept(vanishing: int, held: int, limit: VanishedDataLimit, manifest: Manifest, where: str) -> None:
+    """Refuse a load that takes away more rows than it may.
+
+    Args:
+        vanishing: Rows of the window whose ids the manifest has not.
+        held: Rows that the window holds.
+        limit: How many of them may go.
+        manifest: What would be loaded.
+        where: For the message.
+
+    Raises:
+        RowsWouldVanishError: More would go.
+    """
+    if vanishing > limit.of(held):
+        raise RowsWouldVanishError(
+            f"{vanishing} of the window's {held} rows would be gone, {limit.of(held)} may go without a person's yes: "
+            f"the source gave {manifest.fingerprint.rows} rows",
+            where=where,
+            meaning="The source shows less than it did: rows were deleted there, or are hidden (a closed index, an "
+            "alias that points elsewhere, a right that was taken away); nothing was changed in the target",
+            remedy="If it hides them, mend the source and clear this task. If they are gone for good, trigger the "
+            'pipeline with {"windows": [[start, end]], "replace": true, "reason": "…"}: that is the yes.',
         )
 
 

@@ -163,7 +163,7 @@ class SnowflakeTarget(SqlTarget):
         session.run("lock_anchor")
         super()._insert_guard(session, source_object)
 
-    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> None:
+    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
         session.run("create_loading")
         keys = [file.key for file in manifest.files]
         for first in range(0, len(keys), FILES_PER_COPY):
@@ -173,11 +173,12 @@ class SnowflakeTarget(SqlTarget):
                 stage.read_manifest(manifest.location)  # a missing or changed file is no fault of Snowflake's
                 raise
         session.run("create_typed", self._paths)
-        rows, hash_sum, refused = session.run("check_loaded")[0]
+        rows, hash_sum, refused, ids = session.run("check_loaded")[0]
         publishing.require_same(Fingerprint(int(rows), int(hash_sum)), manifest, "The staged files hold", session.where)
         if refused:
             document_id, index = session.run("find_refused")[0]
             raise refused_value(document_id, self._columns[int(index)], session.where, int(refused))
+        return int(ids)
 
     def _copy(self, session: Session, keys: list[str], stage: Stage) -> None:
         external = self._external_stage(stage, keys[0], session.where)

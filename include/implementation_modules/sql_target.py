@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
@@ -25,6 +25,7 @@ from include.implementation_modules.target_answers import held_rows_of, receipt_
 from include.implementation_modules.target_columns import SqlFragment
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.receipts import DELETE, LOAD, HeldRows, Receipt
+from include.pipeline_framework.core.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
     ConfigurationError,
@@ -39,15 +40,6 @@ T = TypeVar("T")
 
 class MissingObjectError(ConfigurationError):
     """A table, column or stage that a statement names is not there, or not visible to the role."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """What a transaction knows once it holds the guard row."""
-
-    now: datetime
-    floor: int
-    overlapping: tuple[Receipt, ...]
 
 
 class SqlTarget(ABC):
@@ -83,8 +75,12 @@ class SqlTarget(ABC):
         """Create tables that are missing; may fail with `PublishConflictError` when another session does the same."""
 
     @abstractmethod
-    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> None:
-        """Load the manifest's files into a session-private table and check rows, fingerprint and casts there."""
+    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
+        """Load the manifest's files into a session-private table and check rows, fingerprint and casts there.
+
+        Returns:
+            How many different ids they have.
+        """
 
     @abstractmethod
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
@@ -165,15 +161,20 @@ class SqlTarget(ABC):
         lifecycle_id: int,
         replaced: Mapping[int, TimeWindow] | None = None,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+        ids_repeat: bool = False,
+        removable: VanishedDataLimit | None = None,
     ) -> PublishResult:
         """See `Target.publish`."""
         publishing.require_own_manifest(manifest, lifecycle_id)
         with self._session(manifest.source_object, manifest.window) as session:
-            self._load(session, manifest, stage)
+            ids = self._load(session, manifest, stage)
+            if ids != manifest.fingerprint.rows and not ids_repeat:
+                document_id, times = session.run("find_repeated")[0]
+                publishing.require_distinct((str(document_id), int(times)), ids, manifest, session.where)
             outcome: list[PublishResult] = []  # of the last attempt: what a lost answer to its COMMIT was about
 
             def work() -> PublishResult:
-                outcome[:] = [self._publish(session, manifest, fence, replaced or {})]
+                outcome[:] = [self._publish(session, manifest, fence, replaced or {}, removable)]
                 return outcome[0]
 
             with turn():
@@ -199,7 +200,12 @@ class SqlTarget(ABC):
     # --- inside the transaction ---------------------------------------------------------------------------------------
 
     def _publish(
-        self, session: Session, manifest: Manifest, fence: int, replaced: Mapping[int, TimeWindow]
+        self,
+        session: Session,
+        manifest: Manifest,
+        fence: int,
+        replaced: Mapping[int, TimeWindow],
+        removable: VanishedDataLimit | None,
     ) -> PublishResult:
         source_object, window = manifest.source_object, manifest.window
         guarded = self._take_guard(session, source_object, window)
@@ -217,6 +223,9 @@ class SqlTarget(ABC):
         if publishing.received(manifest, guarded.overlapping):
             self._write_receipt(session, receipt, guarded)
             return PublishResult(receipt, self._count(session, source_object, window), already_received=True)
+        if removable is not None and publishing.may_take_rows_away(guarded.overlapping, replaced):
+            held, vanishing = session.run("count_vanishing", self._range(source_object, window))[0]
+            publishing.require_kept(int(vanishing), int(held), removable, manifest, session.where)
         deleted = self._delete_rows(session, source_object, window, replaced)
         if replaced:
             withdrawn = {
@@ -231,7 +240,7 @@ class SqlTarget(ABC):
         self._write_receipt(session, receipt, guarded)
         return PublishResult(receipt, loaded, deleted)
 
-    def _take_guard(self, session: Session, source_object: str, window: TimeWindow) -> Guarded:
+    def _take_guard(self, session: Session, source_object: str, window: TimeWindow) -> publishing.Guarded:
         self._require_guard(session, session.change("take_guard", {"source_object": source_object}))
         return self._read_receipts(session, source_object, window)
 
@@ -244,14 +253,14 @@ class SqlTarget(ABC):
                 remedy="Call prepare() for this source object before anything publishes in parallel.",
             )
 
-    def _read_receipts(self, session: Session, source_object: str, window: TimeWindow) -> Guarded:
+    def _read_receipts(self, session: Session, source_object: str, window: TimeWindow) -> publishing.Guarded:
         rows = session.run("read_receipts", self._range(source_object, window))
         guards = [row for row in rows if row[0] == "guard"]
         receipts = tuple(receipt_of(row) for row in rows if row[0] != "guard")
         now = utc(rows[0][-1]) if rows else datetime.min.replace(tzinfo=UTC)
-        return Guarded(now, max((int(row[9]) for row in guards), default=0), receipts)
+        return publishing.Guarded(now, max((int(row[9]) for row in guards), default=0), receipts)
 
-    def _write_receipt(self, session: Session, receipt: Receipt, guarded: Guarded) -> None:
+    def _write_receipt(self, session: Session, receipt: Receipt, guarded: publishing.Guarded) -> None:
         exists = publishing.exact_receipt(receipt.window, guarded.overlapping) is not None
         parameters = {
             **self._range(receipt.source_object, receipt.window),

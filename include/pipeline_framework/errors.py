@@ -13,10 +13,13 @@
     └── TerminalError                  do not try again: a person or a later run has to act
         ├── ConfigurationError           a pipeline file is wrong
         ├── InvalidInputError            a parameter or a conf is wrong
-        ├── BadDocumentError             a document that the target cannot hold
+        ├── BadDocumentError             a document that the target cannot hold, or that comes twice
+        ├── RowsWouldVanishError         a load would take loaded rows away: a person has to agree
+        ├── ApprovalNeededError          closed windows differ, and a person has to decide
         ├── AuditFailedError             stage, load and target do not agree
         └── LedgerRefusedError           the ledger said no; nothing was written
             ├── IllegalTransitionError     the row's state does not allow it
+            ├── RowMistakenError           the row's number stands for another window by now
             ├── FenceLostError             a newer start of a task owns the window
             ├── WindowHeldError            another DAG run owns the window
             ├── WindowFinishedError        the window is COMPLETED or SKIPPED
@@ -115,6 +118,20 @@ class BadDocumentError(TerminalError):
     """A document that the target can't hold; the message names its id."""
 
 
+class RowsWouldVanishError(TerminalError):
+    """Loading the window again would take away more rows than it may without a person's yes; the message counts them.
+
+    See `core.vanishing`.
+    """
+
+
+class ApprovalNeededError(TerminalError):
+    """Closed windows are not what was loaded, and repairing them would take rows away or hide a loss: a person decides.
+
+    Everything else of the run was done; the message counts the rows and says how to answer.
+    """
+
+
 class AuditFailedError(TerminalError):
     """Manifest, load and target disagree; the window was deleted at the target and will be run again, bounded."""
 
@@ -125,6 +142,10 @@ class LedgerRefusedError(TerminalError):
 
 class IllegalTransitionError(LedgerRefusedError):
     """The asked-for state can't follow the present one; the message names both."""
+
+
+class RowMistakenError(LedgerRefusedError):
+    """The ledger gave a row's number to another window: the message names both, nothing was written."""
 
 
 class FenceLostError(LedgerRefusedError):

@@ -17,11 +17,12 @@ from include.pipeline_framework.core.campaigns import CampaignState
 from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Actor, Decision
+from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity
 from include.pipeline_framework.core.mirror import LedgerMoment, MirrorColumn, MirroredState
 from include.pipeline_framework.core.overdue import Overdue, OverdueScope
 from include.pipeline_framework.core.receipts import HeldRows, Receipt
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.windows import TimeWindow
 
 Record = dict[str, Any]
@@ -63,11 +64,29 @@ class BucketCount:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class SourcePart:
+    """An index, table or whatever else a source consists of.
+
+    Attributes:
+        name: As the source calls it.
+        identity: What another part of the same name would not have (an index's uuid, a server's identifier).
+        rows: Of the window; None: the source doesn't tell them apart.
+    """
+
+    name: str
+    identity: str
+    rows: int | None = None
+
+
 class Extract(Protocol):
     """One complete read of one window from one consistent view of the source."""
 
     expected_rows: int
     """The source's own count of the window on that view, known before the first page."""
+
+    parts: Sequence[SourcePart]
+    """Every part that belonged to that view, with or without rows of the window."""
 
     def pages(self) -> Iterator[Sequence[Document]]:
         """Every document of the window exactly once, in pages; order is the source's choice.
@@ -82,7 +101,19 @@ class Extract(Protocol):
 
 
 class Source(Protocol):
-    """Reads; never writes. Every answer is complete or an error: a count from half of the shards is an error."""
+    """Reads; never writes. Every answer is complete or an error: a count from half of the shards is an error.
+
+    A source that shows less than it holds without saying so (closed indices, rows hidden by rights, documents that are
+    not visible yet, a replica that lags) is refused as far as it can be asked; docs/GUARANTEES.md says how far that is.
+    """
+
+    settle: timedelta | None
+    """How long windows rest after their end before they are read (`x_time_back`): what the source shows later than that
+    would be missing. Set by the wiring; None: not known, so only what is never shown can be refused."""
+
+    def parts(self) -> Mapping[str, str]:
+        """Name and identity of every part of the source, now; see `SourcePart`."""
+        ...
 
     def count(self, window: TimeWindow) -> int:
         """Rows whose event time lies in the window, now."""
@@ -125,6 +156,10 @@ class StagedFile:
     sha256: str
 
 
+MOST_PARTS_IN_LEDGER = 100
+"""A row of the ledger names so many parts of its source at most; its manifest names all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What one fence staged for one window; written last, so that its presence proves that all files are complete.
@@ -139,6 +174,7 @@ class Manifest:
         fingerprint: Rows and hash sum of the staged lines.
         files: The list to load; never a prefix.
         quarantined: Documents put beside the stage: `fingerprint.rows + quarantined == source_rows`.
+        parts: What the source consisted of.
     """
 
     location: str
@@ -150,6 +186,7 @@ class Manifest:
     fingerprint: Fingerprint
     files: tuple[StagedFile, ...]
     quarantined: int = 0
+    parts: tuple[SourcePart, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -166,7 +203,13 @@ class Manifest:
             "staged_fingerprint": self.fingerprint.hash_sum,
             "quarantined_count": self.quarantined,
             "source_count": self.source_rows,
+            "source_parts": self._parts_with_rows(),
         }
+
+    def _parts_with_rows(self) -> dict[str, str] | None:
+        """Name and identity of those that rows came from: a part without any may come and go."""
+        found = {part.name: part.identity for part in self.parts if part.rows != 0}
+        return found if len(found) <= MOST_PARTS_IN_LEDGER else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +352,14 @@ class Target(Protocol):
         lifecycle_id: int,
         replaced: Mapping[int, TimeWindow] | None = None,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+        ids_repeat: bool = False,
+        removable: VanishedDataLimit | None = None,
     ) -> PublishResult:
         """Load the manifest's files in one transaction under the fence.
+
+        Two rows with one id are refused unless `ids_repeat` says that the source's ids do repeat. `removable` limits
+        how many of the rows that earlier loads left in the window may go because the manifest lacks their ids; None:
+        any number.
 
         Whatever touches nothing shared (the load into a private table, its checks) comes before the transaction, which
         runs inside `turn()`; an error that `turn` raises leaves the table as it was.
@@ -324,7 +373,8 @@ class Target(Protocol):
             FenceLostError: A receipt that overlaps the window carries a greater fence; nothing was changed.
             PublishConflictError: The guard row stayed locked.
             TornStageError: Files and manifest disagree; nothing was changed.
-            BadDocumentError: A value can't be cast to its typed column; nothing was changed.
+            BadDocumentError: A value can't be cast to its typed column, or an id comes twice; nothing was changed.
+            RowsWouldVanishError: More rows would be gone than `removable` allows; nothing was changed.
             ServiceUnavailableError: The target did not answer, before or (after reading the receipt) during commit.
         """
         ...
@@ -552,10 +602,13 @@ class LifecycleStore(Protocol):
         """Recorded revisits, oldest first: what `note_revisit` was given, `revisited_at`, and the run."""
         ...
 
-    def take(self, record_id: int, actor: Actor) -> Record:
+    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
         """Start a task on a window: check that the actor's run may have it, and give it a new, greatest fence.
 
+        With `expected` the row is compared with what the actor means by its number.
+
         Raises:
+            RowMistakenError: It is another window's row by now.
             WindowHeldError, WindowFinishedError, WindowInvalidatedError: See `core.lifecycle.take`.
         """
         ...

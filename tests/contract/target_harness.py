@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from include.implementation_modules.memory_target import MemoryTarget
-from include.implementation_modules.memory_transfer import MemorySource, MemoryStage
+from include.implementation_modules.memory_transfer import MemoryExtract, MemoryStage
 from include.implementation_modules.postgres_target import PostgresTarget
 from include.implementation_modules.snowflake_target import SnowflakeTarget
 from include.pipeline_framework.core.windows import TimeWindow
@@ -68,8 +68,9 @@ class Harness:
         self, content: Sequence[Document], within: TimeWindow | None = None, row: int = 1, source: str = FLIGHTS
     ) -> Manifest:
         within, fence = within or window(), next(self.fences)
-        with MemorySource(content).extract(within) as extract:
-            return self.stage.write(StageRequest(row, source, "2013-03-09", within, fence), extract)
+        inside = [item for item in content if within.contains(item.event_at)]
+        extract = MemoryExtract(len(inside), inside, page_size=1_000)
+        return self.stage.write(StageRequest(row, source, "2013-03-09", within, fence), extract)
 
     def publish(self, manifest: Manifest, fence: int | None = None, **arguments: Any) -> Any:
         return self.target.publish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.audits import AuditNumbers
 from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.lifecycle import Actor, RowIdentity
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
     FenceLostError,
     IllegalTransitionError,
     InvalidInputError,
+    RowMistakenError,
     WindowFinishedError,
     WindowHeldError,
     WindowInvalidatedError,
@@ -37,6 +39,7 @@ STAGED = {
     "staged_fingerprint": 2**70,
     "quarantined_count": 0,
     "source_count": 2,
+    "source_parts": {"logs-a": "u1"},
 }
 LOADED = {"loaded_count": 2, "loaded_fingerprint": 2**70}
 SAME = Fingerprint(2, 2**70)
@@ -254,11 +257,44 @@ class TestFence:
         row = store.take(record_id, task(RUN_1, "t", 2))
         assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("IN_PROGRESS", "run-1", 1)
 
+    @pytest.mark.parametrize(
+        "other",
+        [{"source_object": "others"}, {"start": LATER}, {"end": LATER}],
+        ids=["of another source", "another start", "another end"],
+    )
+    def test_a_row_whose_number_means_another_window_is_refused(
+        self, store: LifecycleStore, other: dict[str, Any]
+    ) -> None:
+        (record_id,) = plan(store, 0)
+        (row,) = claim(store)
+        before = store.get(record_id)
+        with pytest.raises(RowMistakenError, match=f"row {record_id} is not "):
+            store.take(record_id, task(RUN_1, "t"), dataclasses.replace(RowIdentity.of(row), **other))
+        assert store.get(record_id) == before
+        assert store.take(record_id, task(RUN_1, "t"), RowIdentity.of(row))["fence"] > before["fence"]
+
     def test_a_temporary_run_takes_nothing(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         with pytest.raises(WindowHeldError, match="temporary"):
             store.take(record_id, Actor("data_pipeline_main", "__airflow_temporary_run_2013__", "audit"))
         assert store.get(record_id)["pipeline_final_status"] == "PENDING"
+
+
+class TestTakingRowsAway:
+    def test_what_a_load_may_take_away_is_planned_with_the_row_and_changes_with_it(self, store: LifecycleStore) -> None:
+        first, second = plan(store, 0, removable_count=3, is_removal_approved_flag=True) + plan(store, 1)
+        assert [store.get(first)[name] for name in ALLOWED] == [3, True]
+        assert [store.get(second)[name] for name in ALLOWED] == [None, False]
+        claim(store)
+        fence = move_to_audit(store, second)
+        assert store.get(second)["source_parts"] == {"logs-a": "u1"}
+        row = store.change(
+            second, lambda row, now: lifecycle.reopen_for_late_data(row, fence, now, NUMBERS, removable_rows=2), RUN_1
+        )
+        assert row["removable_count"] == 2
+
+
+ALLOWED = ("removable_count", "is_removal_approved_flag")
 
 
 class TestPhases:

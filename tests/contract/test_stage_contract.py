@@ -26,7 +26,7 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
     TornStageError,
 )
-from include.pipeline_framework.ports import Document, Manifest, StageRequest
+from include.pipeline_framework.ports import Document, Manifest, SourcePart, StageRequest
 
 START = datetime(2013, 3, 9, 5, tzinfo=UTC)
 WINDOW = TimeWindow(START, START + timedelta(hours=1))
@@ -40,6 +40,7 @@ class Pages:
 
     content: Sequence[Sequence[Document] | Exception]
     expected_rows: int
+    parts: Sequence[SourcePart] = (SourcePart("logs-a", "u1", 2), SourcePart("logs-b", "u2", 0), SourcePart("t", "o/1"))
 
     def pages(self) -> Iterator[Sequence[Document]]:
         for page in self.content:
@@ -119,6 +120,8 @@ def test_the_manifest_is_read_back_as_it_was_written(stage_of: StageOf) -> None:
     assert manifest.fingerprint == Fingerprint.of(f"id-{n}" for n in range(1_000))
     assert [file.rows for file in manifest.files] == [300, 300, 300, 100]
     assert (manifest.source_rows, manifest.quarantined, manifest.window, manifest.fence) == (1_000, 0, WINDOW, 7)
+    assert manifest.parts == Pages.parts
+    assert manifest.columns()["source_parts"] == {"logs-a": "u1", "t": "o/1"}
     assert stage.read_manifest(manifest.location) == manifest
     assert sorted(json.loads(line)["doc"]["n"] for line in lines(stage, manifest)) == list(range(1_000))
     assert keys(stage, manifest.location) == [

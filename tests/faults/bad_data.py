@@ -156,7 +156,7 @@ ANSWERS = [
     answer("a connection reset", "count", lambda *_: RESET, "did not answer", error=ServiceUnavailableError),
     answer("half of the shards", "page", shards, "only 1 of 2 shards answered", "cluster's health"),
     answer("a document less", "page", with_hits(list.pop), "2 documents came, 3 were counted"),
-    answer("a document twice", "page", with_hits(lambda hits: hits.append(hits[0])), "more than 3 documents came"),
+    answer("a document twice", "page", with_hits(lambda hits: hits.append(hits[0])), "sent a document a second time"),
     answer("numbers as text", "count", lambda right, _: (200, {**right, "_shards": "all"}), "cut off or not what"),
     answer(
         "a document of another window",

@@ -37,7 +37,7 @@ class Case:
         arrange: What has to be there before, gone after.
         is_attempt: It fails while a window is moved (`arrange` yields its row's id): that attempt, and only that, is in
             the ledger afterwards.
-        is_staged: The extract itself was fine: its complete stage stays, to resume from.
+        is_staged: The extract itself was fine: its complete stage stays until the next one.
     """
 
     kind: str

@@ -156,6 +156,7 @@ class World:
             record_id,
             who,
             lambda attempt: move_until(pipeline, attempt, phase),
+            expected=None,
             max_retry_task=3,
             is_last_try=True,
         )

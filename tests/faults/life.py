@@ -191,6 +191,7 @@ class Run:
             record_id,
             self.actor(task, index, try_number),
             lambda attempt: TASKS[task](self.pipeline, attempt),
+            expected=None,
             max_retry_task=self.pipeline.config.max_retry_task,
             is_last_try=is_last_try,
         )

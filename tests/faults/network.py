@@ -18,7 +18,7 @@ import elasticsearch
 import psycopg
 import pytest
 
-from include.implementation_modules import elasticsearch_source
+from include.implementation_modules import elasticsearch_extract
 from include.pipeline_framework.core.lifecycle import Phase
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import PipelineError, TerminalError
@@ -130,7 +130,7 @@ class World:
         works += [partial(move_until, pipeline, phase=phase) for phase in Phase]
         for row in claimed:
             for work in works:
-                run_on_window(store, row["id"], actor(number), work, max_retry_task=3, is_last_try=True)
+                run_on_window(store, row["id"], actor(number), work, expected=None, max_retry_task=3, is_last_try=True)
 
     def run_again(self, window: TimeWindow, record_id: int, *, releasing: bool = True) -> None:
         """Through healthy proxies: what cleanup does for the first run, then a later run."""
@@ -241,7 +241,7 @@ def elasticsearch_snowflake(
     patch.setenv("AIRFLOW_CONN_STAGE_S3", json.dumps(s3))
     patch.setenv("AIRFLOW_CONN_TARGET_SNOWFLAKE", json.dumps(snowflake))
     patch.setenv("AIRFLOW_CONN_SOURCE_ELASTICSEARCH", json.dumps(source))
-    patch.setattr(elasticsearch_source, "_FIRST_PAGE", 12)
+    patch.setattr(elasticsearch_extract, "_FIRST_PAGE", 12)
 
     name = f"network_{uuid.uuid4().hex[:8]}"
     table = f"T_{name}".upper()

@@ -45,6 +45,7 @@ Steps, not faults: they move no data and are not in the sum above. After each, t
 A proxy in front of each server: cut, reset, delay, half-open, truncate.""",
     "cluster": "A real two-node Elasticsearch cluster that loses a node",
 }
+HIDDEN = "\n" + (Path(__file__).parent / "hidden.md").read_text(encoding="utf-8")
 GUARDS = """
 ## Which guard holds what
 
@@ -76,7 +77,7 @@ def page(results: list[dict[str, Any]]) -> str:
         for result in areas[area]:
             figures = " | ".join(f"{result[name]:,}" for name in numbers)
             text += f"| {result['fault']} | {figures} |\n"
-    text += GUARDS + "".join(f"| {result['guard']} | a promise was broken |\n" for result in guards)
+    text += HIDDEN + GUARDS + "".join(f"| {result['guard']} | a promise was broken |\n" for result in guards)
     if justified:
         text += JUSTIFIED + "".join(f"| {result['guard']} | {result['fault']} |\n" for result in justified)
     return text

@@ -19,7 +19,8 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor, Phase, Status
 from include.pipeline_framework.errors import ServiceUnavailableError
-from include.pipeline_framework.tasks.audit_windows import audit_windows, parse_audit
+from include.pipeline_framework.tasks.audit_requests import parse_audit
+from include.pipeline_framework.tasks.audit_windows import audit_windows
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.publish_lifecycle import publish

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.implementation_modules import elasticsearch_source
+from include.implementation_modules import elasticsearch_extract
 from include.implementation_modules.elasticsearch_source import ElasticsearchSource
 from include.pipeline_framework.core.lifecycle import Phase
 from include.pipeline_framework.core.windows import TimeWindow
@@ -118,10 +118,9 @@ class Moved:
         """The four tasks of the run."""
         works: list[Callable[[Any], Any]] = [self.pre_validation]
         works += [lambda attempt, phase=phase: move_until(self.pipeline, attempt, phase) for phase in Phase]
+        store, options = self.pipeline.store, {"expected": None, "max_retry_task": 3, "is_last_try": is_last_try}
         for work in works:
-            run_on_window(
-                self.pipeline.store, self.record_id, actor(number), work, max_retry_task=3, is_last_try=is_last_try
-            )
+            run_on_window(store, self.record_id, actor(number), work, **options)
 
     def pre_validation(self, attempt: Any) -> Any:
         self.pipeline.target.prepare(self.pipeline.config.source_object)
@@ -316,7 +315,7 @@ def pages_with(source: ElasticsearchSource, act: Callable[[], None]) -> list[Any
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elasticsearch_source, "_FIRST_PAGE", 7)
+    monkeypatch.setattr(elasticsearch_extract, "_FIRST_PAGE", 7)
 
 
 def test_what_arrives_changes_or_goes_during_the_read_is_not_in_this_extract(client: Elasticsearch, index: str) -> None:

@@ -73,7 +73,9 @@ class Losable:
                 move_until(self.pipeline, attempt, until)
             return decision
 
-        found: str = run_on_window(self.pipeline.store, record_id, who, work, max_retry_task=3, is_last_try=True)
+        found: str = run_on_window(
+            self.pipeline.store, record_id, who, work, expected=None, max_retry_task=3, is_last_try=True
+        )
         return found
 
     def execute(self, statement: str) -> None:

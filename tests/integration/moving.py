@@ -84,6 +84,7 @@ def move(pipeline: Pipeline, record_id: int, who: Actor) -> dict[str, Any]:
         record_id,
         who,
         lambda attempt: move_until(pipeline, attempt, Phase.AUDIT),
+        expected=None,
         max_retry_task=3,
         is_last_try=True,
     )

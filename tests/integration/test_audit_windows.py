@@ -18,7 +18,9 @@ import pytest
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.tasks.audit_windows import AuditReport, audit_windows, parse_audit
+from include.pipeline_framework.errors import ApprovalNeededError, RowsWouldVanishError
+from include.pipeline_framework.tasks.audit_requests import parse_audit
+from include.pipeline_framework.tasks.audit_windows import AuditReport, audit_windows
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import insert_windows
 from tests.integration import moving
@@ -173,7 +175,7 @@ def test_counting_finds_the_two_and_ids_find_the_third(loaded: Loaded) -> None:
     assert (shown.replaced, loaded.replaced()) == (2, [])
     report = loaded.audit(2)
     assert (report.days, report.windows, report.changed, report.replaced) == (2, 10, {"late_data": 2}, 2)
-    assert len(loaded.requests) == DAYS, loaded.requests
+    assert len(loaded.requests) == DAYS + 1, loaded.requests  # a histogram a day, and once what the source consists of
     assert loaded.replaced() == [WINDOWS[0], WINDOWS[3]]
     assert loaded.run(2) == 2
     with pytest.raises(AssertionError):
@@ -199,11 +201,43 @@ def test_an_unchanged_day_replaces_nothing(loaded: Loaded) -> None:
 
 def test_a_row_deleted_by_hand_in_the_warehouse_comes_back(loaded: Loaded) -> None:
     loaded.delete_in_target("d6-3")
-    assert loaded.audit(1).changed == {}
-    report = loaded.audit(2, check_target=True)
+    assert loaded.audit(1, check_target=False).changed == {}
+    with pytest.raises(ApprovalNeededError, match=r"29 rows instead of 30 rows .*\"reload_target\": true"):
+        loaded.audit(2)
+    assert loaded.replaced() == []
+    report = loaded.audit(3, reload_target=True, reason="somebody's DELETE")
     assert (report.changed, loaded.replaced()) == ({"target_differs": 1}, [WINDOWS[6]])
     assert loaded.run(2) == 1
     loaded.assert_equal_ends()
+
+
+def test_more_than_a_small_share_of_the_rows_never_goes_unasked(loaded: Loaded) -> None:
+    """Whatever hides them: the target keeps what it has until a person has agreed to the number."""
+    for number in range(4):
+        loaded.delete(f"d2-{number}")
+    with pytest.raises(ApprovalNeededError, match=r"1 windows wait .* 4 rows .*4 rows would be gone there, 1"):
+        loaded.audit(1)
+    assert loaded.replaced() == []
+    kept = loaded.pipeline.target.fingerprint(loaded.pipeline.config.source_object, WINDOWS[2])
+    assert kept.rows == 30
+    report = loaded.audit(2, accept_vanished=4, reason="ticket 7")
+    assert (report.replaced, loaded.replaced()) == (1, [WINDOWS[2]])
+    assert loaded.run(2) == 1
+    loaded.assert_equal_ends()
+
+
+def test_what_vanishes_between_the_revisit_and_the_load_stays(loaded: Loaded) -> None:
+    loaded.add([("late", WINDOWS[1].start)])
+    assert loaded.audit(1).replaced == 1
+    for number in range(10):
+        loaded.delete(f"d1-{number}")
+    with pytest.raises(RowsWouldVanishError, match=r"10 of the window's 30 rows would be gone, 1 may go"):
+        loaded.run(2)
+    name = loaded.pipeline.config.source_object
+    assert loaded.pipeline.target.fingerprint(name, WINDOWS[1]).rows == 30
+    (row,) = loaded.pipeline.store.find(source_object=name, within=[WINDOWS[1]])
+    assert (row["pipeline_final_status"], row["phase_completed"]) == ("PENDING", None)
+    assert "10 of the window's 30 rows would be gone" in row["last_error"]
 
 
 def test_the_scheduled_audit_of_today_makes_a_revisit_and_recommends(

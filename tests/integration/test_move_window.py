@@ -192,7 +192,9 @@ def test_a_zombie_is_refused_inside_the_targets_transaction(moved: Moved) -> Non
         pipeline.target.publish(manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=moved.record_id)
 
     with pytest.raises(FenceLostError):
-        run_on_window(pipeline.store, moved.record_id, actor(1), zombie, max_retry_task=3, is_last_try=True)
+        run_on_window(
+            pipeline.store, moved.record_id, actor(1), zombie, expected=None, max_retry_task=3, is_last_try=True
+        )
     assert pipeline.store.get(moved.record_id)["pipeline_final_status"] == "COMPLETED"
     refused = pipeline.store.events(moved.record_id)[-1]
     assert (refused["event"], refused["to_status"]) == ("refused", "COMPLETED")
@@ -210,7 +212,9 @@ def test_a_row_lost_at_the_target_fails_the_audit_and_a_later_run_repairs_it(mov
         move_until(pipeline, attempt, Phase.AUDIT)
 
     with pytest.raises(AuditFailedError, match="disagree"):
-        run_on_window(pipeline.store, moved.record_id, actor(1), work, max_retry_task=3, is_last_try=True)
+        run_on_window(
+            pipeline.store, moved.record_id, actor(1), work, expected=None, max_retry_task=3, is_last_try=True
+        )
     row = pipeline.store.get(moved.record_id)
     assert (row["pipeline_final_status"], row["audit_result_status"], row["phase_completed"]) == (
         "PENDING",
@@ -232,7 +236,7 @@ def test_late_data_reopens_the_window_and_the_next_run_replaces_the_range(moved:
         _late(moved)
         move_until(pipeline, attempt, Phase.AUDIT)
 
-    run_on_window(pipeline.store, moved.record_id, actor(1), work, max_retry_task=3, is_last_try=True)
+    run_on_window(pipeline.store, moved.record_id, actor(1), work, expected=None, max_retry_task=3, is_last_try=True)
     row = pipeline.store.get(moved.record_id)
     assert (row["pipeline_final_status"], row["retry_attempt"], row["count_difference"]) == ("PENDING", 0, 1)
     assert len(moved.target_rows()) == ROWS
@@ -268,6 +272,7 @@ def test_a_window_that_the_target_can_prove_is_skipped(moved: Moved) -> None:
         record_id,
         actor(2),
         lambda attempt: pre_validate(pipeline, attempt),
+        expected=None,
         max_retry_task=3,
         is_last_try=True,
     )

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.lifecycle import Actor, Phase, RowIdentity
 from include.pipeline_framework.core.rebuild import FENCE_MARGIN
-from include.pipeline_framework.errors import FenceLostError
+from include.pipeline_framework.errors import FenceLostError, InvalidInputError, RowMistakenError
+from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.rebuild_ledger import rebuild_ledger
 from include.pipeline_framework.tasks.reconcile_ledger import reconcile_ledger
+from include.pipeline_framework.tasks.window_attempt import run_on_window
 from tests.integration.lost_ledger import (
     FAILED_AUDIT,
     HOURS,
@@ -24,6 +26,7 @@ from tests.integration.lost_ledger import (
     Losable,
     losable,
 )
+from tests.integration.moving import actor
 
 pytestmark = pytest.mark.integration
 
@@ -126,3 +129,34 @@ def test_a_ledger_from_an_old_backup_is_lifted_and_completed(world: Losable) -> 
     assert (difference.kind, difference.window) == ("numbers_differ", LOADED)
     assert f"receipt {before[LOADED].fingerprint}; table {ROWS_PER_HOUR - 1} rows" in difference.target
     assert source_object == difference.source_object
+
+
+@pytest.mark.parametrize("is_rebuilt", [True, False])
+def test_a_task_of_before_never_moves_its_data_into_the_window_that_has_its_number_now(
+    world: Losable, is_rebuilt: bool
+) -> None:
+    """A window that was claimed, and neither staged nor loaded, leaves no trace: only its task knows its number."""
+    store, who = world.pipeline.store, actor(1)
+    world.plan(LOADED)
+    assert store.claim(world.pipeline.config.source_object, who, limit=1, ended_before=store.now())
+    meant = world.row(LOADED)
+
+    world.lose_ledger()
+    if is_rebuilt:
+        rebuild_ledger(world.pipeline, PERSON, apply=True)
+    world.plan(LOADED_TOO, LOADED)
+    there = {row["id"]: row for row in store.find()}
+    assert (meant["id"] in there) is not is_rebuilt
+    assert store.claim(world.pipeline.config.source_object, who, limit=2, ended_before=store.now())
+    with pytest.raises((RowMistakenError, InvalidInputError)):
+        run_on_window(
+            store,
+            meant["id"],
+            who,
+            lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT),
+            expected=RowIdentity.of(meant),
+            max_retry_task=3,
+            is_last_try=True,
+        )
+    assert {row["pipeline_final_status"] for row in store.find()} == {"IN_PROGRESS"}
+    assert not world.receipts() or all(receipt.kind != "load" for receipt in world.receipts().values())

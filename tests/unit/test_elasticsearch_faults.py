@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.implementation_modules import elasticsearch_source
+from include.implementation_modules import elasticsearch_extract
 from include.implementation_modules.elasticsearch_source import ElasticsearchSource
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.windows import TimeWindow
@@ -31,11 +31,14 @@ HALVES = [TimeWindow(START, START + timedelta(minutes=30)), TimeWindow(START + t
 ROWS = 40
 
 
+def documents() -> list[tuple[str, int, str]]:
+    first = int(START.timestamp() * 1000)
+    return [(f"id-{n:03}", first + n * 1000, json.dumps({"n": n})) for n in range(ROWS)]
+
+
 @pytest.fixture
 def fake() -> Iterator[FakeElasticsearch]:
-    first = int(START.timestamp() * 1000)
-    documents = [(f"id-{n:03}", first + n * 1000, json.dumps({"n": n})) for n in range(ROWS)]
-    with serve(FakeElasticsearch(documents)) as server:
+    with serve(FakeElasticsearch(documents())) as server:
         yield server
 
 
@@ -87,6 +90,25 @@ def outside_the_window(answer: Any, _: int) -> Any:
     return 200, answer
 
 
+def repeated_hit(answer: Any, _: int) -> Any:
+    """The number of hits is right: where one comes twice, its neighbour is missing."""
+    found = list(answer["hits"]["hits"])
+    if len(found) > 1:
+        found[1] = found[0]
+    return hits(hits=found)(answer, _)
+
+
+def reversed_hits(answer: Any, _: int) -> Any:
+    return hits(hits=answer["hits"]["hits"][::-1])(answer, _)
+
+
+def indices(**settings: str) -> Fault:
+    return lambda answer, _: (
+        200,
+        {"events": {**answer["events"], "settings": {**answer["events"]["settings"], **settings}}},
+    )
+
+
 HALF = SHARDS | {"successful": 1, "failed": 1}
 NONE = dict.fromkeys(SHARDS, 0)
 ONE_SHARD = SHARDS | {"total": 1, "successful": 1}
@@ -129,6 +151,18 @@ FAULTS: list[tuple[str, str, Fault, type[PipelineError]]] = [
     ("count: a lower bound", "count", hits(total={"value": ROWS, "relation": "gte"}), INCOMPLETE),
     ("count: no total", "count", hits(total=None), INCOMPLETE),
     ("count: unavailable", "count", status(503, "no_shard_available_action_exception"), UNAVAILABLE),
+    ("count: rows of no index", "count", changed(aggregations={"values": {"value": ROWS}}), INCOMPLETE),
+    ("page: a hit in the place of its neighbour", "page", only_from(2, repeated_hit), INCOMPLETE),
+    ("page: hits in another order", "page", reversed_hits, INCOMPLETE),
+    ("settings: an index is closed", "settings", indices(**{"index.verified_before_close": "true"}), WRONG),
+    ("settings: an index is frozen", "settings", indices(**{"index.search.throttled": "true"}), WRONG),
+    ("settings: an index is never refreshed", "settings", indices(**{"index.refresh_interval": "-1"}), WRONG),
+    ("settings: no such index", "settings", status(404, "index_not_found_exception"), WRONG),
+    ("settings: no privilege", "settings", status(403, "security_exception"), WRONG),
+    ("settings: something else", "settings", lambda a, _: (200, b"[]"), INCOMPLETE),
+    ("settings: reset", "settings", broken(RESET), UNAVAILABLE),
+    ("privileges: reset", "privileges", broken(RESET), UNAVAILABLE),
+    ("privileges: too many requests", "privileges", status(429, "circuit_breaking_exception"), BUSY),
     ("open: a shard failed", "open", changed(_shards=HALF), INCOMPLETE),
     ("open: no index of the pattern exists", "open", changed(_shards=NONE), INCOMPLETE),
     ("open: no such index", "open", status(404, "index_not_found_exception"), WRONG),
@@ -216,7 +250,7 @@ def test_a_page_that_comes_twice_is_noticed(fake: FakeElasticsearch) -> None:
 
 def test_more_documents_than_counted_are_refused(fake: FakeElasticsearch) -> None:
     fake.faults["count"] = lambda a, n: hits(total={"value": 15, "relation": "eq"})(
-        a | {"aggregations": {"values": {"value": 15}}}, n
+        a | {"aggregations": a["aggregations"] | {"values": {"value": 15}}}, n
     )
     with pytest.raises(IncompleteExtractError, match="more than 15"):
         read(source_of(fake))
@@ -226,7 +260,7 @@ def test_more_documents_than_counted_are_refused(fake: FakeElasticsearch) -> Non
 def test_every_document_comes_once_over_many_pages_and_slices(
     fake: FakeElasticsearch, slices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elasticsearch_source, "_FIRST_PAGE", 3)
+    monkeypatch.setattr(elasticsearch_extract, "_FIRST_PAGE", 3)
     assert sorted(read(source_of(fake, slices=slices))) == [key for key, _, _ in fake.documents]
     pages = [body for kind, body in fake.requests if kind == "page"]
     assert {body.get("slice", {}).get("max", 1) for body in pages} == {slices}
@@ -235,7 +269,7 @@ def test_every_document_comes_once_over_many_pages_and_slices(
 
 
 def test_a_slice_that_fails_ends_the_others(fake: FakeElasticsearch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elasticsearch_source, "_FIRST_PAGE", 2)
+    monkeypatch.setattr(elasticsearch_extract, "_FIRST_PAGE", 2)
     fake.faults["page"] = only_from(5, broken(RESET))
     with pytest.raises(ServiceUnavailableError):
         read(source_of(fake, slices=4, page_size=2))
@@ -285,8 +319,8 @@ def test_requests_ask_for_whole_answers_and_untouched_documents(fake: FakeElasti
 
 
 def test_large_documents_make_small_pages(fake: FakeElasticsearch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elasticsearch_source, "_FIRST_PAGE", 4)
-    monkeypatch.setattr(elasticsearch_source, "_PAGE_BYTES", 5_000)
+    monkeypatch.setattr(elasticsearch_extract, "_FIRST_PAGE", 4)
+    monkeypatch.setattr(elasticsearch_extract, "_PAGE_BYTES", 5_000)
     fake.documents = [(key, at, json.dumps({"text": "x" * 2_000})) for key, at, _ in fake.documents]
     assert len(read(source_of(fake, page_size=1_000))) == ROWS
     assert {body["size"] for kind, body in fake.requests if kind == "page"} == {4, 2}
@@ -311,7 +345,7 @@ def test_half_a_surrogate_pair_does_not_hide_its_neighbours_and_arrives_as_it_wa
 
 
 def test_several_values_are_refused_even_when_the_document_is_not_found_again(fake: FakeElasticsearch) -> None:
-    fake.faults["count"] = changed(aggregations={"values": {"value": ROWS + 1}})
+    fake.faults["count"] = lambda a, n: changed(aggregations={**a["aggregations"], "values": {"value": ROWS + 1}})(a, n)
     with source_of(fake).extract(WINDOW) as extract, pytest.raises(BadDocumentError, match="several values"):
         list(extract.pages())
 
@@ -332,3 +366,17 @@ def test_an_index_without_documents_kept_is_a_configuration_error(fake: FakeElas
     fake.faults["page"] = without_source
     with pytest.raises(ConfigurationError, match="does not keep"):
         read(source_of(fake))
+
+
+def test_an_index_that_is_replaced_while_the_view_is_opened_is_not_read(fake: FakeElasticsearch) -> None:
+    fake.faults["settings"] = lambda answer, number: indices(
+        **{"index.uuid": f"u-{number}", "index.number_of_shards": "1"}
+    )(answer, number)
+    with pytest.raises(IncompleteExtractError, match="changed while the view was opened"):
+        read(source_of(fake))
+    assert not fake.views
+
+
+def test_an_alias_with_routing_reads_fewer_shards_than_its_indices_have(fake: FakeElasticsearch) -> None:
+    fake.faults["settings"] = indices(**{"index.number_of_shards": "5"})
+    assert len(read(source_of(fake))) == ROWS

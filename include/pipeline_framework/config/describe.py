@@ -8,12 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from include.pipeline_framework.config.models import (
-    DerivedColumns,
-    LateDataTolerance,
-    PipelineConfig,
-    WindowsInProgress,
-)
+from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
+from include.pipeline_framework.config.models import DerivedColumns, PipelineConfig
 from include.pipeline_framework.core.derived import TEMPLATE_FIELDS
 
 _INTRODUCTION = """# Pipeline files
@@ -34,6 +30,7 @@ def configuration_page(adapters: Mapping[str, Mapping[str, type[BaseModel]]]) ->
     """Markdown: every key with type, default and meaning; then the options of every registered adapter."""
     parts = [_INTRODUCTION, "## Keys", _table(PipelineConfig)]
     parts += ["## late_data_tolerance", _table(LateDataTolerance)]
+    parts += ["## vanished_data_limit", _table(VanishedData)]
     parts += ["## max_windows_in_progress", _table(WindowsInProgress)]
     fields = ", ".join(f"`{{{name}}}`" for name in TEMPLATE_FIELDS)
     parts += [

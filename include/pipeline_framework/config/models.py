@@ -29,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 
+from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
 from include.pipeline_framework.config.variables import has_placeholder
 from include.pipeline_framework.core.claiming import Cap, ClaimRules
 from include.pipeline_framework.core.days import zone
@@ -36,6 +37,7 @@ from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, check_tem
 from include.pipeline_framework.core.durations import Granularity, parse_granularity
 from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.planning import DERIVED_COLUMNS, PLAN_COLUMNS
+from include.pipeline_framework.core.vanishing import VanishedDataLimit
 
 PIPELINE_ID = r"[a-z][a-z0-9_]{0,63}"
 CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
@@ -102,27 +104,6 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 def _alias_in_schema(schema: dict[str, Any]) -> None:
     schema["properties"]["query_window_delta_label"] = {"type": "string", "description": "Another name of granularity."}
-
-
-class WindowsInProgress(BaseModel):
-    """How many windows runs may hold at once, whatever the number of runs; None: no limit."""
-
-    model_config = _STRICT
-
-    pipeline: int | None = Field(default=None, ge=1, description="Of this pipeline.")
-    source: int | None = Field(default=None, ge=1, description="Of all pipelines with the same source_name.")
-    target: int | None = Field(
-        default=None, ge=1, description="Of all pipelines with the same target_name and target_object."
-    )
-
-
-class LateDataTolerance(BaseModel):
-    """A fresh source count may differ by this much from what was loaded; either limit suffices."""
-
-    model_config = _STRICT
-
-    rows: int = Field(default=0, ge=0, description="Rows.")
-    percent: float = Field(default=0, ge=0, le=100, description="Percent of the source's count.")
 
 
 class CallableRule(BaseModel):
@@ -258,6 +239,11 @@ class PipelineConfig(BaseModel):
         default_factory=lambda: ["key_x", "key_y", "key_z"], description="Fields that a complete record has."
     )
     late_data_tolerance: LateDataTolerance = LateDataTolerance()
+    vanished_data_limit: VanishedData = VanishedData()
+    ids_repeat: bool = Field(
+        False,
+        description="true: several rows may have one id, and each counts. false: such a load is refused.",
+    )
     revisit_days: list[Annotated[int, Field(ge=1, le=3_650)]] = Field(
         default_factory=lambda: [1, 3, 7],
         description="audit_windows compares a day with its source again so many days later; []: never.",
@@ -343,6 +329,16 @@ class PipelineConfig(BaseModel):
     def horizon(self) -> Horizon:
         """The days in which the pipeline exists."""
         return Horizon(self.timezone, self.start_date, self.end_date, self.enabled, self.fill_missing_days)
+
+    @property
+    def settle(self) -> timedelta:
+        """`x_time_back`, a day counted as 24 hours."""
+        return timedelta(seconds=parse_granularity(self.x_time_back).total_seconds)
+
+    @property
+    def removable(self) -> VanishedDataLimit:
+        """`vanished_data_limit`, as the core has it."""
+        return VanishedDataLimit(self.vanished_data_limit.rows, self.vanished_data_limit.percent)
 
     def claim_rules(self, *, any_campaign: bool = False) -> ClaimRules:
         """What every claim of the pipeline's windows respects."""

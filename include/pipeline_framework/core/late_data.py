@@ -143,10 +143,13 @@ def find_changed(
         known, ids = loaded(row), (source_ids or {}).get(row["id"])
         now = source_rows.get(row["id"]) if ids is None else ids.rows
         there = (target or {}).get(row["id"])
-        if now is not None and known.source_rows is not None and now != known.source_rows:
+        is_kept = now is not None and now == row.get("kept_source_count")  # a person has decided about that number
+        if not is_kept and now is not None and known.source_rows is not None and now != known.source_rows:
             kind = Kind.LATE_DATA if now > known.source_rows else Kind.VANISHED_DATA
             found.append(Change(kind, row, known.source_rows, now))
-        elif ids is not None and known.source_fingerprint is not None and ids != known.source_fingerprint:
+        elif (
+            not is_kept and ids is not None and known.source_fingerprint is not None and ids != known.source_fingerprint
+        ):
             found.append(Change(Kind.CHANGED_IDS, row, ids.rows, ids.rows))
         elif there is not None and known.target_rows is not None and _differs(there, known):
             found.append(Change(Kind.TARGET_DIFFERS, row, known.target_rows, there.rows))
@@ -172,10 +175,11 @@ def stretches(rows: Sequence[Row]) -> list[list[Row]]:
     return parts
 
 
-def revisited(row: Row, now: datetime, change: Change | None) -> Transition:
+def revisited(row: Row, now: datetime, change: Change | None, *, is_kept: bool = False, why: str = "") -> Transition:
     """What a revisit found, as an event: a changed window is marked, before it is replaced; an equal one no longer.
 
-    No event for an equal window that wasn't marked.
+    No event for an equal window that wasn't marked. With `is_kept` a person has decided to keep what is loaded,
+    although the source differs: the window is marked no longer, and a revisit that counts the same finds nothing.
 
     Raises:
         IllegalTransitionError: The row is not closed any more.
@@ -185,10 +189,14 @@ def revisited(row: Row, now: datetime, change: Change | None) -> Transition:
     if change is None and not row["is_revisit_due_flag"]:
         return Transition("revisited")
     known, age = loaded(row), now - row["query_window_end_at"]
+    changes: dict[str, Any] = {"is_revisit_due_flag": change is not None and not is_kept}
+    if change is not None and is_kept:
+        changes["kept_source_count"] = change.now
+    text = change.text if change else "source and target are equal"
     return Transition(
         "revisited",
-        {"is_revisit_due_flag": change is not None},
-        change.text if change else "source and target are equal",
+        changes,
+        "; ".join(part for part in (text, why) if part),
         {
             "kind": change.kind.value if change else "equal",
             "was": change.was if change else known.source_rows,

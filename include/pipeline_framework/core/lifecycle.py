@@ -27,6 +27,7 @@ from include.pipeline_framework.errors import (
     FenceLostError,
     IllegalTransitionError,
     LedgerRefusedError,
+    RowMistakenError,
     WindowFinishedError,
     WindowHeldError,
     WindowInvalidatedError,
@@ -83,6 +84,36 @@ class Actor:
     def is_temporary(self) -> bool:
         """Whether the run exists only for `airflow tasks test`."""
         return self.dag_run_id.startswith(TEMPORARY_RUN_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class RowIdentity:
+    """What a row's number stands for: a ledger that was lost, restored or failed over may give it away again."""
+
+    source_object: str
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def of(cls, row: Row) -> RowIdentity:
+        """Of a ledger row."""
+        return cls(row["source_object"], row["query_window_start_at"], row["query_window_end_at"])
+
+    def require(self, row: Row) -> None:
+        """Refuse a row that is another window's.
+
+        Raises:
+            RowMistakenError: Names both.
+        """
+        if RowIdentity.of(row) != self:
+            raise RowMistakenError(
+                f"row {row['id']} is not {self.source_object} {iso_utc(self.start)}/{iso_utc(self.end)}",
+                where=describe(row),
+                meaning="The ledger has given this number to another window since the task got it: it was lost, "
+                "restored or failed over. The other window's data would be moved under this name; nothing was changed",
+                remedy="Trigger the pipeline again: a new run claims what the ledger knows now. "
+                "Rebuild the ledger if that was not done yet.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +177,27 @@ def may_claim_back(row: Row, actor: Actor) -> bool:
     return status in (Status.PENDING, Status.FAILED) or (status == Status.IN_PROGRESS and is_held_by(row, actor))
 
 
-def take(row: Row, actor: Actor, fence: int, now: datetime) -> Transition:
+def take(row: Row, actor: Actor, fence: int, now: datetime, expected: RowIdentity | None = None) -> Transition:
     """Start a task on the window under a new fence; every later write under an older fence is refused.
 
     A row held by this run is resumed. A PENDING or FAILED row is taken back (an operator cleared the task); FAILED
     starts over with `retry_attempt` 0.
 
+    Args:
+        row: As it is.
+        actor: Who starts.
+        fence: The new one.
+        now: The ledger's clock.
+        expected: Which window the actor means by the row's number; None: whatever it is.
+
     Raises:
+        RowMistakenError: The row is not the expected window's.
         WindowInvalidatedError: The row was replaced.
         WindowFinishedError: COMPLETED or SKIPPED.
         WindowHeldError: Another run owns it, or the actor is a temporary run.
     """
+    if expected is not None:
+        expected.require(row)
     where = describe(row)
     if row["is_invalidated_flag"]:
         raise WindowInvalidatedError(
@@ -255,6 +296,13 @@ def start_stage_to_target(row: Row, fence: int, now: datetime) -> Transition:
     return Transition("stage_to_target_started", changes)
 
 
+def discard_stage(row: Row, fence: int, _now: datetime, reason: str) -> Transition:
+    """What is staged can't be loaded as it is: the next try extracts again, when the source may have been mended."""
+    _require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
+    changes = {"phase_completed": None, "source_to_stage_ingestion_status": Status.PENDING}
+    return Transition("stage_discarded", changes, reason)
+
+
 def complete_stage_to_target(
     row: Row, fence: int, now: datetime, loaded: Mapping[str, Any], replaced_ids: Sequence[int] = ()
 ) -> Transition:
@@ -310,8 +358,13 @@ def pass_audit(row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, re
     )
 
 
-def reopen_for_late_data(row: Row, fence: int, now: datetime, numbers: AuditNumbers) -> Transition:
-    """The source moved beyond the tolerance: nothing is deleted, the next publish replaces the range. Once."""
+def reopen_for_late_data(
+    row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, removable_rows: int | None = None
+) -> Transition:
+    """The source moved beyond the tolerance: nothing is deleted, the next publish replaces the range. Once.
+
+    That publish may take `removable_rows` away: the source may have moved because it shows less. None: as before.
+    """
     _require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
     changes = {
         **numbers.columns(),
@@ -323,6 +376,7 @@ def reopen_for_late_data(row: Row, fence: int, now: datetime, numbers: AuditNumb
         "audit_process_status": Status.PENDING,
         "audit_end_time": now,
         "is_revisit_due_flag": True,
+        "removable_count": row["removable_count"] if removable_rows is None else removable_rows,
         "not_before_at": None,
         "last_error": None,
     }

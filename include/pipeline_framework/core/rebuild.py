@@ -19,6 +19,10 @@ from include.pipeline_framework.core.windows import TimeWindow, uncovered
 FENCE_MARGIN = 1_000_000
 """Fences that may have been issued and left no trace in target, stage or ledger: far more than any pipeline takes."""
 
+ID_MARGIN = 1_000_000
+"""The same for the numbers of rows: those that were claimed, but neither staged nor loaded, left no trace either, and a
+task of before still means them."""
+
 RECEIPT, MANIFEST = "receipt", "manifest"
 
 
@@ -64,7 +68,8 @@ class Verdict:
     def columns(self) -> dict[str, Any]:
         """What the rebuilt row has beside the columns of a planned one."""
         if not self.keeps_id:
-            return {"is_replacement_run_flag": True}  # never SKIPPED: the rows at the target name another row
+            # never SKIPPED, the rows at the target name another row; what the source has lost since stays there
+            return {"is_replacement_run_flag": True, "removable_count": 0}
         done = {"id": self.proof.lifecycle_id, "fence": self.proof.fence, **self.proof.columns}
         done["source_to_stage_ingestion_status"] = Status.COMPLETED
         if self.proof.origin == MANIFEST:
@@ -102,6 +107,15 @@ def fence_floor(fences: Iterable[int]) -> int:
     1000012
     """
     return max(fences, default=0) + FENCE_MARGIN
+
+
+def id_floor(ids: Iterable[int]) -> int:
+    """New rows get numbers far above every one that is known.
+
+    >>> id_floor([401])
+    1000401
+    """
+    return max(ids, default=0) + ID_MARGIN
 
 
 def judge(

@@ -7,7 +7,7 @@ from typing import Any
 
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.orchestration import task_runs, wiring
-from include.pipeline_framework.tasks import audit_windows, planning
+from include.pipeline_framework.tasks import audit_requests, audit_windows, planning
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def choose_pipelines() -> list[str]:
     chosen, refused = [], list[InvalidInputError]()
     for config in planning.select_pipelines(loaded.configs, loaded.errors, params.get("pipelines")):
         try:
-            audit_windows.parse_audit(params, config)
+            audit_requests.parse_audit(params, config)
         except InvalidInputError as error:
             if params.get("pipelines"):
                 raise
@@ -46,7 +46,7 @@ def choose_pipelines() -> list[str]:
 def audit_pipeline(pipeline_id: str) -> dict[str, Any]:
     """Compare one pipeline's closed windows with its source, and replace what has changed."""
     pipeline = wiring.pipeline(pipeline_id)
-    request = audit_windows.parse_audit(task_runs.conf(), pipeline.config)
+    request = audit_requests.parse_audit(task_runs.conf(), pipeline.config)
     report = audit_windows.audit_windows(pipeline, task_runs.current_actor(), request)
     _log.info("%s", report.as_dict())
     if report.note:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from include.pipeline_framework.core.late_data import window_of
 from include.pipeline_framework.core.lifecycle import Phase, Status
 from include.pipeline_framework.core.run_requests import RunRequest, parse_request
 from include.pipeline_framework.orchestration import task_runs, wiring
@@ -51,14 +52,16 @@ def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
 def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
     """Decide whether the window has to move; skipped when the target can prove that it has it, or when it was cut."""
     pipeline = wiring.pipeline(pipeline_id)
-    result: dict[str, Any] = task_runs.on_window(
-        pipeline, rec, lambda attempt: pre_validation.pre_validate(pipeline, attempt)
-    )
+
+    def work(attempt: WindowAttempt) -> dict[str, Any]:
+        return {**pre_validation.pre_validate(pipeline, attempt), "window": str(attempt.window)}
+
+    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
     if result["decision"] == "split":
         task_runs.skip(f"too many rows for one window: cut into finer ones, which a later run claims: {result}")
     if result["decision"] == "skip":
         task_runs.skip(f"already loaded, proven by the target's receipt: {result}")
-    task_runs.announce_if(result["decision"] == "empty", rec)
+    task_runs.announce_if(result["decision"] == "empty", result["window"])
     return result
 
 
@@ -80,18 +83,23 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
     """
     pipeline, actor = wiring.pipeline(pipeline_id), task_runs.current_actor()
     row = pipeline.store.get(rec["id"])
+    task_runs.identity_of(pipeline, rec).require(row)
     if row["pipeline_final_status"] == Status.COMPLETED and row["dag_run_id"] == actor.dag_run_id:
         _log.info("this run completed the window before; to load it again, trigger with replace")
-        task_runs.announce_if(True, rec)
+        task_runs.announce_if(True, str(window_of(row)))
         return {"pipeline_final_status": Status.COMPLETED.value}
 
     def work(attempt: WindowAttempt) -> dict[str, Any]:
-        return {**move_until(pipeline, attempt, Phase.AUDIT), "reopened": is_reopened(attempt)}
+        return {
+            **move_until(pipeline, attempt, Phase.AUDIT),
+            "reopened": is_reopened(attempt),
+            "window": str(attempt.window),
+        }
 
     result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
     if result["reopened"]:
         task_runs.skip("the source moved beyond the tolerance since the extract: the window is PENDING again")
-    task_runs.announce_if(True, rec)
+    task_runs.announce_if(True, result["window"])
     return result
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -21,7 +21,7 @@ from airflow.sdk.exceptions import (
 )
 
 from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.lifecycle import Actor, RowIdentity
 from include.pipeline_framework.errors import (
     TargetBusyError,
     TerminalError,
@@ -76,10 +76,17 @@ def trigger_run(dag_id: str, dag_run_id: str, *, note: str) -> None:
     )
 
 
+def identity_of(pipeline: Any, record: dict[str, Any]) -> RowIdentity:
+    """Which window a task means by the row's number in its record."""
+    start, end = (datetime.fromisoformat(record[name]) for name in ("start", "end"))
+    return RowIdentity(pipeline.config.source_object, start, end)
+
+
 def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttempt], Any]) -> Any:
     """Run `work` on the window of `record` under a new fence.
 
     Raises:
+        RowMistakenError: The ledger has given the row's number to another window.
         AirflowSkipException: The window is finished, replaced, or held by another run; the message says what to do.
         AirflowRescheduleException: Others publish into the table; the task comes back without holding a worker.
     """
@@ -89,6 +96,7 @@ def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttem
             record["id"],
             current_actor(),
             work,
+            expected=identity_of(pipeline, record),
             max_retry_task=pipeline.config.max_retry_task,
             is_last_try=is_last_try(),
         )
@@ -139,14 +147,14 @@ def run_state(dag_id: str, dag_run_id: str) -> RunState:
     return RunState.ENDED if getattr(state, "value", state) in ("success", "failed") else RunState.ACTIVE
 
 
-def announce_if(is_complete: bool, record: dict[str, Any]) -> None:
-    """Emit the task's asset event for exactly this window, or none at all.
+def announce_if(is_complete: bool, window: str) -> None:
+    """Emit the task's asset event for exactly this window, as the ledger's row has it, or none at all.
 
     Airflow emits an event for every outlet of a successful task; a window that has not passed its audit gets none.
     """
     context = get_current_context()
     if is_complete:
         for asset in context["task"].outlets:
-            context["outlet_events"][asset].add_partitions(f"{record['start']}/{record['end']}")
+            context["outlet_events"][asset].add_partitions(window)
     else:
         context["task"].outlets = []

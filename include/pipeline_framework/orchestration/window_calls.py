@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.lifecycle import Actor, Phase, Status
+from include.pipeline_framework.core.lifecycle import Actor, Phase, RowIdentity, Status
 from include.pipeline_framework.orchestration import python_calls
 from include.pipeline_framework.tasks import single_window
 from include.pipeline_framework.tasks.move_window import is_reopened, move_until
@@ -163,6 +163,7 @@ def _on_window(
             row["id"],
             who,
             lambda attempt: work(wired, attempt),
+            expected=RowIdentity.of(row),
             max_retry_task=wired.config.max_retry_task,
             is_last_try=python_calls.is_last_try(),
         )

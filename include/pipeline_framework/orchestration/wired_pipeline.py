@@ -27,8 +27,10 @@ class WiredPipeline(Pipeline):
 
     @cached_property
     def source(self) -> Source:
-        """The source."""
-        return self._build("source", self.config.source)
+        """The source; it is told how long windows rest before they are read."""
+        source: Source = self._build("source", self.config.source)
+        source.settle = self.config.settle
+        return source
 
     @cached_property
     def stage(self) -> Stage:

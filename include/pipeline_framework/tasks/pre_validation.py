@@ -71,7 +71,8 @@ def _finer_windows(pipeline: Pipeline, attempt: WindowAttempt, source_count: int
         attempt.log.warning("too many rows, but too short to be cut", rows=source_count, max_rows_per_window=most)
         return 0
     final_config = pipeline.config.final_config() | {"granularity": interval_string(pieces[0])}
-    kept = {name: attempt.row[name] for name in ("priority", "campaign_id")}
+    names = ("priority", "campaign_id", "removable_count", "is_removal_approved_flag")
+    kept = {name: attempt.row[name] for name in names}
     records = [{**planned_row(final_config, piece, derive), **kept} for piece in pieces]
     attempt.replace_by(records, f"{source_count} rows, more than max_rows_per_window {most}: cut into {len(pieces)}")
     return len(pieces)

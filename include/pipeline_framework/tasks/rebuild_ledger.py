@@ -95,7 +95,7 @@ def rebuild_ledger(pipeline: Pipeline, actor: Actor, *, apply: bool = False) -> 
     receipts = target.receipts(source_object)
     ids = [*(receipt.lifecycle_id for receipt in receipts), *(manifest.lifecycle_id for manifest in manifests)]
     if apply:
-        store.raise_sequences(fence=report.floor, record_id=max(ids, default=0))
+        store.raise_sequences(fence=report.floor, record_id=rebuild.id_floor(ids))
     loads, others = rebuild.proving(receipts)
     for receipt, why in others:
         report.add(_of_receipt(receipt), f"not: {why}")

@@ -60,6 +60,11 @@ _GENERATED_NAMES = {
     "TIME_INTERVAL": "time_interval",
 }
 _NAMES = {**REQUIREMENT_3_NAMES, **_SHORT_NAMES, **_GENERATED_NAMES}
+_BOUND_NAMES = frozenset(
+    name
+    for column in ("query_window_start_at", "query_window_end_at")
+    for name in (column, *(other for other, same in _NAMES.items() if same == column))
+)
 _NOT_COLUMNS = frozenset({"local"})
 
 _TICKING = frozenset({"record_last_updated_at", "heartbeat_at"})
@@ -94,6 +99,7 @@ def find_row(store: LifecycleStore, source_object: str, record: Mapping[str, Any
 
     Raises:
         InvalidInputError: No such row, or it belongs to another source object.
+        RowMistakenError: The record has an id and a window, and the row of that id is another window's.
     """
     if record.get("id") is not None:
         row = store.get(record["id"])
@@ -104,6 +110,9 @@ def find_row(store: LifecycleStore, source_object: str, record: Mapping[str, Any
                 meaning="Its data would end up in another pipeline's target",
                 remedy="Load the configuration of the row's own pipeline.",
             )
+        if any(record.get(name) is not None for name in _BOUND_NAMES):
+            window = window_of(record)
+            lifecycle.RowIdentity(source_object, window.start, window.end).require(row)
         return row
     window = window_of(record)
     rows = [row for row in store.find(source_object=source_object, within=[window]) if window_of(row) == window]
@@ -228,7 +237,7 @@ def _take(
             remedy="Restore include/pipelines/<id>.yaml, or correct it.",
         )
     require_due(config, store, actor, row)
-    fence = store.take(row["id"], actor)["fence"]
+    fence = store.take(row["id"], actor, lifecycle.RowIdentity.of(row))["fence"]
     return store.change(row["id"], lambda current, _now: lifecycle.end_task(current, fence), actor)
 
 

@@ -144,7 +144,9 @@ def left_to_people(found: StateReview) -> list[str]:
 def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem) -> ItemOutcome:
     if item.action == Action.INSERT:
         return _insert(config, store, actor, item)
-    rows = [_planned_row(config, window) for window in item.windows]
+    # a plan that takes data out of the target is applied only after somebody has agreed
+    approved = {"is_removal_approved_flag": item.deletes_target_data}
+    rows = [{**_planned_row(config, window), **approved} for window in item.windows]
     try:
         changed = [what for row in item.rows if (what := _change_since(store.get(row.id), row))]
         if changed:

@@ -95,7 +95,7 @@ def _is_complete(config: PipelineConfig, store: LifecycleStore, actor: Actor, ro
         return True
     reason = "record is not complete: " + "; ".join(f"{name} {why}" for name, why in result.reasons.items())
     _log.error("%s: %s", lifecycle.describe(row), reason)
-    fence = store.take(row["id"], actor)["fence"]
+    fence = store.take(row["id"], actor, lifecycle.RowIdentity.of(row))["fence"]
     store.change(
         row["id"],
         lambda current, now: lifecycle.fail(current, fence, now, reason, max_retry_task=config.max_retry_task),

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
 
 from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.lifecycle import Actor, Status, Transition
+from include.pipeline_framework.core.lifecycle import Actor, RowIdentity, Status, Transition
 from include.pipeline_framework.core.texts import storable
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
@@ -75,11 +76,15 @@ class WindowAttempt:
 
         Raises:
             FenceLostError: A newer start owns the window; nothing was written.
+            RowMistakenError: The row's number stands for another window by now; nothing was written.
         """
-        fence = self.fence
-        self.row = self._store.change(
-            self.row["id"], lambda row, now: decide(row, fence, now, *arguments, **options), self.actor
-        )
+        fence, expected = self.fence, RowIdentity.of(self.row)
+
+        def checked(row: lifecycle.Row, now: datetime) -> Transition:
+            expected.require(row)
+            return decide(row, fence, now, *arguments, **options)
+
+        self.row = self._store.change(self.row["id"], checked, self.actor)
         return self.row
 
     def replace_by(self, records: Sequence[Mapping[str, Any]], reason: str) -> list[Record]:
@@ -107,11 +112,14 @@ def run_on_window(
     actor: Actor,
     work: Callable[[WindowAttempt], Result],
     *,
+    expected: RowIdentity | None,
     max_retry_task: int,
     is_last_try: bool,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> Result:
     """Take the window, do the work, and write how it ended.
+
+    `expected` is what the caller means by the row's number; None: it has just read the row.
 
     A failed try that Airflow repeats keeps owner and status. The last one, or a terminal error, spends an attempt: the
     row goes back to PENDING with a delay, or to FAILED.
@@ -120,7 +128,7 @@ def run_on_window(
         LedgerRefusedError: The window was not taken, or was lost while working; the row is not this task's to change.
         Exception: Whatever `work` raised, after the ledger has been told.
     """
-    attempt = WindowAttempt(store, store.take(record_id, actor), actor)
+    attempt = WindowAttempt(store, store.take(record_id, actor, expected), actor)
     attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=attempt.row["phase_completed"])
     try:
         with _heartbeats(attempt, store, heartbeat_seconds), attempt.step("task"):

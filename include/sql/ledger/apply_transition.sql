@@ -18,7 +18,7 @@ changed AS (
         source_count, target_count, target_fingerprint, count_difference, percentage_difference,
         undated_count, elt_process_status, pipeline_final_status, phase_completed, pipeline_start_time,
         pipeline_end_time, is_invalidated_flag, is_replacement_run_flag, target_deletion_done_flag,
-        is_revisit_due_flag, replaced_by_id,
+        is_revisit_due_flag, replaced_by_id, source_parts, removable_count, kept_source_count,
         record_last_updated_at
     ) = (
         SELECT
@@ -34,7 +34,7 @@ changed AS (
             new.percentage_difference, new.undated_count, new.elt_process_status, new.pipeline_final_status,
             new.phase_completed, new.pipeline_start_time, new.pipeline_end_time, new.is_invalidated_flag,
             new.is_replacement_run_flag, new.target_deletion_done_flag, new.is_revisit_due_flag,
-            new.replaced_by_id,
+            new.replaced_by_id, new.source_parts, new.removable_count, new.kept_source_count,
             CLOCK_TIMESTAMP()
         FROM JSONB_POPULATE_RECORD(ledger, %(changes)s::jsonb) AS new
     )

@@ -1,7 +1,8 @@
--- Rows and id-hash sum of what was landed, and how many documents a typed column can't hold.
+-- Rows, id-hash sum and different ids of what was landed, and how many documents a typed column can't hold.
 -- The cast inside the sum is for fakesnow 0.12.1, which sums bare columns as 64-bit floats.
 SELECT
     COUNT(*) AS row_count,
     COALESCE(SUM(_id_hash::NUMBER(19, 0)), 0) AS hash_sum,
-    COUNT(refused_column) AS refused_count
+    COUNT(refused_column) AS refused_count,
+    COUNT(DISTINCT _id) AS id_count
 FROM {typed}

@@ -12,17 +12,22 @@ from include.implementation_modules.memory_transfer import MemorySource
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.late_data import Mode
 from include.pipeline_framework.core.lifecycle import Actor, Phase
+from include.pipeline_framework.core.run_requests import parse_request
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
+    ApprovalNeededError,
     BadDocumentError,
     InvalidInputError,
+    RowsWouldVanishError,
     ServiceUnavailableError,
     TerminalError,
     TransientError,
 )
 from include.pipeline_framework.ports import BucketCount, Document
 from include.pipeline_framework.tasks import audit_windows as module
-from include.pipeline_framework.tasks.audit_windows import AuditReport, audit_windows, days_due, parse_audit
+from include.pipeline_framework.tasks.audit_requests import parse_audit
+from include.pipeline_framework.tasks.audit_windows import AuditReport, audit_windows, days_due
+from include.pipeline_framework.tasks.planning import populate_pipeline_batches
 from tests.unit.tasks.world import DAY, HOUR, RUN_2, TEMPORARY, ZONE, World, window
 
 AUDIT = Actor("audit_windows", "scheduled__1", "audit_pipeline", 0, 1)
@@ -54,7 +59,7 @@ class CountingSource(MemorySource):
 
 def a_world(*hours: int, **changes: Any) -> tuple[World, CountingSource, list[int]]:
     """A day with these hours loaded, three documents each."""
-    world, source = World(**changes), CountingSource()
+    world, source = World(**{"vanished_data_limit": {"percent": 50}, **changes}), CountingSource()
     world.source = source
     for hour in hours:
         world.add_documents(3, hour)
@@ -65,10 +70,10 @@ def audit(world: World, conf: dict[str, Any] | None = None, actor: Actor = AUDIT
     return audit_windows(world.pipeline, actor, parse_audit(conf or {}, world.config))
 
 
-def load_what_waits(world: World) -> None:
+def load_what_waits(world: World, actor: Actor = RUN_2) -> None:
     """The pipeline's next run."""
-    for row in world.claim(RUN_2):
-        world.move(row["id"], Phase.AUDIT, RUN_2)
+    for row in world.claim(actor):
+        world.move(row["id"], Phase.AUDIT, actor)
 
 
 def live(world: World) -> list[int]:
@@ -162,16 +167,169 @@ class TestFindAndReplace:
         assert (report.unknown, report.windows, report.replaced) == (1, 1, 0)
 
 
-class TestEmptied:
+YES = {"reason": "ticket 7"}
+
+
+class TestVanished:
+    """Loaded rows that the source does not show any more: a small share goes, the rest is a person's."""
+
+    def hidden(self, **changes: Any) -> tuple[World, CountingSource, list[int]]:
+        """Three of twelve rows are not shown any more, two of them of one window."""
+        world, source, ids = a_world(0, 1, 2, 3, **changes)
+        for name in ("doc-1-0", "doc-1-1", "doc-3-0"):
+            del source.documents[name]
+        return world, source, ids
+
+    def test_more_than_the_limit_waits_for_a_person_and_the_alarm_has_the_numbers(self) -> None:
+        world, _, ids = self.hidden(vanished_data_limit={"percent": 20})
+        world.add_documents(1, 0, prefix="late")
+        before = world.target_ids()
+        with pytest.raises(ApprovalNeededError) as raised:
+            audit(world, ONE_DAY)
+        said = str(raised.value)
+        assert "2 windows wait for a person, 3 rows are at stake" in said
+        assert "the source has 1 rows, 3 were read (-2) (3 rows would be gone there, 2 may go" in said
+        assert '"accept_vanished": 3} lets the rows go' in said
+        assert [world.row(i)["is_invalidated_flag"] for i in ids] == [True, False, False, False]  # late data goes on
+        load_what_waits(world)
+        assert set(world.target_ids()) == {*before, "late-0-0"}
+
+    @pytest.mark.parametrize("limit", [{"percent": 25}, {"rows": 3, "percent": 0}])
+    def test_a_small_share_goes_by_itself(self, limit: dict[str, Any]) -> None:
+        world, _, _ = self.hidden(vanished_data_limit=limit)
+        report = audit(world, ONE_DAY)
+        assert (report.replaced, report.held) == (2, 0)
+        load_what_waits(world)
+        assert equal_ends(world)
+
+    def test_more_that_vanishes_before_the_load_is_not_taken_away_either(self) -> None:
+        """Between the revisit and its replacement's load the source hides the rest."""
+        world, source, _ = self.hidden(vanished_data_limit={"rows": 3})
+        audit(world, ONE_DAY)
+        before = world.target_ids()
+        source.documents.clear()
+        for row in world.claim(RUN_2):
+            with pytest.raises(RowsWouldVanishError, match=r"3 of the window's 3 rows would be gone, [12] may go"):
+                world.move(row["id"], Phase.AUDIT, RUN_2)
+        assert world.target_ids() == before
+
+    def test_a_yes_is_for_so_many_rows_and_no_more(self) -> None:
+        world, _, _ = self.hidden(vanished_data_limit={"percent": 0})
+        with pytest.raises(ApprovalNeededError, match="1 windows wait for a person, 1 rows"):
+            audit(world, {**ONE_DAY, **YES, "accept_vanished": 2})
+        load_what_waits(world)
+        assert "doc-1-0" not in world.target_ids()
+        assert "doc-3-0" in world.target_ids()
+        assert audit(world, {**ONE_DAY, **YES, "accept_vanished": 1}, NEXT_AUDIT).replaced == 1
+        load_what_waits(world, Actor("data_pipeline_main", "run-3"))
+        assert equal_ends(world)
+
+    def test_what_a_person_keeps_is_not_asked_again_until_it_changes(self) -> None:
+        world, source, ids = self.hidden(vanished_data_limit={"percent": 0})
+        report = audit(world, {**ONE_DAY, **YES, "keep_vanished": True})
+        assert (report.kept, report.held, report.replaced) == (2, 0, 0)
+        assert world.row(ids[1])["kept_source_count"] == 1
+        assert "kept: ticket 7" in world.store.events(ids[1])[-1]["reason"]
+        assert audit(world, ONE_DAY, NEXT_AUDIT).changed == {}
+        assert not any(world.row(i)["is_revisit_due_flag"] for i in ids)
+        del source.documents["doc-1-2"]
+        with pytest.raises(ApprovalNeededError, match="the source holds nothing of it any more"):
+            audit(world, ONE_DAY, NEXT_AUDIT)
+
+    def test_it_asks_every_day_and_writes_one_event(self) -> None:
+        world, _, ids = self.hidden(vanished_data_limit={"percent": 0}, revisit_days=[])
+        for conf, actor in ((ONE_DAY, AUDIT), ({}, NEXT_AUDIT)):
+            with pytest.raises(ApprovalNeededError):
+                audit(world, conf, actor)
+            world.at += timedelta(days=1)
+        events = [event for event in world.store.events(ids[1]) if event["event"] == "revisited"]
+        assert len(events) == 1
+        assert "waits for a person" in events[0]["reason"]
+
+    def test_a_dry_run_only_shows_it(self) -> None:
+        world, _, ids = self.hidden(vanished_data_limit={"percent": 0})
+        report = audit(world, {**ONE_DAY, "dry_run": True})
+        assert (report.held, report.held_rows, report.replaced) == (2, 3, 0)
+        assert not any(world.row(i)["is_revisit_due_flag"] for i in ids)
+
     def test_data_that_left_the_source_is_not_deleted_from_the_target_unasked(self) -> None:
         world, source, ids = a_world(0, 1)
         source.documents = {name: document for name, document in source.documents.items() if "-1-" in name}
-        report = audit(world, ONE_DAY)
-        assert (report.changed, report.emptied, report.replaced) == ({"vanished_data": 1}, 1, 0)
+        with pytest.raises(ApprovalNeededError, match=r"1 windows wait for a person, 3 rows .* holds nothing of it"):
+            audit(world, ONE_DAY)
         assert live(world) == ids
         assert audit(world, {**ONE_DAY, "replace_emptied": True}).replaced == 1
         load_what_waits(world)
         assert equal_ends(world)
+
+    def test_a_backfill_by_hand_is_a_yes(self) -> None:
+        world, _, ids = self.hidden(vanished_data_limit={"percent": 0})
+        again = parse_request({**ONE_DAY, "replace": True, "reason": "gone for good"}, world.config.horizon, "flights")
+        populate_pipeline_batches(world.config, world.store, RUN_2, again)
+        load_what_waits(world)
+        assert equal_ends(world)
+        assert all(world.row(i)["is_invalidated_flag"] for i in ids)
+
+
+class TestParts:
+    """What a window was loaded from belongs to it: other rows from elsewhere are no late data."""
+
+    def test_more_rows_from_another_index_wait_for_a_person(self) -> None:
+        world, source, ids = a_world(0, 1)
+        source.consists_of = {"memory": "2"}
+        world.add_documents(2, 1, prefix="elsewhere")
+        with pytest.raises(ApprovalNeededError, match=r"loaded from other parts: memory is another one now.*: 3\}"):
+            audit(world, ONE_DAY)
+        assert live(world) == ids
+        report = audit(world, {**ONE_DAY, **YES, "accept_vanished": 3}, NEXT_AUDIT)
+        assert (report.replaced, report.other_parts) == (1, 1)
+        load_what_waits(world)
+        assert equal_ends(world)
+
+    def test_an_index_that_joins_the_pattern_is_none_of_that(self) -> None:
+        world, source, _ = a_world(0)
+        source.consists_of["another"] = "7"
+        world.add_documents(2, 0, prefix="late")
+        assert audit(world, ONE_DAY).replaced == 1
+
+    def test_the_same_rows_elsewhere_are_told_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        world, source, _ = a_world(0)
+        source.consists_of = {"restored": "1"}
+        with caplog.at_level("INFO"):
+            assert audit(world, ONE_DAY).other_parts == 1
+        assert "unchanged, but loaded from memory is not there any more" in caplog.text
+
+
+class TestUnexpectedlyEmpty:
+    def days(self, rows: dict[int, int]) -> World:
+        """Hour 5 of some days of March, each with so many rows."""
+        world = World(revisit_days=[])
+        for number, count in rows.items():
+            day = LocalDay(date(2013, 3, number), ZONE)
+            start = day.start + 5 * HOUR
+            for n in range(count):
+                world.source.add(Document(f"{number}-{n}", start, b"{}"))
+            (record_id,) = world.plan(5, day=day)
+            world.claim(RUN_2)
+            world.move(record_id, Phase.AUDIT, RUN_2)
+        return world
+
+    @pytest.mark.parametrize(
+        ("rows", "found"),
+        [
+            ({3: 5, 4: 2, 5: 0, 6: 9}, 1),
+            ({3: 5, 4: 0, 5: 0, 6: 9}, 0),  # it is not always that there are some
+            ({4: 5, 5: 0, 6: 9}, 0),  # too few to say anything
+            ({3: 5, 4: 2, 5: 1, 6: 9}, 0),
+        ],
+    )
+    def test_an_empty_window_among_neighbours_that_have_rows_is_reported(
+        self, rows: dict[int, int], found: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = self.days(rows)
+        report = audit(world, {"target_date": "2013-03-05"})
+        assert report.unexpectedly_empty == found
+        assert ("is empty, its 3 neighbours at the same time of day have 2 rows or more" in caplog.text) == bool(found)
 
 
 class TestFingerprint:
@@ -218,16 +376,18 @@ class TestTarget:
     def test_a_row_lost_in_the_target_is_found_with_few_statements(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world, _, ids = a_world(*range(8))
         world.lose_target_rows()
-        assert audit(world, ONE_DAY).changed == {}
+        assert audit(world, {**ONE_DAY, "check_target": False}).changed == {}
         asked = self.count_statements(world, monkeypatch)
-        report = audit(world, {**ONE_DAY, "check_target": True}, NEXT_AUDIT)
-        assert (report.changed, report.replaced) == ({"target_differs": 1}, 1)
+        with pytest.raises(ApprovalNeededError, match=r'1 windows wait for a person.*"reload_target": true'):
+            audit(world, ONE_DAY, NEXT_AUDIT)
         assert len(asked) == 1 + 2 * 3  # halves of halves
+        report = audit(world, {**ONE_DAY, **YES, "reload_target": True}, NEXT_AUDIT)
+        assert (report.changed, report.replaced) == ({"target_differs": 1}, 1)
         assert world.row(ids[-1])["is_invalidated_flag"]
         load_what_waits(world)
         assert equal_ends(world)
         asked.clear()
-        assert audit(world, {**ONE_DAY, "check_target": True}, NEXT_AUDIT).changed == {}
+        assert audit(world, ONE_DAY, NEXT_AUDIT).changed == {}
         assert len(asked) == 1
 
     def test_in_mode_fingerprint_every_window_is_one_statement(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,6 +574,14 @@ class TestConf:
             ({"mode": "guess"}, "Choose from count, fingerprint"),
             ({"mode": ["count"]}, "Choose from count, fingerprint"),
             ({"check_target": "yes"}, "Write true or false"),
+            ({"reload_target": 1}, "Write true or false"),
+            ({"accept_vanished": True, "reason": "x"}, "as a whole number"),
+            ({"accept_vanished": -1, "reason": "x"}, "as a whole number"),
+            ({"accept_vanished": 40}, "accept_vanished needs a reason"),
+            ({"keep_vanished": True}, "keep_vanished needs a reason"),
+            ({"reload_target": True, "reason": " "}, "reload_target needs a reason"),
+            ({"keep_vanished": True, "accept_vanished": 1, "reason": "x"}, "Give only one"),
+            ({"keep_vanished": True, "replace_emptied": True, "reason": "x"}, "Give only one"),
             ({"replace": True}, "belong to a pipeline run"),
             ({"windows": [["2013-03-09T05:00:00Z", "2013-03-09T06:00:00Z"]]}, "belong to a pipeline run"),
             ({"target_day": "2013-03-09"}, "unknown keys"),

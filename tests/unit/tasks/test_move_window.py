@@ -17,6 +17,7 @@ from include.pipeline_framework.errors import (
     BadDocumentError,
     FenceLostError,
     IncompleteExtractError,
+    RowsWouldVanishError,
     ServiceUnavailableError,
     TornStageError,
     WindowFinishedError,
@@ -468,7 +469,7 @@ class TestLateData:
         assert (row["pipeline_final_status"], row["is_revisit_due_flag"]) == (status, True)
 
     def test_documents_that_vanish_from_the_source_reopen_too(self) -> None:
-        world, record_id = world_with()
+        world, record_id = world_with(vanished_data_limit={"rows": 1})
         world.move(record_id, Phase.STAGE_TO_TARGET)
         del world.source.documents["doc-3-0"]
         world.move(record_id)
@@ -476,6 +477,24 @@ class TestLateData:
         world.claim(RUN_2)
         world.move(record_id, actor=RUN_2)
         assert "doc-3-0" not in world.target_ids()
+
+    def test_a_source_that_shows_less_in_the_middle_of_a_run_takes_nothing_away(self) -> None:
+        world, record_id = world_with()
+        world.move(record_id, Phase.STAGE_TO_TARGET)
+        loaded = world.target_ids()
+        hidden = dict(world.source.documents)
+        world.source.documents.clear()
+        world.move(record_id)
+        assert world.status(record_id) == "PENDING"
+        for _ in range(world.config.max_retry_task + 1):
+            world.at += timedelta(hours=2)
+            world.claim(RUN_2)
+            with pytest.raises(RowsWouldVanishError, match="would be gone, 0 may go"):
+                world.move(record_id, actor=RUN_2)
+        assert (world.status(record_id), world.target_ids()) == ("FAILED", loaded)
+        world.source.documents = hidden  # cleared after the source was mended
+        world.move(record_id, actor=RUN_2)
+        assert (world.status(record_id), world.target_ids()) == ("COMPLETED", loaded)
 
     @pytest.mark.parametrize(("late", "reopened"), [(0, False), (1, True)])
     def test_the_task_is_told(self, late: int, reopened: bool) -> None:

@@ -21,6 +21,7 @@ from include.pipeline_framework.errors import (
     IncompleteExtractError,
     InvalidInputError,
     PublishConflictError,
+    RowMistakenError,
     ServiceUnavailableError,
     TornStageError,
     WindowFinishedError,
@@ -347,3 +348,20 @@ class TestHeartbeats:
         world.run(record_id, work, heartbeat_seconds=0.005)
         row = world.row(record_id)
         assert (row["phase_completed"], row["heartbeat_at"]) == ("SOURCE_TO_STAGE", None)
+
+
+def test_a_row_that_became_another_windows_while_the_task_ran_is_not_written() -> None:
+    """The ledger was lost and filled again: the same number, the same fence, another window."""
+    world = World()
+    (record_id,) = world.plan_and_claim(3)
+
+    def work(attempt: WindowAttempt) -> None:
+        row = world.store._rows[record_id]
+        row["query_window_start_at"], row["query_window_end_at"] = window(5).start, window(5).end
+        before = dict(row)
+        with pytest.raises(RowMistakenError, match=f"row {record_id} is not flights 2013-03-09T08:00:00Z"):
+            attempt.change(lifecycle.start_source_to_stage)
+        assert world.store._rows[record_id] == before
+
+    with pytest.raises(RowMistakenError):
+        world.run(record_id, work)

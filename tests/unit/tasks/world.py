@@ -119,6 +119,7 @@ class World:
             record_id,
             actor,
             work,
+            expected=None,
             max_retry_task=self.config.max_retry_task,
             is_last_try=is_last_try,
             heartbeat_seconds=heartbeat_seconds,

@@ -1,0 +1,37 @@
+"""Limits that a pipeline's YAML file may set: how much at once, how much may differ, how much may go."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class WindowsInProgress(BaseModel):
+    """How many windows runs may hold at once, whatever the number of runs; None: no limit."""
+
+    model_config = _STRICT
+
+    pipeline: int | None = Field(default=None, ge=1, description="Of this pipeline.")
+    source: int | None = Field(default=None, ge=1, description="Of all pipelines with the same source_name.")
+    target: int | None = Field(
+        default=None, ge=1, description="Of all pipelines with the same target_name and target_object."
+    )
+
+
+class LateDataTolerance(BaseModel):
+    """A fresh source count may differ by this much from what was loaded; either limit suffices."""
+
+    model_config = _STRICT
+
+    rows: int = Field(default=0, ge=0, description="Rows.")
+    percent: float = Field(default=0, ge=0, le=100, description="Percent of the source's count.")
+
+
+class VanishedData(BaseModel):
+    """Loaded rows that may be taken away without a person's yes; either limit suffices."""
+
+    model_config = _STRICT
+
+    rows: int = Field(default=0, ge=0, description="Rows, of a day in a revisit, of a window in a load.")
+    percent: float = Field(default=1, ge=0, le=100, description="Percent of the rows that were loaded there.")

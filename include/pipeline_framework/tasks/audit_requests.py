@@ -1,0 +1,80 @@
+"""What a person asked `audit_windows` to do: its conf, checked for one pipeline before anything happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.late_data import Mode
+from include.pipeline_framework.core.run_requests import LONGEST_REASON, RunRequest, parse_request
+from include.pipeline_framework.core.texts import is_storable, shown
+from include.pipeline_framework.errors import InvalidInputError
+
+_FLAGS = ("check_target", "replace_emptied", "keep_vanished", "reload_target")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRequest:
+    """A checked conf of `audit_windows`, for one pipeline.
+
+    Attributes:
+        run: Ranges (None: the days that are due) and `dry_run`.
+        mode: Count, or read every id.
+        check_target: Compare what the target holds, too.
+        replace_emptied: Replace windows whose source holds nothing any more.
+        accept_vanished: So many loaded rows may be taken away by all replacements together.
+        keep_vanished: Keep what is loaded of windows whose source shows less, and ask no more.
+        reload_target: Load windows again whose target does not hold what was loaded.
+        reason: Kept with every window that is replaced or kept.
+    """
+
+    run: RunRequest = field(default_factory=RunRequest)
+    mode: Mode = Mode.COUNT
+    check_target: bool = True
+    replace_emptied: bool = False
+    accept_vanished: int = 0
+    keep_vanished: bool = False
+    reload_target: bool = False
+    reason: str = ""
+
+
+def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest:
+    """Check a conf for one pipeline; `pipelines` is the caller's.
+
+    Raises:
+        InvalidInputError: An unknown key, a wrong value, or a range outside the horizon; nothing was done.
+    """
+    given = {name: value for name, value in conf.items() if value is not None and value != ""}
+    if given.keys() & {"replace", "max_windows", "windows"}:
+        raise _refused(config, "replace, max_windows and windows belong to a pipeline run", "Give from + to.")
+    own = ("mode", *_FLAGS, "accept_vanished", "pipelines", "reason")
+    request = parse_request(
+        {name: value for name, value in given.items() if name not in own}, config.horizon, config.source_object
+    )
+    flags = {name: given.get(name, name == "check_target") for name in _FLAGS}
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise _refused(config, f"{name} is {value!r}", "Write true or false without quotes.")
+    if given.get("mode", Mode.COUNT) not in list(Mode):
+        raise _refused(config, f"mode is {given['mode']!r}", f"Choose from {', '.join(Mode)}.")
+    reason = given.get("reason", "")
+    if not isinstance(reason, str) or not is_storable(reason) or len(reason) > LONGEST_REASON:
+        raise _refused(config, f"reason {shown(reason)} can't be kept", f"Write at most {LONGEST_REASON} characters.")
+    accepted = given.get("accept_vanished", 0)
+    if not isinstance(accepted, int) or isinstance(accepted, bool) or accepted < 0:
+        raise _refused(config, f"accept_vanished is {accepted!r}", "Write how many rows may go, as a whole number.")
+    agreed = [name for name in ("keep_vanished", "reload_target") if flags[name]]
+    agreed += ["accept_vanished"] if accepted else []
+    if agreed and not reason.strip():
+        raise _refused(config, f"{agreed[0]} needs a reason", 'Add "reason": "why" as text; it is kept in the ledger.')
+    if flags["keep_vanished"] and (accepted or flags["replace_emptied"]):
+        raise _refused(config, "keep_vanished and a yes to taking rows away", "Give only one of them.")
+    return AuditRequest(
+        request, Mode(given.get("mode", Mode.COUNT)), accept_vanished=accepted, reason=reason.strip(), **flags
+    )
+
+
+def _refused(config: PipelineConfig, what: str, remedy: str) -> InvalidInputError:
+    return InvalidInputError(what, where=config.source_object, meaning="Nothing was compared or changed", remedy=remedy)
