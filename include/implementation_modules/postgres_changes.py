@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
 import psycopg
 from psycopg.rows import dict_row
 
+from include.implementation_modules import ledger_errors
 from include.implementation_modules.ledger_values import only_row
 from include.implementation_modules.target_columns import SqlFragment, fill, quoted
 from include.pipeline_framework.core.mirror import LedgerMoment, MirrorColumn, MirroredState, reason_for_all
-from include.pipeline_framework.errors import LedgerRefusedError, ServiceUnavailableError
 from include.pipeline_framework.ports import ChangedRows, Record
 from include.sql import statement
 
@@ -151,22 +151,7 @@ def _text(column: MirrorColumn) -> str:
     return fill(_TEXTS.get(column.type, "{column}::text"), {"column": quoted(column.name)})
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        raise ServiceUnavailableError(
-            "the ledger does not answer",
-            where="lifecycle_postgres",
-            meaning="Nothing is lost: what the warehouse has committed already is mirrored once more",
-            remedy="Check that Postgres runs and that the connection lifecycle_postgres reaches it.",
-        ) from error
-    except psycopg.ProgrammingError as error:
-        said = " ".join(str(error.diag.message_primary or type(error).__name__).split())[:200]
-        raise LedgerRefusedError(
-            f"the ledger refuses to be mirrored: {said} (sqlstate {error.sqlstate})",
-            where="lifecycle_postgres",
-            meaning="Nothing was mirrored",
-            remedy="Run `ledger migrate`, then include/sql/roles/ledger_roles.sql for the login's rights.",
-        ) from error
+def _translated() -> AbstractContextManager[None]:
+    return ledger_errors.translated(
+        "Nothing is lost: what the warehouse has committed already is mirrored once more", "Nothing was mirrored"
+    )

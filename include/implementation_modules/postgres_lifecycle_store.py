@@ -13,9 +13,9 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from include.implementation_modules import ledger_errors
 from include.implementation_modules.ledger_values import (
     actor_parameters,
-    brief_error,
     claim_parameters,
     json_text,
     loaded_row,
@@ -24,6 +24,7 @@ from include.implementation_modules.ledger_values import (
     planned_outcome,
 )
 from include.implementation_modules.postgres_campaigns import PostgresCampaigns
+from include.implementation_modules.postgres_errors import trouble_of
 from include.implementation_modules.postgres_plans import PostgresPlans
 from include.implementation_modules.postgres_revisits import PostgresRevisits
 from include.implementation_modules.postgres_state import PostgresState
@@ -34,7 +35,7 @@ from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.errors import FenceLostError, InvalidInputError, ServiceUnavailableError
+from include.pipeline_framework.errors import FenceLostError
 from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
 from include.sql import statement
 
@@ -367,36 +368,17 @@ class PostgresLifecycleStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Cursor]:
-        with self._lock:
+        with self._lock, ledger_errors.translated():
             try:
                 if self._connection is None or self._connection.closed or self._connection.broken:
                     self._connection = self._connect()
                     self._connection.autocommit = True
                 with self._connection.transaction(), self._connection.cursor(row_factory=dict_row) as cursor:
                     yield cursor
-            except psycopg.errors.IntegrityError as error:
-                detail = error.diag.constraint_name or error.diag.column_name
-                raise InvalidInputError(
-                    f"the ledger's rule {detail} refuses a row",
-                    where=error.diag.table_name or "pipeline_lifecycle",
-                    meaning="Nothing was written",
-                    remedy="Correct the record; docs/ledger.md says what each column holds.",
-                ) from error
-            except (psycopg.DataError, UnicodeEncodeError) as error:
-                raise InvalidInputError(
-                    f"the ledger can't hold a value: {brief_error(error)}",
-                    where="pipeline_lifecycle",
-                    meaning="Nothing was written",
-                    remedy="Correct the value; docs/ledger.md says what each column holds.",
-                ) from error
-            except psycopg.OperationalError as error:
-                self.close()
-                raise ServiceUnavailableError(
-                    "the ledger does not answer",
-                    where="lifecycle_postgres",
-                    meaning="Nothing was written, or a commit's answer was lost; both are safe to repeat",
-                    remedy="Check that Postgres runs and that the connection lifecycle_postgres reaches it.",
-                ) from error
+            except psycopg.Error as error:
+                if trouble_of(error).needs_new_connection:
+                    self.close()  # the next call connects anew, after a failover to the new primary
+                raise
 
 
 def _run(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None) -> list[Record]:

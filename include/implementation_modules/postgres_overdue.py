@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from include.implementation_modules import ledger_errors
 from include.implementation_modules.ledger_values import loaded_row
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.overdue import MOST_SHOWN, SHOWN, Overdue, OverdueScope
-from include.pipeline_framework.errors import ServiceUnavailableError
 from include.pipeline_framework.ports import Record
 from include.sql import statement
 
@@ -82,21 +82,18 @@ class PostgresOverdueAlarms:
 
     @contextmanager
     def _transaction(self) -> Iterator[Callable[[str, Mapping[str, Any] | None], list[Record]]]:
-        try:
-            with self._connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        passing = "Nothing was checked, or what was told is not noted and will be told again"
+        with (
+            ledger_errors.translated(passing, "Nothing was checked"),
+            self._connect() as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
 
-                def run(name: str, parameters: Mapping[str, Any] | None) -> list[Record]:
-                    cursor.execute(statement(f"ledger/{name}").encode(), parameters)
-                    return [loaded_row(row) for row in cursor.fetchall()]
+            def run(name: str, parameters: Mapping[str, Any] | None) -> list[Record]:
+                cursor.execute(statement(f"ledger/{name}").encode(), parameters)
+                return [loaded_row(row) for row in cursor.fetchall()]
 
-                yield run
-        except psycopg.OperationalError as error:
-            raise ServiceUnavailableError(
-                "the ledger does not answer",
-                where="lifecycle_postgres",
-                meaning="Nothing was checked, or what was told is not noted and will be told again",
-                remedy="Check that Postgres runs and that the connection lifecycle_postgres reaches it.",
-            ) from error
+            yield run
 
 
 def _overdue(scope: OverdueScope, rows: Sequence[Record], without: Sequence[Record]) -> Overdue:

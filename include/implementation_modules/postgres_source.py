@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from include.implementation_modules.postgres_errors import Trouble, said, trouble_of
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
@@ -28,8 +29,6 @@ from include.pipeline_framework.ports import BucketCount, Document, SourcePart
 
 _TIMESTAMPTZ_OID = 1184
 _LONGEST_NAME = 63
-# connection lost, transaction ended, conflict, out of resources, object in use, operator, system and internal errors
-_TRANSIENT_STATES = ("08", "25P", "40", "53", "55", "57", "58", "XX")
 _STATEMENTS = {
     "count": "SELECT count(*) FROM {table} AS t WHERE t.{time} >= %(start)s AND t.{time} < %(end)s",
     "undated": "SELECT count(*) FROM {table} AS t WHERE t.{time} IS NULL OR NOT isfinite(t.{time})",
@@ -307,15 +306,12 @@ def _translated(where: str) -> Iterator[None]:
 
 
 def _of_state(error: Any, where: str) -> PipelineError:
-    # psycopg gives no SQLSTATE for a refused connection; 28P01 is invalid_password
-    state = error.sqlstate or ("28P01" if "authentication failed" in str(error) else "")
-    said = f"SQLSTATE {state}, {error.diag.message_primary or type(error).__name__}" if state else type(error).__name__
-    if not state or state.startswith(_TRANSIENT_STATES):
-        kind = (
-            ServiceBusyError if state.startswith("53") else ServiceUnavailableError
-        )  # out of connections, memory, disk
+    trouble = trouble_of(error)
+    # READ_ONLY is lasting here: the transaction is read-only by its own will, so it is the view that writes
+    if trouble.is_passing and trouble is not Trouble.READ_ONLY:
+        kind = ServiceBusyError if trouble is Trouble.BUSY else ServiceUnavailableError
         return kind(
-            f"Postgres did not answer, or not now ({said})",
+            f"Postgres did not answer, or not now ({said(error)})",
             where=where,
             meaning="What was read so far is not the whole window and is thrown away",
             remedy="Airflow retries; if it stays, check host, port and credentials of the connection and the server.",
@@ -330,7 +326,7 @@ def _of_state(error: Any, where: str) -> PipelineError:
             "that the policy shows is all that is wanted, set `row_security: accept` under source.",
         )
     return ConfigurationError(
-        f"Postgres refused the statement ({said})",
+        f"Postgres refused the statement ({said(error)})",
         where=where,
         meaning="Trying again gives the same answer",
         remedy="Check login, table_schema, table, columns and the user's SELECT privilege.",

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules import publishing
+from include.implementation_modules.postgres_errors import Trouble, said, trouble_of
 from include.implementation_modules.sql_session import Session
 from include.implementation_modules.sql_target import MissingObjectError, SqlTarget
 from include.implementation_modules.staged_line_reader import StagedLine, staged_lines
@@ -151,32 +152,36 @@ class PostgresTarget(SqlTarget):
 def translated_error(error: Exception, where: str) -> PipelineError | None:
     """The framework's error for one of the client library's; None for what is not the client library's."""
     import psycopg
-    from psycopg import errors
 
     if not isinstance(error, psycopg.Error):
         return None
-    state = error.sqlstate or ""
-    if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
+    trouble, message = trouble_of(error), said(error)
+    if trouble is Trouble.CONFLICT:
         return _conflict(where)
-    if state[:2] in {"08", "53", "57"} or (
-        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state
-    ):
-        kind = ServiceBusyError if state[:2] == "53" else ServiceUnavailableError
+    if trouble is Trouble.READ_ONLY:
+        return ServiceUnavailableError(
+            f"Postgres takes no writes: {message}",
+            where=where,
+            meaning="It is a standby, or made read-only; nothing was changed",
+            remedy="Nothing while a failover is going on: the task is tried again. If it stays, let the connection "
+            "name the primary, or all hosts of the cluster.",
+        )
+    if trouble.is_passing:
+        kind = ServiceBusyError if trouble is Trouble.BUSY else ServiceUnavailableError
         return kind(
-            f"Postgres did not answer ({type(error).__name__} {state})".replace(" )", ")"),
+            f"Postgres did not answer, or not now ({message})",
             where=where,
             meaning="The receipt decides on the next try what was committed",
             remedy="Nothing: the task is tried again. Check the server and its connection limit if it stays.",
         )
-    message = _brief(error)
-    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
+    if trouble is Trouble.NOT_THERE:
         return MissingObjectError(
             f"Postgres knows no such table, column or schema: {message}",
             where=where,
             meaning="It was never created or was dropped; nothing was changed",
             remedy="Run prepare(), create the schema, or add the column with ALTER TABLE.",
         )
-    if isinstance(error, psycopg.DataError):
+    if trouble is Trouble.BAD_VALUE:
         return BadDocumentError(
             f"Postgres can't hold a staged document: {message}",
             where=where,
@@ -209,10 +214,3 @@ def _naming_the_document(error: BadDocumentError, manifest: Manifest, stage: Sta
     line = next(islice(staged_lines(manifest, stage), int(number[1]) - 1, None), None)
     what = f"{error.what}; document {line.id!r}" if line else error.what
     return BadDocumentError(what, where=error.where, meaning=error.meaning, remedy=error.remedy)
-
-
-def _brief(error: Any) -> str:
-    """Postgres' first line; its DETAIL and CONTEXT would quote the document."""
-    return (
-        f"{' '.join(str(error.diag.message_primary or type(error).__name__).split())[:200]} (sqlstate {error.sqlstate})"
-    )

@@ -47,7 +47,7 @@ def bundle(monkeypatch: pytest.MonkeyPatch) -> dict[str, PipelineConfig]:
     monkeypatch.setattr(task_runs, "skip", skip)
     monkeypatch.setattr(task_runs, "conf", dict)
     monkeypatch.setattr(task_runs, "current_actor", lambda: RUN)
-    monkeypatch.setattr(connections, "client", lambda _: None)
+    monkeypatch.setattr(connections, "client", lambda _, **__: None)
     return configs
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import Any
 
+from include.implementation_modules.postgres_errors import Trouble, said, state_of, trouble_of
 from include.implementation_modules.sql_session import sql_text
 from include.implementation_modules.target_columns import SqlFragment, fill, quoted
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStatus
@@ -18,7 +19,13 @@ from include.orders_sync.core.reports import ReportSchema
 from include.orders_sync.core.status import LastWindow
 from include.orders_sync.core.windows import LogRow
 from include.orders_sync.ports import OwnLogRow, SavedReport
-from include.pipeline_framework.errors import ConfigurationError, PipelineError, ServiceUnavailableError
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    PipelineError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+    TerminalError,
+)
 
 LONGEST_MESSAGE = 4_000
 """Characters of an error message that the log keeps."""
@@ -190,25 +197,30 @@ class PostgresOrders:
         fragments = _fragments(schema)
         window = {"store_code": store_code, "from_date": from_date, "to_date": to_date, "run_id": run_id}
         with _translated(f"write report {schema.name} of store {store_code}"), _discreet(schema):
-            self._run("create_pulled", fragments)
+            self._execute("create_pulled", fragments)
             with self._connection.transaction():
                 with self._connection.cursor().copy(fill(sql_text("orders/copy_pulled"), fragments)) as copy:
                     for row in rows:
                         copy.write_row(row)
-                written = self._run("upsert_report", fragments, **window)
-                vanished = self._change("flag_vanished", fragments, **window)
-                self._run("report_pulled", fragments, id=log_id)
+                written = self._execute("upsert_report", fragments, window).fetchall()
+                vanished = int(self._execute("flag_vanished", fragments, window).rowcount)
+                self._execute("report_pulled", fragments, {"id": log_id})
         new = sum(is_new for (is_new,) in written)
         return SavedReport(inserted=new, updated=len(written) - new, vanished=vanished)
 
-    def _run(self, name: str, fragments: Mapping[str, SqlFragment] | None = None, /, **parameters: Any) -> list[Any]:
+    def _run(self, name: str, /, **parameters: Any) -> list[Any]:
         with _translated(name):
-            cursor = self._connection.execute(fill(sql_text(f"orders/{name}"), fragments or {}), parameters)
+            cursor = self._execute(name, {}, parameters)
             return list(cursor.fetchall()) if cursor.description else []
 
-    def _change(self, name: str, fragments: Mapping[str, SqlFragment] | None = None, /, **parameters: Any) -> int:
+    def _change(self, name: str, /, **parameters: Any) -> int:
         with _translated(name):
-            return int(self._connection.execute(fill(sql_text(f"orders/{name}"), fragments or {}), parameters).rowcount)
+            return int(self._execute(name, {}, parameters).rowcount)
+
+    def _execute(
+        self, name: str, fragments: Mapping[str, SqlFragment], parameters: Mapping[str, Any] | None = None
+    ) -> Any:
+        return self._connection.execute(fill(sql_text(f"orders/{name}"), fragments), parameters or {})
 
 
 def _fragments(schema: ReportSchema) -> dict[str, SqlFragment]:
@@ -239,9 +251,9 @@ def _discreet(schema: ReportSchema) -> Iterator[None]:
 
     try:
         yield
-    except (psycopg.errors.UndefinedTable, psycopg.OperationalError, psycopg.InterfaceError):
-        raise
     except psycopg.Error as error:
+        if trouble_of(error) not in (Trouble.BAD_VALUE, Trouble.BROKEN_RULE, Trouble.REFUSED):
+            raise
         place = f", column {error.diag.column_name}" if error.diag.column_name else ""
         raise ConfigurationError(
             f"the table {schema.table} refuses a row of the report ({type(error).__name__}, {error.sqlstate}{place})",
@@ -253,23 +265,42 @@ def _discreet(schema: ReportSchema) -> Iterator[None]:
 
 @contextmanager
 def _translated(doing: str) -> Iterator[None]:
-    """The client's errors as the framework's; what is wrong with a statement itself is a bug and stays as it is."""
+    """The client's errors as the framework's."""
     import psycopg
 
     try:
         yield
-    except PipelineError:
-        raise
-    except psycopg.errors.UndefinedTable as error:
-        raise ConfigurationError(
-            f"the orders database lacks a table: {error.diag.message_primary}",
-            where=doing,
-            remedy="Run `python -m include.cli orders migrate`.",
-        ) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise ServiceUnavailableError(
-            f"the orders database does not answer: {type(error).__name__}",
+    except psycopg.Error as error:
+        raise _translation(error, doing) from error
+
+
+def _translation(error: Exception, doing: str) -> PipelineError:
+    trouble = trouble_of(error)
+    if trouble.is_passing:
+        what = "takes no writes" if trouble is Trouble.READ_ONLY else "does not answer, or not now"
+        kind = ServiceBusyError if trouble is Trouble.BUSY else ServiceUnavailableError
+        return kind(
+            f"the orders database {what}: {said(error)}",
             where=doing,
             meaning="What was not committed is not there; locks of this session are free",
             remedy="Look at the database and at the connection orders_postgres (ORDERS_URL); tasks are tried again.",
-        ) from error
+        )
+    if trouble is Trouble.NOT_THERE:
+        return ConfigurationError(
+            f"the orders database lacks a table: {said(error)}",
+            where=doing,
+            remedy="Run `python -m include.cli orders migrate`.",
+        )
+    if trouble is Trouble.NOT_ALLOWED:
+        return ConfigurationError(
+            f"the orders database refuses the login: {said(error)}",
+            where=doing,
+            remedy="Correct the login of the connection orders_postgres (ORDERS_URL), or grant it what it needs.",
+        )
+    # a value that is refused is quoted in the server's own line, and may be a customer's
+    return TerminalError(
+        f"the orders database refuses a statement: {type(error).__name__}, sqlstate {state_of(error)}",
+        where=doing,
+        meaning="Nothing was written by it; trying again gives the same answer",
+        remedy="Run `python -m include.cli orders migrate`, and compare the table with docs/orders-sync.md.",
+    )

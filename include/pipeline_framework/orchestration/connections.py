@@ -6,6 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypedDict
 
 from include.pipeline_framework.errors import ConfigurationError
@@ -25,6 +26,17 @@ POSTGRES_DEFAULTS: dict[str, Any] = {
 libpq's own variable PGCONNECT_TIMEOUT counts, too, where neither of them does.
 """
 
+POSTGRES_PRIMARY: dict[str, Any] = {"target_session_attrs": "read-write"}
+"""Of several hosts the one that takes writes, and none that doesn't; a source may be a standby.
+
+`any` in the connection's extra or the URL lets a person read a standby's ledger; PGTARGETSESSIONATTRS counts, too.
+"""
+
+_UNPREPARED: dict[str, Any] = {"prepare_threshold": None}
+"""psycopg prepares what it runs for the sixth time; behind a pooler the next transaction's server knows nothing of it,
+or the same name from somebody else. Here hardly a statement runs that often in one process.
+"""
+
 SNOWFLAKE_DEFAULTS: dict[str, Any] = {"network_timeout": 3_600}
 """The connector repeats a request for ever. It cancels a statement that runs longer than this, too, so it is long.
 
@@ -32,11 +44,15 @@ SNOWFLAKE_DEFAULTS: dict[str, Any] = {"network_timeout": 3_600}
 """
 
 
-def client(connection_id: str | None) -> Any:
+def client(connection_id: str | None, *, writes: bool = False) -> Any:
     """What an adapter gets injected, by the connection's type.
 
     `postgres`, `snowflake`: a callable that opens a new DB-API connection. `aws`: a boto3 S3 client. `elasticsearch`:
     an Elasticsearch client. None (a local path as stage, say): None.
+
+    Args:
+        connection_id: Airflow's.
+        writes: A Postgres has to take writes, so that of several hosts the primary is found.
 
     Raises:
         ConfigurationError: No such connection, or a type that nothing here knows.
@@ -45,7 +61,7 @@ def client(connection_id: str | None) -> Any:
         return None
     conn_type = _connection(connection_id).conn_type
     builders: dict[str, Callable[[str], Any]] = {
-        "postgres": _postgres,
+        "postgres": partial(_postgres, writes=writes),
         "snowflake": _snowflake,
         "aws": _s3,
         "elasticsearch": _elasticsearch,
@@ -111,14 +127,16 @@ def http_settings(connection_id: str) -> HttpSettings:
     }
 
 
-def _postgres_defaults() -> dict[str, Any]:
-    says_itself = {"connect_timeout"} if os.environ.get("PGCONNECT_TIMEOUT") else set()
-    return {name: value for name, value in POSTGRES_DEFAULTS.items() if name not in says_itself}
+def _postgres_defaults(*, writes: bool) -> dict[str, Any]:
+    variables = {"PGCONNECT_TIMEOUT": "connect_timeout", "PGTARGETSESSIONATTRS": "target_session_attrs"}
+    says_itself = {name for variable, name in variables.items() if os.environ.get(variable)}
+    defaults = {**POSTGRES_DEFAULTS, **(POSTGRES_PRIMARY if writes else {}), **_UNPREPARED}
+    return {name: value for name, value in defaults.items() if name not in says_itself}
 
 
 def _postgres_of(variable: str, connection_id: str, what: str) -> Callable[[], Any]:
     url = os.environ.get(variable)
-    return _postgres_url(url, variable, what) if url else _postgres(_connection(connection_id).conn_id)
+    return _postgres_url(url, variable, what) if url else _postgres(_connection(connection_id).conn_id, writes=True)
 
 
 def _postgres_url(url: str, variable: str, what: str) -> Callable[[], Any]:
@@ -126,7 +144,7 @@ def _postgres_url(url: str, variable: str, what: str) -> Callable[[], Any]:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        parameters: dict[str, Any] | None = {**_postgres_defaults(), **conninfo_to_dict(url)}
+        parameters: dict[str, Any] | None = {**_postgres_defaults(writes=True), **conninfo_to_dict(url)}
     except psycopg.ProgrammingError:
         parameters = None  # raised outside: the error, even as a context, would quote a part of the URL
     if parameters is None:
@@ -173,12 +191,12 @@ def _what_is_wrong(text: str) -> str:
     return "it is JSON, but has a field that a connection has not, or a port that is no number"
 
 
-def _postgres(connection_id: str) -> Callable[[], Any]:
+def _postgres(connection_id: str, *, writes: bool) -> Callable[[], Any]:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     def connect() -> Any:
         connection = copy.copy(_connection(connection_id))
-        connection.extra = json.dumps({**_postgres_defaults(), **connection.extra_dejson})
+        connection.extra = json.dumps({**_postgres_defaults(writes=writes), **connection.extra_dejson})
         return PostgresHook(postgres_conn_id=connection_id, connection=connection).get_conn()
 
     return connect

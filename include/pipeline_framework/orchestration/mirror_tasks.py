@@ -52,7 +52,7 @@ def publish(mirror: str, pipelines: list[str]) -> dict[str, Any]:
         mirror,
         pipelines,
         wiring.lifecycle_feed(),
-        create_mirror(target.type, connections.client(target.connection_id), target.options),
+        create_mirror(target.type, connections.client(target.connection_id, writes=True), target.options),
         is_full=bool(params.get("full")),
         dry_run=dry_run,
     )

@@ -91,7 +91,8 @@ def airflow_variable(name: str) -> str | None:
 
 def adapter(role: str, section: AdapterSection) -> Any:
     """The adapter of one section, around a ready client."""
-    return create_adapter(role, section.type, connections.client(section.connection_id), section.options)
+    client = connections.client(section.connection_id, writes=role == "target")
+    return create_adapter(role, section.type, client, section.options)
 
 
 def migrate_ledger() -> str:

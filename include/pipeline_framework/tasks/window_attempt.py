@@ -18,7 +18,7 @@ from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
     FenceLostError,
     LedgerRefusedError,
-    ServiceUnavailableError,
+    PipelineError,
     TargetBusyError,
     TerminalError,
 )
@@ -102,7 +102,7 @@ class WindowAttempt:
         if isinstance(refusal, FenceLostError):
             try:
                 self._store.note_refusal(self.row["id"], self.fence, storable(str(refusal), LONGEST_REASON), self.actor)
-            except ServiceUnavailableError as error:
+            except PipelineError as error:
                 refusal.add_note(f"The ledger could not be told: {error}")
 
 
@@ -164,7 +164,7 @@ def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repea
             attempt.change(_retry_later, reason)
         else:
             attempt.change(lifecycle.fail, reason, max_retry_task=max_retry_task)
-    except (LedgerRefusedError, ServiceUnavailableError) as refused:
+    except PipelineError as refused:
         if isinstance(refused, LedgerRefusedError):
             attempt.note_refusal(refused)
         # The first error is what the person has to see; the row is the newer owner's, or cleanup's, to settle.
@@ -173,7 +173,10 @@ def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repea
 
 @contextmanager
 def _heartbeats(attempt: WindowAttempt, store: LifecycleStore, every_seconds: float) -> Iterator[None]:
-    """Renew the lease in a thread; a lost fence is logged and ends it, the work's next write is refused anyway."""
+    """Renew the lease in a thread, whatever goes wrong there, until the task ends.
+
+    Only a lost fence ends it before: it is logged, and the work's next write is refused anyway.
+    """
     stop = threading.Event()
 
     def beat() -> None:
@@ -184,8 +187,12 @@ def _heartbeats(attempt: WindowAttempt, store: LifecycleStore, every_seconds: fl
             except FenceLostError as error:
                 attempt.log.warning("the window belongs to somebody else now", error=str(error))
                 return
-            except ServiceUnavailableError as error:
-                attempt.log.warning("heartbeat not written, trying again", error=str(error))
+            except Exception as error:  # a thread that dies of it would take the lease of a healthy task with it
+                attempt.log.warning(
+                    "heartbeat not written, trying again",
+                    error=str(error),
+                    exc_info=not isinstance(error, PipelineError),
+                )
 
     thread = threading.Thread(target=beat, name=f"heartbeat-{attempt.row['id']}", daemon=True)
     thread.start()

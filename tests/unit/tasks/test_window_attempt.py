@@ -16,6 +16,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.errors import (
     BadDocumentError,
+    ConfigurationError,
     FenceLostError,
     IllegalTransitionError,
     IncompleteExtractError,
@@ -320,6 +321,31 @@ class TestHeartbeats:
 
         world.run(record_id, work, heartbeat_seconds=0.005)
         assert next(failures, None) is None
+
+    def test_nothing_but_its_task_ends_a_heartbeat(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An error that nobody has thought of is a warning with its traceback, and the lease is renewed again."""
+        world = World()
+        (record_id,) = world.plan_and_claim(3)
+        real = world.store.heartbeat
+        failures = iter([RuntimeError("a bug"), ConfigurationError("no such table"), OSError("out of threads")])
+
+        def sometimes(lifecycle_id: int, fence: int) -> None:
+            if (failure := next(failures, None)) is not None:
+                raise failure
+            real(lifecycle_id, fence)
+
+        monkeypatch.setattr(world.store, "heartbeat", sometimes)
+
+        def work(_attempt: WindowAttempt) -> None:
+            world.pass_time(timedelta(minutes=1))
+            wait_until(lambda: world.row(record_id)["heartbeat_at"] == world.at)
+
+        with structlog.testing.capture_logs() as lines:
+            world.run(record_id, work, heartbeat_seconds=0.005)
+        told = [
+            (line["error"], line["exc_info"]) for line in lines if line["event"].startswith("heartbeat not written")
+        ]
+        assert told == [("a bug", True), ("no such table", False), ("out of threads", True)]
 
     def test_a_zombies_thread_ends_and_leaves_the_newer_lease_alone(self) -> None:
         world = World()

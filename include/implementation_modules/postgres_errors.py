@@ -1,0 +1,119 @@
+"""What went wrong in Postgres, in nine kinds: one table of SQLSTATEs for everybody who talks to a Postgres.
+
+A class of psycopg says little: a read-only server, an ended transaction and a corrupt index are one class, a full disk,
+a bad foreign server and a wrong password another. The server's own five characters say what a caller has to know:
+whether the same call may succeed later, and on which connection. https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+
+class Trouble(StrEnum):
+    """What a caller can do about an error."""
+
+    UNAVAILABLE = "unavailable"
+    """No answer, or "not now": try again, on a new connection."""
+    READ_ONLY = "read only"
+    """A standby, or a server made read-only: try again, on a new connection, which may find another one."""
+    BUSY = "busy"
+    """Out of connections, memory or disk: try again, later than otherwise."""
+    CONFLICT = "conflict"
+    """Another session was in the way: try the transaction again."""
+    BAD_VALUE = "bad value"
+    """A value that the type can't hold: another value is needed."""
+    BROKEN_RULE = "broken rule"
+    """A constraint refuses the row: another row is needed."""
+    NOT_THERE = "not there"
+    """A table, column or schema is missing: a person has to make it."""
+    NOT_ALLOWED = "not allowed"
+    """The login may not: a person has to let it."""
+    REFUSED = "refused"
+    """The statement itself is refused: trying again gives the same answer."""
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self in (Trouble.UNAVAILABLE, Trouble.READ_ONLY, Trouble.BUSY, Trouble.CONFLICT)
+
+    @property
+    def needs_new_connection(self) -> bool:
+        """Whether the connection is of no use any more."""
+        return self in (Trouble.UNAVAILABLE, Trouble.READ_ONLY)
+
+
+_BY_STATE = {
+    "08": Trouble.UNAVAILABLE,  # connection; a pooler's own errors are 08P01
+    "0L": Trouble.NOT_ALLOWED,  # grantor
+    "0P": Trouble.NOT_ALLOWED,  # role
+    "22": Trouble.BAD_VALUE,
+    "23": Trouble.BROKEN_RULE,
+    "25006": Trouble.READ_ONLY,
+    "25P": Trouble.UNAVAILABLE,  # the transaction or its session has ended: aborted, idle or open for too long
+    "28": Trouble.NOT_ALLOWED,  # login
+    "3F": Trouble.NOT_THERE,  # schema
+    "40": Trouble.CONFLICT,
+    "40003": Trouble.UNAVAILABLE,  # whether the statement was completed is unknown
+    "42501": Trouble.NOT_ALLOWED,
+    "42703": Trouble.NOT_THERE,  # column
+    "42P01": Trouble.NOT_THERE,  # table
+    "44": Trouble.BROKEN_RULE,  # WITH CHECK OPTION of a view
+    "53": Trouble.BUSY,
+    "55": Trouble.UNAVAILABLE,  # not in the state for it, or in use
+    "55P03": Trouble.CONFLICT,  # a lock was waited for long enough
+    "57": Trouble.UNAVAILABLE,  # cancelled by somebody, shut down, starting up
+    "58": Trouble.UNAVAILABLE,  # the server's system: input, output, files
+    "72": Trouble.UNAVAILABLE,  # the snapshot is too old
+    "HV001": Trouble.BUSY,  # a foreign server's memory
+    "HV00N": Trouble.UNAVAILABLE,  # no connection to a foreign server
+    "XX": Trouble.UNAVAILABLE,  # an internal error, a damaged page
+}
+"""By the longest prefix; what is not here is REFUSED."""
+
+_STATES_OF_CONNECTING = {"authentication failed": "28P01", "session is read-only": "25006"}
+"""Libpq hands out no SQLSTATE when it can't connect, so its words have to do; unknown ones are UNAVAILABLE."""
+
+
+def kind_of(state: str) -> Trouble:
+    """The kind of a SQLSTATE.
+
+    >>> kind_of("25006").value, kind_of("40P01").value, kind_of("42601").value
+    ('read only', 'conflict', 'refused')
+    """
+    lengths = range(len(state), 0, -1)
+    return next((_BY_STATE[state[:length]] for length in lengths if state[:length] in _BY_STATE), Trouble.REFUSED)
+
+
+def state_of(error: Exception) -> str:
+    """The SQLSTATE of an error of psycopg, "" where there is none."""
+    state: str | None = getattr(error, "sqlstate", None)
+    if state:
+        return state
+    text = str(error)
+    return next((state for words, state in _STATES_OF_CONNECTING.items() if words in text), "")
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """The kind of an error of psycopg, the server's or the client's own."""
+    import psycopg
+
+    if state := state_of(error):
+        return kind_of(state)
+    if isinstance(error, psycopg.DataError):
+        return Trouble.BAD_VALUE  # NUL in a text, say: psycopg does not send it
+    if isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError):
+        return Trouble.REFUSED
+    return Trouble.UNAVAILABLE  # closed, lost, timed out, or an answer that is no answer
+
+
+def said(error: Any) -> str:
+    """The server's first line and SQLSTATE; DETAIL and CONTEXT would quote the row. Of the client's: its class only.
+
+    The text of an error of connecting may hold what the connection's settings hold.
+    """
+    state = state_of(error)
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)
+    text = " ".join(str(primary or type(error).__name__).split())[:200]
+    return f"{text} (sqlstate {state})" if state else text
