@@ -67,12 +67,14 @@ compose: $(INSTALLED)
 
 test: $(INSTALLED) ## all tests but the fault suite (TESTS="tests/unit -k name" for some)
 	@scripts/install_browser.sh
+	@scripts/install_pgbouncer.sh
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
 test-fast: $(INSTALLED) ## what needs no server: under a minute, for every commit
 	$(BIN)/python -m pytest -n 2 tests/unit tests/architecture tests/dags
 
 faults: $(INSTALLED) ## try to break every guarantee, and write docs/GUARANTEES.md (N=10000 EVERY=1 for a night)
+	@scripts/install_pgbouncer.sh
 	rm -f $(FAULTS)
 	FAULTS_RESULTS=$(FAULTS) FAULTS_N=$(N) FAULTS_EVERY=$(EVERY) $(BIN)/python -m pytest $(PYTEST_OPTIONS) tests/faults
 	$(BIN)/python -m tests.faults.report $(FAULTS) > docs/GUARANTEES.md.new

@@ -1,4 +1,4 @@
-"""Servers of a test's own: a Postgres that it may spoil, a standby of it."""
+"""Servers of a test's own: a Postgres that it may spoil, a standby of it, a PgBouncer in front of one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from local_stack.errors import ServerStartError
 from local_stack.ports import HOST, RULES, choose
@@ -151,3 +153,56 @@ class OwnPostgres:
         command: Sequence[str] = [str(program(name)), "-D", str(self.folder), *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **as_account())
         assert done.returncode == 0, done.stderr
+
+
+class PgBouncer:
+    """A real PgBouncer in front of a Postgres, as an operator would set it up: one pool per login and database.
+
+    Args:
+        folder: For its settings and log; see `private_folder`.
+        server_url: Of the Postgres; a client gives the same login and password to the pooler.
+        pool_mode: `session` or `transaction`.
+        settings: Further lines of its section.
+    """
+
+    def __init__(self, folder: Path, server_url: str, pool_mode: str, **settings: object) -> None:
+        self._folder, self._server = folder, conninfo_to_dict(server_url)
+        self._settings = {"pool_mode": pool_mode, "default_pool_size": 20, "max_client_conn": 200, **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+
+    def __enter__(self) -> Self:
+        program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
+        if program is None:
+            pytest.fail(
+                "no pgbouncer, and these tests need a real one: install the Debian package pgbouncer, or run "
+                "scripts/install_pgbouncer.sh as root",
+                pytrace=False,
+            )
+        server, log = self._server, self._folder / "pgbouncer.log"
+        users, settings = self._folder / "users.txt", self._folder / "pgbouncer.ini"
+        users.write_text(f'"{server["user"]}" "{server["password"]}"\n')
+        own = {
+            "listen_addr": HOST,
+            "listen_port": self.port,
+            "unix_socket_dir": "",
+            "auth_type": "scram-sha-256",
+            "auth_file": users,
+            **self._settings,
+        }
+        lines = [f"* = host={server['host']} port={server['port']}", "[pgbouncer]"]
+        settings.write_text("\n".join(["[databases]", *lines, *(f"{key} = {value}" for key, value in own.items()), ""]))
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [program, str(settings)], stdout=output, stderr=subprocess.STDOUT, cwd="/", **as_account()
+            )
+        wait_until_it_answers(self.url(str(server["dbname"])), self._process, log)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            end(self._process, signal.SIGKILL)  # a polite end waits for its clients
+
+    def url(self, database: str) -> str:
+        """Of one of the server's databases, through the pooler."""
+        return f"postgresql://{self._server['user']}:{self._server['password']}@{HOST}:{self.port}/{database}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from include.implementation_modules.adoption_columns import Expressions, choose, identifier
 from include.implementation_modules.adoption_errors import NOTHING_WRITTEN, UnreadableError, table_name, translated
+from include.implementation_modules.postgres_locks import PostgresLocks
 from include.implementation_modules.postgres_state import PostgresState
 from include.implementation_modules.sql_session import sql_text
 from include.implementation_modules.target_columns import SqlFragment, fill
@@ -88,17 +89,12 @@ class PostgresAdoption:
             ServiceBusyError: Another adoption runs, or another session wrote into the ledger meanwhile.
             ServiceUnavailableError: The database does not answer.
         """
-        with translated(table):
-            connection = self._connect()
-        try:
-            connection.autocommit = True
-            with connection.cursor(row_factory=dict_row) as cursor:
+        with self._one_at_a_time(table) if adopts else nullcontext():
+            with translated(table):
+                connection = self._connect()
+            with closing(connection), connection.cursor(row_factory=dict_row) as cursor:
+                connection.autocommit = True
                 opened = PostgresImport(cursor, mapping, adopts)
-                with translated(table):
-                    if adopts and not opened.run("lock")[0]["is_locked"]:
-                        raise ServiceBusyError(
-                            "another adoption is running", where=table, meaning=NOTHING_WRITTEN, remedy="Wait for it."
-                        )
                 try:
                     with translated(table), connection.transaction(force_rollback=not keeps):
                         opened.open(table)
@@ -106,8 +102,15 @@ class PostgresAdoption:
                 except UnreadableError as error:
                     with translated(table):
                         raise opened.unreadable(table, error) from error.__cause__
-        finally:
-            connection.close()
+
+    @contextmanager
+    def _one_at_a_time(self, table: str) -> Iterator[None]:
+        with closing(PostgresLocks(self._connect)) as locks, locks.holding("adoption") as holder:
+            if holder is None:
+                raise ServiceBusyError(
+                    "another adoption is running", where=table, meaning=NOTHING_WRITTEN, remedy="Wait for it."
+                )
+            yield
 
 
 class LedgerReading:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from include.implementation_modules import ledger_errors
 from include.implementation_modules.ledger_values import only_row
+from include.implementation_modules.postgres_locks import PostgresLocks
 from include.implementation_modules.target_columns import SqlFragment, fill, quoted
 from include.pipeline_framework.core.mirror import LedgerMoment, MirrorColumn, MirroredState, reason_for_all
 from include.pipeline_framework.ports import ChangedRows, Record
@@ -48,7 +49,7 @@ class SpooledRows:
 
 
 class PostgresChanges:
-    """`LifecycleFeed` on a connection of its own, whose lock ends with it.
+    """`LifecycleFeed` on connections of its own: one for the lock, one that reads.
 
     Args:
         connect: Returns a new psycopg 3 connection to the ledger's database.
@@ -56,18 +57,26 @@ class PostgresChanges:
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._connect = connect
+        self._locks = PostgresLocks(connect)
+        self._holder: psycopg.Connection[Any] | None = None
         self._connection: psycopg.Connection[Any] | None = None
 
     @contextmanager
     def lock(self, mirror: str) -> Iterator[bool]:
         """See `LifecycleFeed.lock`; everything else happens inside."""
-        with _translated():
-            self._connection = self._connect()
-            self._connection.autocommit = True
         try:
-            yield bool(only_row(self._run("try_lock", {"name": f"mirror {mirror}"}))["is_locked"])
+            with self._locks.holding(f"mirror {mirror}") as self._holder:
+                if self._holder is None:
+                    yield False
+                    return
+                with _translated():
+                    self._connection = self._connect()
+                    self._connection.autocommit = True
+                yield True
         finally:
-            with suppress(psycopg.Error):
+            self._holder = None
+            self._locks.close()
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
@@ -94,7 +103,7 @@ class PostgresChanges:
             yield SpooledRows(moment, because, count, file)
 
     def remember(self, mirror: str, pipelines: Sequence[str], rows: ChangedRows) -> None:
-        """See `LifecycleFeed.remember`; only whoever still has the lock can."""
+        """See `LifecycleFeed.remember`; only whoever still has the lock can, as its transaction is what commits."""
         seen = rows.moment.seen_by(pipelines)
         parameters = {
             "mirror": mirror,
@@ -106,13 +115,16 @@ class PostgresChanges:
             "full_because": rows.full_because,
             "mirrored_at": rows.moment.read_at,
         }
+        if self._holder is None:
+            raise RuntimeError("remember inside lock()")
         with _translated():
-            self._locked.execute(statement("ledger/mirror_remember").encode(), parameters)
+            self._holder.execute(statement("ledger/mirror_remember").encode(), parameters)
+            self._holder.commit()
 
     @property
     def _locked(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            raise RuntimeError("read and remember inside lock()")
+            raise RuntimeError("read inside lock()")
         return self._connection
 
     def _run(self, name: str, parameters: dict[str, Any]) -> list[Record]:

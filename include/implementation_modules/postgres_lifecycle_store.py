@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from include.implementation_modules import ledger_errors
+from include.implementation_modules import ledger_errors, postgres_pooler
 from include.implementation_modules.ledger_values import (
     actor_parameters,
     claim_parameters,
@@ -25,6 +25,7 @@ from include.implementation_modules.ledger_values import (
 )
 from include.implementation_modules.postgres_campaigns import PostgresCampaigns
 from include.implementation_modules.postgres_errors import trouble_of
+from include.implementation_modules.postgres_locks import PostgresLocks
 from include.implementation_modules.postgres_plans import PostgresPlans
 from include.implementation_modules.postgres_revisits import PostgresRevisits
 from include.implementation_modules.postgres_state import PostgresState
@@ -54,6 +55,8 @@ _TABLES = [
 class PostgresLifecycleStore:
     """`LifecycleStore` on one connection, safe to share between threads (the heartbeat's and the task's).
 
+    Each lock that is held has one more, see `PostgresLocks`. Works through a pooler in transaction mode.
+
     Args:
         connect: Returns a new psycopg 3 connection to the ledger's database; called again when a connection broke.
     """
@@ -62,9 +65,14 @@ class PostgresLifecycleStore:
         self._connect = connect
         self._connection: psycopg.Connection[Any] | None = None
         self._lock = threading.RLock()
+        self._locks = PostgresLocks(connect)
 
     def close(self) -> None:
-        """Give the connection back; the store opens a new one when it is used again."""
+        """Give the connections back, and with them all locks; the store opens new ones when it is used again."""
+        self._locks.close()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -109,20 +117,12 @@ class PostgresLifecycleStore:
 
     @contextmanager
     def _held(self, name: str) -> Iterator[bool]:
-        """A lock of the connection, so that it ends with it."""
-        with self._transaction() as cursor:
-            is_locked = bool(only_row(_run(cursor, "try_lock", {"name": name}))["is_locked"])
-        try:
-            yield is_locked
-        finally:
-            if is_locked and self._connection is not None:
-                with self._transaction() as cursor:
-                    _run(cursor, "unlock", {"name": name})
+        with self._locks.holding(name) as holder:
+            yield holder is not None
 
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """See `LifecycleStore.state_facts`."""
-        with self._transaction() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # all of it from one moment
+        with self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ") as cursor:  # all from one moment
             return self._state(cursor).facts(scopes)
 
     def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
@@ -367,17 +367,21 @@ class PostgresLifecycleStore:
         return planned_outcome(records, _run(cursor, "insert_planned", parameters))
 
     @contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
+    def _transaction(self, first: LiteralString | None = None) -> Iterator[Cursor]:
         with self._lock, ledger_errors.translated():
             try:
                 if self._connection is None or self._connection.closed or self._connection.broken:
                     self._connection = self._connect()
                     self._connection.autocommit = True
                 with self._connection.transaction(), self._connection.cursor(row_factory=dict_row) as cursor:
+                    if first:
+                        cursor.execute(first)
+                    if postgres_pooler.is_noted(self._connection):
+                        _run(cursor, "set_up_session", {"backend_pid": self._connection.info.backend_pid})
                     yield cursor
             except psycopg.Error as error:
                 if trouble_of(error).needs_new_connection:
-                    self.close()  # the next call connects anew, after a failover to the new primary
+                    self._disconnect()  # the next call connects anew, after a failover to the new primary
                 raise
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 
+from include.implementation_modules.postgres_pooler import require_own_session
 from include.implementation_modules.postgres_target import PostgresTarget, translated_error
 from include.implementation_modules.sql_mirror import SqlMirror
 from include.implementation_modules.sql_session import Session, sql_text
@@ -33,6 +34,7 @@ class PostgresMirror(SqlMirror):
 
     def __init__(self, connect: Callable[[], Any], options: PostgresTarget.Options) -> None:
         super().__init__(connect, [options.schema_name.lower()], "pipeline_lifecycle_loading")
+        self._is_own_session = False
 
     @staticmethod
     def _folded(name: str) -> str:
@@ -45,7 +47,11 @@ class PostgresMirror(SqlMirror):
             session.connection.autocommit = True
             session.cursor.row_factory = tuple_row
         wait = {"milliseconds": _LOCK_WAIT_MILLISECONDS}
-        session.execute(sql_text("postgres_target/set_up_session"), wait, doing="set_up_session")
+        set_up = session.execute(sql_text("postgres_target/set_up_session"), wait, doing="set_up_session")
+        if not self._is_own_session:
+            with session.translated("look for a pooler"):
+                require_own_session(session.connection, set_up[0][-1], self._connect, session.where)
+            self._is_own_session = True
 
     def _lock(self, session: Session) -> None:
         session.run("lock_mirror")

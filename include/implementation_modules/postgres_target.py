@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules import publishing
 from include.implementation_modules.postgres_errors import Trouble, said, trouble_of
+from include.implementation_modules.postgres_pooler import require_own_session
 from include.implementation_modules.sql_session import Session
 from include.implementation_modules.sql_target import MissingObjectError, SqlTarget
 from include.implementation_modules.staged_line_reader import StagedLine, staged_lines
@@ -80,6 +81,7 @@ class PostgresTarget(SqlTarget):
     def __init__(self, connect: Callable[[], Any], options: Options) -> None:
         schema, table = options.schema_name.lower(), options.table.lower()
         self._columns = options.columns
+        self._is_own_session = False
         names = [quoted(column.name.lower()) for column in options.columns]
         types = [_SQL_TYPES[column.type] for column in options.columns]
         fragments = {
@@ -101,7 +103,12 @@ class PostgresTarget(SqlTarget):
         with session.translated("set up"):
             session.connection.autocommit = True
             session.cursor.row_factory = tuple_row
-        session.run("set_up_session", {"milliseconds": str(max(1, round(self._guard_wait_seconds * 1000)))})
+        wait = {"milliseconds": str(max(1, round(self._guard_wait_seconds * 1000)))}
+        backend_pid = session.run("set_up_session", wait)[0][-1]
+        if not self._is_own_session:
+            with session.translated("look for a pooler"):
+                require_own_session(session.connection, backend_pid, self._connect, session.where)
+            self._is_own_session = True
 
     def _create_missing(self, session: Session) -> None:
         for name in ("create_target", "create_target_index", "create_receipts", "create_receipts_index"):

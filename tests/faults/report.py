@@ -43,6 +43,13 @@ Steps, not faults: they move no data and are not in the sum above. After each, t
     "network": """Network faults
 
 A proxy in front of each server: cut, reset, delay, half-open, truncate.""",
+    "pooler": """A pooler in between
+
+A real PgBouncer in front of ledger, source, target and orders database, in transaction and in session mode.""",
+    "read-only": """A server that takes no writes
+
+Behind the same name: switched by an administrator, for open sessions, too, or a primary that failed over to its
+standby.""",
     "cluster": "A real two-node Elasticsearch cluster that loses a node",
 }
 HIDDEN = "\n" + (Path(__file__).parent / "hidden.md").read_text(encoding="utf-8")

@@ -133,10 +133,12 @@ def test_nobody_judges_an_error_of_psycopg_by_a_list_of_its_own() -> None:
         "include/implementation_modules/adoption_errors.py": {"ExclusionViolation", "UniqueViolation"},
         # the text of a URL
         "include/pipeline_framework/orchestration/connections.py": {"ProgrammingError"},
-        # the migration's own RAISE
-        "include/sql/migrations/__init__.py": {"RaiseException"},
+        # below the adapters; and the migration's own RAISE
+        "include/sql/migrations/__init__.py": {"OperationalError", "RaiseException", "ReadOnlySqlTransaction"},
         "include/implementation_modules/postgres_errors.py": {"DataError", "ProgrammingError", "NotSupportedError"},
         "include/implementation_modules/ledger_values.py": {"DataError"},
+        # a second connection that can't be had is an answer there
+        "include/implementation_modules/postgres_pooler.py": {"OperationalError"},
     }
     found: dict[str, set[str]] = {}
     for path in files(".py", under="include"):

@@ -1,7 +1,8 @@
 """The orders sync's database: runs, stores, log and the tables the reports fill, on one connection with its locks.
 
 A lock is a session lock of exactly the connection that writes: who loses the connection loses the lock, and can't write
-any more. Needs a direct connection: a pooler that shares sessions between transactions breaks session locks.
+any more. A pooler that gives the session's server away between transactions would break that: it is refused, when the
+first lock is asked for or the first report is written. What only reads works through it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import date, datetime
 from typing import Any
 
 from include.implementation_modules.postgres_errors import Trouble, said, state_of, trouble_of
+from include.implementation_modules.postgres_pooler import require_own_session
 from include.implementation_modules.sql_session import sql_text
 from include.implementation_modules.target_columns import SqlFragment, fill, quoted
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStatus
@@ -42,10 +44,12 @@ class PostgresOrders:
     """
 
     def __init__(self, connect: Callable[[], Any], session_name: str) -> None:
+        self._connect = connect
         with _translated("connect"):
             self._connection = connect()
             self._connection.autocommit = True
-        self._run("set_up_session", name=session_name[:_LONGEST_SESSION_NAME])
+        self._backend_pid: int = self._run("set_up_session", name=session_name[:_LONGEST_SESSION_NAME])[0][-1]
+        self._is_own_session = False
         self._pipeline_ids: dict[str, int] | None = None
 
     def close(self) -> None:
@@ -142,7 +146,12 @@ class PostgresOrders:
     # locks ----------------------------------------------------------------------------------------------------------
 
     def try_lock(self, name: str) -> bool:
-        """Take a lock for this session; False when another one has it."""
+        """Take a lock for this session; False when another one has it.
+
+        Raises:
+            ConfigurationError: Through this pooler the lock would be nobody's.
+        """
+        self._require_own_session()
         return bool(self._run("try_lock", name=name)[0][0])
 
     def unlock(self, name: str) -> None:
@@ -194,6 +203,7 @@ class PostgresOrders:
         to_date: date,
     ) -> SavedReport:
         """Upsert one report of one window, flag what vanished, and say so in the log: all or nothing."""
+        self._require_own_session()
         fragments = _fragments(schema)
         window = {"store_code": store_code, "from_date": from_date, "to_date": to_date, "run_id": run_id}
         with _translated(f"write report {schema.name} of store {store_code}"), _discreet(schema):
@@ -207,6 +217,12 @@ class PostgresOrders:
                 self._execute("report_pulled", fragments, {"id": log_id})
         new = sum(is_new for (is_new,) in written)
         return SavedReport(inserted=new, updated=len(written) - new, vanished=vanished)
+
+    def _require_own_session(self) -> None:
+        if not self._is_own_session:
+            with _translated("look for a pooler"):
+                require_own_session(self._connection, self._backend_pid, self._connect, "orders_postgres (ORDERS_URL)")
+            self._is_own_session = True
 
     def _run(self, name: str, /, **parameters: Any) -> list[Any]:
         with _translated(name):

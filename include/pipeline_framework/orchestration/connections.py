@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypedDict
 
+from include.implementation_modules import postgres_pooler
 from include.pipeline_framework.errors import ConfigurationError
 from include.sql import statement
 
@@ -79,12 +80,16 @@ def ledger_connect() -> Callable[[], Any]:
 
     The URL is for the command line, which then needs no Airflow and starts in a fraction of the time.
     """
+    from psycopg.rows import tuple_row
+
     connect = _postgres_of("LEDGER_URL", LEDGER_CONNECTION_ID, "The ledger")
 
     def connect_and_set_up() -> Any:
         connection = connect()
         connection.autocommit = True
-        connection.execute(statement("ledger/set_up_session"))
+        with connection.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute(statement("ledger/set_up_session"), {"backend_pid": connection.info.backend_pid})
+            postgres_pooler.note(connection, cursor.fetchone()[-1])
         connection.autocommit = False
         return connection
 

@@ -1,5 +1,6 @@
--- The server process whose connection holds a name of `try_lock`; NULL: nobody. Postgres keeps the key's two halves apart.
-SELECT MAX(held.pid) AS holder
+-- A number for the transaction that holds a name of `try_lock`: behind a pooler the next holder may have the same process.
+-- NULL: nobody. Postgres keeps the key's two halves apart.
+SELECT MAX(HASHTEXTEXTENDED(CONCAT_WS('/', held.pid, held.virtualtransaction), 0)) AS holder
 FROM pg_locks AS held
 CROSS JOIN (SELECT HASHTEXTEXTENDED('pipeline_lifecycle ' || %(name)s, 0) AS key) AS wanted
 WHERE

@@ -12,6 +12,13 @@ LEDGER = Path(__file__).parent
 ORDERS = LEDGER.parent / "orders" / "migrations"
 
 
+_ONE_AT_A_TIME = """
+SELECT pg_advisory_xact_lock(hashtextextended(:what, 0)), set_config('idle_in_transaction_session_timeout', '0', TRUE)
+"""
+"""Until the transaction of its own ends, which waits for as long as the migrations take: through a pooler a lock of the
+session would be another client's."""
+
+
 def run_sql(migration_file: str) -> None:
     """Execute the SQL file that has the migration's own name; nothing in it is a parameter."""
     from alembic import op
@@ -38,7 +45,7 @@ def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
     from sqlalchemy import create_engine, text
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DBAPIError, OperationalError
 
     from include.pipeline_framework.errors import ConfigurationError, ServiceUnavailableError
 
@@ -51,15 +58,14 @@ def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
         else ("the orders sync", "orders_postgres connection (ORDERS_URL)")
     )
     try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:what, 0))"), {"what": _lock(scripts)})
-            connection.commit()
+        with engine.begin() as holder, engine.connect() as connection:
+            holder.execute(text(_ONE_AT_A_TIME), {"what": _lock(scripts)})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
-    except OperationalError as error:
+    except (OperationalError, psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
         raise ServiceUnavailableError(
-            f"the database of {name} does not answer",
+            f"the database of {name} does not answer, or takes no writes",
             remedy=f"Start it, or correct the {connection_id}.",
         ) from error
     except psycopg.errors.RaiseException as error:
@@ -68,6 +74,14 @@ def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
             where=f"the database of {name}",
             meaning="It could not be migrated",
             remedy=error.diag.message_hint or "",
+        ) from error
+    except (DBAPIError, psycopg.Error) as error:
+        cause: Any = getattr(error, "orig", error)
+        raise ConfigurationError(
+            f"the database refuses a migration: {cause.diag.message_primary or cause} (sqlstate {cause.sqlstate})",
+            where=f"the database of {name}",
+            meaning="That migration was rolled back; those before it are done",
+            remedy="Run it as the role that owns the tables, which may create objects in their schema.",
         ) from error
     finally:
         engine.dispose()

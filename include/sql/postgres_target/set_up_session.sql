@@ -8,4 +8,5 @@ SELECT
         'idle_in_transaction_session_timeout',
         COALESCE(NULLIF(CURRENT_SETTING('idle_in_transaction_session_timeout'), '0'), '60s'),
         FALSE
-    )
+    ),
+    PG_BACKEND_PID()

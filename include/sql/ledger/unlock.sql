@@ -1,2 +1,0 @@
--- Give the name of `try_lock` back.
-SELECT PG_ADVISORY_UNLOCK(HASHTEXTEXTENDED('pipeline_lifecycle ' || %(name)s, 0))
