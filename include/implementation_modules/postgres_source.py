@@ -316,9 +316,9 @@ def _of_state(error: Any, where: str) -> PipelineError:
             meaning="What was read so far is not the whole window and is thrown away",
             remedy="Airflow retries; if it stays, check host, port and credentials of the connection and the server.",
         )
-    if state == "42501":
+    if error.sqlstate == "42501":
         return ConfigurationError(
-            f"The user may not see all of it ({said})",
+            f"The user may not see all of it ({said(error)})",
             where=where,
             meaning="A privilege is missing, or row-level security hides rows: every count would leave them out and "
             "look whole; nothing was read",

@@ -35,7 +35,8 @@ from include.pipeline_framework.config.adoption_mapping import AdoptionMapping
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.errors import ConfigurationError, PipelineError, ServiceBusyError
 from include.pipeline_framework.orchestration import connections
-from include.pipeline_framework.tasks.audit_windows import audit_windows, parse_audit
+from include.pipeline_framework.tasks.audit_requests import parse_audit
+from include.pipeline_framework.tasks.audit_windows import audit_windows
 from include.pipeline_framework.tasks.publish_lifecycle import publish
 from include.pipeline_framework.tasks.state_plans import apply_plan, make_plan
 from include.sql.migrations import migrate

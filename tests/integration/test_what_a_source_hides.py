@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from include.implementation_modules.postgres_source import PostgresSource
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import ConfigurationError, ServiceUnavailableError
 from include.pipeline_framework.ports import SourcePart
-from tests.postgres_servers import PostgresServer, primary
+from tests.postgres_servers import OwnPostgres, private_folder
 
 pytestmark = pytest.mark.integration
 
@@ -182,28 +183,52 @@ def table_source(url: str, **options: Any) -> PostgresSource:
     return PostgresSource(lambda: psycopg.connect(url), PostgresSource.Options.model_validate(settings))
 
 
+def run(server: OwnPostgres, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        cursor = connection.execute(sql.encode(), parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def wait_until(server: OwnPostgres, sql: str, wanted: Any) -> None:
+    """It comes about by itself; a server that has ended is an error at once."""
+    while run(server, sql) != [(wanted,)]:
+        time.sleep(0.05)
+
+
+def has_replayed(standby: OwnPostgres, primary: OwnPostgres) -> None:
+    """Wait until everything that the primary has written by now is there, too."""
+    ((position,),) = run(primary, "SELECT pg_current_wal_flush_lsn()::text")
+    wait_until(standby, f"SELECT pg_last_wal_replay_lsn() >= '{position}'", True)
+
+
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with primary() as server:
-        server.run("ALTER SYSTEM SET wal_sender_timeout = '2s'")
-        server.run("SELECT pg_reload_conf()")
-        table_of(server.url)
-        server.run("CREATE ROLE reader LOGIN")
-        server.run("GRANT SELECT ON events TO reader")
-        server.run("CREATE VIEW all_events AS SELECT * FROM events")
-        server.run("GRANT SELECT ON all_events TO reader")
-        server.run("ALTER VIEW all_events SET (security_invoker = true)")
+def server() -> Iterator[OwnPostgres]:
+    with private_folder() as folder, OwnPostgres(folder / "primary") as server:
+        run(server, "ALTER SYSTEM SET wal_sender_timeout = '2s'")
+        run(server, "SELECT pg_reload_conf()")
+        table_of(server.url())
+        run(server, "CREATE ROLE reader LOGIN")
+        run(server, "GRANT SELECT ON events TO reader")
+        run(server, "CREATE VIEW all_events AS SELECT * FROM events")
+        run(server, "GRANT SELECT ON all_events TO reader")
+        run(server, "ALTER VIEW all_events SET (security_invoker = true)")
         yield server
 
 
 @pytest.fixture
-def reader(server: PostgresServer) -> Iterator[str]:
+def standby(server: OwnPostgres) -> Iterator[OwnPostgres]:
+    with private_folder() as folder, server.standby(folder / "standby") as standby:
+        yield standby
+
+
+@pytest.fixture
+def reader(server: OwnPostgres) -> Iterator[str]:
     """An ordinary user, from whom a policy hides half of the rows."""
-    server.run("ALTER TABLE events ENABLE ROW LEVEL SECURITY")
-    server.run("CREATE POLICY own ON events TO reader USING (tenant = 'a')")
-    yield server.url.replace("postgres@", "reader@")
-    server.run("DROP POLICY own ON events")
-    server.run("ALTER TABLE events DISABLE ROW LEVEL SECURITY")
+    run(server, "ALTER TABLE events ENABLE ROW LEVEL SECURITY")
+    run(server, "CREATE POLICY own ON events TO reader USING (tenant = 'a')")
+    yield server.url().replace("postgres@", "reader@")
+    run(server, "DROP POLICY own ON events")
+    run(server, "ALTER TABLE events DISABLE ROW LEVEL SECURITY")
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
@@ -217,8 +242,8 @@ def test_the_part_that_a_policy_shows_can_be_all_that_is_wanted(reader: str) -> 
     assert len(read(table_source(reader, row_security="accept"))) == 50
 
 
-def test_without_a_policy_an_ordinary_user_reads_everything(server: PostgresServer) -> None:
-    source = table_source(server.url.replace("postgres@", "reader@"))
+def test_without_a_policy_an_ordinary_user_reads_everything(server: OwnPostgres) -> None:
+    source = table_source(server.url().replace("postgres@", "reader@"))
     assert len(read(source)) == 100
     assert [part.name for part in parts(source)] == ["public.events"]
 
@@ -234,45 +259,37 @@ def test_a_table_that_was_made_again_is_another_one(scratch_postgres_url: str) -
     assert before != source.parts()
 
 
-def test_a_standby_that_lags_is_not_read(server: PostgresServer) -> None:
-    standby = server.standby("lagging")
-    try:
-        server.run("CREATE TABLE late (id bigint, at timestamptz)")
-        ((now,),) = server.run("SELECT clock_timestamp()")
-        window = TimeWindow(now - timedelta(seconds=2), now + timedelta(milliseconds=1))
-        server.run("INSERT INTO late SELECT n, %s FROM generate_series(1, 60) n", window.start)
-        standby.has_replayed(server)
-        standby.run("SELECT pg_wal_replay_pause()")
-        standby.wait_until("SELECT pg_get_wal_replay_pause_state()", "paused")
-        server.run("INSERT INTO late SELECT n, %s FROM generate_series(61, 100) n", window.start)
-        lagging = table_source(standby.url, table="late")
-        future = TimeWindow(window.start, now + timedelta(hours=1))
-        for look in (lambda: lagging.count(future), lambda: read(lagging, future)):
-            with pytest.raises(ServiceUnavailableError, match="a standby that has replayed what was committed until"):
-                look()
-        lagging.settle = timedelta(days=1)
-        with pytest.raises(ServiceUnavailableError, match="could be missing"):
-            lagging.count(window)
-        assert lagging.count_undated() == 0
-        standby.run("SELECT pg_wal_replay_resume()")
-        standby.has_replayed(server)
-        lagging.settle = None
-        server.run("SELECT txid_current()")  # a commit after the window's end
-        standby.has_replayed(server)
-        assert len(read(lagging, window)) == 100
-        assert lagging.parts() == table_source(server.url, table="late").parts()
-    finally:
-        standby.stop()
+def test_a_standby_that_lags_is_not_read(server: OwnPostgres, standby: OwnPostgres) -> None:
+    run(server, "CREATE TABLE late (id bigint, at timestamptz)")
+    ((now,),) = run(server, "SELECT clock_timestamp()")
+    window = TimeWindow(now - timedelta(seconds=2), now + timedelta(milliseconds=1))
+    run(server, "INSERT INTO late SELECT n, %s FROM generate_series(1, 60) n", window.start)
+    has_replayed(standby, server)
+    run(standby, "SELECT pg_wal_replay_pause()")
+    wait_until(standby, "SELECT pg_get_wal_replay_pause_state()", "paused")
+    run(server, "INSERT INTO late SELECT n, %s FROM generate_series(61, 100) n", window.start)
+    lagging = table_source(standby.url(), table="late")
+    future = TimeWindow(window.start, now + timedelta(hours=1))
+    for look in (lambda: lagging.count(future), lambda: read(lagging, future)):
+        with pytest.raises(ServiceUnavailableError, match="a standby that has replayed what was committed until"):
+            look()
+    lagging.settle = timedelta(days=1)
+    with pytest.raises(ServiceUnavailableError, match="could be missing"):
+        lagging.count(window)
+    assert lagging.count_undated() == 0
+    run(standby, "SELECT pg_wal_replay_resume()")
+    has_replayed(standby, server)
+    lagging.settle = None
+    run(server, "SELECT txid_current()")  # a commit after the window's end
+    has_replayed(standby, server)
+    assert len(read(lagging, window)) == 100
+    assert lagging.parts() == table_source(server.url(), table="late").parts()
 
 
-def test_a_standby_of_an_idle_primary_knows_that_it_is_up_to_date(server: PostgresServer) -> None:
-    standby = server.standby("idle")
-    try:
-        ((now,),) = server.run("SELECT clock_timestamp()")
-        window = TimeWindow(now - timedelta(seconds=2), now - timedelta(seconds=1))
-        # the primary commits nothing, but says so from time to time
-        is_up_to_date = f"last_msg_send_time > '{now.isoformat()}' AND latest_end_lsn <= pg_last_wal_replay_lsn()"
-        standby.wait_until(f"SELECT {is_up_to_date} FROM pg_stat_wal_receiver", True)
-        assert table_source(standby.url).count(window) == 0
-    finally:
-        standby.stop()
+def test_a_standby_of_an_idle_primary_knows_that_it_is_up_to_date(server: OwnPostgres, standby: OwnPostgres) -> None:
+    ((now,),) = run(server, "SELECT clock_timestamp()")
+    window = TimeWindow(now - timedelta(seconds=2), now - timedelta(seconds=1))
+    # the primary commits nothing, but says so from time to time
+    is_up_to_date = f"last_msg_send_time > '{now.isoformat()}' AND latest_end_lsn <= pg_last_wal_replay_lsn()"
+    wait_until(standby, f"SELECT {is_up_to_date} FROM pg_stat_wal_receiver", True)
+    assert table_source(standby.url()).count(window) == 0
