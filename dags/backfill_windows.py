@@ -12,7 +12,8 @@ leaves some of them triggers the next one. Scheduled windows keep their share of
 `target_date` | `windows` (list of `[start, end]` instants). `mode`: `missing` (windows without a row, and planned ones
 that have not run; the default), `failed`, or `all` (those, and finished ones are replaced; needs a `reason`). `order`:
 `oldest_first` or `newest_first`. `priority` (1; higher first). `concurrency`: at most so many windows in progress.
-`granularity`: of the windows that it plans. `dry_run`: names exactly the windows.
+`granularity`: of the windows that it plans. `dry_run`: names exactly the windows. `allow_future`: without it a range
+beyond local tomorrow is refused.
 
 **Watch and steer.** `python -m include.cli backfill list|status|pause|resume|cancel <id>`; each takes effect at the
 next claim.
@@ -54,6 +55,7 @@ _TEXT = {"type": ["null", "string"]}
         "granularity": Param(None, **_TEXT, description="Of new windows, such as 1h; default: the pipeline's."),
         "dry_run": Param(False, type="boolean", description="Only name the windows."),
         "reason": Param(None, **_TEXT, description="Why (with mode all); kept in the ledger."),
+        "allow_future": Param(False, type="boolean", description="The range may reach beyond local tomorrow."),
     },
     tags=["ledger", "backfill"],
     doc_md=__doc__,

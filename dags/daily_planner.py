@@ -3,13 +3,14 @@
 **Purpose.** One PENDING row per source and query window in the ledger, `pipeline_lifecycle`, before any data moves.
 
 **Schedule and window.** Daily at 00:30 UTC: each source's local today and tomorrow and, where `fill_missing_days` is
-true, the days after the last planned one. The run's own date is not used.
+true, past days without any row: as many as `state_manager_window_limit` windows allow, the newest first; the log tells
+how many are left. The run's own date is not used.
 
 **Reads / writes.** Reads `include/pipelines/*.yaml`; writes the ledger. Only missing windows are inserted, so a partly
 planned day is completed and a second run inserts nothing.
 
 **Parameters.** `target_date` (YYYY-MM-DD, local to each source): plan exactly that day. `dry_run`: show what would be
-inserted. `pipelines`: only these.
+inserted. `pipelines`: only these. `allow_future`: without it a `target_date` after tomorrow is refused.
 
 **When it fails.** `plan_windows`: the ledger does not answer, or a parameter is wrong. `check_configurations`: a
 pipeline file is broken; every other source has been planned.
@@ -37,6 +38,7 @@ from include.pipeline_framework.orchestration.defaults import START_DATE, defaul
         "target_date": Param(None, type=["null", "string"], format="date", description="Plan exactly this local day."),
         "dry_run": Param(False, type="boolean", description="Only show what would be inserted."),
         "pipelines": Param(None, type=["null", "array"], items={"type": "string"}, description="Only these pipelines."),
+        "allow_future": Param(False, type="boolean", description="target_date may lie after local tomorrow."),
     },
     tags=["ledger"],
     doc_md=__doc__,

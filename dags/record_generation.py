@@ -8,10 +8,11 @@ it continues where the gapless prefix of its live rows ends.
 
 **Reads / writes.** Reads the ledger; stores the valid records as PENDING rows, unless `dry_run`.
 
-**Parameters.** `pipeline_id`, `target_date`, `max_records`, `dry_run`.
+**Parameters.** `pipeline_id`, `target_date`, `max_records`, `dry_run`. `allow_future`: also records of time that has
+not settled, and of a `target_date` after local tomorrow.
 
-**When it fails.** The day is outside the pipeline's horizon, or the ledger does not answer. A complete day and future
-data are not errors: the task is skipped.
+**When it fails.** The day is outside the pipeline's horizon, or after tomorrow without `allow_future`, or the ledger
+does not answer. A complete day and data that has not settled are not errors: the task is skipped.
 
 **Re-run.** Clear it at any time; it goes on where the ledger ends.
 """
@@ -37,6 +38,7 @@ from include.pipeline_framework.orchestration.defaults import START_DATE, defaul
         "target_date": Param(None, type=["null", "string"], format="date", description="A local day."),
         "max_records": Param(1, type="integer", minimum=1, maximum=1024, description="At most so many records."),
         "dry_run": Param(False, type="boolean", description="Only show the records."),
+        "allow_future": Param(False, type="boolean", description="Records of time that has not settled, too."),
     },
     tags=["ledger"],
     doc_md=__doc__,

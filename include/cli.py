@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--target-date", metavar="YYYY-MM-DD", help="a local day; default: what the daily planner plans")
     plan.add_argument("--pipeline", action="append", help="only this pipeline; may be given several times")
     plan.add_argument("--dry-run", action="store_true", help="only show what would be inserted")
+    plan.add_argument("--allow-future", action="store_true", help="the day may lie after local tomorrow")
     plan.set_defaults(command=_plan)
 
     ledger = commands.add_parser("ledger", help="the ledger's tables and rows").add_subparsers(required=True)
@@ -123,6 +124,7 @@ def _plan(options: argparse.Namespace) -> int:
         now=store.now(),
         target_date=parse_date(options.target_date, "--target-date", "plan") if options.target_date else None,
         dry_run=options.dry_run,
+        allow_future=options.allow_future,
     )
     print("\n".join(planning.report_table(reports)))
     if options.target_date and not any(report.expected for report in reports):

@@ -29,6 +29,7 @@ _VARYING = (
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "…"),
     (r"\d{4}-\d\d-\d\d/\d{8}T\d{6}Z_\d{8}T\d{6}Z/\d+", "…"),
     (r"\d{4}-\d\d-\d\dT\d\d:01:00\+00:00", "…"),
+    (r"after tomorrow, \S+, which ends at \S+", "after tomorrow, …, which ends at …"),
     (r"\[events-\d{4}\.\d\d\.\d\d\]", "[events-…]"),  # date math: today
     (r"file:///[^\]\s]*/stage/", "file:///…/"),
     (r"(hash_sum=|id hashes |hash sum )\d+", r"\1…"),

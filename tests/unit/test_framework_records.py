@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pendulum
@@ -45,6 +45,15 @@ class TestUpload:
         world.planned(0)
         assert framework.upload_record_to_database(world.final_config, world.record(0), store=world.store, actor=RUN_2)
         assert len(world.store.find()) == 1
+
+    def test_a_window_after_tomorrow_is_stored_when_it_is_meant(self, world: World) -> None:
+        far = datetime(2031, 1, 1, 5, tzinfo=UTC)
+        record = world.record(0, WINDOW_START_TIME=far, WINDOW_END_TIME=far + HOUR)
+        config = {**world.final_config, "end_date": None}
+        with pytest.raises(InvalidInputError, match="2031-01-01 lies after tomorrow"):
+            framework.upload_record_to_database(config, record, store=world.store)
+        assert world.store.find() == []
+        assert framework.upload_record_to_database(config, record, allow_future=True, store=world.store)
 
     def test_a_window_across_live_rows_is_not_stored(self, world: World) -> None:
         world.planned(1)

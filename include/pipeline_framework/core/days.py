@@ -97,6 +97,23 @@ def local_day_of(instant: datetime, timezone: str) -> LocalDay:
     return day
 
 
+def existing_days(first: date, last: date, timezone: str) -> list[LocalDay]:
+    """Days from `first` to `last`, both included, in order, without those that the calendar skips.
+
+    >>> [str(day) for day in existing_days(date(2011, 12, 29), date(2011, 12, 31), "Pacific/Apia")]
+    ['2011-12-29', '2011-12-31']
+    """
+    years = (_days_of_year(year, timezone) for year in range(first.year, last.year + 1))
+    return [day for of_year in years for day in of_year if first <= day.date <= last]
+
+
+@lru_cache(maxsize=1_024)
+def _days_of_year(year: int, timezone: str) -> tuple[LocalDay, ...]:
+    """Many sources share a zone, and so these; looking at ten years of a thousand sources makes no new ones."""
+    days = days_between(date(year, 1, 1), date(year + 1, 1, 1), timezone)
+    return tuple(day for day in days if day.start < day.end)
+
+
 def days_between(start: date, end: date, timezone: str) -> Iterator[LocalDay]:
     """Days from `start` to `end`, end exclusive."""
     for offset in range((end - start).days):

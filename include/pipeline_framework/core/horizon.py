@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError
 
 
@@ -55,6 +55,25 @@ class Horizon:
                 where=source_object,
                 meaning="Nothing was planned or claimed",
                 remedy="Ask for a day inside it, or change the dates in the pipeline's YAML file.",
+            )
+
+    def require_not_future(self, window: TimeWindow, now: datetime, source_object: str) -> None:
+        """Refuse to plan time after local tomorrow, which nobody asks for but by mistake; `allow_future` is the way on.
+
+        Raises:
+            InvalidInputError: The window ends after tomorrow does.
+        """
+        tomorrow = local_day_of(now, self.timezone).next()
+        if window.end > tomorrow.end:
+            last = local_day_of(window.end - timedelta(microseconds=1), self.timezone)
+            raise InvalidInputError(
+                f"{last} lies after tomorrow, {tomorrow}, which ends at {iso_utc(tomorrow.end)}",
+                where=source_object,
+                meaning="Nothing was planned, claimed or changed: a day that far ahead is mostly a slip of the pen",
+                remedy=(
+                    'Correct the date. If it is meant, say so: "allow_future": true in a conf, --allow-future on the '
+                    "command line, allow_future=True in Python."
+                ),
             )
 
     def clip(self, window: TimeWindow) -> TimeWindow | None:

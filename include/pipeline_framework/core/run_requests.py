@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ from include.pipeline_framework.core.timestamps import convert_to_pendulum
 from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.errors import InvalidInputError
 
-KEYS = ("target_date", "from", "to", "windows", "max_windows", "dry_run", "replace", "reason")
+KEYS = ("target_date", "from", "to", "windows", "max_windows", "dry_run", "replace", "reason", "allow_future")
 MOST_WINDOWS = 1_024
 """Airflow's default `core.max_map_length`: a run can't map more windows than that."""
 
@@ -44,6 +44,7 @@ class RunRequest:
         dry_run: Show what would be planned, replaced and claimed; change nothing.
         replace: Replace finished windows inside the ranges.
         reason: Why (with `replace`).
+        allow_future: The ranges may reach beyond local tomorrow.
     """
 
     ranges: tuple[TimeWindow, ...] | None = None
@@ -52,6 +53,17 @@ class RunRequest:
     dry_run: bool = False
     replace: bool = False
     reason: str = ""
+    allow_future: bool = False
+
+    def require_not_future(self, horizon: Horizon, now: datetime, source_object: str) -> None:
+        """Refuse ranges beyond local tomorrow unless they were meant; asked before anything is planned.
+
+        Raises:
+            InvalidInputError: One of them reaches there, and `allow_future` was not given.
+        """
+        if not self.allow_future:
+            for part in self.ranges or ():
+                horizon.require_not_future(part, now, source_object)
 
 
 def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str) -> RunRequest:
@@ -73,7 +85,9 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
         )
     ranges = _ranges(given, horizon, source_object)
     exact = tuple(ranges or ()) if "windows" in given else ()
-    replace, dry_run = (_boolean(given, key, source_object) for key in ("replace", "dry_run"))
+    replace, dry_run, allow_future = (
+        _boolean(given, key, source_object) for key in ("replace", "dry_run", "allow_future")
+    )
     reason = given.get("reason", "")
     if not isinstance(reason, str) or (replace and not reason.strip()):
         raise _refused(
@@ -87,6 +101,10 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
         )
     if replace and ranges is None:
         raise _refused("replace needs a range", "Add target_date, from + to, or windows.", source_object)
+    if allow_future and ranges is None:
+        raise _refused(
+            "allow_future needs a range", "Add target_date, from + to, or windows, or leave it out.", source_object
+        )
     if reason and not replace:
         raise _refused("a reason without replace has no effect", 'Add "replace": true or leave it out.', source_object)
     return RunRequest(
@@ -96,6 +114,7 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
         dry_run=dry_run,
         replace=replace,
         reason=reason.strip(),
+        allow_future=allow_future,
     )
 
 

@@ -28,7 +28,9 @@ def start_campaigns() -> list[dict[str, Any]]:
     if not params.get("pipelines"):
         raise InvalidInputError("a backfill needs to know of which pipelines", remedy='Add "pipelines": ["main"].')
     configs = planning.select_pipelines(loaded.configs, loaded.errors, params["pipelines"])
-    requests = [(config, backfill.parse_backfill(params, config)) for config in configs]
+    requests, now = [(config, backfill.parse_backfill(params, config)) for config in configs], store.now()
+    for config, request in requests:
+        request.run.require_not_future(config.horizon, now, config.source_object)
     reports = []
     for config, request in requests:
         report = backfill.start_campaign(config, store, actor, request, tick=_tick(config.source_object))

@@ -28,7 +28,8 @@ first; which windows exist is the ledger's matter, never the run's date.
 
 **Conf.** Nothing: what is due. Or one of `target_date` (local date) | `from` + `to` (local dates or ISO instants, `to`
 exclusive) | `windows` (list of `[start, end]` instants): then only those, missing ones are planned first.
-`max_windows`, `dry_run`. Finished windows are only loaded again with `replace: true` and a `reason`.
+`max_windows`, `dry_run`. Finished windows are only loaded again with `replace: true` and a `reason`. A range beyond
+local tomorrow is refused without `allow_future: true`.
 
 **When a task fails.** Its log says what happened, what it means and what to do. Clearing it is safe: the window is
 taken back under a new fence and resumes where the ledger says; a finished one is skipped, one of another run is left
@@ -146,6 +147,7 @@ def _params() -> dict[str, Param]:
         "dry_run": Param(False, type="boolean", description="Only show what would be planned and claimed."),
         "replace": Param(False, type="boolean", description="Load finished windows of the range again."),
         "reason": Param(None, **_TEXT, description="Why (with replace); kept in the ledger."),
+        "allow_future": Param(False, type="boolean", description="The range may reach beyond local tomorrow."),
     }
 
 

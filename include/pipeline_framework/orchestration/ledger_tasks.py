@@ -23,6 +23,7 @@ def plan_windows() -> list[dict[str, Any]]:
         now=store.now(),
         target_date=parse_date(target_date, "target_date", "daily_planner") if target_date else None,
         dry_run=bool(params.get("dry_run")) or task_runs.current_actor().is_temporary,
+        allow_future=bool(params.get("allow_future")),
     )
     for line in planning.report_table(reports):
         _log.info("%s", line)
@@ -48,6 +49,7 @@ def generate_records() -> dict[str, Any]:
         target_date=parse_date(target_date, "target_date", "record_generation") if target_date else None,
         max_records=params["max_records"],
         dry_run=params["dry_run"] or task_runs.current_actor().is_temporary,
+        allow_future=bool(params.get("allow_future")),
     )
     if not report["records"]:
         task_runs.skip(f"nothing to generate: {report}")

@@ -57,6 +57,7 @@ def plan_target_date(
     dry_run: bool = False,
     *,
     pipelines: Sequence[str] | None = None,
+    allow_future: bool = False,
     configs: Configs | None = None,
     store: LifecycleStore | None = None,
     actor: Actor | None = None,
@@ -64,6 +65,7 @@ def plan_target_date(
     """Insert the windows that a day lacks, for every source or the named `pipelines`; one report per source.
 
     Raises:
+        InvalidInputError: The day is after local tomorrow, and `allow_future` was not given; nothing was planned.
         ConfigurationError: A pipeline's file is broken; every other source has been planned.
     """
     loaded = wiring.all_configs() if configs is None else loader.LoadedPipelines(dict(configs), {})
@@ -76,6 +78,7 @@ def plan_target_date(
             now=ledger.now(),
             target_date=parse_date(str(target_date), "target_date", "plan_target_date"),
             dry_run=dry_run or who.is_temporary,
+            allow_future=allow_future,
         )
     for line in planning.report_table(reports):
         _log.info("%s", line)
@@ -150,7 +153,12 @@ def build_complete_pipeline_record(
 
 
 def upload_record_to_database(
-    final_config: Config, record: Mapping[str, Any], *, store: LifecycleStore | None = None, actor: Actor | None = None
+    final_config: Config,
+    record: Mapping[str, Any],
+    *,
+    allow_future: bool = False,
+    store: LifecycleStore | None = None,
+    actor: Actor | None = None,
 ) -> bool:
     """Store a generated record as a PENDING row, or update the row whose `id` it has.
 
@@ -161,7 +169,7 @@ def upload_record_to_database(
 
     Raises:
         ConfigurationError: `default_record` lacks a name that identifies the row.
-        InvalidInputError: The window crosses a day or the pipeline's horizon, or a field of `check_fields` is missing.
+        InvalidInputError: The window crosses a day, the horizon or tomorrow, or a field of `check_fields` is missing.
         LedgerRefusedError: As `update_record_in_database`.
     """
     who = actor or python_calls.current_actor("upload_record_to_database")
@@ -173,6 +181,8 @@ def upload_record_to_database(
             return True
         row = _storable_row(final_config, record)
         window = single_window.window_of(row)
+        if not allow_future:
+            python_calls.horizon(final_config).require_not_future(window, ledger.now(), row["source_object"])
         if who.is_temporary:
             _log.info("a temporary test run stores nothing; it would store %s", window)
             return False
@@ -261,24 +271,25 @@ def invalidate_and_replace(
     reason: str,
     *,
     dry_run: bool = False,
+    allow_future: bool = False,
     store: LifecycleStore | None = None,
     actor: Actor | None = None,
 ) -> dict[str, Any]:
     """Replace windows as the conf `{"windows": …, "replace": true}` of a pipeline run does; the next run loads them.
 
-    Rows that the windows cut are invalidated (`is_invalidated_flag`) and get replacements (`is_replacement_run_flag`)
-    in one transaction; what they loaded is deleted by the replacement's publish (`target_deletion_done_flag`).
+    Rows that they cut are invalidated (`is_invalidated_flag`) and get replacements (`is_replacement_run_flag`) at once;
+    what those loaded is deleted by the replacement's publish (`target_deletion_done_flag`).
 
     Args:
         final_config: The pipeline.
-        windows: `[start, end]` pairs of ISO instants with their offset; end exclusive.
+        windows: `[start, end)` pairs of ISO instants with their offset.
         reason: Why; kept in the ledger.
         dry_run: Only report.
+        allow_future: They may lie after local tomorrow.
         store: The ledger.
         actor: Who asks.
 
-    Returns:
-        `inserted`, `replaced` (windows as local text), `finished`, `dry_run`.
+    Returns: `inserted`, `replaced` (windows as local text), `finished`, `dry_run`.
 
     Raises:
         InvalidInputError: A window is none, or would leave a part of a replaced one without any.
@@ -286,7 +297,7 @@ def invalidate_and_replace(
     """
     config = python_calls.pipeline_config(final_config)
     conf = {"windows": [list(pair) for pair in windows], "replace": True, "reason": reason, "dry_run": dry_run}
-    request = parse_request(conf, config.horizon, config.source_object)
+    request = parse_request(conf | {"allow_future": allow_future}, config.horizon, config.source_object)
     who = actor or python_calls.current_actor("invalidate_and_replace")
     with python_calls.ledger(store) as ledger:
         return planning.populate_pipeline_batches(config, ledger, who, request)

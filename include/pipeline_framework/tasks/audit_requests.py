@@ -47,8 +47,10 @@ def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest
         InvalidInputError: An unknown key, a wrong value, or a range outside the horizon; nothing was done.
     """
     given = {name: value for name, value in conf.items() if value is not None and value != ""}
-    if given.keys() & {"replace", "max_windows", "windows"}:
-        raise _refused(config, "replace, max_windows and windows belong to a pipeline run", "Give from + to.")
+    if given.keys() & {"replace", "max_windows", "windows", "allow_future"}:
+        raise _refused(
+            config, "replace, max_windows, windows and allow_future belong to a pipeline run", "Give from + to."
+        )
     own = ("mode", *_FLAGS, "accept_vanished", "pipelines", "reason")
     request = parse_request(
         {name: value for name, value in given.items() if name not in own}, config.horizon, config.source_object

@@ -95,11 +95,15 @@ def start_campaign(
 ) -> dict[str, Any]:
     """Make the campaign and have its windows join it; safe to repeat, a second try of the run goes on.
 
+    Raises:
+        InvalidInputError: The ranges reach beyond local tomorrow without `allow_future`; nothing was done.
+
     Returns:
         `campaign_id` (None in a dry run or when there is nothing to load), `steps`: windows by what became of them,
         and in a dry run `windows`: every step in words.
     """
     dry_run = request.run.dry_run or actor.is_temporary
+    request.run.require_not_future(config.horizon, store.now(), config.source_object)
     steps = _steps(config, store, request, None)
     if dry_run or not any(step.step in campaigns.DOES for step in steps):
         mine = [row for row in store.campaigns(source_object=config.source_object) if _is_of(row, actor)]

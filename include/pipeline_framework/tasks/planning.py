@@ -11,10 +11,10 @@ from typing import Any
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import planning
-from include.pipeline_framework.core.days import LocalDay, days_between, local_day_of
+from include.pipeline_framework.core.days import LocalDay, existing_days, local_day_of
 from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status
 from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow, uncovered
+from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError, TransientError
 from include.pipeline_framework.ports import LifecycleStore, Record
 from include.pipeline_framework.tasks import state_manager
@@ -54,22 +54,34 @@ def plan_sources(
     now: datetime,
     target_date: date | None = None,
     dry_run: bool = False,
+    allow_future: bool = False,
 ) -> list[PlanReport]:
     """Plan one day (`target_date`) for every source, or, without it, what a scheduled run plans.
 
-    Scheduled: each source's local today and tomorrow and, with `fill_missing_days`, the days after the last planned
-    one. A day outside a source's horizon is reported with the reason and left alone.
+    Scheduled: each source's local today and tomorrow and, with `fill_missing_days`, days without any row since its
+    `start_date`: as many whole days as `state_manager_window_limit` windows allow, the newest first; a note tells how
+    many are left. A day outside a source's horizon is reported with the reason and left alone.
 
     Raises:
+        InvalidInputError: `target_date` is after some source's local tomorrow, and `allow_future` was not given;
+            nothing was planned.
         TerminalError: A source could not be planned (a function of its own raised, say); every other one was.
         TransientError: The ledger did not answer.
     """
     reports: list[PlanReport] = []
     broken: dict[str, Exception] = {}
-    for config in configs:
-        days = [LocalDay(target_date, config.timezone)] if target_date else _scheduled_days(config, store, now)
+    asked = list(configs)
+    if target_date and not allow_future:
+        for config in asked:
+            _require_not_future(config, LocalDay(target_date, config.timezone), now)
+    for config in asked:
         try:
+            days = [LocalDay(target_date, config.timezone)] if target_date else _near_days(config, now)
+            missing = _Missing() if target_date else _missing_days(config, store, now)
+            days = sorted([*days, *missing.days])
             reports += [_plan_or_refuse(config, day, store, actor, dry_run=dry_run) for day in days]
+            if missing.note:
+                reports.append(PlanReport(config.source_object, str(missing.first), dry_run=dry_run, note=missing.note))
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
@@ -82,6 +94,11 @@ def plan_sources(
             remedy="Correct these pipelines' files or functions, then run the planner again.",
         ) from next(iter(broken.values()))
     return reports
+
+
+def _require_not_future(config: PipelineConfig, day: LocalDay, now: datetime) -> None:
+    if day.window and not config.horizon.refusal(day):
+        config.horizon.require_not_future(day.window, now, config.source_object)
 
 
 def _plan_or_refuse(
@@ -135,21 +152,22 @@ def populate_pipeline_batches(
 
     With ranges: every missing window inside them is planned, finished and FAILED ones are replaced when asked for;
     exact windows that cut live ones then replace those, whatever their status. Without: the ledger's state is repaired
-    as far as that harms nothing (`state_manager.repair`), after `fill_missing_days` has planned the days after the last
-    planned one, today and tomorrow among them; without that setting new days are the planner's.
+    as far as that harms nothing and is not too much at once (`state_manager.repair`), after `fill_missing_days` has
+    planned today and tomorrow; without that setting new days are the planner's.
 
     Returns:
         `inserted`, `replaced` (windows as local text) and `finished` (how many windows of the ranges are done already);
         without ranges `invalidated` (ids), `reported` (what only a person or the state manager may do) and `note`, too.
 
     Raises:
-        InvalidInputError: An exact window cuts a live window, and replacing was not asked for, or would leave a part of
-            that window without any.
+        InvalidInputError: A range reaches beyond local tomorrow without `allow_future`; an exact window cuts a live
+            window, and replacing was not asked for, or would leave a part of that window without any.
         WindowHeldError: A window to replace is being moved.
     """
     dry_run = dry_run or request.dry_run or actor.is_temporary
     if request.ranges is None:
         return _populate_due(config, store, actor, dry_run=dry_run)
+    request.require_not_future(config.horizon, store.now(), config.source_object)
     wanted = list(request.exact) if request.exact else _grid_inside(config, request.ranges)
     live = {window: store.live_windows(config.source_object, window) for window in wanted}
     recut: list[TimeWindow] = []
@@ -175,7 +193,7 @@ def populate_pipeline_batches(
 def _populate_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool) -> dict[str, Any]:
     planned: list[str] = []
     if config.horizon.fill_missing_days:
-        days = [day for day in _scheduled_days(config, store, store.now()) if not config.horizon.refusal(day)]
+        days = [day for day in _near_days(config, store.now()) if not config.horizon.refusal(day)]
         reports = [plan_day(config, day, store, actor, dry_run=dry_run) for day in days]
         planned = [window for report in reports for window in report.windows]
     repaired = state_manager.repair(config, store, actor, dry_run=dry_run)
@@ -235,15 +253,44 @@ def select_pipelines(
     return [configs[name] for name in (wanted or sorted(configs))]
 
 
-def _scheduled_days(config: PipelineConfig, store: LifecycleStore, now: datetime) -> list[LocalDay]:
-    horizon, timezone = config.horizon, config.timezone
-    today = local_day_of(now, timezone)
-    first = today.date
-    if horizon.fill_missing_days and horizon.enabled:
-        last_planned = max(store.covered_days(config.source_object), default=None)
-        after_last = last_planned + timedelta(days=1) if last_planned else horizon.start_date
-        first = min(first, max(after_last, horizon.start_date))
-    return list(days_between(first, today.date + timedelta(days=2), timezone))
+def _near_days(config: PipelineConfig, now: datetime) -> list[LocalDay]:
+    """Local today and tomorrow."""
+    today = local_day_of(now, config.timezone)
+    return [today, today.next()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Past days without any row: those that are planned now, the first of the others, and a text about them."""
+
+    days: Sequence[LocalDay] = ()
+    first: LocalDay | None = None
+    note: str = ""
+
+
+def _missing_days(config: PipelineConfig, store: LifecycleStore, now: datetime) -> _Missing:
+    """Whole days, newest first: what was lost yesterday never waits behind a `start_date` moved back by years."""
+    horizon, room = config.horizon, config.state_manager_window_limit
+    today = local_day_of(now, config.timezone)
+    if not (horizon.fill_missing_days and horizon.enabled and horizon.start_date < today.date):
+        return _Missing()
+    planned = store.covered_days(config.source_object)
+    past = existing_days(horizon.start_date, today.date - timedelta(days=1), config.timezone)
+    missing = [day for day in past if day.date not in planned and not horizon.refusal(day)]
+    left, taken = list(missing), list[LocalDay]()
+    while left and left[-1].window:
+        room -= sum(1 for _ in tile(left[-1].window, config.window_granularity))
+        if room < 0:
+            break
+        taken.append(left.pop())
+    if not left:
+        return _Missing(taken)
+    note = (
+        f"{len(left)} days without any row, {left[0]} to {left[-1]}, are not planned: one run plans at most "
+        f"{config.state_manager_window_limit} windows of missing days (state_manager_window_limit), the newest first; "
+        "the next runs go on; all at once with backfill_windows"
+    )
+    return _Missing(taken, left[0], note)
 
 
 def _require_whole_windows(

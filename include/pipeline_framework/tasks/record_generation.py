@@ -50,6 +50,7 @@ def generate_records(
     target_date: date | None = None,
     max_records: int = 1,
     dry_run: bool = False,
+    allow_future: bool = False,
 ) -> dict[str, Any]:
     """Generate, validate and (unless `dry_run`) store the next records of a day, up to its end or to future data.
 
@@ -61,12 +62,14 @@ def generate_records(
         target_date: A local day inside the horizon.
         max_records: At most so many.
         dry_run: Store nothing.
+        allow_future: `target_date` may lie after local tomorrow, and records of time that has not settled are stored,
+            too: they wait until it has.
 
     Returns:
         `target_day`, `records` (local windows), `stored` (how many), `reasons` (per invalid record) and `note`.
 
     Raises:
-        InvalidInputError: The day is outside the horizon.
+        InvalidInputError: The day is outside the horizon, or after tomorrow without `allow_future`.
     """
     final_config = config.final_config()
     if target_date is None:
@@ -74,6 +77,8 @@ def generate_records(
         target_date = local_day_of(day_start, config.timezone).date
     day = LocalDay(target_date, config.timezone)
     config.horizon.require(day, config.source_object)
+    if day.window and not allow_future:
+        config.horizon.require_not_future(day.window, now, config.source_object)
     continuation = latest_timestamp_available(config.source_object, day, store)
     rows: list[dict[str, Any]] = []
     reasons: dict[str, Any] = {}
@@ -89,7 +94,7 @@ def generate_records(
         result = validate_record(
             record, check_fields=config.check_fields, now=now, x_time_back=config.x_time_back, timezone=config.timezone
         )
-        if not result.is_valid:
+        if result.reasons or (result.is_future_data and not allow_future):
             reasons[label] = dict(result.reasons) or "future data: it has not settled yet"
             note = "stopped at a record that is not valid"
             break

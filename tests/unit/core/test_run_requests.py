@@ -36,6 +36,10 @@ def parse(conf: dict[str, Any], horizon: Horizon = HORIZON) -> RunRequest:
         ({"dry_run": False, "replace": False, "reason": ""}, RunRequest()),
         ({"dry_run": True}, RunRequest(dry_run=True)),
         ({"max_windows": 1}, RunRequest(max_windows=1)),
+        (
+            {"target_date": "2013-03-10", "allow_future": True},
+            RunRequest((span("2013-03-10T05:00", "2013-03-11T04:00"),), allow_future=True),
+        ),
         ({"max_windows": 1_024}, RunRequest(max_windows=1_024)),
         ({"target_date": "2013-03-10"}, RunRequest((span("2013-03-10T05:00", "2013-03-11T04:00"),))),
         ({"target_date": " 2013-11-03 "}, RunRequest((span("2013-11-03T04:00", "2013-11-04T05:00"),))),
@@ -146,6 +150,8 @@ BAD = [
     ({"replace": True, "target_date": "2013-03-09", "reason": 7}, "replace needs a reason", "kept in the ledger"),
     ({"replace": True, "reason": "why"}, "replace needs a range", "Add target_date"),
     ({"reason": "why"}, "a reason without replace has no effect", "leave it out"),
+    ({"allow_future": True}, "allow_future needs a range", "Add target_date"),
+    ({"allow_future": "yes", "target_date": "2013-03-09"}, "allow_future 'yes' is not a boolean", "without quotes"),
 ]  # fmt: skip
 
 

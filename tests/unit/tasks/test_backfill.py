@@ -48,6 +48,22 @@ def of_campaign(world: World, number: int) -> list[TimeWindow]:
     return [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in rows]
 
 
+class TestTheFuture:
+    CONF = {"from": "2013-03-09", "pipelines": ["main"]}  # noqa: RUF012
+
+    def test_a_range_beyond_tomorrow_is_refused(self) -> None:
+        world = World()
+        for dry_run in (False, True):
+            with pytest.raises(InvalidInputError, match="lies after tomorrow, 2013-03-13"):
+                start(world, {**self.CONF, "to": "2013-04-01", "dry_run": dry_run})
+        assert world.store.find() == world.store.campaigns() == []
+
+    def test_when_it_is_meant_it_is_planned(self) -> None:
+        world = World()
+        report = start(world, {**self.CONF, "to": "2013-03-15", "allow_future": True})
+        assert report["steps"] == {Step.INSERT: 24 + 23 + 4 * 24}
+
+
 class TestModes:
     def world(self) -> World:
         """Hours 0 to 3: finished, FAILED, waiting, in progress. The rest of the day has no rows."""

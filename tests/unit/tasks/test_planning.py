@@ -61,7 +61,7 @@ class TestTargetDate:
     )
     def test_a_day_is_covered_exactly(self, day: date, granularity: str, windows: int) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
-        reports = plan(store, config(granularity=granularity), target_date=day)
+        reports = plan(store, config(granularity=granularity), target_date=day, allow_future=True)
         assert numbers(reports) == [("flights", day.isoformat(), windows, 0, windows, 0)]
         rows = store.find()
         local_day = LocalDay(day, ZONE)
@@ -136,6 +136,62 @@ class TestTargetDate:
         assert starts == {"flights": DAY.start, "tokyo": datetime(2013, 3, 8, 15, tzinfo=UTC)}
 
 
+class TestTheFuture:
+    """Nothing after local tomorrow is planned unless somebody says that it is meant."""
+
+    def test_a_slip_of_the_pen_is_refused_and_nothing_is_planned(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        with pytest.raises(InvalidInputError, match="2031-01-01 lies after tomorrow, 2013-03-13") as refusal:
+            plan(store, target_date=date(2031, 1, 1))
+        assert refusal.value.where == "flights"
+        assert all(way in refusal.value.remedy for way in ('"allow_future": true', "--allow-future", "in Python"))
+        assert store.find() == []
+
+    def test_tomorrow_is_each_sources_own(self) -> None:
+        """In Auckland it is the 13th already."""
+        store = MemoryLifecycleStore(lambda: NOW)
+        auckland = config(pipeline_id="auckland", source_object="auckland", timezone="Pacific/Auckland")
+        assert plan(store, auckland, target_date=date(2013, 3, 14))[0].inserted == 24
+        with pytest.raises(InvalidInputError, match="flights"):
+            plan(store, auckland, config(), target_date=date(2013, 3, 14))
+        assert planned_days(store) == []
+
+    def test_a_source_whose_horizon_ends_before_is_no_reason_to_refuse(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        (report,) = plan(store, config(end_date="2014-01-01"), target_date=date(2031, 1, 1))
+        assert "at or after end_date" in report.note
+
+    def test_when_it_is_meant_it_is_planned(self) -> None:
+        store = MemoryLifecycleStore(lambda: NOW)
+        assert plan(store, target_date=date(2031, 1, 1), allow_future=True)[0].inserted == 24
+
+    @pytest.mark.parametrize(
+        "conf",
+        [
+            {"target_date": "2031-01-01"},
+            {"target_date": "2013-03-14"},
+            {"from": "2013-03-09", "to": "2013-03-15"},
+            {"from": "2013-03-09T05:00:00Z", "to": "2013-03-14T04:00:01Z"},
+            {"windows": [["2031-01-01T05:00:00Z", "2031-01-01T06:00:00Z"]]},
+        ],
+    )
+    @pytest.mark.parametrize("more", [{}, {"dry_run": True}, {"replace": True, "reason": "again"}])
+    def test_a_pipelines_conf(self, conf: dict[str, Any], more: dict[str, Any]) -> None:
+        world = World()
+        with pytest.raises(InvalidInputError, match="lies after tomorrow, 2013-03-13"):
+            populate_pipeline_batches(
+                world.config, world.store, RUN_1, parse_request({**conf, **more}, world.config.horizon, "flights")
+            )
+        assert world.store.find() == []
+        asked = parse_request({**conf, **more, "allow_future": True}, world.config.horizon, "flights")
+        assert populate_pipeline_batches(world.config, world.store, RUN_1, asked)["inserted"]
+
+    def test_up_to_the_end_of_tomorrow_nobody_has_to_say_so(self) -> None:
+        world = World()
+        asked = parse_request({"from": "2013-03-12", "to": "2013-03-14"}, world.config.horizon, "flights")
+        assert len(populate_pipeline_batches(world.config, world.store, RUN_1, asked)["inserted"]) == 48
+
+
 class TestScheduled:
     def test_local_today_and_tomorrow(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
@@ -158,8 +214,9 @@ class TestScheduled:
 
     def test_days_that_a_sleeping_planner_missed_are_made_up(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
-        plan(store, target_date=date(2013, 3, 10))
-        plan(store)
+        source = config(start_date="2013-03-10")
+        plan(store, source, target_date=date(2013, 3, 10))
+        plan(store, source)
         assert planned_days(store) == [f"2013-03-{day}" for day in range(10, 14)]
 
     def test_without_fill_missing_days_they_are_not(self) -> None:
@@ -170,9 +227,31 @@ class TestScheduled:
 
     def test_a_day_planned_far_ahead_keeps_today_and_tomorrow(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
-        plan(store, target_date=date(2013, 6, 1))
-        plan(store)
-        assert planned_days(store) == ["2013-03-12", "2013-03-13", "2013-06-01"]
+        source = config(start_date="2013-03-11")
+        plan(store, source, target_date=date(2013, 6, 1), allow_future=True)
+        plan(store, source)
+        assert planned_days(store) == ["2013-03-11", "2013-03-12", "2013-03-13", "2013-06-01"]
+
+    def test_days_before_the_first_planned_one_are_planned_newest_first_and_within_the_limit(self) -> None:
+        """`start_date` was moved back: no day is forgotten, and none of them delays today."""
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, config(start_date="2013-03-11"))
+        moved = config(start_date="2013-03-02", state_manager_window_limit=80)
+        reports = plan(store, moved)
+        assert planned_days(store) == [f"2013-03-{day:02}" for day in (8, 9, 10, 11, 12, 13)]
+        assert (reports[-1].day, reports[-1].inserted) == ("2013-03-02", 0)
+        assert "6 days without any row, 2013-03-02 to 2013-03-07, are not planned" in reports[-1].note
+        assert "at most 80 windows" in reports[-1].note
+        plan(store, moved)
+        assert {report.note for report in plan(store, moved)} == {""}
+        assert planned_days(store) == [f"2013-03-{day:02}" for day in range(2, 14)]
+
+    def test_a_century_of_missing_days_is_planned_in_parts(self) -> None:
+        """A typo in `start_date`."""
+        store = MemoryLifecycleStore(lambda: NOW)
+        plan(store, config(start_date="1913-03-01"))
+        assert len(store.find()) <= 200 + 48
+        assert planned_days(store)[0] == "2013-03-04"
 
     def test_again_inserts_nothing(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
@@ -208,7 +287,7 @@ class TestScheduled:
 
     def test_a_dry_run_inserts_nothing(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
-        assert {report.inserted for report in plan(store, dry_run=True)} == {24, 23}
+        assert {report.inserted for report in plan(store, config(start_date="2013-03-10"), dry_run=True)} == {24, 23}
         assert store.find() == []
 
 

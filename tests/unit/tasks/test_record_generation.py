@@ -57,6 +57,19 @@ class TestContinuation:
         assert latest_timestamp_available("flights", DAY, world.store) is None
 
 
+class TestTheFuture:
+    def test_a_day_after_tomorrow_is_refused(self) -> None:
+        world = World()
+        with pytest.raises(InvalidInputError, match="2031-01-01 lies after tomorrow, 2013-03-13"):
+            generate(world, target_date=date(2031, 1, 1))
+        assert world.store.find() == []
+
+    def test_when_it_is_meant_its_records_are_stored(self) -> None:
+        world = World()
+        report = generate(world, target_date=date(2031, 1, 1), max_records=2, allow_future=True)
+        assert (report["stored"], report["reasons"]) == (2, {})
+
+
 class TestGenerate:
     def test_the_next_record_of_the_settled_day(self) -> None:
         world = World(x_time_back="1d")
