@@ -11,11 +11,15 @@ from typing import Any
 
 from include.cli_output import person, print_table
 from include.pipeline_framework.config.adoption_mapping import read_mapping
+from include.pipeline_framework.core.continuity import coverage
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.adopt_ledger import StateReport, adopt_ledger, analyse_ledger, analyse_table
 
 _FINDING_COLUMNS = ("kind", "source_object", "day", "start", "end", "rows", "decision", "reason")
-_SOURCE_COLUMNS = ("source_object", "days_covered", "windows", "dominant_granularity", "first_window_start_at")
+_SOURCE_COLUMNS = (
+    "source_object", "days_looked_at", "days_covered", "days_on_request", "windows", "windows_completed",
+    "dominant_granularity", "first_window_start_at",
+)  # fmt: skip
 _COUNTS = ("rows", "new_rows", "kept", "run_again", "invalidated", "planned")
 _MOST_LINES = 200
 _MOST_ROWS = 5
@@ -117,7 +121,8 @@ def _shown(finding: dict[str, Any]) -> dict[str, Any]:
 
 
 def _analysed(report: StateReport) -> str:
-    return f"{len(report.findings)} findings" if report.findings else "no findings"
+    found = f"{len(report.findings)} findings" if report.findings else "no findings"
+    return f"{found}: {coverage(report.analyses)}"
 
 
 def _adopted(report: StateReport) -> str:

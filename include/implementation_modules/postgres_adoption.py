@@ -119,7 +119,7 @@ class LedgerReading:
     def __init__(self, cursor: psycopg.Cursor[dict[str, Any]]) -> None:
         self._cursor = cursor
         state = PostgresState(self._execute)
-        self.facts, self.rows_of_days = state.facts, state.rows_of_days
+        self.facts, self.rows_of_days, self.now = state.facts, state.rows_of_days, state.now
 
     def sources(self) -> dict[str, tuple[str, str]]:
         """See `LedgerReading.sources`."""
@@ -143,6 +143,7 @@ class PostgresImport:
         self.notes: list[str] = []
         self.state = PostgresState(self._execute, IMPORTING)
         self.ledger = PostgresState(self._execute)
+        self.now = self.ledger.now
 
     def open(self, table: str) -> None:
         """Begin: find the table, choose its columns."""

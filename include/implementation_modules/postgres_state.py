@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from include.implementation_modules.sql_session import sql_text
@@ -17,6 +17,7 @@ from include.pipeline_framework.core.state_facts import (
     StateScope,
     duration_groups,
     lies_inside,
+    stretches,
 )
 from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.ports import Record
@@ -45,48 +46,63 @@ class PostgresState:
         Where nothing is wrong that is one statement. In the ledger only days that are not covered are looked at again.
         """
         names = [scope.source_object for scope in scopes]
-        seen = _by_source(self._run("state_groups", {"source_objects": names}))
-        days = {s.source_object: _days(s, seen[s.source_object]) for s in scopes if s.source_object in seen}
+        found = _by_source(self._run("state_groups", {"source_objects": names}))
+        seen = {name: found.get(name, []) for name in names}
+        days = {s.source_object: s.days({row["target_day"] for row in seen[s.source_object]}) for s in scopes}
         reaching = {name: _reaching_out(of_source, seen[name]) for name, of_source in days.items()}
         looked_at = _by_source(self._of_days("state_rows", reaching))
         groups = {name: _groups(days[name], seen[name], reaching[name], looked_at.get(name, [])) for name in days}
         if self._table == LEDGER:
-            open_days = {name: _not_covered(of_source, groups[name]) for name, of_source in days.items()}
-            gaps, contested = self._of_days("state_gaps_of_days", open_days), list[Record]()
+            spans = {name: stretches(_not_covered(of_source, groups[name])) for name, of_source in days.items()}
+            gaps, contested = self._gaps("state_gaps_of_spans", spans), list[Record]()
         else:
-            gaps = self._of_days("state_gaps", days)
+            gaps = self._gaps("state_gaps", {name: stretches(of_source) for name, of_source in days.items()})
             contested = self._run("state_contested", {"source_objects": names})
         gaps_of, contested_of = _by_source(gaps), _by_source(contested)
         return {
-            scope.source_object: StateFacts(
+            (name := scope.source_object): StateFacts(
                 scope,
-                tuple(days[name]),
+                days[name],
                 tuple(groups[name]),
                 tuple(merge(TimeWindow(gap["start_at"], gap["end_at"]) for gap in gaps_of.get(name, []))),
                 tuple(_crossing(scope, days[name], looked_at.get(name, []))),
                 tuple(StateRow.of(row) for row in contested_of.get(name, [])),
-                min(row["first_start_at"] for row in seen[name]),
-                max(row["last_end_at"] for row in seen[name]),
+                sum(row["completed"] for row in seen[name]),
+                min((row["first_start_at"] for row in seen[name]), default=None),
+                max((row["last_end_at"] for row in seen[name]), default=None),
             )
-            if (name := scope.source_object) in seen
-            else StateFacts(scope)
             for scope in scopes
         }
+
+    def now(self) -> datetime:
+        """The database's clock."""
+        found: datetime = self._execute(sql_text("ledger/now"), {})[0]["database_now"]
+        return found
 
     def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
         """Id and window of every live row of the days, in order."""
         return [(row["id"], _window(row)) for row in self._of_days("state_rows", {source_object: days})]
 
     def _of_days(self, name: str, days: Mapping[str, Sequence[LocalDay]]) -> list[Record]:
-        """Rows of a statement over a table of days; their bounds come from here: one time zone database counts."""
+        """Rows of a statement over a table of days."""
         flat = [(source_object, day) for source_object, of_source in days.items() for day in of_source]
         if not flat:
             return []
         parameters = {
             "sources": [source_object for source_object, _ in flat],
             "days": [day.date for _, day in flat],
-            "starts": [day.start for _, day in flat],
-            "ends": [day.end for _, day in flat],
+        }
+        return self._run(name, parameters)
+
+    def _gaps(self, name: str, spans: Mapping[str, Sequence[TimeWindow]]) -> list[Record]:
+        """Gaps in stretches of days; their bounds come from here: one time zone database counts."""
+        flat = [(source_object, span) for source_object, of_source in spans.items() for span in of_source]
+        if not flat:
+            return []
+        parameters = {
+            "sources": [source_object for source_object, _ in flat],
+            "starts": [span.start for _, span in flat],
+            "ends": [span.end for _, span in flat],
         }
         return self._run(name, parameters)
 
@@ -101,13 +117,10 @@ def _by_source(rows: Sequence[Record]) -> dict[str, list[Record]]:
     return dict(found)
 
 
-def _days(scope: StateScope, seen: Sequence[Record]) -> list[LocalDay]:
-    dates = [row["target_day"] for row in seen]
-    return scope.days(min(dates), max(dates))
-
-
 def _reaching_out(days: Sequence[LocalDay], seen: Sequence[Record]) -> list[LocalDay]:
     """Days with a row that does not lie inside them."""
+    if not seen:
+        return []
     by_date = {day.date: day for day in days}
     found = {
         day
@@ -122,6 +135,8 @@ def _groups(
     days: Sequence[LocalDay], seen: Sequence[Record], reaching: Sequence[LocalDay], rows: Sequence[Record]
 ) -> list[DurationGroup]:
     """From the database's groups; of days with a row that does not lie inside, from their rows."""
+    if not seen:
+        return []
     by_date = {day.date: day for day in days}
     by_rows = {day.date for day in reaching}
     groups = [
@@ -134,6 +149,8 @@ def _groups(
 
 
 def _crossing(scope: StateScope, days: Sequence[LocalDay], rows: Sequence[Record]) -> list[StateRow]:
+    if not rows:
+        return []
     by_date = {day.date: day for day in days}
     return [
         StateRow.of(row)
@@ -147,7 +164,7 @@ def _not_covered(days: Sequence[LocalDay], groups: Sequence[DurationGroup]) -> l
     covered: dict[date, timedelta] = defaultdict(timedelta)
     for group in groups:
         covered[group.day] += group.duration * group.windows
-    return [day for day in days if covered[day.date] < day.end - day.start]
+    return [day for day in days if day.date not in covered or covered[day.date] < day.end - day.start]
 
 
 def _window(row: Record) -> TimeWindow:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.implementation_modules.postgres_state import PostgresState
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.durations import parse_granularity
@@ -20,6 +22,7 @@ from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.ports import LifecycleStore
 from tests.histories import History, history
 
+HOUR = timedelta(hours=1)
 PLANNER = Actor("daily_planner", "planner-run", "plan")
 IN_LEDGER = ("missing_day", "gap_start", "gap_middle", "gap_end", "granularity_drift")
 """Overlaps the ledger refuses; rows that cross a day are planted by hand below."""
@@ -94,6 +97,70 @@ def test_invalidated_rows_count_nothing(store: LifecycleStore) -> None:
 def test_a_source_without_rows(store: LifecycleStore) -> None:
     scope = StateScope("nothing", "UTC", parse_granularity("1h"))
     assert store.state_facts([scope]) == {"nothing": StateFacts(scope)}
+
+
+def test_the_whole_horizon_counts_where_it_is_asked_for(store: LifecycleStore) -> None:
+    """Days before the first and after the last planned one, a source without any row, and a row of the far future."""
+    histories = [history(seed, f"source-{seed}", kinds=IN_LEDGER) for seed in range(6)]
+    far = History("far", "America/New_York", "1h", [LocalDay(date(2013, 3, 9), "America/New_York")])
+    for day in (*far.days, LocalDay(date(2031, 1, 1), far.timezone)):
+        far.add(TimeWindow(day.start + HOUR, day.end), day, "PENDING")
+    empty = History("empty", "Pacific/Apia", "1h", [])
+    rows = stored(store, *histories, far)
+    scopes = []
+    for made in (*histories, far, empty):
+        start = made.days[0].date - timedelta(days=40) if made.days else date(2011, 12, 1)
+        now = (made.days[-1].end if made.days else datetime(2012, 1, 1, tzinfo=UTC)) + timedelta(days=9)
+        for fills in (True, False):
+            horizon = Horizon(made.timezone, start, fill_missing_days=fills)
+            changes = {"horizon": horizon, "now": now, "counts_horizon": True, "fills_missing_days": fills}
+            scope = scope_of(made, **changes)
+            facts = store.state_facts([scope])[scope.source_object]
+            assert facts == gather(scope, rows)
+        scopes.append(scope)
+    found = store.state_facts(scopes)
+    assert found == {scope.source_object: gather(scope, rows) for scope in scopes}
+    assert [len(found["empty"].days), len(found["empty"].gaps)] == [40, 1]
+    assert found["far"].days[-1].date == date(2031, 1, 1)
+    assert len(found["far"].days) == 40 + 1 + 10 + 1  # and none between
+
+
+def test_a_done_window_is_counted(store: LifecycleStore) -> None:
+    made = history(1, "source", kinds=("gap_start",))
+    stored(store, made)
+    (row,) = store.claim("source", PLANNER, limit=1, ended_before=datetime(2030, 1, 1, tzinfo=UTC))
+    fence = store.take(row["id"], PLANNER)["fence"]
+    proof = {"source_count": 1, "target_count": 1, "loaded_fingerprint": 1}
+    store.change(row["id"], lambda taken, now: lifecycle.skip(taken, fence, now, proof), PLANNER)
+    facts = store.state_facts([scope_of(made)])["source"]
+    assert facts == gather(scope_of(made), store.find(source_object="source"))
+    assert facts.completed == 1
+
+
+@pytest.mark.integration
+def test_ten_years_of_a_thousand_sources_are_as_many_statements_as_a_day_of_one(ledger_url: str) -> None:
+    """And as long: a stretch of days without any row is one line of a parameter, however long it is."""
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    def asked(sources: int, start: date) -> list[tuple[str, int]]:
+        texts: list[tuple[str, int]] = []
+
+        def execute(text: str, parameters: Any) -> list[dict[str, Any]]:
+            texts.append((text, max(len(value) for value in parameters.values())))
+            return connection.execute(text.encode(), parameters).fetchall()
+
+        scopes = [
+            StateScope(f"s{n}", "UTC", parse_granularity("1h"), Horizon("UTC", start), True, now, True)
+            for n in range(sources)
+        ]
+        facts = PostgresState(execute).facts(scopes)
+        assert {(len(found.days), len(found.gaps)) for found in facts.values()} == {((now.date() - start).days + 1, 1)}
+        return texts
+
+    with psycopg.connect(ledger_url, row_factory=dict_row) as connection:
+        few, many = asked(1, date(2026, 1, 1)), asked(1_000, date(2016, 1, 1))
+    assert [text for text, _ in many] == [text for text, _ in few]
+    assert [length for _, length in many] == [1_000, 1_000]
 
 
 def test_rows_of_some_days_come_in_order(store: LifecycleStore) -> None:

@@ -201,8 +201,9 @@ def test_a_pipelines_file_decides(older: Older) -> None:
     report = adopt(older, "--apply", mapping=older.mapping(granularity=None))
     assert [(each["kind"], each["decision"]) for each in report["findings"]] == [
         ("gap_middle", "insert"),
-        ("missing_day", "report"),  # fill_missing_days is false
     ]
+    (source,) = report["summary"]["sources"]
+    assert source["days_on_request"] == 1  # fill_missing_days is false
     pending = ledger(older, "pipeline_id, data_domain, target_object, key_x", "pipeline_final_status = 'PENDING'")
     assert {row[:3] for row in pending} == {("main", "aviation", "FLIGHTS")}
     assert all(row[3] for row in pending)
@@ -242,7 +243,7 @@ def test_what_people_read(older: Older) -> None:
     status, text, _ = cli("state", "analyse", *options)
     assert status == 1
     assert "overlap  invalidate  1" in text
-    assert text.splitlines()[-1] == "2 findings"
+    assert text.splitlines()[-1].startswith("2 findings: 1 of 1 days have rows, 0 days are planned only on request")
     _, text, _ = cli("ledger", "adopt", *options)
     assert text.splitlines()[-1] == (
         "25 new rows of legacy.batches: 24 kept, 0 to run again, 1 invalidated; 0 windows planned. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 
 from include.cli import main
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.pipeline_framework.config import loader
 from include.pipeline_framework.core.lifecycle import Actor
 from include.sql import migrations
 from tests.contract.test_revisits_contract import revisit
@@ -35,6 +37,44 @@ def test_a_dry_run_lists_windows_and_inserts_none(capsys: pytest.CaptureFixture[
     assert output.count("would insert") == 23
     assert main(["ledger", "show"]) == 0
     assert capsys.readouterr().out == "no rows\n"
+
+
+@pytest.fixture
+def open_ended(ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The flights pipeline without an end, days planned by themselves; its file."""
+    text = (loader.PIPELINES_DIRECTORY / "main.yaml").read_text()
+    defaults = (loader.PIPELINES_DIRECTORY / "defaults.yaml").read_text()
+    today = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url)).now().date()
+    start = today - timedelta(days=4)
+    changes = {"start_date: 2013-01-01": f"start_date: {start}", "end_date: ": "# ", "_days: false": "_days: true"}
+    for old, new in {**changes, "timezone: America/New_York": "timezone: UTC"}.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "defaults.yaml").write_text(defaults)
+    (tmp_path / "main.yaml").write_text(text)
+    monkeypatch.setattr(loader, "PIPELINES_DIRECTORY", tmp_path)
+    return tmp_path / "main.yaml"
+
+
+def test_a_day_after_tomorrow_is_planned_when_it_is_meant(open_ended: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert open_ended.exists()
+    assert main(["plan", "--target-date", "2131-01-01"]) == 2
+    assert "2131-01-01 lies after tomorrow" in capsys.readouterr().err
+    assert main(["plan", "--target-date", "2131-01-01", "--allow-future"]) == 0
+    assert main(["state", "analyse"]) == 1
+    output = capsys.readouterr().out
+    assert output.count("missing_day ") == 5 + 1  # and the line that counts them
+
+
+def test_a_pipeline_without_any_row_is_not_in_order(open_ended: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["state", "analyse"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("5 findings: 0 of 5 days have rows")
+    open_ended.write_text(open_ended.read_text().replace("_days: true", "_days: false"))
+    assert main(["state", "analyse"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("no findings: 0 of ")
+    assert last.endswith("days are planned only on request (fill_missing_days: false); 0 of 0 windows are COMPLETED")
 
 
 def test_a_day_outside_the_horizon_is_a_no(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ def world() -> World:
 
 
 def manager(world: World, **changes: object) -> framework.PipelineStateManager:
-    final_config = {**world.config.final_config(), **changes}
+    final_config = {**world.config.final_config(), "fill_missing_days": False, **changes}
     return framework.PipelineStateManager(final_config, store=world.store, actor=RUN_1)
 
 

@@ -33,7 +33,7 @@ class Run:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.conf: dict[str, Any] = {}
         self.actor = RUN
-        self.world = World()
+        self.world = World(fill_missing_days=False)
         whole_day(self.world, without=(23,))
         whole_day(self.world, CLOCK_CHANGE, without=(0,))
         self.crossing = over_midnight(self.world)

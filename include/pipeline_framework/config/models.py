@@ -192,7 +192,7 @@ class PipelineConfig(BaseModel):
     start_date: LocalDate = Field(description="First local day.")
     end_date: LocalDate | None = Field(None, description="First local day that is not part of it any more.")
     enabled: bool = Field(True, description="false: nothing is planned or claimed, its rows rest.")
-    fill_missing_days: bool = Field(True, description="Plan days without any row without being asked.")
+    fill_missing_days: bool = Field(True, description="Plan days without any row since start_date without being asked.")
 
     # when, and how much at once
     cron_schedule: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="None: manual runs only.")
@@ -208,7 +208,7 @@ class PipelineConfig(BaseModel):
         default=50, ge=1, le=100, description="Part of every claim that backfills leave to scheduled windows."
     )
     state_manager_window_limit: int = Field(
-        default=200, ge=0, description="Windows that a plan of state_manager may touch without asking a person."
+        default=200, ge=0, description="Windows that a repair may touch by itself, and a plan without asking a person."
     )
     dagrun_timeout: Duration = Field("12h", description="A DAG run is ended after this.")
     max_retry_task: int = Field(

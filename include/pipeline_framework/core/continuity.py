@@ -2,7 +2,8 @@
 
 A store reads `StateFacts` in a few set-based statements; `analyse` (phase 1 of requirement 4) and `find` (phases 2 and
 3) judge them without any I/O, `core.remediation` (phase 4) turns findings into a plan. Nothing outside a scope's days
-is looked at, so an unplanned future is no gap.
+is looked at, so an unplanned future is no gap. A past day without any row is: from the horizon's start on, or, where
+days are planned only on request, it is counted.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ class Analysis:
     """Phase 1: how a source has been processed so far.
 
     Attributes:
+        days_looked_at: Days of the scope; `days_covered` of them have rows.
+        days_on_request: Days without any row that are planned only when somebody asks for them.
         windows: Live rows, without those that cross a day.
+        windows_completed: COMPLETED, or SKIPPED with proof.
         windows_per_day: How many days have so many windows: `{24: 363, 23: 1, 25: 1}`.
         durations: Windows by `source_query_window_duration_minutes`.
         dominant: Length that covers most of the time; None without rows.
@@ -59,8 +63,11 @@ class Analysis:
     """
 
     source_object: str
+    days_looked_at: int
     days_covered: int
+    days_on_request: int
     windows: int
+    windows_completed: int
     windows_per_day: Mapping[int, int]
     durations: Mapping[float, int]
     dominant: timedelta | None
@@ -73,8 +80,11 @@ class Analysis:
         first, last, dominant = self.first_window_start_at, self.last_window_end_at, self.dominant
         return {
             "source_object": self.source_object,
+            "days_looked_at": self.days_looked_at,
             "days_covered": self.days_covered,
+            "days_on_request": self.days_on_request,
             "windows": self.windows,
+            "windows_completed": self.windows_completed,
             "windows_per_day": {str(count): days for count, days in sorted(self.windows_per_day.items())},
             "durations_minutes": {f"{minutes:g}": count for minutes, count in sorted(self.durations.items())},
             "dominant_granularity": _length(dominant) if dominant else None,
@@ -130,14 +140,30 @@ def analyse(facts: StateFacts) -> Analysis:
         per_day[sum(group.windows for group in groups)] += 1
     return Analysis(
         source_object=facts.scope.source_object,
+        days_looked_at=len(facts.days),
         days_covered=len(by_day),
+        days_on_request=facts.days_on_request,
         windows=sum(durations.values()),
+        windows_completed=facts.completed,
         windows_per_day=dict(per_day),
         durations=dict(durations),
         dominant=dominant,
         dominant_per_day={day: _dominant_of_day(groups, dominant) for day, groups in by_day.items() if dominant},
         first_window_start_at=facts.first_window_start_at,
         last_window_end_at=facts.last_window_end_at,
+    )
+
+
+def coverage(analyses: Iterable[Analysis]) -> str:
+    """How much there is at all, for people: that nothing is wrong with it does not say that anything is loaded."""
+    known = list(analyses)
+    looked_at, covered, on_request, windows, completed = (
+        sum(getattr(analysis, name) for analysis in known)
+        for name in ("days_looked_at", "days_covered", "days_on_request", "windows", "windows_completed")
+    )
+    return (
+        f"{covered} of {looked_at} days have rows, {on_request} days are planned only on request "
+        f"(fill_missing_days: false); {completed} of {windows} windows are COMPLETED"
     )
 
 
@@ -216,17 +242,18 @@ def split_by_day(window: TimeWindow, timezone: str) -> list[tuple[LocalDay, Time
 
 
 def _gaps(facts: StateFacts) -> list[Finding]:
-    scope, found = facts.scope, []
-    inside = {day.date for day in facts.days}
+    scope, tomorrow, found = facts.scope, facts.scope.tomorrow, []
     for gap in facts.gaps:
-        for day, part in split_by_day(gap, scope.timezone):
-            if day.date not in inside:
-                continue
+        for number in facts.days_of(gap):
+            day = facts.days[number]
+            part = TimeWindow(max(gap.start, day.start), min(gap.end, day.end))
             kind, reason = _gap_kind(day, part)
             decision = Verdict.INSERT
-            if kind == Kind.MISSING_DAY and not scope.fills_missing_days:
-                decision = Verdict.REPORT
-                reason += "; fill_missing_days is false: it is planned when somebody asks for it"
+            if tomorrow is not None and day > tomorrow:
+                decision, reason = (
+                    Verdict.REPORT,
+                    f"{reason}; it lies after tomorrow: planned when somebody asks for it",
+                )
             found.append(Finding(kind, scope.source_object, day.date, part, (), decision, reason))
     return found
 

@@ -3,6 +3,9 @@
 A gap gets windows of its day's own granularity, else of the source's dominant one, else of the configured one, only
 where no live row is. A row that loses is invalidated, never deleted; the time that only it covered is planned anew. A
 row that crosses a day is invalidated and its time planned anew on both days. Drift is told, not touched.
+
+What one plan or repair fills is limited: gaps of planned days first, then missing days, the newest first. So what was
+lost yesterday never waits behind a `start_date` that was moved back by years, or mistyped.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -28,6 +31,9 @@ from include.pipeline_framework.core.durations import Granularity
 from include.pipeline_framework.core.state_facts import StateFacts, StateRow
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, tile, uncovered
 from include.pipeline_framework.errors import InvalidInputError
+
+MOST_WINDOWS = 10_000
+"""Windows that one plan fills per source, more than a year of hours: it is stored, shown and approved as a whole."""
 
 _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
@@ -112,8 +118,17 @@ class PlanItem:
         )
 
 
-def remediate(facts: StateFacts, analysis: Analysis, findings: Iterable[Finding]) -> list[PlanItem]:
-    """The plan for one source, in order of time; empty when there is nothing that could be done."""
+def remediate(
+    facts: StateFacts, analysis: Analysis, findings: Iterable[Finding], most_windows: int | None = None
+) -> list[PlanItem]:
+    """The plan for one source, in order of time; empty when there is nothing that could be done.
+
+    Args:
+        facts: From the store.
+        analysis: Of the same facts.
+        findings: Of the same facts.
+        most_windows: Gaps are filled with at most so many; None: all are. `unplanned` tells what is left.
+    """
     scope = facts.scope
     rows = {row.id: row for row in (*facts.contested, *facts.crossing)}
     decided = list(findings)
@@ -121,14 +136,15 @@ def remediate(facts: StateFacts, analysis: Analysis, findings: Iterable[Finding]
     crossing = [rows[f.rows[0]] for f in decided if f.decision == Verdict.INVALIDATE and f.kind == Kind.CROSSES_DAY]
     reasons = {f.rows[0]: f"{f.kind.value}: {f.reason}" for f in decided if f.decision == Verdict.INVALIDATE}
     gaps = {f.window: f for f in decided if f.decision == Verdict.INSERT}
+    filled = list(gaps) if most_windows is None else _newest(facts, analysis, list(gaps.values()), most_windows)
 
     items = [
         PlanItem(Action.INVALIDATE, scope.source_object, (), (RowState.of(row),), row.may_have_loaded, reasons[row.id])
         for row in losers
     ]
     gone = [*losers, *crossing]
-    open_time = merge([*gaps, *removed_time(facts, gone)])
-    pieces = _pieces(facts, analysis, merge([*open_time, *_rest_of_new_days(facts, open_time, gone)]))
+    removed = removed_time(facts, gone)
+    pieces = _pieces(facts, analysis, merge([*filled, *removed, *_rest_of_new_days(facts, removed, gone)]))
     groups = _components(facts, crossing, pieces)
     items += [
         PlanItem(
@@ -144,6 +160,43 @@ def remediate(facts: StateFacts, analysis: Analysis, findings: Iterable[Finding]
     replacing = {piece for group in groups for piece in group.pieces}
     items += _inserts(facts, (piece for piece in pieces if piece not in replacing), gaps.values())
     return sorted(items, key=_when)
+
+
+def within(items: Sequence[PlanItem], limit: int) -> list[PlanItem]:
+    """As much of a plan as touches at most so many windows, in order of time.
+
+    Rows that are wrong come first, then gaps of planned days, then missing days, each the newest first. An item that
+    only plans may be taken in part, its newest windows.
+    """
+    taken: list[PlanItem] = []
+    newest_first = sorted(items, key=_when, reverse=True)
+    for item in sorted(newest_first, key=lambda item: (item.action == Action.INSERT, _is_missing_day(item))):
+        touched = max(len(item.windows), len(item.rows))
+        if item.action == Action.INSERT and touched > limit > 0:
+            item = replace(item, windows=item.windows[-limit:])
+            touched = limit
+        if touched <= limit:
+            taken.append(item)
+            limit -= touched
+        elif item.action == Action.INSERT:
+            break
+    return sorted(taken, key=_when)
+
+
+def _is_missing_day(item: PlanItem) -> bool:
+    return item.action == Action.INSERT and item.reason.startswith(Kind.MISSING_DAY.value)
+
+
+def unplanned(findings: Iterable[Finding], items: Iterable[PlanItem]) -> list[Finding]:
+    """Gaps that a plan would fill, and these items don't, or not wholly; in order of time."""
+    planned = sorted(window for item in items for window in item.windows)
+    left = []
+    for finding in findings:
+        before = bisect_right(planned, finding.window.start, key=lambda window: window.start) - 1
+        is_planned = before >= 0 and planned[before].end > finding.window.start
+        if finding.decision == Verdict.INSERT and not is_planned:  # parts are taken from the end
+            left.append(finding)
+    return left
 
 
 def needs_approval(items: Sequence[PlanItem], limit: int) -> str | None:
@@ -181,17 +234,37 @@ class _Group:
     pieces: list[TimeWindow]
 
 
-def _rest_of_new_days(facts: StateFacts, open_time: Sequence[TimeWindow], gone: Sequence[StateRow]) -> list[TimeWindow]:
-    """What no row covers of the days after the last planned one that open time reaches: days are planned as a whole."""
+def _newest(facts: StateFacts, analysis: Analysis, gaps: Sequence[Finding], most: int) -> list[TimeWindow]:
+    """Time of the gaps that at most so many windows fill: gaps of planned days first, then missing days."""
+    chosen: list[TimeWindow] = []
+    newest_first = sorted(gaps, key=lambda gap: gap.window, reverse=True)
+    for gap in sorted(newest_first, key=lambda gap: gap.kind == Kind.MISSING_DAY):
+        if most <= 0:
+            break
+        pieces = _pieces(facts, analysis, [gap.window])[-most:]
+        if pieces:
+            chosen.append(TimeWindow(max(pieces[0].start, gap.window.start), gap.window.end))
+        most -= len(pieces)
+    return chosen
+
+
+def _rest_of_new_days(facts: StateFacts, removed: Sequence[TimeWindow], gone: Sequence[StateRow]) -> list[TimeWindow]:
+    """What no row covers of the days after the last planned one that removed rows reach: days are planned as a whole.
+
+    But not a day after tomorrow.
+    """
     going = {row.id for row in gone}
     staying = [row.window for row in (*facts.contested, *facts.crossing) if row.id not in going]
-    new = {day: day.window for window in open_time for day, _ in split_by_day(window, facts.scope.timezone)}
-    return [
-        part
-        for day, whole in new.items()
-        if whole and facts.days and day > facts.days[-1]
-        for part in uncovered(whole, staying)
-    ]
+    new = {day: day.window for window in removed for day, _ in split_by_day(window, facts.scope.timezone)}
+    return [part for day, whole in new.items() if whole and _is_new(facts, day) for part in uncovered(whole, staying)]
+
+
+def _is_new(facts: StateFacts, day: LocalDay) -> bool:
+    """Whether a day comes after the last planned one, and not after tomorrow."""
+    tomorrow = facts.scope.tomorrow
+    if tomorrow is not None and day > tomorrow:
+        return False
+    return facts.last_planned is not None and day.date > facts.last_planned
 
 
 def _pieces(facts: StateFacts, analysis: Analysis, open_time: Sequence[TimeWindow]) -> list[TimeWindow]:
@@ -221,7 +294,7 @@ def _components(facts: StateFacts, rows: Sequence[StateRow], pieces: Sequence[Ti
     for row in sorted(rows, key=lambda row: row.window):
         first = bisect_right(pieces, row.window.start, key=lambda piece: piece.end)
         day = local_day_of(row.window.end - _INSTANT, facts.scope.timezone)
-        end = day.end if facts.days and day > facts.days[-1] else row.window.end
+        end = day.end if _is_new(facts, day) else row.window.end
         last = bisect_left(pieces, end, key=lambda piece: piece.start)
         mine = list(pieces[first:last])
         if groups and mine and groups[-1].pieces and mine[0] <= groups[-1].pieces[-1]:

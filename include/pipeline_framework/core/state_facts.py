@@ -5,17 +5,20 @@ A store gathers them with set-based statements; `gather` does the same from rows
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.days import LocalDay, existing_days, local_day_of
 from include.pipeline_framework.core.durations import Granularity
 from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.lifecycle import FINISHED, Phase, Status
-from include.pipeline_framework.core.windows import TimeWindow, merge, uncovered
+from include.pipeline_framework.core.windows import TimeWindow, uncovered
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class StateScope:
         granularity: As configured now; used where neither a day nor the source has one of its own.
         horizon: The pipeline's; None for a source without a pipeline file, which then has no limits.
         fills_missing_days: Whether a day without any row is planned by itself.
+        now: When it is looked at; None: no day is ahead.
+        counts_horizon: Whether all days from the horizon's start to local today are looked at, planned or not, and not
+            only those from the first to the last planned one. Needs `horizon` and `now`.
     """
 
     source_object: str
@@ -35,11 +41,41 @@ class StateScope:
     granularity: Granularity
     horizon: Horizon | None = None
     fills_missing_days: bool = True
+    now: datetime | None = None
+    counts_horizon: bool = False
 
-    def days(self, first: date, last: date) -> list[LocalDay]:
-        """Days of the scope from `first` to `last`, both included, in order; without days that the calendar skips."""
-        days = (LocalDay(first + timedelta(days=n), self.timezone) for n in range((last - first).days + 1))
-        return [day for day in days if day.window and not (self.horizon and self.horizon.refusal(day))]
+    @property
+    def tomorrow(self) -> LocalDay | None:
+        """The last day whose gaps are filled; None: there is no last one."""
+        return None if self.now is None else local_day_of(self.now, self.timezone).next()
+
+    def days(self, planned: Collection[date]) -> tuple[LocalDay, ...]:
+        """The days that are looked at, in order, without days that the calendar skips.
+
+        Those from the first to the last planned one, or from the horizon's start to today. Of the days after tomorrow
+        only planned ones: what lies between them and tomorrow is missing to nobody.
+
+        Args:
+            planned: `target_day` of the source's rows.
+        """
+        tomorrow = self.tomorrow
+        near = [day for day in planned if tomorrow is None or day <= tomorrow.date]
+        first, last = min(near, default=None), max(near, default=None)
+        if self.counts_horizon and self.horizon and tomorrow:
+            today = tomorrow.date - timedelta(days=1)
+            first, last = self.horizon.start_date, max(today, last) if last else today
+        found = self._inside(first, last) if first and last else []
+        ahead = {day for day in planned if tomorrow is not None and day > tomorrow.date}
+        return tuple(found + [day for one in sorted(ahead) for day in self._inside(one, one)])
+
+    def _inside(self, first: date, last: date) -> list[LocalDay]:
+        horizon = self.horizon
+        if horizon is not None:
+            if not horizon.enabled:
+                return []
+            first = max(first, horizon.start_date)
+            last = min(last, horizon.end_date - timedelta(days=1)) if horizon.end_date else last
+        return existing_days(first, last, self.timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +136,15 @@ class DurationGroup:
 
 @dataclass(frozen=True, slots=True)
 class StateFacts:
-    """What the table says about one source, inside its scope and from its first to its last planned day.
+    """What the table says about one source, inside its scope.
 
     Attributes:
-        days: Days from the first to the last one that has a row, in order.
-        groups: By day.
+        days: Days that are looked at (`StateScope.days`), in order.
+        groups: In order of their days.
         gaps: Time of those days that no live row touches; may run over several days.
-        crossing: Live rows that don't lie inside their own local day.
+        crossing: Live rows that don't lie inside their own local day, in order.
         contested: Live rows that overlap another live row, crossing ones among them.
+        completed: How many live rows are COMPLETED, or SKIPPED with proof.
     """
 
     scope: StateScope
@@ -116,16 +153,40 @@ class StateFacts:
     gaps: tuple[TimeWindow, ...] = ()
     crossing: tuple[StateRow, ...] = ()
     contested: tuple[StateRow, ...] = ()
+    completed: int = 0
     first_window_start_at: datetime | None = None
     last_window_end_at: datetime | None = None
+
+    @property
+    def days_on_request(self) -> int:
+        """Days without any row that are planned only when somebody asks for them."""
+        return 0 if self.scope.fills_missing_days else sum(len(self._whole_days(gap)) for gap in self.gaps)
+
+    def days_of(self, gap: TimeWindow) -> Iterable[int]:
+        """Positions in `days` of those that share time with a gap, without days that are planned only on request."""
+        first = bisect_right(self.days, gap.start, key=lambda day: day.end)
+        last = bisect_left(self.days, gap.end, lo=first, key=lambda day: day.start)
+        if self.scope.fills_missing_days:
+            return range(first, last)
+        whole = self._whole_days(gap)
+        return [*range(first, whole.start), *range(whole.stop, last)] if whole else range(first, last)
+
+    def _whole_days(self, gap: TimeWindow) -> range:
+        """Days without any row: found by halving, since there may be thousands."""
+        first = bisect_left(self.days, gap.start, key=lambda day: day.start)
+        return range(first, bisect_right(self.days, gap.end, lo=first, key=lambda day: day.end))
+
+    @property
+    def last_planned(self) -> date | None:
+        """The last day that is looked at and has a row of its own."""
+        crossing = (local_day_of(row.window.start, self.scope.timezone).date for row in self.crossing[-1:])
+        return max((*(group.day for group in self.groups[-1:]), *crossing), default=None)
 
 
 def gather(scope: StateScope, records: Iterable[Mapping[str, Any]]) -> StateFacts:
     """The facts of one source from its live rows, keyed by column; rows of other sources are left out."""
     rows = [r for r in records if r["source_object"] == scope.source_object and not r["is_invalidated_flag"]]
-    if not rows:
-        return StateFacts(scope)
-    days = scope.days(min(r["target_day"] for r in rows), max(r["target_day"] for r in rows))
+    days = scope.days({r["target_day"] for r in rows})
     bounds = {day.date: day for day in days}
     crossing, windows, inside = [], [], []
     for record in rows:
@@ -135,17 +196,35 @@ def gather(scope: StateScope, records: Iterable[Mapping[str, Any]]) -> StateFact
             inside.append((day, row.window))
         elif day and record["timezone"] == scope.timezone:
             crossing.append(row)
-    span = merge(day.window for day in days if day.window)
+    span = stretches(days)
     return StateFacts(
         scope,
-        tuple(days),
+        days,
         tuple(duration_groups(inside)),
         tuple(gap for part in span for gap in uncovered(part, windows)),
         tuple(sorted(crossing, key=lambda row: (row.window, row.id))),
         tuple(_contested(StateRow.of(record) for record in rows)),
-        min(window.start for window in windows),
-        max(window.end for window in windows),
+        sum(r["pipeline_final_status"] in FINISHED for r in rows),
+        min((window.start for window in windows), default=None),
+        max((window.end for window in windows), default=None),
     )
+
+
+def stretches(days: Iterable[LocalDay]) -> list[TimeWindow]:
+    """Time of days in order, joined where one follows the other: a year without any row is one stretch.
+
+    >>> days = existing_days(date(2011, 12, 29), date(2011, 12, 31), "Pacific/Apia")
+    >>> [str(span) for span in stretches(days)]
+    ['2011-12-29T10:00:00Z/2011-12-31T10:00:00Z']
+    """
+    found: list[TimeWindow] = []
+    first, last = None, None
+    for day in days:
+        if first and last and day.date - last.date != _DAY and day.start != last.end:
+            found.append(TimeWindow(first.start, last.end))
+            first = None
+        first, last = first or day, day
+    return [*found, TimeWindow(first.start, last.end)] if first and last else found
 
 
 def lies_inside(window: TimeWindow, day: LocalDay) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of, zone
@@ -51,7 +51,6 @@ class Facts:
         ahead: Windows that are claimed before this one; None: not known.
         invalidated: Invalidated rows over the instant, oldest first.
         is_day_planned: Whether the instant's local day has any live row.
-        first_planned, last_planned: First and last local day with a live row; None: the source has none.
     """
 
     source_object: str
@@ -71,8 +70,6 @@ class Facts:
     ahead: int | None = None
     invalidated: tuple[Row, ...] = ()
     is_day_planned: bool = False
-    first_planned: date | None = None
-    last_planned: date | None = None
 
     @property
     def day(self) -> LocalDay:

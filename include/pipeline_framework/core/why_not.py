@@ -58,6 +58,14 @@ def explain_nothing(facts: Facts, now: datetime) -> Explanation:
         + (f" and replaced by row {old['replaced_by_id']}." if old["replaced_by_id"] else " and not replaced.")
         for old in facts.invalidated
     )
+    if facts.is_day_planned and day.date > local_day_of(now, facts.timezone).date + timedelta(days=1):
+        return Explanation(
+            GAP,
+            (f"No live row covers {shown}, although {day} is planned: it is a gap after tomorrow.", *before),
+            f"nothing fills it before tomorrow is {day}; at once: {_asking(facts, day)} and allow_future",
+            LocalDay(day.date - timedelta(days=1), facts.timezone).start,
+            "gap",
+        )
     if facts.is_day_planned:
         at = facts.next_run(now)
         return Explanation(
@@ -74,8 +82,7 @@ def _unplanned_day(facts: Facts, now: datetime, before: tuple[str, ...]) -> Expl
     horizon, day, shown = facts.horizon, facts.day, facts.show(facts.instant)
     today = local_day_of(now, facts.timezone)
     assert horizon is not None  # noqa: S101 - the caller has looked
-    command = f"python -m include.cli plan --pipeline {facts.pipeline_id} --target-date {day}"
-    asked = f'trigger {facts.dag} with {{"target_date": "{day}"}}, or {command}'
+    asked = _asking(facts, day)
     first = f"No window covers {shown}: {day} is not planned yet."
     if day.date > today.date + timedelta(days=1):
         day_before = LocalDay(day.date - timedelta(days=1), facts.timezone).start
@@ -104,26 +111,24 @@ def _unplanned_day(facts: Facts, now: datetime, before: tuple[str, ...]) -> Expl
             None,
             "fill_missing_days: false",
         )
-    if facts.first_planned is not None and day.date < facts.first_planned:
-        return Explanation(
-            NOT_PLANNED,
-            (
-                first,
-                f"It lies before the first planned day {facts.first_planned}: nothing plans such days by itself.",
-                *before,
-            ),
-            f"nothing until somebody asks: {asked}",
-            None,
-            "before the first planned day",
-        )
     at = facts.next_run(now)
     return Explanation(
         NOT_PLANNED,
-        (first, "The pipeline has fill_missing_days: true: its runs plan missing days.", *before),
-        f"the next run of {facts.dag} plans it{_unless(at)}; at once: {asked}",
+        (
+            first,
+            "The pipeline has fill_missing_days: true: its runs plan missing days, the newest first, at most "
+            "state_manager_window_limit windows each.",
+            *before,
+        ),
+        f"a next run of {facts.dag} plans it{_unless(at)}; at once: {asked}",
         at,
         "missing day",
     )
+
+
+def _asking(facts: Facts, day: LocalDay) -> str:
+    command = f"python -m include.cli plan --pipeline {facts.pipeline_id} --target-date {day}"
+    return f'trigger {facts.dag} with {{"target_date": "{day}"}}, or {command}'
 
 
 def _unless(at: datetime | None) -> str:

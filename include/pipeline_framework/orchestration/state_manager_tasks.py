@@ -50,9 +50,11 @@ def make_plan() -> dict[str, Any]:
     made = state_plans.make_plan(configs, wiring.lifecycle_store(), actor, is_stored=not actor.is_temporary)
     for source_object, texts in made.left.items():
         for text in texts[:LINES]:
-            _log.warning("left to a person: %s: %s", source_object, text)
+            _log.warning("not in the plan: %s: %s", source_object, text)
+    for source_object, text in made.coverage.items():
+        _log.info("%s: %s", source_object, text)
     if not made.items:
-        _log.info("nothing to do: the windows of %d sources are in order", len(configs))
+        _log.info("nothing is wrong with what is planned of %d sources; how much that is stands above", len(configs))
     else:
         for line in plan_table(made.items, _zones(loaded.configs)):
             _log.info("%s", line)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.config.adoption_mapping import AdoptionMapping
@@ -91,15 +92,15 @@ def analyse_ledger(
             f"no pipeline file and no row of the ledger has the source {', '.join(unknown)}",
             remedy=f"Choose from {', '.join(sorted(known)) or 'nothing: the ledger is empty'}.",
         )
-    report, scopes = StateReport(), []
+    report, scopes, now = StateReport(), [], ledger.now()
     for name in dict.fromkeys(wanted or sorted(known)):
         config = by_source.get(name)
         if config is None:
             timezone, granularity = own[name]
             report.notes.append(f"{name} has no pipeline file: judged by its rows' own {timezone}, {granularity}")
-            scopes.append(StateScope(name, timezone, parse_granularity(granularity)))
+            scopes.append(StateScope(name, timezone, parse_granularity(granularity), now=now))
             continue
-        scopes.append(scope_of(config))
+        scopes.append(scope_of(config, now))
         if not config.enabled:
             report.notes.append(f"{name} is disabled (enabled: false): its rows rest")
     found = ledger.facts(scopes)
@@ -130,7 +131,8 @@ def analyse_table(
                 remedy=f"Choose from {', '.join(sorted(sources)) or 'nothing: the table is empty'}.",
             )
         by_source = {config.source_object: config for config in configs}
-        plans = _plans([sources[name] for name in wanted or sources], mapping, by_source, imported.table)
+        chosen = [sources[name] for name in wanted or sources]
+        plans = _plans(chosen, mapping, by_source, imported.table, imported.now())
         report = StateReport(notes=imported.notes)
         imported.import_rows({name: plan.days for name, plan in plans.items()})
         found = imported.facts([plan.scope for plan in plans.values()])
@@ -166,7 +168,7 @@ def adopt_ledger(
     by_source = {config.source_object: config for config in configs}
     with importing(table, mapping, adopts=True, keeps=apply) as imported:
         sources = imported.sources()
-        plans = _plans(sources, mapping, by_source, imported.table)
+        plans = _plans(sources, mapping, by_source, imported.table, imported.now())
         report = StateReport(notes=imported.notes)
         new = imported.import_rows({name: plan.days for name, plan in plans.items()})
         report.adopted = {
@@ -214,19 +216,26 @@ class _Plan:
 
 
 def _plans(
-    sources: Iterable[Record], mapping: AdoptionMapping, configs: Mapping[str, PipelineConfig], table: str
+    sources: Iterable[Record],
+    mapping: AdoptionMapping,
+    configs: Mapping[str, PipelineConfig],
+    table: str,
+    now: datetime,
 ) -> dict[str, _Plan]:
     found = {}
     for source in sources:
         config = configs.get(source["source_object"])
-        scope = _scope(source, mapping, config, table)
+        scope = _scope(source, mapping, config, table, now)
         first, last = (local_day_of(source[name], scope.timezone) for name in ("first_start_at", "last_start_at"))
         granularity = mapping.granularity or str(scope.granularity)
         found[scope.source_object] = _Plan(scope, _days(first, last), config, granularity)
     return found
 
 
-def _scope(source: Record, mapping: AdoptionMapping, config: PipelineConfig | None, table: str) -> StateScope:
+def _scope(
+    source: Record, mapping: AdoptionMapping, config: PipelineConfig | None, table: str, now: datetime
+) -> StateScope:
+    """An older table has the days that it has: nothing before its first and after its last row is missing in it."""
     name = source["source_object"]
     where = f"{table}, source {name}"
     if source["has_two_timezones"] and not mapping.timezone:
@@ -253,7 +262,7 @@ def _scope(source: Record, mapping: AdoptionMapping, config: PipelineConfig | No
                 meaning="Its days and the pipeline's would not be the same time; nothing was imported",
                 remedy="Correct timezone in the mapping or in the pipeline's file.",
             )
-        return scope_of(config)
+        return scope_of(config, now, counts_horizon=False)
     granularity = mapping.granularity or source["granularity"]
     if granularity is None:
         raise InvalidInputError(
@@ -262,7 +271,7 @@ def _scope(source: Record, mapping: AdoptionMapping, config: PipelineConfig | No
             meaning="Neither the mapping, nor its rows, nor a pipeline file; nothing was imported",
             remedy="Write granularity: 1h (or another one) into the mapping.",
         )
-    return StateScope(name, timezone, parse_granularity(granularity))
+    return StateScope(name, timezone, parse_granularity(granularity), now=now)
 
 
 def _adopt(imported: StateImport, plans: Mapping[str, _Plan], actor: Actor, report: StateReport) -> None:

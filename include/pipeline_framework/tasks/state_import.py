@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Protocol
 
 from include.pipeline_framework.config.adoption_mapping import AdoptionMapping
@@ -20,6 +21,9 @@ class StateImport(Protocol):
 
     table: str
     notes: list[str]
+
+    def now(self) -> datetime:
+        """The ledger's clock."""
 
     def sources(self) -> list[Record]:
         """Per source: `source_object`, `total`, first and last start, `timezone`, `has_two_timezones`, `granularity`.
@@ -72,6 +76,9 @@ class StateImport(Protocol):
 
 class LedgerReading(Protocol):
     """The ledger as it is at one moment."""
+
+    def now(self) -> datetime:
+        """The ledger's clock."""
 
     def sources(self) -> dict[str, tuple[str, str]]:
         """Sources that have live rows → time zone and granularity of the latest one."""

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.config.derived import derive
@@ -29,7 +30,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StateReview:
-    """What one source's rows say, what is wrong, and what would be done about it."""
+    """What one source's rows say, what is wrong, and what would be done about it.
+
+    Attributes:
+        analysis: Phase 1.
+        findings: Phases 2 and 3.
+        items: Phase 4: at most so many windows as were asked for.
+    """
 
     analysis: Analysis
     findings: tuple[Finding, ...]
@@ -61,34 +68,51 @@ class ItemOutcome:
     changed: str = ""
 
 
-def scope_of(config: PipelineConfig) -> StateScope:
-    """A pipeline's part of the ledger."""
+def scope_of(config: PipelineConfig, now: datetime, *, counts_horizon: bool = True) -> StateScope:
+    """A pipeline's part of the ledger, or of a table that need not have all days of its horizon."""
     horizon = config.horizon
     return StateScope(
-        config.source_object, config.timezone, config.window_granularity, horizon, horizon.fill_missing_days
+        config.source_object,
+        config.timezone,
+        config.window_granularity,
+        horizon,
+        horizon.fill_missing_days,
+        now,
+        counts_horizon,
     )
 
 
-def review(configs: Sequence[PipelineConfig], store: LifecycleStore) -> list[StateReview]:
-    """All four phases for every source, without writing; the statements don't grow with the number of sources.
+def review(
+    configs: Sequence[PipelineConfig], store: LifecycleStore, most_windows: int = remediation.MOST_WINDOWS
+) -> list[StateReview]:
+    """All four phases for every source, without writing; the statements don't grow with the number of sources or days.
 
     A disabled pipeline's rows rest: nothing is found there.
+
+    Args:
+        configs: The sources.
+        store: The ledger.
+        most_windows: Gaps of one source are filled with at most so many.
     """
-    facts = store.state_facts([scope_of(config) for config in configs])
-    return [review_facts(facts[config.source_object], store.rows_of_days) for config in configs]
+    now = store.now()
+    facts = store.state_facts([scope_of(config, now) for config in configs])
+    return [review_facts(facts[config.source_object], store.rows_of_days, most_windows) for config in configs]
 
 
-def review_facts(facts: StateFacts, rows_of_days: Any) -> StateReview:
+def review_facts(facts: StateFacts, rows_of_days: Any, most_windows: int | None = None) -> StateReview:
     """The phases for one source's facts; `rows_of_days` is only asked when granularity has drifted."""
     analysis = continuity.analyse(facts)
     drifting = continuity.drifting_days(facts, analysis)
     rows = rows_of_days(facts.scope.source_object, drifting) if drifting else []
     findings = continuity.find(facts, analysis, rows)
-    return StateReview(analysis, tuple(findings), tuple(remediation.remediate(facts, analysis, findings)))
+    return StateReview(analysis, tuple(findings), tuple(remediation.remediate(facts, analysis, findings, most_windows)))
 
 
 def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool = False) -> dict[str, Any]:
     """Do at once what harms nothing: fill gaps, and take out rows that never loaded anything. Tell the rest.
+
+    One call touches at most `state_manager_window_limit` windows: first rows that are wrong, then gaps of planned days,
+    then missing days, each the newest first. The next call goes on.
 
     Returns:
         `inserted`: windows planned (that would be, in a dry run). `invalidated`: ids. `reported`: what waits for the
@@ -97,17 +121,23 @@ def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_r
     with store.source_lock(config.source_object) as is_locked:
         if not is_locked:
             return _repaired(note="another run is repairing this source right now")
-        (found,) = review([config], store)
+        limit = config.state_manager_window_limit
+        (found,) = review([config], store, limit)
         _log.info("state of %s", found.analysis.as_dict())
         for finding in found.findings:
             if finding.decision != Verdict.REPORT:
                 _log.info("%s", finding.as_dict())
-        safe = [item for item in found.items if not item.deletes_target_data]
-        reported = left_to_people(found) + [
-            f"rows {[row.id for row in item.rows]}: {item.reason}; the target may hold their data: "
-            "state_manager asks first"
-            for item in found.items
-            if item.deletes_target_data
+        harmless = [item for item in found.items if not item.deletes_target_data]
+        safe = remediation.within(harmless, limit)
+        reported = [
+            *left_to_people(found),
+            *(
+                f"rows {[row.id for row in item.rows]}: {item.reason}; the target may hold their data: "
+                "state_manager asks first"
+                for item in found.items
+                if item.deletes_target_data
+            ),
+            *left_by_limit(found, harmless, safe, limit),
         ]
         if dry_run:
             windows = [window for item in safe for window in item.windows]
@@ -131,14 +161,40 @@ def apply_items(
 
 
 def left_to_people(found: StateReview) -> list[str]:
-    """What no plan does: days in one text, the rest one by one."""
-    missing = [f for f in found.findings if f.decision == Verdict.REPORT and f.kind == continuity.Kind.MISSING_DAY]
-    rest = [f for f in found.findings if f.decision == Verdict.REPORT and f.kind != continuity.Kind.MISSING_DAY]
-    texts = [f"{finding.kind.value} on {finding.day}: {finding.reason}" for finding in rest]
-    if missing:
-        first, last = missing[0].day, missing[-1].day
-        texts.append(f"{len(missing)} days without any row between {first} and {last}: {missing[0].reason}")
+    """What no plan does, one text each."""
+    return [f"{f.kind.value} on {f.day}: {f.reason}" for f in found.findings if f.decision == Verdict.REPORT]
+
+
+def left_by_plan(found: StateReview) -> list[str]:
+    """What a plan would fill and this one does not, because it is large enough; one text, or none."""
+    left = remediation.unplanned(found.findings, found.items)
+    why = f"one plan fills at most {remediation.MOST_WINDOWS} windows of a source: apply it, and the next one goes on"
+    return [_unfilled(left, why)] if left else []
+
+
+def left_by_limit(found: StateReview, harmless: Sequence[PlanItem], taken: Sequence[PlanItem], limit: int) -> list[str]:
+    """What a repair would do and does not do now, because of its limit."""
+    ids = {row.id for item in taken for row in item.rows}
+    why = f"one run repairs at most {limit} windows (state_manager_window_limit), the newest first"
+    texts = [
+        f"rows {[row.id for row in item.rows]}: {item.reason}; {why}"
+        for item in harmless
+        if any(row.id not in ids for row in item.rows)
+    ]
+    left = remediation.unplanned(found.findings, taken)
+    if left:
+        ways = "the next runs go on; all at once by a plan of state_manager, or with backfill_windows"
+        texts.append(_unfilled(left, f"{why}; {ways}"))
     return texts
+
+
+def _unfilled(left: Sequence[Finding], why: str) -> str:
+    missing = sum(finding.kind == continuity.Kind.MISSING_DAY for finding in left)
+    first, last = left[0].day, left[-1].day
+    return (
+        f"{missing} days without any row and {len(left) - missing} gaps of planned days, {first} to {last}, "
+        f"are not planned: {why}"
+    )
 
 
 def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem) -> ItemOutcome:

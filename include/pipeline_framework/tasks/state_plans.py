@@ -9,17 +9,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.continuity import coverage
 from include.pipeline_framework.core.days import local_day_of
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.remediation import PlanItem
 from include.pipeline_framework.core.state_plans import StatePlan, applied_plan, approval_reason, by_source, plan_hash
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.windows import TimeWindow, uncovered
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError, TransientError
 from include.pipeline_framework.ports import LifecycleStore
-from include.pipeline_framework.tasks.state_manager import ItemOutcome, StateReview, apply_items, left_to_people, review
+from include.pipeline_framework.tasks.state_manager import (
+    ItemOutcome,
+    StateReview,
+    apply_items,
+    left_by_plan,
+    left_to_people,
+    review,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -35,13 +44,15 @@ class MadePlan:
         plan: As stored; None when there is nothing to do, or when nothing was to be stored.
         items: Its steps, stored or not.
         needs_approval: Why a person has to agree before they are executed.
-        left: What no plan does, one text each, by source object.
+        left: What this plan does not do, one text each, by source object.
+        coverage: How much is planned and done at all, by source object.
     """
 
     plan: StatePlan | None
     items: tuple[PlanItem, ...]
     needs_approval: str | None
     left: Mapping[str, list[str]]
+    coverage: Mapping[str, str]
 
 
 def make_plan(
@@ -54,7 +65,8 @@ def make_plan(
     reviews = review(configs, store)
     items = tuple(item for found in reviews for item in found.items)
     reason = approval_reason(items, limits(configs))
-    left = {found.analysis.source_object: left_to_people(found) for found in reviews}
+    left = {found.analysis.source_object: [*left_to_people(found), *left_by_plan(found)] for found in reviews}
+    covered = {found.analysis.source_object: coverage([found.analysis]) for found in reviews}
     plan = None
     if items and is_stored:
         written = [item.as_dict() for item in items]
@@ -69,7 +81,7 @@ def make_plan(
             }
         )
         plan = StatePlan.of(kept)
-    return MadePlan(plan, items, reason, {source: texts for source, texts in left.items() if texts})
+    return MadePlan(plan, items, reason, {source: texts for source, texts in left.items() if texts}, covered)
 
 
 def load_plan(plan_id: str, store: LifecycleStore) -> StatePlan:
@@ -190,9 +202,9 @@ def _apply_source(
     with store.source_lock(config.source_object) as is_locked:
         if not is_locked:
             return None
-        outcomes = []
+        outcomes, now = [], store.now()
         for item in items:
-            if refusal := _refusal(config, item):
+            if refusal := _refusal(config, item, now):
                 outcomes.append(ItemOutcome(item, changed=refusal))
                 continue
             # events lead back to the plan
@@ -201,8 +213,13 @@ def _apply_source(
         return outcomes
 
 
-def _refusal(config: PipelineConfig, item: PlanItem) -> str:
+def _refusal(config: PipelineConfig, item: PlanItem, now: datetime) -> str:
     """Why the pipeline as it is now has no place for an item; empty when it has."""
+    tomorrow = local_day_of(now, config.timezone).next()
+    replaced = [row.window for row in item.rows]
+    for window in item.windows:
+        if window.end > tomorrow.end and uncovered(window, replaced):
+            return f"{window} lies after tomorrow, {tomorrow}: no plan fills that"
     for window in item.windows:
         if window.end > local_day_of(window.start, config.timezone).end:
             return f"{window} crosses a day of {config.timezone} by now"
@@ -238,4 +255,4 @@ def _busy(sources: Sequence[str], meaning: str) -> TransientError:
 
 def _summary(found: StateReview) -> dict[str, Any]:
     summary: dict[str, Any] = found.as_dict()["summary"]
-    return {**summary, "left": left_to_people(found)}
+    return {**summary, "left": [*left_to_people(found), *left_by_plan(found)]}

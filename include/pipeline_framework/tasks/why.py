@@ -71,8 +71,6 @@ def why(
         asked.at,
         invalidated=tuple(row for row in over if row["is_invalidated_flag"]),
         is_day_planned=day in planned_days,
-        first_planned=min(planned_days, default=None),
-        last_planned=max(planned_days, default=None),
         next_planning=_after(DAILY_PLANNER_CRON, "UTC"),
     )
     if config:

@@ -1,15 +1,15 @@
--- Phase 2: time of the given days that no live row touches, in order; a gap may run over several days.
-WITH days AS (
+-- Phase 2: time of the given stretches of days that no live row touches, in order; a gap may run over several days.
+WITH given AS (
     SELECT *
-    FROM UNNEST(%(sources)s::text[], %(days)s::date[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
-    AS day (source_object, target_day, start_at, end_at)
+    FROM UNNEST(%(sources)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+    AS span (source_object, start_at, end_at)
 ),
 
 spans AS (
     SELECT
         source_object,
         RANGE_AGG(TSTZRANGE(start_at, end_at)) AS span
-    FROM days
+    FROM given
     GROUP BY source_object
 ),
 
@@ -25,9 +25,9 @@ covered AS (
 gaps AS (
     SELECT
         spans.source_object,
-        UNNEST(spans.span - covered.span) AS gap
+        UNNEST(spans.span - COALESCE(covered.span, '{}')) AS gap
     FROM spans
-    INNER JOIN covered ON spans.source_object = covered.source_object
+    LEFT JOIN covered ON spans.source_object = covered.source_object
 )
 
 SELECT

@@ -1,9 +1,10 @@
--- Phase 1, all of it: how many live rows of which length each local day has, and how far they reach.
+-- Phase 1, all of it: how many live rows of which length each local day has, how many are done, how far they reach.
 SELECT
     source_object,
     target_day,
     query_window_end_at - query_window_start_at AS duration,
     COUNT(*) AS windows,
+    COUNT(*) FILTER (WHERE pipeline_final_status IN ('COMPLETED', 'SKIPPED')) AS completed,
     MIN(query_window_start_at) AS first_start_at,
     MAX(query_window_end_at) AS last_end_at
 FROM {state_table}

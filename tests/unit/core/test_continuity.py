@@ -13,6 +13,7 @@ from include.pipeline_framework.core.continuity import (
     Kind,
     Verdict,
     analyse,
+    coverage,
     drifting_days,
     find,
     prioritise,
@@ -26,6 +27,8 @@ from include.pipeline_framework.core.windows import TimeWindow, merge
 from tests.histories import UPDATED, History, history, plant
 
 NEW_YORK = "America/New_York"
+HOUR = timedelta(hours=1)
+NOON = datetime(2013, 3, 12, 16, tzinfo=UTC)
 SEEDS = range(200)
 
 
@@ -113,8 +116,11 @@ class TestWhole:
         analysis = analyse(gather(scope_of(made), made.rows))
         assert analysis.as_dict() == {
             "source_object": "flights",
+            "days_looked_at": 240,
             "days_covered": 3,
+            "days_on_request": 0,
             "windows": 24 + 23 + 25,
+            "windows_completed": sum(row["pipeline_final_status"] == "COMPLETED" for row in made.rows),
             "windows_per_day": {"23": 1, "24": 1, "25": 1},
             "durations_minutes": {"60": 72},
             "dominant_granularity": "1h",
@@ -126,11 +132,69 @@ class TestWhole:
 class TestHorizon:
     def test_a_missing_day_waits_to_be_asked_for_without_fill_missing_days(self) -> None:
         made = whole(date(2013, 3, 8), date(2013, 3, 10))
-        findings, items = review(made, fills_missing_days=False)
-        assert [(f.kind, f.day, f.decision) for f in findings] == [(Kind.MISSING_DAY, date(2013, 3, 9), Verdict.REPORT)]
-        assert items == []
+        assert review(made, fills_missing_days=False) == ([], [])
+        analysis = analyse(gather(scope_of(made, fills_missing_days=False), made.rows))
+        assert (analysis.days_looked_at, analysis.days_covered, analysis.days_on_request) == (3, 2, 1)
         (item,) = review(made)[1]
         assert (item.action, len(item.windows)) == (Action.INSERT, 24)
+
+    def looking(self, **changes: Any) -> dict[str, Any]:
+        """The whole horizon, at noon of 12 March 2013."""
+        horizon = Horizon(NEW_YORK, **{"start_date": date(2013, 3, 8), **changes})
+        return {"horizon": horizon, "now": NOON, "counts_horizon": True}
+
+    def test_a_source_without_any_row_lacks_every_day_up_to_today(self) -> None:
+        made = History("flights", NEW_YORK, "1h", [])
+        findings, items = review(made, **self.looking())
+        assert [(f.kind, f.day.day, f.decision) for f in findings] == [
+            (Kind.MISSING_DAY, day, Verdict.INSERT) for day in range(8, 13)
+        ]
+        assert sum(len(item.windows) for item in items) == 4 * 24 + 23
+
+    def test_days_before_the_first_planned_one_are_missing(self) -> None:
+        """Somebody moved `start_date` back by nine days."""
+        made = whole(date(2013, 3, 12), date(2013, 3, 13))
+        findings, _ = review(made, **self.looking(start_date=date(2013, 3, 3)))
+        assert [(f.kind, f.day) for f in findings] == [(Kind.MISSING_DAY, date(2013, 3, day)) for day in range(3, 12)]
+
+    def test_days_that_are_planned_on_request_are_counted(self) -> None:
+        made = whole(date(2013, 3, 9), date(2013, 3, 11))
+        looking = {**self.looking(start_date=date(2012, 3, 12)), "fills_missing_days": False}
+        assert review(made, **looking) == ([], [])
+        analysis = analyse(gather(scope_of(made, **looking), made.rows))
+        assert (analysis.days_looked_at, analysis.days_covered, analysis.days_on_request) == (366, 2, 364)
+        assert coverage([analysis]).startswith("2 of 366 days have rows, 364 days are planned only on request")
+
+    @pytest.mark.parametrize(
+        ("changes", "days"),
+        [
+            ({"end_date": date(2013, 3, 10)}, [8, 9]),
+            ({"start_date": date(2013, 3, 12)}, [12]),
+            ({"start_date": date(2013, 3, 13)}, []),
+            ({"enabled": False}, []),
+        ],
+    )
+    def test_what_should_be_planned_by_now_ends_with_today_or_the_horizon(
+        self, changes: dict[str, Any], days: list[int]
+    ) -> None:
+        findings, _ = review(History("flights", NEW_YORK, "1h", []), **self.looking(**changes))
+        assert [finding.day.day for finding in findings] == days
+
+    def test_a_row_of_the_far_future_makes_no_day_missing(self) -> None:
+        """A slip of the pen in a target_date: one day of 2031 is planned, and part of another one."""
+        made = whole(*(date(2013, 3, day) for day in range(8, 14)), date(2031, 1, 1), date(2031, 1, 5))
+        made.rows = [row for row in made.rows if row["query_window_start_at"] != made.days[-1].start + 7 * HOUR]
+        findings, items = review(made, **self.looking())
+        assert [(f.kind, f.day, f.decision) for f in findings] == [(Kind.GAP_MIDDLE, date(2031, 1, 5), Verdict.REPORT)]
+        assert items == []
+        (finding,) = review(made, now=NOON)[0]  # an older table: the same
+        assert finding.day == date(2031, 1, 5)
+
+    def test_a_gap_of_tomorrow_is_filled(self) -> None:
+        made = whole(*(date(2013, 3, day) for day in range(8, 14)))
+        made.rows = [row for row in made.rows if row["query_window_start_at"] != made.days[-1].start + 7 * HOUR]
+        (finding,) = review(made, **self.looking())[0]
+        assert (finding.day, finding.decision) == (date(2013, 3, 13), Verdict.INSERT)
 
     def test_what_lies_outside_the_horizon_is_no_gap(self) -> None:
         made = whole(date(2013, 3, 6), date(2013, 3, 8), date(2013, 3, 9))

@@ -117,7 +117,6 @@ worlds = st.fixed_dictionaries(
         "ahead": st.none() | st.integers(0, 2),
         "invalidated": st.lists(rows, max_size=1).map(tuple),
         "is_day_planned": st.booleans(),
-        "first_planned": st.none() | st.sampled_from([date(2013, 3, 5), date(2013, 3, 11)]),
     }
 ).map(lambda values: Facts("flights", ZONE, **values))
 events = st.lists(
@@ -320,7 +319,12 @@ class TestNoRow:
             ({"instant": NOW + timedelta(days=5)}, "NOT_PLANNED", "lies in the future", "on the day before"),
             ({"instant": NOW + timedelta(days=1)}, "NOT_PLANNED", "by daily_planner", "daily_planner plans it"),
             ({}, "NOT_PLANNED", "its runs plan missing days", "next run of data_pipeline_main"),
-            ({"first_planned": date(2013, 3, 11)}, "NOT_PLANNED", "before the first planned day", "target_date"),
+            (
+                {"instant": NOW + timedelta(days=5), "is_day_planned": True},
+                "GAP",
+                "a gap after tomorrow",
+                "allow_future",
+            ),
             (
                 {"horizon": Horizon(ZONE, date(2013, 3, 1), None, True, False)},
                 "NOT_PLANNED",

@@ -52,7 +52,7 @@ def live(world: World) -> list[TimeWindow]:
 
 class TestReview:
     def test_it_writes_nothing(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(0, 7))
         (found,) = review([world.config], world.store)
         assert [finding.kind for finding in found.findings] == [Kind.GAP_START, Kind.GAP_MIDDLE]
@@ -68,7 +68,7 @@ class TestReview:
 
 class TestRepair:
     def test_gaps_are_filled_and_the_reason_is_an_event(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(7,))
         report = repair(world.config, world.store, RUN_1)
         assert report["inserted"] == [window(7)]
@@ -78,23 +78,72 @@ class TestRepair:
         assert repair(world.config, world.store, RUN_1)["inserted"] == []
 
     def test_a_dry_run_only_tells(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(7,))
         assert repair(world.config, world.store, RUN_1, dry_run=True)["inserted"] == [window(7)]
         assert len(live(world)) == 23
 
     def test_missing_days_in_the_middle_are_filled_where_the_pipeline_says_so(self) -> None:
         for fills in (True, False):
-            world = World(fill_missing_days=fills)
+            world = World(start_date="2013-03-09", fill_missing_days=fills)
             whole_day(world)
             whole_day(world, LocalDay(date(2013, 3, 12), ZONE))
             report = repair(world.config, world.store, RUN_1)
             assert len(report["inserted"]) == (23 + 24 if fills else 0)
-            told = [] if fills else ["2 days without any row between 2013-03-10 and 2013-03-11"]
-            assert [text.split(":")[0] for text in report["reported"]] == told
+            assert report["reported"] == []
+            (found,) = review([world.config], world.store)
+            assert (found.findings, found.analysis.days_on_request) == ((), 0 if fills else 2)
+
+    def test_days_before_the_first_planned_one_are_filled_newest_first_and_within_the_limit(self) -> None:
+        """`start_date` was moved back by eight days; the limit is two days and a bit."""
+        world = World(state_manager_window_limit=50)
+        for day in range(9, 14):
+            whole_day(world, LocalDay(date(2013, 3, day), ZONE))
+        report = repair(world.config, world.store, RUN_1)
+        assert len(report["inserted"]) == 50
+        assert report["inserted"][-1] == TimeWindow(DAY.start - HOUR, DAY.start)
+        (told,) = report["reported"]
+        assert told.startswith("6 days without any row and 0 gaps of planned days, 2013-03-01 to 2013-03-06")
+        assert "at most 50 windows (state_manager_window_limit), the newest first" in told
+        assert "backfill_windows" in told
+        for _ in range(3):
+            assert repair(world.config, world.store, RUN_1)["inserted"]
+        assert repair(world.config, world.store, RUN_1)["inserted"] == []
+        assert review([world.config], world.store)[0].findings == ()
+
+    def test_a_gap_of_a_planned_day_does_not_wait_behind_missing_days(self) -> None:
+        world = World(state_manager_window_limit=30)
+        whole_day(world, LocalDay(date(2013, 3, 2), ZONE), without=(5,))
+        report = repair(world.config, world.store, RUN_1)
+        assert report["inserted"][0] == window(5, day=LocalDay(date(2013, 3, 2), ZONE))
+        assert len(report["inserted"]) == 30
+
+    def test_without_a_limit_of_its_own_nothing_is_done_and_all_is_told(self) -> None:
+        world = World(state_manager_window_limit=0, fill_missing_days=False)
+        whole_day(world, without=(7, 23))
+        whole_day(world, CLOCK_CHANGE, without=(0,))
+        crossing = over_midnight(world)
+        report = repair(world.config, world.store, RUN_1)
+        assert (report["inserted"], report["invalidated"]) == ([], [])
+        assert [f"rows [{crossing}]" in text for text in report["reported"]] == [True, False]
+        assert "1 gaps of planned days" in report["reported"][1]
+
+    def test_a_day_of_the_far_future_is_left_alone(self) -> None:
+        """A typo in `target_date` planned one day of 2031; no run plans the 6,500 days up to it."""
+        world = World(start_date="2013-03-09")
+        for day in range(9, 14):
+            whole_day(world, LocalDay(date(2013, 3, day), ZONE))
+        whole_day(world, LocalDay(date(2031, 1, 1), ZONE), without=(3,))
+        for dry_run in (True, False):
+            report = repair(world.config, world.store, RUN_1, dry_run=dry_run)
+            assert report["inserted"] == []
+            (told,) = report["reported"]
+            assert told.startswith("gap_middle on 2031-01-01") and "after tomorrow" in told
+        again = populate_pipeline_batches(world.config, world.store, RUN_2, RunRequest())
+        assert again["inserted"] == []
 
     def test_a_row_over_midnight_that_never_loaded_is_replaced_at_once(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(23,))
         whole_day(world, CLOCK_CHANGE, without=(0,))
         crossing = over_midnight(world)
@@ -106,7 +155,7 @@ class TestRepair:
         assert reasons == ["crosses_day: it reaches beyond 2013-03-09, which ends at 2013-03-10T05:00:00Z"]
 
     def test_one_that_may_have_loaded_is_only_told(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(23,))
         whole_day(world, CLOCK_CHANGE, without=(0,))
         crossing = over_midnight(world)
@@ -118,7 +167,7 @@ class TestRepair:
         assert "state_manager asks first" in report["reported"][0]
 
     def test_the_day_that_a_last_row_reaches_is_planned_with_it_and_as_a_whole(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(23,))
         crossing = over_midnight(world)
         (item,) = review([world.config], world.store)[0].items
@@ -129,17 +178,21 @@ class TestRepair:
         assert review([world.config], world.store)[0].findings == ()
 
     def test_a_row_that_a_run_is_moving_keeps_its_time_on_the_day_that_it_reaches(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(22, 23))
         over_midnight(world)
         world.claim(limit=99)
         world.plan(22)
         (found,) = review([world.config], world.store)
-        assert [(finding.kind, finding.decision) for finding in found.findings] == [(Kind.CROSSES_DAY, Verdict.REPORT)]
-        assert found.items == ()
+        assert [(finding.kind, finding.decision) for finding in found.findings] == [
+            (Kind.CROSSES_DAY, Verdict.REPORT),
+            (Kind.GAP_END, Verdict.INSERT),
+        ]
+        (item,) = found.items
+        assert item.windows == tuple(window(hour, day=CLOCK_CHANGE) for hour in range(1, 23))
 
     def test_while_another_run_repairs_the_source_nothing_is_done(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(7,))
         with world.store.source_lock("flights"):
             report = repair(world.config, world.store, RUN_1)
@@ -165,14 +218,14 @@ class TestApply:
         return found.items
 
     def test_an_item_is_applied_exactly(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(7, 8))
         (item,) = self.plan(world)
         (outcome,) = apply_items(world.config, world.store, RUN_1, [item])
         assert (outcome.inserted, outcome.changed) == ((window(7), window(8)), "")
 
     def test_a_window_that_was_planned_meanwhile_is_told(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(7, 8))
         items = self.plan(world)
         world.plan(7)
@@ -182,7 +235,7 @@ class TestApply:
 
     @pytest.mark.parametrize("change", ["claimed", "invalidated"])
     def test_a_row_that_changed_since_is_left_alone(self, change: str) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(23,))
         whole_day(world, CLOCK_CHANGE, without=(0,))
         crossing = over_midnight(world)
@@ -199,7 +252,7 @@ class TestApply:
         assert (world.store.get(crossing)["is_invalidated_flag"]) == (change == "invalidated")
 
     def test_new_rows_in_the_way_of_a_replacement_change_nothing(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(22, 23))
         crossing = over_midnight(world)
         (item,) = [item for item in self.plan(world) if item.action == Action.REPLACE]
@@ -209,7 +262,7 @@ class TestApply:
         assert not world.store.get(crossing)["is_invalidated_flag"]
 
     def test_drift_is_told_and_not_touched(self) -> None:
-        world = World(granularity="30m")
+        world = World(granularity="30m", fill_missing_days=False)
         world.store.insert_planned(
             [{**planned_values(world), **bounds(window(hour)), "target_day": DAY.date} for hour in range(23)], PLANNER
         )

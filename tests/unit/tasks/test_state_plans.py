@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.remediation import Action, PlanItem
 from include.pipeline_framework.core.state_plans import StatePlan
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError, LedgerRefusedError, TerminalError, TransientError
 from include.pipeline_framework.tasks.planning import insert_windows
-from include.pipeline_framework.tasks.state_plans import apply_plan, load_plan, make_plan
+from include.pipeline_framework.tasks.state_plans import apply_plan, apply_to_source, load_plan, make_plan
 from tests.unit.tasks.test_state_manager import CLOCK_CHANGE, live, over_midnight, whole_day
-from tests.unit.tasks.world import DAY, HOUR, PLANNER, RUN_2, World, broken_function, config, window
+from tests.unit.tasks.world import DAY, HOUR, PLANNER, RUN_2, ZONE, World, broken_function, config, window
 
 MANAGER = Actor("state_manager", "run-1", "apply_plan", -1, 1)
 
@@ -39,7 +42,7 @@ def outcome(plan: StatePlan, source: str = "flights") -> tuple[int, list[int], l
 @pytest.fixture
 def world() -> World:
     """A day without its eighth hour."""
-    world = World()
+    world = World(fill_missing_days=False)
     whole_day(world, without=(7,))
     return world
 
@@ -47,7 +50,7 @@ def world() -> World:
 @pytest.fixture
 def loaded_over_midnight() -> tuple[World, int]:
     """A finished row of two hours over midnight: whoever takes it out deletes data at the target."""
-    world = World()
+    world = World(fill_missing_days=False)
     whole_day(world, without=(23,))
     whole_day(world, CLOCK_CHANGE, without=(0,))
     crossing = over_midnight(world)
@@ -91,7 +94,17 @@ class TestMake:
         insert_windows(world.config, [TimeWindow(CLOCK_CHANGE.end, CLOCK_CHANGE.end + 24 * HOUR)], world.store, PLANNER)
         made = make_plan([world.config], world.store, MANAGER)
         assert made.items == ()
-        assert any("1 days without any row" in text for text in made.left["flights"])
+        assert [text.partition(" on ")[0] for text in made.left["flights"]] == ["granularity_drift"]
+        assert "2 of 12 days have rows, 10 days are planned only on request" in made.coverage["flights"]
+
+    def test_a_plan_is_not_endless_and_tells_what_it_leaves(self) -> None:
+        world = World(granularity="1m")
+        made = make_plan([world.config], world.store, MANAGER)
+        assert sum(len(item.windows) for item in made.items) == 10_000
+        (told,) = made.left["flights"]
+        assert told.startswith("6 days without any row and 0 gaps of planned days, 2013-03-01 to 2013-03-06")
+        assert "at most 10000 windows of a source" in told
+        assert made.needs_approval is not None
 
 
 class TestApply:
@@ -125,7 +138,7 @@ class TestApply:
         assert changed.startswith("gap_middle on 2013-03-09: live rows cover a part by now")
 
     def test_a_row_that_was_claimed_meanwhile_is_listed_and_left_alone(self) -> None:
-        world = World()
+        world = World(fill_missing_days=False)
         whole_day(world, without=(23,))
         whole_day(world, CLOCK_CHANGE, without=(0,))
         crossing = over_midnight(world)
@@ -146,7 +159,7 @@ class TestApply:
     )
     def test_a_pipeline_that_has_no_place_for_it_any_more(self, world: World, changes: Any, reason: str) -> None:
         if "timezone" in changes:  # 18:15 UTC is midnight there
-            world = World()
+            world = World(fill_missing_days=False)
             whole_day(world, without=(13,))
         plan = make(world)
         world.config = config(**changes)
@@ -172,6 +185,16 @@ class TestApply:
         with pytest.raises(LedgerRefusedError, match="don't have the hash"):
             apply(world, plan)
         assert len(live(world)) == 23
+
+
+class TestFuture:
+    def test_a_step_that_plans_time_after_tomorrow_is_left_alone(self, world: World) -> None:
+        """A list of steps that somebody wrote by hand: a plan never has one."""
+        far = LocalDay(date(2031, 1, 1), ZONE)
+        item = PlanItem(Action.INSERT, "flights", (window(0, day=far),), (), False, "by hand")
+        done = apply_to_source(world.config, world.store, RUN_2, [item])
+        assert done["inserted"] == []
+        assert "lies after tomorrow, 2013-03-13" in done["changed"][0]
 
 
 class TestApproval:
@@ -211,7 +234,7 @@ class TestAgain:
 
     @pytest.fixture
     def two(self, world: World) -> tuple[World, PipelineConfig]:
-        other = config(pipeline_id="orders", source_object="orders")
+        other = config(pipeline_id="orders", source_object="orders", fill_missing_days=False)
         insert_windows(other, [window(hour) for hour in range(24) if hour != 3], world.store, PLANNER)
         return world, other
 
@@ -245,11 +268,11 @@ class TestAgain:
         world, other = two
         plan = make(world, other)
         where = f"{broken_function.__module__}:{broken_function.__name__}"
-        broken = config(derived={"key_x": {"callable": where}})
+        broken = config(derived={"key_x": {"callable": where}}, fill_missing_days=False)
         world.config = broken
         with pytest.raises(TerminalError, match=r"1 sources of plan .* could not be done: flights"):
             apply(world, plan, other)
         half = load_plan(plan.plan_id, world.store)
         assert (list(half.outcome), half.applied_at) == (["orders"], None)
-        world.config = config()
+        world.config = config(fill_missing_days=False)
         assert outcome(apply(world, plan, other)) == (1, [], [])
