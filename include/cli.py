@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     reconcile = ledger.add_parser("reconcile", help="compare ledger and targets; exit 1 when anything differs")
     reconcile.add_argument("--format", choices=("table", "json"), default="table")
     reconcile.set_defaults(command=_reconcile)
+    failover = ledger.add_parser("adopt-failover", help="a promoted standby is the ledger from now on")
+    failover.add_argument("--apply", action="store_true", help="do it; without it, only show what was found")
+    failover.set_defaults(command=_adopt_failover)
     for command in (rebuild, reconcile):
         command.add_argument(
             "--source", metavar="SOURCE_OBJECT", nargs="+", action="extend", help="only these; default: all pipelines"
@@ -173,7 +176,41 @@ def _rebuild(options: argparse.Namespace) -> int:
             print_table(_REBUILD_COLUMNS, [asdict(line) for line in report.lines])
         print(_summary(report))
 
-    return 0 if _for_each_source(options.source, rebuild) else 2
+    if not _for_each_source(options.source, rebuild):
+        return 2
+    if options.apply:
+        _record_identity(options.source)
+    return 0
+
+
+def _record_identity(wanted: Sequence[str] | None) -> None:
+    """A ledger that was rebuilt for every source may issue fences again; for some of them it may not yet."""
+    from include.pipeline_framework.orchestration import wiring
+
+    store, sources = wiring.lifecycle_store(), {c.source_object for c in wiring.all_configs().configs.values()}
+    if store.identity().is_recorded:
+        return
+    if wanted and (left := sorted(sources - set(wanted))):
+        print(f"claims stay refused: this is not the recorded ledger, and {', '.join(left)} are not rebuilt yet")
+        return
+    store.record_identity(person("ledger rebuild"))
+    print(f"recorded as the ledger: {store.identity().present}")
+
+
+def _adopt_failover(options: argparse.Namespace) -> int:
+    from include.pipeline_framework.orchestration import wiring
+    from include.pipeline_framework.tasks.adopt_failover import adopt_failover
+
+    seen = adopt_failover(wiring.lifecycle_store(), person("ledger adopt-failover"), apply=options.apply)
+    by = f" ({seen.recorded_at:%Y-%m-%d %H:%M:%S %Z}, {seen.recorded_by})" if seen.recorded_at else ""
+    print(f"recorded: {seen.recorded}{by}\npresent:  {seen.present}")
+    if seen.is_recorded:
+        print("nothing to adopt: this is the recorded ledger")
+    elif options.apply:
+        print("adopted: claims go on. Compare with the targets: python -m include.cli ledger reconcile")
+    else:
+        print("a failover. Nothing was changed, do it with --apply")
+    return 0
 
 
 def _summary(report: RebuildReport) -> str:

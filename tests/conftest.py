@@ -99,10 +99,23 @@ def database(admin_url: str, template: str = "template1") -> Iterator[str]:
     with psycopg.connect(admin_url, autocommit=True) as connection:
         create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         connection.execute(create)
+    url = admin_url.rpartition("/")[0] + f"/{name}"
     try:
-        yield admin_url.rpartition("/")[0] + f"/{name}"
+        if template != "template1":
+            record_identity(url)
+        yield url
     finally:
         _drop(admin_url, name)
+
+
+def record_identity(ledger_url: str) -> None:
+    """A copy of a migrated database is a ledger of its own."""
+    from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+    from include.pipeline_framework.core.lifecycle import Actor
+
+    store = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url))
+    store.record_identity(Actor("tests", "copy"))
+    store.close()
 
 
 def _drop(admin_url: str, name: str, tries: int = 20) -> None:

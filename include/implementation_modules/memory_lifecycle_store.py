@@ -17,6 +17,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.campaigns import CampaignState
 from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules, allot
 from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.ledger_identity import LedgerIdentity, SeenIdentity
 from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity, Status, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope, gather
 from include.pipeline_framework.core.windows import TimeWindow, merge
@@ -318,6 +319,17 @@ class MemoryLifecycleStore:
     def last_fence(self) -> int:
         """See `LifecycleStore.last_fence`."""
         return max([self._fence, *(row["fence"] for row in self._rows.values())])
+
+    def identity(self) -> SeenIdentity:
+        """See `LifecycleStore.identity`; always right: it is in one process's memory."""
+        only = LedgerIdentity(0, 0, 0)
+        return SeenIdentity(only, only)
+
+    def record_identity(self, actor: Actor, *, lift_ids: int = 0) -> None:
+        """See `LifecycleStore.record_identity`."""
+        del actor
+        with self._lock:
+            self._last_id += lift_ids
 
     def known_ids(self, record_ids: Sequence[int]) -> set[int]:
         """See `LifecycleStore.known_ids`."""

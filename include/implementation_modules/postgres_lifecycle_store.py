@@ -33,6 +33,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.campaigns import CampaignState
 from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.ledger_identity import SeenIdentity, require_recorded
 from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
@@ -49,6 +50,7 @@ _TABLES = [
     "window_revisits",
     "lifecycle_mirrors",
     "overdue_alerts",
+    "ledger_identity",
 ]
 
 
@@ -170,7 +172,7 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.claim`."""
         run = {"dag_id": actor.dag_id, "dag_run_id": actor.dag_run_id}
         with self._transaction() as cursor:
-            _run(cursor, "lock_run", run)
+            require_recorded(SeenIdentity.of(only_row(_run(cursor, "lock_run", run))))
             earlier = _run(cursor, "rows_of_run", run)
             if earlier:
                 mine = [row["id"] for row in earlier if row["source_object"] == source_object]
@@ -203,8 +205,10 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.take`."""
         with self._transaction() as cursor:
             row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
-            fence = only_row(_run(cursor, "next_fence"))["fence"]
-            return _apply(cursor, row, lifecycle.take(row, actor, fence, row["database_now"], expected), actor)
+            drawn = only_row(_run(cursor, "next_fence"))
+            require_recorded(SeenIdentity.of(drawn))
+            transition = lifecycle.take(row, actor, drawn["fence"], row["database_now"], expected)
+            return _apply(cursor, row, transition, actor)
 
     def heartbeat(self, record_id: int, fence: int) -> None:
         """See `LifecycleStore.heartbeat`."""
@@ -266,6 +270,19 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.last_fence`."""
         with self._transaction() as cursor:
             return int(only_row(_run(cursor, "last_fence"))["last_fence"])
+
+    def identity(self) -> SeenIdentity:
+        """See `LifecycleStore.identity`."""
+        with self._transaction() as cursor:
+            return SeenIdentity.of(only_row(_run(cursor, "see_identity")))
+
+    def record_identity(self, actor: Actor, *, lift_ids: int = 0) -> None:
+        """See `LifecycleStore.record_identity`."""
+        with self._transaction() as cursor:
+            cursor.execute(statement("ledger/lock_ledger").encode())
+            if lift_ids:
+                _run(cursor, "lift_ids", {"margin": lift_ids})
+            _run(cursor, "record_identity", {"recorded_by": f"{actor.dag_id}/{actor.dag_run_id}"})
 
     def known_ids(self, record_ids: Sequence[int]) -> set[int]:
         """See `LifecycleStore.known_ids`."""
@@ -359,6 +376,7 @@ class PostgresLifecycleStore:
     def _insert_planned(
         self, cursor: Cursor, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = ""
     ) -> PlanInsert:
+        require_recorded(SeenIdentity.of(only_row(_run(cursor, "see_identity"))))  # ids are given away, too
         parameters = {
             "records": Jsonb([dict(r) for r in records], dumps=json_text),
             **actor_parameters(actor),

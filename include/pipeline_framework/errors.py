@@ -8,6 +8,7 @@
     │   │   └── ServiceBusyError           it has too much to do: wait longer
     │   ├── IncompleteExtractError       the source gave fewer rows than it says it has
     │   ├── TornStageError               staged files and manifest do not agree
+    │   ├── LedgerChangedError           the ledger failed over or was restored: a person has to say which
     │   ├── PublishConflictError         another session holds the target's guard row
     │   └── TargetBusyError              the table's publishes take turns
     └── TerminalError                  do not try again: a person or a later run has to act
@@ -92,6 +93,10 @@ class IncompleteExtractError(TransientError):
 
 class TornStageError(TransientError):
     """A manifest is missing, or a file is missing, changed or has another checksum: extract again."""
+
+
+class LedgerChangedError(TransientError):
+    """The ledger is not the one that was recorded; transient, because a cluster manager may say so in a moment."""
 
 
 class PublishConflictError(TransientError):

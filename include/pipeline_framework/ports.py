@@ -17,6 +17,7 @@ from include.pipeline_framework.core.campaigns import CampaignState
 from include.pipeline_framework.core.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.ledger_identity import SeenIdentity
 from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity
 from include.pipeline_framework.core.mirror import LedgerMoment, MirrorColumn, MirroredState
 from include.pipeline_framework.core.overdue import Overdue, OverdueScope
@@ -662,6 +663,14 @@ class LifecycleStore(Protocol):
 
     def last_fence(self) -> int:
         """The greatest fence that this ledger knows of: ever issued by its sequence, or written in a row."""
+        ...
+
+    def identity(self) -> SeenIdentity:
+        """Which ledger this is, beside the one that was recorded; while they differ, nothing is planned or claimed."""
+        ...
+
+    def record_identity(self, actor: Actor, *, lift_ids: int = 0) -> None:
+        """From now on this is the ledger; new rows get ids at least `lift_ids` above the last one."""
         ...
 
     def known_ids(self, record_ids: Sequence[int]) -> set[int]:

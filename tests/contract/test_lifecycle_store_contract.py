@@ -27,6 +27,12 @@ from include.pipeline_framework.ports import LifecycleStore, RestoredRow
 
 HOUR = timedelta(hours=1)
 DAY = datetime(2013, 3, 9, 5, tzinfo=UTC)
+LOW = 2**40 - 1
+"""The bits of a fence that count; above them is the ledger's timeline."""
+
+FAR = 9 << 40
+"""A timeline that the ledger's server has not come to."""
+
 LATER = datetime(2014, 1, 1, tzinfo=UTC)
 PLANNER = Actor("daily_planner", "planner-run", "plan")
 RUN_1 = Actor("data_pipeline_main", "run-1", "claim", -1, 1)
@@ -592,22 +598,37 @@ class TestRebuild:
         assert store.known_ids([4711, 4712, 4713]) == {4711, 4712}
 
     def test_sequences_rise_and_never_sink(self, store: LifecycleStore) -> None:
-        assert store.last_fence() == 0
-        store.raise_sequences(fence=1_000, record_id=400)
+        assert store.last_fence() & LOW == 0
+        store.raise_sequences(fence=FAR + 1_000, record_id=400)
         store.raise_sequences(fence=10, record_id=5)
-        assert store.last_fence() == 1_000
+        assert store.last_fence() == FAR + 1_000
         (record_id,) = plan(store, 0)
         claim(store)
-        assert (record_id, store.take(record_id, task(RUN_1, "t"))["fence"]) == (401, 1_001)
-        assert store.last_fence() == 1_001
+        fence = store.take(record_id, task(RUN_1, "t"))["fence"]
+        assert (record_id, fence) == (401, FAR + 1_001)
+        assert store.last_fence() == fence
 
     def test_a_fence_in_a_row_counts_where_the_sequence_was_not_restored(self, store: LifecycleStore) -> None:
-        store.restore([lost(0, 4711, fence=900)], REBUILDER)
-        assert store.last_fence() == 900
+        store.restore([lost(0, 4711, fence=FAR + 900)], REBUILDER)
+        assert store.last_fence() == FAR + 900
         store.raise_sequences(fence=1, record_id=1)
         claim(store)
-        assert store.take(4711, task(RUN_1, "t"))["fence"] == 901
+        assert store.take(4711, task(RUN_1, "t"))["fence"] == FAR + 901
         assert plan(store, 1) == [4712]
+
+    def test_a_fence_of_a_later_timeline_is_exceeded_on_an_earlier_one(self, store: LifecycleStore) -> None:
+        """A backup of a server that had failed over four times, on a new server: timeline 1 again."""
+        store.raise_sequences(fence=(5 << 40) + 7, record_id=1)
+        (record_id,) = plan(store, 0)
+        claim(store)
+        assert [store.take(record_id, task(RUN_1, "t"))["fence"] for _ in range(2)] == [(5 << 40) + 8, (5 << 40) + 9]
+
+    def test_the_recorded_ledger_issues_fences(self, store: LifecycleStore) -> None:
+        assert store.identity().is_recorded
+        (before,) = plan(store, 0)
+        store.record_identity(REBUILDER, lift_ids=500)
+        (after,) = plan(store, 1)
+        assert (store.identity().is_recorded, after) == (True, before + 501)
 
     def test_fences_and_ids_that_are_drawn_meanwhile_are_unique(self, store: LifecycleStore) -> None:
         ids = plan(store, *range(4))

@@ -14,6 +14,7 @@ import pytest
 
 from include.pipeline_framework.errors import PipelineError
 from include.pipeline_framework.tasks.pipeline import Pipeline
+from tests.conftest import record_identity
 from tests.faults import bad_data, bad_input, bad_input_cloud
 from tests.faults.bad_input import Case
 from tests.faults.bad_input_cloud import Cloud
@@ -35,6 +36,7 @@ def world(
     url = admin.rpartition("/")[0] + f"/{name}"
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_migrated_template}".encode())
+    record_identity(url)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LEDGER_URL", url)
         patch.setenv("AIRFLOW_CONN_LIFECYCLE_POSTGRES", url)

@@ -29,7 +29,7 @@ from include.sql import statement
 from local_stack.home import Home
 from local_stack.servers.postgres import Postgres
 from local_stack.state import State
-from tests.unit.tasks.world import CLEANUP, RUN_1, RUN_2, World
+from tests.unit.tasks.world import CLEANUP, RUN_1, RUN_2, World, config
 
 pytestmark = pytest.mark.integration
 
@@ -123,6 +123,7 @@ REFUSED = {
         "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
         "CREATE SCHEMA mine",
         "SELECT setval('pipeline_lifecycle_fence', 1)",
+        "UPDATE ledger_identity SET timeline = 1",
         "SELECT setval('pipeline_lifecycle_id_seq', 1)",
         "ALTER SEQUENCE pipeline_lifecycle_fence RESTART",
         "UPDATE pipeline_lifecycle_version SET version_num = '0000'",
@@ -160,6 +161,7 @@ def test_what_unmakes_history_is_refused(logins: dict[str, str], world: World, r
 
 
 def test_a_plan_of_the_state_manager_is_kept_and_applied_as_the_runtime_role(world: World) -> None:
+    world.config = config(fill_missing_days=False)
     world.plan(*(hour for hour in range(24) if hour != 7))
     made = make_plan([world.config], world.store, CLEANUP)
     assert made.plan

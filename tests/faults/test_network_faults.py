@@ -24,6 +24,7 @@ from include.implementation_modules.postgres_target import PostgresTarget
 from include.implementation_modules.sql_session import Session
 from include.pipeline_framework.errors import ServiceUnavailableError, TransientError
 from include.pipeline_framework.orchestration import connections
+from tests.conftest import record_identity
 from tests.faults.network import ELASTICSEARCH, POSTGRES, World, elasticsearch_snowflake, postgres_postgres, proxied
 from tests.faults.proxy import Fault
 from tests.faults.results import EVERY, record
@@ -53,7 +54,10 @@ def databases(stack_env: dict[str, str], _migrated_template: str) -> Iterator[Ca
         created.append(f"faults_{uuid.uuid4().hex[:12]}")
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {created[-1]} TEMPLATE {template}".encode())
-        return admin.rpartition("/")[0] + "/" + created[-1]
+        url = admin.rpartition("/")[0] + "/" + created[-1]
+        if template != "template1":
+            record_identity(url)
+        return url
 
     yield create
     with psycopg.connect(admin, autocommit=True) as connection:

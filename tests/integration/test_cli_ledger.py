@@ -10,6 +10,7 @@ import pytest
 
 from include.cli import main
 from include.pipeline_framework.config import loader
+from include.pipeline_framework.errors import LedgerChangedError
 from tests.integration.lost_ledger import LOADED, PLANNED, ROWS_PER_HOUR, STAGED, Losable, losable
 
 pytestmark = pytest.mark.integration
@@ -54,6 +55,35 @@ def test_a_rebuild_is_shown_and_then_done(world: Losable, capsys: pytest.Capture
     assert world.run() == ["resume", "resume"]
     assert main(["ledger", "rebuild", "--apply"]) == 0
     assert f"{source}: 0 rebuilt, 2 in the ledger already, 1 not" in capsys.readouterr().out
+
+
+def test_a_ledger_that_is_not_the_recorded_one_waits_for_its_rebuild(
+    world: Losable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a copy or a restored backup finds itself: recorded is another database."""
+    store, source = world.pipeline.store, world.pipeline.config.source_object
+    world.execute("UPDATE ledger_identity SET database_oid = 1")
+    with pytest.raises(LedgerChangedError, match="database 1"):
+        world.run()
+    for arguments in ([], ["--apply"]):
+        assert main(["ledger", "adopt-failover", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert "this is no failover" in error and "ledger rebuild --apply" in error
+    assert main(["ledger", "rebuild"]) == 0
+    assert not store.identity().is_recorded
+    assert main(["ledger", "rebuild", "--source", source, "--apply"]) == 0  # all there are
+    assert capsys.readouterr().out.splitlines()[-1] == f"recorded as the ledger: {store.identity().present}"
+    assert (store.identity().recorded_by or "").startswith("cli ledger rebuild/")
+    assert world.plan(PLANNED)
+    assert world.run() == ["run"]
+
+
+def test_a_ledger_without_an_identity_issues_nothing(world: Losable, capsys: pytest.CaptureFixture[str]) -> None:
+    world.execute("DELETE FROM ledger_identity")
+    with pytest.raises(LedgerChangedError, match="recorded is none"):
+        world.run()
+    assert main(["ledger", "adopt-failover", "--apply"]) == 2
+    assert "recorded is none" in capsys.readouterr().err
 
 
 def test_differences_are_listed_and_a_no(world: Losable, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,9 @@
--- The greatest fence that the ledger knows of: its sequence may be behind its rows where only tables were restored.
-SELECT GREATEST(issued.last_value - (CASE WHEN issued.is_called THEN 0 ELSE 1 END), newest.fence) AS last_fence
+-- The greatest fence that the ledger knows of; every new one is greater. Its sequence may be behind its rows where only
+-- tables were restored, and after a failover both may be behind what was issued: on an earlier timeline.
+SELECT
+    GREATEST(
+        issued.last_value - (CASE WHEN issued.is_called THEN 0 ELSE 1 END), newest.fence, seen.timeline << 40
+    ) AS last_fence
 FROM pipeline_lifecycle_fence AS issued
 CROSS JOIN (SELECT COALESCE(MAX(fence), 0) AS fence FROM pipeline_lifecycle) AS newest
+CROSS JOIN ledger_identity_seen AS seen

@@ -61,6 +61,10 @@ REVOKE ALL ON lifecycle_mirrors FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT, UPDATE ON lifecycle_mirrors TO ledger_runtime;
 GRANT SELECT ON lifecycle_mirrors TO ledger_reader;
 
+-- Which ledger this is only its owner says, with `ledger adopt-failover` and `ledger rebuild`.
+REVOKE ALL ON ledger_identity, ledger_identity_seen FROM public, ledger_runtime, ledger_reader;
+GRANT SELECT ON ledger_identity, ledger_identity_seen TO ledger_runtime, ledger_reader;
+
 -- What people were told to be overdue is forgotten after a while.
 REVOKE ALL ON overdue_alerts FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT, DELETE ON overdue_alerts TO ledger_runtime;

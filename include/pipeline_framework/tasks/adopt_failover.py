@@ -1,0 +1,37 @@
+"""A promoted standby becomes the ledger: a person, or a cluster manager's callback, says that it is one."""
+
+from __future__ import annotations
+
+import logging
+
+from include.pipeline_framework.core.ledger_identity import ID_MARGIN, SeenIdentity, require_failover
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.ports import LifecycleStore
+
+_log = logging.getLogger(__name__)
+
+
+def adopt_failover(store: LifecycleStore, actor: Actor, *, apply: bool = False) -> SeenIdentity:
+    """Record the promoted standby as the ledger, and lift its ids above all that the lost primary may have given away.
+
+    Fences need no lifting: the new timeline is in their high bits. Again it changes nothing.
+
+    Args:
+        store: The ledger.
+        actor: Who says so; kept with the identity.
+        apply: False: only look.
+
+    Returns:
+        What was found, before anything was changed.
+
+    Raises:
+        InvalidInputError: The ledger is another one, and this is no failover; nothing was changed.
+    """
+    seen = store.identity()
+    if seen.is_recorded:
+        return seen
+    require_failover(seen)
+    if apply:
+        store.record_identity(actor, lift_ids=ID_MARGIN)
+        _log.info("adopted the failover from %s to %s", seen.recorded, seen.present)
+    return seen
