@@ -12,16 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from include.pipeline_framework.core.ledger_identity import ID_MARGIN
 from include.pipeline_framework.core.lifecycle import Phase, Status
 from include.pipeline_framework.core.receipts import LOAD, Receipt, live_receipts
 from include.pipeline_framework.core.windows import TimeWindow, uncovered
 
 FENCE_MARGIN = 1_000_000
 """Fences that may have been issued and left no trace in target, stage or ledger: far more than any pipeline takes."""
-
-ID_MARGIN = 1_000_000
-"""The same for the numbers of rows: those that were claimed, but neither staged nor loaded, left no trace either, and a
-task of before still means them."""
 
 RECEIPT, MANIFEST = "receipt", "manifest"
 
