@@ -15,8 +15,8 @@ from typing import Any
 from include.pipeline_framework.errors import InvalidInputError, LedgerChangedError
 
 ID_MARGIN = 1_000_000
-"""Row ids that a lost ledger, or a lost primary after its standby's last change, may have given away without a trace: the
-tasks that got them still mean them. Far more than any lag holds."""
+"""Row ids that a lost ledger, or a lost primary after its standby's last change, may have given away without a trace;
+the tasks that got them still mean them. Far more than any lag holds."""
 
 
 @dataclass(frozen=True, slots=True)
