@@ -10,6 +10,7 @@ Documents are passed on byte for byte: no `filter_path` and no `_source` filteri
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -42,6 +43,8 @@ from include.pipeline_framework.errors import (
     IncompleteExtractError,
 )
 from include.pipeline_framework.ports import BucketCount
+
+_log = logging.getLogger(__name__)
 
 _BUCKETS_PER_REQUEST = 5_000
 
@@ -137,6 +140,10 @@ class ElasticsearchSource:
         elasticsearch_indices.require_readable(indices, self.settle, is_refreshed=is_refreshed, where=where)
         if is_refreshed:
             elasticsearch_indices.refresh(self._channel, options.index, options.leave_out, where)
+        if options.leave_out and not self._is_known:
+            every = elasticsearch_indices.look(self._channel, options.index, (), where)
+            left_out = sorted({index.name for index in every} - {index.name for index in indices})
+            _log.info("%s: left out as the pipeline's file says: %s", where, ", ".join(left_out) or "nothing")
         self._is_known = True
         return indices
 

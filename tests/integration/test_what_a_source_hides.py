@@ -107,10 +107,14 @@ def test_a_closed_index_is_refused_below_an_alias_too(indices: Indices) -> None:
         read(indices.source(indices.name("alias")))
 
 
-def test_closed_indices_are_left_out_when_a_person_says_so(indices: Indices) -> None:
+def test_closed_indices_are_left_out_when_a_person_says_so_and_named(
+    indices: Indices, caplog: pytest.LogCaptureFixture
+) -> None:
     indices.create("a", 4)
     indices.client.indices.close(index=indices.create("b", 6))
-    assert len(read(indices.source(leave_out=("closed",)))) == 4
+    with caplog.at_level("INFO"):
+        assert len(read(indices.source(leave_out=("closed",)))) == 4
+    assert f"left out as the pipeline's file says: {indices.name('b')}" in caplog.text
     assert len(read(indices.source(f"{indices.pattern},-{indices.name('b')}"))) == 4
 
 

@@ -89,7 +89,11 @@ def wired(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Iterato
 
 def source(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Source:
     """The source alone."""
-    found: Source = pipeline.source if pipeline else wiring.adapter("source", pipeline_config(final_config).source)
+    if pipeline is not None:
+        return pipeline.source
+    config = pipeline_config(final_config)
+    found: Source = wiring.adapter("source", config.source)
+    found.settle = config.settle
     return found
 
 
