@@ -237,7 +237,7 @@ class _Group:
 def _newest(facts: StateFacts, analysis: Analysis, gaps: Sequence[Finding], most: int) -> list[TimeWindow]:
     """Time of the gaps that at most so many windows fill: gaps of planned days first, then missing days."""
     chosen: list[TimeWindow] = []
-    newest_first = sorted(gaps, key=lambda gap: gap.window, reverse=True)
+    newest_first = sorted(gaps, key=lambda gap: gap.window.start, reverse=True)
     for gap in sorted(newest_first, key=lambda gap: gap.kind == Kind.MISSING_DAY):
         if most <= 0:
             break
