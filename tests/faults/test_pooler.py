@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
 from include.implementation_modules.memory_transfer import MemoryStage
 from include.implementation_modules.postgres_adoption import PostgresAdoption
@@ -33,7 +34,12 @@ from include.orders_sync.core.pipelines import TD, SyncStatus
 from include.orders_sync.core.runs import store_lock
 from include.pipeline_framework.config.adoption_mapping import AdoptionMapping
 from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.errors import ConfigurationError, PipelineError, ServiceBusyError
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    PipelineError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+)
 from include.pipeline_framework.orchestration import connections
 from include.pipeline_framework.tasks.audit_requests import parse_audit
 from include.pipeline_framework.tasks.audit_windows import audit_windows
@@ -225,6 +231,33 @@ def test_an_idle_lock_holds_nothing_back_and_no_clock_ends_it(ledger_url: str) -
         assert (again is not None, twice) == (True, None)
     assert len(locks._free) == 2
     locks.close()
+
+
+def test_a_lock_whose_connection_is_lost_is_free_and_says_so(ledger_url: str) -> None:
+    store, other = (PostgresLifecycleStore(lambda: psycopg.connect(ledger_url)) for _ in range(2))
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND state = %s"
+    with psycopg.connect(ledger_url, autocommit=True) as admin, structlog.testing.capture_logs() as lines:
+        with store.source_lock("s") as is_mine:
+            assert is_mine
+            admin.execute(cut, ("idle in transaction",))
+            while not _is_free(other, "s"):
+                time.sleep(0.05)
+            store.now()  # its own connection is another one
+        assert [line["lock"] for line in lines] == ["source s"]
+        assert _is_free(store, "s")
+        with store.source_lock("s"):
+            pass
+        admin.execute(cut, ("idle",))  # the kept one
+        with pytest.raises(ServiceUnavailableError), store.source_lock("s"):
+            raise AssertionError("it was not asked")
+        assert _is_free(store, "s")
+    store.close()
+    other.close()
+
+
+def _is_free(store: PostgresLifecycleStore, name: str) -> bool:
+    with store.source_lock(name) as is_free:
+        return is_free
 
 
 def test_a_lock_costs_no_more_statements_than_one_of_the_session(ledger_url: str) -> None:
