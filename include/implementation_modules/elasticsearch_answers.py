@@ -10,29 +10,23 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from include.implementation_modules.busy import retry_after
-from include.pipeline_framework.core.texts import storable
+from include.implementation_modules.elasticsearch_errors import THROWN_AWAY, TOO_MANY_REQUESTS, translate
 from include.pipeline_framework.errors import (
-    ConfigurationError,
     IncompleteExtractError,
-    PipelineError,
-    ServiceBusyError,
-    ServiceUnavailableError,
 )
 
-_THROWN_AWAY = "What was read so far is not the whole window and is thrown away"
-_TRANSIENT_STATUSES = frozenset({408, 409, 425})
-_TOO_MANY_REQUESTS = 429
 _REPEATED_AT_ONCE = (502, 503, 504)  # by the client, on another node; it would repeat a 429 without any delay, too
-_REASON_LENGTH = 300
 # A high surrogate with its low one, then a surrogate on its own (group 1), then any other escape.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
+# A string, or a comment outside of strings (group 1). One that ends its document without a line break would reach on:
+# what follows a document in a sorted page is its sort value.
+_COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*"|(/\*.*?\*/|//(?:(?!,"sort":\[)[^\r\n])*)', re.DOTALL)
 
 
 class Shards(msgspec.Struct):
@@ -169,7 +163,7 @@ class Channel:
             answer = self._client.perform_request("GET", path, headers={"accept": "application/json"}).body
         except (ApiError, TransportError) as error:
             status = error.meta.status if isinstance(error, ApiError) else None
-            if status is None or status == _TOO_MANY_REQUESTS or status in _REPEATED_AT_ONCE:
+            if status is None or status == TOO_MANY_REQUESTS or status in _REPEATED_AT_ONCE:
                 raise translate(error, where) from error
             return None
         return answer if isinstance(answer, bytes) else str(answer or "").encode()
@@ -212,7 +206,7 @@ def decode(answer: bytes, into: type[Answer], where: str) -> Answer:
         raise IncompleteExtractError(
             f"Elasticsearch's answer of {len(answer)} bytes is cut off or not what was asked for ({error})",
             where=where,
-            meaning=_THROWN_AWAY,
+            meaning=THROWN_AWAY,
             remedy="Airflow retries; if it stays, look for a proxy that shortens or replaces answers.",
         ) from error
 
@@ -220,20 +214,22 @@ def decode(answer: bytes, into: type[Answer], where: str) -> Answer:
 def decode_page(answer: bytes, where: str) -> tuple[SearchAnswer, list[bytes]]:
     """A page and the bytes of its documents as they were sent, each on one line.
 
-    msgspec refuses a page in which any document has an escaped surrogate without its partner. Such a page is decoded a
-    second time with those escapes masked by others of the same length, and the documents are cut from the original at
-    the same places; ids come from the standard library, which accepts them. What can't be stored, the stage says.
+    msgspec refuses a page in which any document has an escaped surrogate without its partner, or a comment, which
+    Elasticsearch takes and gives back. Such a page is decoded a second time with those masked by others of the same
+    length, and the documents are cut from the original at the same places; ids come from the standard library, which
+    accepts surrogates. What can't be stored, the stage says, document by document.
     """
     try:
         page = _PAGE.decode(answer)
         return page, _one_line_each([bytes(hit.source) for hit in page.hits.hits], answer)
     except msgspec.DecodeError:
-        masked = _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], answer)
+        plain = _COMMENT.sub(lambda match: b" " * len(match[0]) if match[1] else match[0], answer)
+        masked = _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], plain)
         if masked == answer:
             return decode(answer, SearchAnswer, where), []
     page = decode(masked, SearchAnswer, where)
     bodies, position = [], 0
-    originals = json.loads(answer)["hits"]["hits"]
+    originals = json.loads(plain)["hits"]["hits"]
     for hit, original in zip(page.hits.hits, originals, strict=True):
         hit.id = original["_id"]
         body = bytes(hit.source)
@@ -303,89 +299,6 @@ def _partial(what: str, where: str) -> IncompleteExtractError:
     return IncompleteExtractError(
         f"Elasticsearch's answer is not complete: {what}",
         where=where,
-        meaning=_THROWN_AWAY,
+        meaning=THROWN_AWAY,
         remedy="Airflow retries; if it stays, check the cluster's health and its search time-outs.",
     )
-
-
-def translate(error: Exception, where: str) -> PipelineError:
-    """The framework's error for one of the client's; never contains what the client was given as credentials."""
-    from elastic_transport import TlsError
-    from elasticsearch import ApiError, UnsupportedProductError
-
-    if isinstance(error, UnsupportedProductError | TlsError):
-        tls = isinstance(error, TlsError)
-        return ConfigurationError(
-            "The TLS connection to Elasticsearch was refused" if tls else "The server is not an Elasticsearch",
-            where=where,
-            meaning="Nothing was read",
-            remedy="Check host, port, scheme and CA certificates of the connection.",
-        )
-    if not isinstance(error, ApiError):
-        return ServiceUnavailableError(
-            f"Elasticsearch did not answer ({type(error).__name__})",
-            where=where,
-            meaning="Nothing of this request was read",
-            remedy="Airflow retries; if it stays, check host and port, or raise request_timeout_seconds.",
-        )
-    return _of_status(error.meta.status, error.body, where, retry_after(error.meta.headers))
-
-
-def _of_status(status: int, body: Any, where: str, seconds: float | None = None) -> PipelineError:
-    types, reason = _explained(body)
-    said = f"HTTP {status}{f', {reason}' if reason else ''}"
-    if any(name.startswith("search_context_missing") for name in types):
-        return IncompleteExtractError(
-            f"The point in time is gone ({said})",
-            where=where,
-            meaning=_THROWN_AWAY,
-            remedy="Airflow retries; if it stays, raise keep_alive or make the window smaller.",
-        )
-    if status == _TOO_MANY_REQUESTS or seconds is not None:
-        return ServiceBusyError(
-            f"Elasticsearch has too much to do ({said})",
-            where=where,
-            meaning="Nothing of this request was read",
-            remedy="Airflow retries after a longer delay; if it stays, lower max_active_windows and slices.",
-        ).asking_for(seconds)
-    if status >= 500 or status in _TRANSIENT_STATUSES:
-        return ServiceUnavailableError(
-            f"Elasticsearch can't answer now ({said})",
-            where=where,
-            meaning="Nothing of this request was read",
-            remedy="Airflow retries; if it stays, check the cluster's health and load.",
-        )
-    remedies = {
-        401: "Check login, password or API key of the Elasticsearch connection.",
-        403: "Give the user the privileges read and view_index_metadata on the index.",
-        404: "Check the pipeline's index (or alias): nothing of that name exists.",
-    }
-    return ConfigurationError(
-        f"Elasticsearch refused the request ({said})",
-        where=where,
-        meaning="Trying again gives the same answer",
-        remedy=remedies.get(status, "Check index, time_field and its mapping (a date with doc_values)."),
-    )
-
-
-def _explained(body: Any) -> tuple[set[str], str]:
-    """All error types in an error's body, and the first one with its reason."""
-    try:
-        error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return set(), ""
-    found = list(_causes(error))
-    types = {name for name, _ in found}
-    return types, storable(": ".join(part for part in found[-1] if part), _REASON_LENGTH) if found else ""
-
-
-def _causes(error: Any) -> Iterator[tuple[str, str]]:
-    """Outermost cause first: the last one is the most telling."""
-    if isinstance(error, dict):
-        if isinstance(error.get("type"), str):
-            yield error["type"], str(error.get("reason") or "")
-        for key in ("reason", "failed_shards", "root_cause", "caused_by"):
-            yield from _causes(error.get(key))
-    elif isinstance(error, list):
-        for item in error:
-            yield from _causes(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -24,6 +25,7 @@ from include.implementation_modules.elasticsearch_answers import (
     exact_total,
     index_path,
 )
+from include.implementation_modules.elasticsearch_errors import is_missing_index, is_too_large
 from include.implementation_modules.elasticsearch_indices import Index, LeftOut
 from include.implementation_modules.elasticsearch_time_field import RENDERED_FORMAT, TimeField
 from include.pipeline_framework.core.windows import TimeWindow
@@ -34,6 +36,8 @@ from include.pipeline_framework.errors import (
     PipelineError,
 )
 from include.pipeline_framework.ports import Document, SourcePart
+
+_log = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
 
@@ -84,6 +88,8 @@ class View:
         opened = channel.ask("POST", path, PointInTimeAnswer, where=where, parameters=parameters)
         # Each answer may carry a newer id for the same view; all are closed.
         self._id, self._ids = opened.id, {opened.id}
+        self.most = options.page_size
+        """Documents in one answer that the server can make; sinks when it can't."""
         self.shards: int | None = None
         if opened.shards is not None:
             try:
@@ -96,9 +102,19 @@ class View:
     def search(self, body: Mapping[str, Any]) -> tuple[SearchAnswer, list[bytes], int]:
         """Answer, documents and size of the answer in bytes."""
         point_in_time = {"pit": {"id": self._id, "keep_alive": self.options.keep_alive}}
-        raw = self._channel.raw(
-            "POST", "/_search", where=self.where, body={**body, **point_in_time}, parameters=EVERY_SHARD
-        )
+        try:
+            raw = self._channel.raw(
+                "POST", "/_search", where=self.where, body={**body, **point_in_time}, parameters=EVERY_SHARD
+            )
+        except ConfigurationError as error:
+            if not is_missing_index(error):
+                raise
+            raise IncompleteExtractError(
+                "An index of the pattern was deleted while it was read",
+                where=self.where,
+                meaning="What was read so far is not the whole window and is thrown away",
+                remedy="Airflow retries, and reads what the pattern means then.",
+            ) from error
         answer, bodies = decode_page(raw, self.where)
         if answer.pit_id:
             self._id = answer.pit_id
@@ -215,19 +231,35 @@ class ElasticsearchExtract:
 
     def _page(self, part: _Slice, slices: int, request: Mapping[str, Any]) -> _Page:
         """Runs in a thread of the pool."""
-        body = {"size": part.size, "track_total_hits": False, "query": self._query, "sort": self._time.sort, **request}
+        body = {"track_total_hits": False, "query": self._query, "sort": self._time.sort, **request}
         if slices > 1:
             body["slice"] = {"id": part.number, "max": slices}
         if part.after:
             body["search_after"] = part.after
-        answer, bodies, size = self._view.search(body)
+        part, (answer, bodies, size) = self._fitting(part, body)
         hits = answer.hits.hits
         self._require_order(part, hits)
         if len(hits) < part.size:  # all shards answered, so there is no more
             return _Page(hits, bodies, None)
         fitting = max(1, len(hits) * _PAGE_BYTES // size)
         after = (hits[-1].sort[0], hits[-1].sort[1])
-        return _Page(hits, bodies, replace(part, after=after, size=min(fitting, self._view.options.page_size)))
+        return _Page(hits, bodies, replace(part, after=after, size=min(fitting, self._view.most)))
+
+    def _fitting(self, part: _Slice, body: Mapping[str, Any]) -> tuple[_Slice, tuple[SearchAnswer, list[bytes], int]]:
+        """The next page, halved as often as the server can't make it; with the slice of the size that it could.
+
+        Raises:
+            PipelineError: Not even one document fits, or something else is wrong.
+        """
+        while True:
+            try:
+                return part, self._view.search({**body, "size": part.size})
+            except PipelineError as error:
+                if part.size == 1 or not is_too_large(error):
+                    raise
+                part = replace(part, size=max(1, part.size // 2))
+                self._view.most = min(self._view.most, part.size)
+                _log.info("%s: pages of %d documents from now on: %s", self._view.where, part.size, error.what)
 
     def _require_order(self, part: _Slice, hits: Sequence[Hit]) -> None:
         """`_shard_doc` is unique and every page is sorted by it, so a hit that comes twice stands out.

@@ -179,7 +179,9 @@ class ElasticsearchSource:
             self._look(self._where())
         if self._time is None:
             name, where = self.options.time_field, self._where()
-            parameters = {"fields": name, "allow_no_indices": "false"} | self._wildcards
+            keys = name.split(".")
+            parents = [".".join(keys[:length]) for length in range(1, len(keys))]
+            parameters = {"fields": ",".join([name, *parents]), "allow_no_indices": "false"} | self._wildcards
             path = index_path(self.options.index, "_field_caps")
             answer = self._channel.ask("GET", path, FieldCapabilities, where=where, parameters=parameters)
             types = frozenset(answer.fields.get(name, {})) - {"unmapped"}
@@ -196,6 +198,15 @@ class ElasticsearchSource:
                     where=where,
                     meaning="Without a date no document can be put into a window",
                     remedy="Set time_field to a field that is mapped as date or date_nanos in every index.",
+                )
+            if nested := [parent for parent in parents if "nested" in answer.fields.get(parent, {})]:
+                raise ConfigurationError(
+                    f"The time field {name!r} lies below {nested[0]!r}, which is mapped as nested",
+                    where=where,
+                    meaning="Elasticsearch keeps such values in documents of their own: no range finds one, and every "
+                    "window would look empty",
+                    remedy="Set time_field to a date outside of nested objects, or index a copy of it there (copy_to "
+                    "or include_in_root in the mapping).",
                 )
             self._time = TimeField(name, types)
         return self._time

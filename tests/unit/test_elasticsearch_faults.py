@@ -102,6 +102,10 @@ def reversed_hits(answer: Any, _: int) -> Any:
     return hits(hits=answer["hits"]["hits"][::-1])(answer, _)
 
 
+def caps_below_nested(answer: Any, _: int) -> Any:
+    return 200, answer | {"fields": {**answer["fields"], "shipments": {"nested": {"type": "nested"}}}}
+
+
 def indices(**settings: str) -> Fault:
     return lambda answer, _: (
         200,
@@ -171,6 +175,9 @@ FAULTS: list[tuple[str, str, Fault, type[PipelineError]]] = [
     ("caps: no privilege", "caps", status(403, "security_exception"), WRONG),
     ("caps: an index did not answer", "caps", changed(failed_indices=1), INCOMPLETE),
     ("caps: not mapped", "caps", changed(fields={}), WRONG),
+    ("caps: below a nested object", "caps", caps_below_nested, WRONG),
+    ("page: an index was deleted meanwhile", "page", status(404, "index_not_found_exception"), INCOMPLETE),
+    ("page: too large even for one document", "page", status(429, "circuit_breaking_exception"), BUSY),
     ("caps: text", "caps", changed(fields={"@timestamp": {"date": {}, "keyword": {}}}), WRONG),
 ]  # fmt: skip
 
@@ -180,8 +187,11 @@ def test_a_fault_ends_the_extract_and_releases_the_view(
     fake: FakeElasticsearch, name: str, kind: str, fault: Fault, expected: type[PipelineError]
 ) -> None:
     fake.faults[kind] = only_from(2, fault) if kind == "page" else fault
+    options = {"time_field": "shipments.at"} if "nested" in name else {}
+    if options:
+        fake.faults[kind] = lambda answer, n: fault(answer | {"fields": {"shipments.at": {"date": {}}}}, n)
     with pytest.raises(expected) as raised:
-        read(source_of(fake, request_timeout_seconds=0.5 if name.endswith("in time") else 600))
+        read(source_of(fake, request_timeout_seconds=0.5 if name.endswith("in time") else 600, **options))
     assert type(raised.value) is expected
     assert not fake.views or (kind == "open" and expected is not INCOMPLETE)  # its id never arrived
     error = raised.value
