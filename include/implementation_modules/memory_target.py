@@ -65,7 +65,7 @@ class MemoryTarget:
         model_config = ConfigDict(extra="forbid", frozen=True)
 
         table: Name = Field(default="memory", description="Name for messages.")
-        columns: Columns = Field(default=(), description="Typed columns: name to type, or to {type, path}.")
+        columns: Columns = Field(default=(), description="Typed columns: name to type, or to {type, path, format}.")
 
     def __init__(
         self,
@@ -231,7 +231,7 @@ class MemoryTarget:
             }
             for column in self._options.columns:
                 try:
-                    row[column.name] = convert(value_at(document, column.path), column.type)
+                    row[column.name] = convert(value_at(document, column.path), column.type, column.format)
                 except ValueError as error:
                     raise refused_value(line.id, column, where) from error
             yield row

@@ -72,7 +72,8 @@ class PostgresTarget(SqlTarget):
         schema_name: Name = Field(default="public", alias="schema", description="Schema; it must exist.")
         table: Name = Field(description="Table to load; it and `<table>_receipts` are created when missing.")
         columns: Columns = Field(
-            default=(), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
+            default=(),
+            description="Typed columns: name to type, or to {type, path, format}. The whole document is in `doc`.",
         )
         guard_wait_seconds: float = Field(
             default=60, gt=0, description="How long a publish waits for another one of the same source."
@@ -145,7 +146,7 @@ class PostgresTarget(SqlTarget):
     @staticmethod
     def _typed(line: StagedLine, document: Any, column: ColumnSpec, where: str) -> Any:
         try:
-            value = convert(value_at(document, column.path), column.type)
+            value = convert(value_at(document, column.path), column.type, column.format)
             if isinstance(value, str):
                 value.encode()  # a lone surrogate has no UTF-8
         except ValueError as error:

@@ -10,7 +10,7 @@ Names are folded to upper case and quoted, so `select dep_delay from flights` fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -27,6 +27,7 @@ from include.implementation_modules.target_columns import (
     SqlFragment,
     fill,
     listed,
+    places,
     quoted,
     refused_value,
 )
@@ -90,7 +91,8 @@ class SnowflakeTarget(SqlTarget):
         )
         table: Name = Field(description="Table to load; it and `<TABLE>_RECEIPTS` are created when missing.")
         columns: Columns = Field(
-            default=(), description="Typed columns: name to type, or to {type, path}. The whole document is in `doc`."
+            default=(),
+            description="Typed columns: name to type, or to {type, path, format}. The whole document is in `doc`.",
         )
         stage_name: Name | None = Field(
             default=None,
@@ -114,7 +116,12 @@ class SnowflakeTarget(SqlTarget):
             )
         table = options.table.upper()
         self._columns = options.columns
-        self._paths = {f"path_{i}_{j}": key for i, c in enumerate(options.columns) for j, key in enumerate(c.path)}
+        self._paths = {
+            f"path_{i}_{n}_{j}": key
+            for i, column in enumerate(options.columns)
+            for n, keys in enumerate(places(column.path))
+            for j, key in enumerate(keys)
+        }
         self._has_integration = options.storage_integration is not None
         self._place, self._stage_name = place, options.stage_name
         fragments = {
@@ -253,16 +260,20 @@ def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]
     """Everything in the statements that depends on the typed columns; paths stay bound parameters."""
     texts, refusals = [], []
     for i, column in enumerate(columns):
-        value = "line['doc']" + "".join(f"[%(path_{i}_{j})s]" for j in range(len(column.path)))
-        texts.append(f"{value}::TEXT AS text_{i}")
+        values = [
+            "line['doc']" + "".join(f"[%(path_{i}_{n}_{j})s]" for j in range(len(keys)))
+            for n, keys in enumerate(places(column.path))
+        ]
+        texts.append(f"{_first(f'{value}::TEXT' for value in values)} AS text_{i}")
         if column.type in ("timestamp", "date"):
-            texts.append(f"LEFT(TO_JSON({value}), 1) AS kind_{i}")
+            kinds = (f"IFF({value}::TEXT IS NULL, NULL, LEFT(TO_JSON({value}), 1))" for value in values)
+            texts.append(f"{_first(kinds)} AS kind_{i}")
         if column.type != "text":
             refusals.append(f"WHEN text_{i} IS NOT NULL AND value_{i} IS NULL THEN {i}")
     names = [quoted(column.name.upper()) for column in columns]
     return {
         "texts": listed(texts),
-        "casts": listed(f"text_{i}, {_cast(column.type, i)} AS value_{i}" for i, column in enumerate(columns)),
+        "casts": listed(f"text_{i}, {_cast(column, i)} AS value_{i}" for i, column in enumerate(columns)),
         "values": listed(f"value_{i}" for i in range(len(columns))),
         "columns": listed(names),
         "definitions": listed(f"{name} {_SQL_TYPES[c.type]}" for name, c in zip(names, columns, strict=True)),
@@ -270,14 +281,22 @@ def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]
     }
 
 
-def _cast(column_type: str, index: int) -> str:
+def _first(values: Iterable[str]) -> str:
+    """The first of some values that is not NULL."""
+    found = list(values)
+    return found[0] if len(found) == 1 else f"COALESCE({', '.join(found)})"
+
+
+def _cast(column: ColumnSpec, index: int) -> str:
     text, kind = SqlFragment(f"text_{index}"), SqlFragment(f"kind_{index}")
-    if column_type == "text":
+    if column.type == "text":
         return text
-    timestamp = SqlFragment(fill(sql_text("snowflake/cast_timestamp"), {"text": text, "kind": kind}))
-    if column_type == "timestamp":
+    count = sql_text(f"snowflake/count_{column.format or 'unmarked'}")
+    fragments = {"text": text, "kind": kind, "count": SqlFragment(fill(count, {"text": text}))}
+    timestamp = SqlFragment(fill(sql_text("snowflake/cast_timestamp"), fragments))
+    if column.type == "timestamp":
         return timestamp
-    return fill(sql_text(f"snowflake/cast_{column_type}"), {"text": text, "kind": kind, "timestamp": timestamp})
+    return fill(sql_text(f"snowflake/cast_{column.type}"), {"text": text, "kind": kind, "timestamp": timestamp})
 
 
 def _stage_root(stage: Stage, key: str, where: str) -> str:

@@ -12,7 +12,9 @@ the same in SQL, and the contract suite runs one table of cases through all of t
 | timestamp | UTC instant | ISO 8601 text (no offset: UTC; finer than microseconds: cut), or epoch milliseconds |
 | date | date | what `timestamp` accepts: its day in UTC |
 
-JSON null and an absent path are NULL.
+JSON null and an absent path are NULL. A number in a `timestamp` or `date` column is what `format` says: `epoch_second`
+or `epoch_millis`. Without a format it is milliseconds, and one that is a second of 1973 to 2286 is refused: as
+milliseconds it would be a day of 1970 that nobody meant.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ SqlFragment = NewType("SqlFragment", str)
 
 COLUMN_TYPES = ("text", "integer", "number", "boolean", "timestamp", "date")
 OWN_COLUMNS = ("_source_object", "_id", "_id_hash", "_event_at", "_lifecycle_id", "_fence", "_file", "doc")
+LONGEST_PATH = 8
+"""Keys; each way to join some of them with dots is a place to look."""
+
 LONGEST_NAME = 48
 """Leaves room for suffixes like `_receipts` in Postgres' 63 bytes."""
 
@@ -46,6 +51,9 @@ _INSTANT = re.compile(
     r"(Z|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2}))?)?"
 )
 _MILLISECONDS = re.compile(r"([0-9]{1,14}|-[0-9]{1,13})([.]0*)?")
+_SECONDS = re.compile(r"([0-9]{1,11}|-[0-9]{1,10})([.]0*)?")
+_LOOKS_LIKE_SECONDS = re.compile(r"[0-9]{9,10}([.]0*)?")
+FORMATS = ("epoch_second", "epoch_millis")
 _INTEGER_DIGITS = 37
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -97,7 +105,7 @@ def listed(items: Iterable[str]) -> SqlFragment:
 
 
 def parse_columns(value: Any) -> tuple[ColumnSpec, ...]:
-    """Columns as the YAML has them, `{name: type}` or `{name: {type, path}}`, in order.
+    """Columns as the YAML has them, `{name: type}` or `{name: {type, path, format}}`, in order.
 
     `path` is text with dots or a list of keys (for keys that contain dots); without it the column's name is the key.
 
@@ -128,15 +136,22 @@ Columns = Annotated[tuple[ColumnSpec, ...], BeforeValidator(parse_columns)]
 def _column(name: str, spec: Any) -> ColumnSpec:
     if isinstance(spec, str):
         spec = {"type": spec}
-    if not isinstance(spec, Mapping) or set(spec) - {"type", "path"} or spec.get("type") not in COLUMN_TYPES:
+    if not isinstance(spec, Mapping) or set(spec) - {"type", "path", "format"} or spec.get("type") not in COLUMN_TYPES:
         raise ValueError(
-            f"column {name!r} needs a type of {', '.join(COLUMN_TYPES)}, and may have a path; got {spec!r}"
+            f"column {name!r} needs a type of {', '.join(COLUMN_TYPES)}, and may have a path and a format; got {spec!r}"
+        )
+    unit = spec.get("format") or ""
+    if unit and (unit not in FORMATS or spec["type"] not in ("timestamp", "date")):
+        raise ValueError(
+            f"the format of column {name!r} is {unit!r}: a timestamp or date may have one of {', '.join(FORMATS)}"
         )
     path = spec.get("path", [name])
     keys = tuple(path.split(".")) if isinstance(path, str) else tuple(path)
     if not keys or not all(isinstance(key, str) and key for key in keys):
         raise ValueError(f"the path of column {name!r} is text like 'a.b' or a list of keys, got {path!r}")
-    return ColumnSpec(checked_name(name), spec["type"], keys)
+    if len(keys) > LONGEST_PATH:
+        raise ValueError(f"the path of column {name!r} has {len(keys)} keys, at most {LONGEST_PATH} are possible")
+    return ColumnSpec(checked_name(name), spec["type"], keys, unit)
 
 
 def parse_document(body: bytes) -> Any:
@@ -144,17 +159,32 @@ def parse_document(body: bytes) -> Any:
     return json.loads(body, parse_float=Decimal)
 
 
+def places(path: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Where a path's value may stand: keys may be joined with dots, as Elasticsearch takes both for one field.
+
+    >>> places(("a", "b", "c"))
+    [('a', 'b', 'c'), ('a', 'b.c'), ('a.b', 'c'), ('a.b.c',)]
+    """
+    if len(path) < 2:
+        return [path]
+    apart = [(path[0], *rest) for rest in places(path[1:])]
+    joined = places((f"{path[0]}.{path[1]}", *path[2:]))
+    return [*apart, *joined]
+
+
 def value_at(document: Any, path: tuple[str, ...]) -> Any:
-    """The value at a path; None where a key is absent or an array or scalar is in the way."""
-    for key in path:
-        if not isinstance(document, Mapping):
-            return None
-        document = document.get(key)
-    return document
+    """The first value that is not null at one of a path's places; None where a key is absent or no object is there."""
+    for keys in places(path):
+        value = document
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is not None:
+            return value
+    return None
 
 
-def convert(value: Any, column_type: str) -> Any:
-    """A parsed JSON value as the value of a typed column; None for null.
+def convert(value: Any, column_type: str, unit: str = "") -> Any:
+    """A parsed JSON value as the value of a typed column; None for null. `unit` is the column's `format`.
 
     Raises:
         ValueError: The type can't hold the value exactly as the table above says.
@@ -165,7 +195,12 @@ def convert(value: Any, column_type: str) -> Any:
         return value if isinstance(value, str) else _json_text(value)
     if isinstance(value, dict | list):
         raise ValueError(f"an object or array is no {column_type}")
-    converted = _CONVERSIONS[column_type](value, value if isinstance(value, str) else _json_text(value))
+    text = value if isinstance(value, str) else _json_text(value)
+    if not isinstance(value, str) and column_type in ("timestamp", "date"):
+        instant = _counted(text, unit)
+        converted = instant.date() if instant and column_type == "date" else instant
+    else:
+        converted = _CONVERSIONS[column_type](text)
     if converted is None:
         raise ValueError(f"no {column_type}")
     return converted
@@ -178,7 +213,8 @@ def refused_value(document_id: Any, column: ColumnSpec, where: str, documents: i
         f"document {document_id!r}{others} has no {column.type} for column {column.name!r} at {list(column.path)}",
         where=where,
         meaning="Nothing was changed in the target",
-        remedy="Mend the document, or give the column another type (`text` takes everything), then clear the task.",
+        remedy="Mend the document, or give the column another type (`text` takes everything), then clear the task. "
+        "Numbers of seconds in a timestamp or date column need `format: epoch_second`.",
     )
 
 
@@ -188,26 +224,36 @@ def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
 
 
-def _integer(_: Any, text: str) -> int | None:
+def _integer(text: str) -> int | None:
     if not _NUMBER.fullmatch(text):
         return None
     number = Decimal(text)
     return int(number) if number.adjusted() < _INTEGER_DIGITS and number == number.to_integral_value() else None
 
 
-def _number(_: Any, text: str) -> float | None:
+def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) and abs(float(text)) != float("inf") else None
 
 
-def _boolean(_: Any, text: str) -> bool | None:
+def _boolean(text: str) -> bool | None:
     return {"true": True, "false": False}.get(text.lower())
 
 
-def _timestamp(value: Any, text: str) -> datetime | None:
+def _counted(text: str, unit: str) -> datetime | None:
+    """An instant that is a number since 1970."""
+    pattern = _SECONDS if unit == "epoch_second" else _MILLISECONDS
+    number = pattern.fullmatch(text)
+    if not number or (not unit and _LOOKS_LIKE_SECONDS.fullmatch(text)):
+        return None
     try:
-        if not isinstance(value, str):
-            milliseconds = _MILLISECONDS.fullmatch(text)
-            return _EPOCH + timedelta(milliseconds=int(milliseconds[1])) if milliseconds else None
+        count = int(number[1])
+        return _EPOCH + (timedelta(seconds=count) if unit == "epoch_second" else timedelta(milliseconds=count))
+    except OverflowError:
+        return None
+
+
+def _timestamp(text: str) -> datetime | None:
+    try:
         match = _INSTANT.fullmatch(text)
         if not match:
             return None
@@ -221,8 +267,8 @@ def _timestamp(value: Any, text: str) -> datetime | None:
         return None
 
 
-def _date(value: Any, text: str) -> Any:
-    instant = _timestamp(value, text)
+def _date(text: str) -> Any:
+    instant = _timestamp(text)
     return instant.date() if instant else None
 
 

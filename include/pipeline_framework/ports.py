@@ -302,12 +302,16 @@ class ColumnSpec:
     Attributes:
         name: Column name as written in the YAML; validated as an identifier and always quoted.
         type: One of `text`, `integer`, `number`, `boolean`, `timestamp`, `date`.
-        path: Where the value lives in the document: keys from the root.
+        path: Where the value lives in the document: keys from the root. `{"a": {"b": 7}}` and `{"a.b": 7}` are the
+            same value, as Elasticsearch has it.
+        format: What a number in a `timestamp` or `date` column counts: `epoch_second` or `epoch_millis`; empty:
+            milliseconds, and numbers that look like seconds are refused.
     """
 
     name: str
     type: str
     path: tuple[str, ...]
+    format: str = ""
 
 
 class Target(Protocol):

@@ -67,7 +67,15 @@ REFUSED = [
     ),
     *(
         ("timestamp", value)
-        for value in ("true", "1.5", "123456789012345", '["2013-03-09"]', '"2013-03-09T05:06:07 UTC"')
+        for value in (
+            "true",
+            "1.5",
+            "1362805567",
+            "999999999",
+            "123456789012345",
+            '["2013-03-09"]',
+            '"2013-03-09T05:06:07 UTC"',
+        )
     ),
     *(("date", value) for value in ('"09.03.2013"', '"2013-13-01"', "false")),
 ]
@@ -108,6 +116,49 @@ def test_a_column_type_means_the_same_everywhere(typed: Any, name: str) -> None:
         assert loaded == expected, f"{column} {value}"
         absent = {f"v_{other}" for other in NAMES} - {f"v_{column}"}
         assert {rows[f"{n:03}"][other] for other in absent} == {None}, f"{column} {value}"
+
+
+@EVERYWHERE
+def test_a_number_counts_what_the_columns_format_says(request: pytest.FixtureRequest, name: str) -> None:
+    found: Harness = request.getfixturevalue(f"{name}_harness")
+    formats = {"s": "epoch_second", "ms": "epoch_millis"}
+    columns: dict[str, Any] = {key: {"type": "timestamp", "format": unit} for key, unit in formats.items()}
+    target = found.another(columns=columns | {"d": {"type": "date", "format": "epoch_second"}})
+    target.prepare(FLIGHTS)
+    body = b'{"s": 1362805567, "ms": 1362805567, "d": 1362805567}'
+    manifest = found.staged([Document("a", NOON, body), Document("b", NOON, b'{"s": "2013-03-09T05:06:07Z"}')])
+    target.publish(manifest, found.stage, fence=manifest.fence, lifecycle_id=1)
+    rows = {row["_id"]: row for row in (target.rows if name == "memory" else found.rows())}
+    second = INSTANT.replace(microsecond=0)
+    assert [utc(rows[key]["s"]) for key in ("a", "b")] == [second, second]
+    assert utc(rows["a"]["ms"]) == datetime(1970, 1, 16, 18, 33, 25, 567000, tzinfo=UTC)
+    assert rows["a"]["d"] == second.date()
+
+
+@EVERYWHERE
+def test_a_path_is_found_however_its_keys_are_joined(request: pytest.FixtureRequest, name: str) -> None:
+    found: Harness = request.getfixturevalue(f"{name}_harness")
+    columns = {"v": {"type": "integer", "path": "a.b.c"}, "t": {"type": "timestamp", "path": "a.at"}}
+    target = found.another(columns=columns)
+    target.prepare(FLIGHTS)
+    bodies = [
+        '{"a": {"b": {"c": 7}}, "a.at": "2013-03-09"}',
+        '{"a.b": {"c": 7}, "a": {"at": "2013-03-09"}}',
+        '{"a": {"b.c": 7, "at": null}, "a.at": "2013-03-09"}',
+        '{"a.b.c": 7, "a": {"at": "2013-03-09"}}',
+        '{"a": 1, "a.b": {"c": 7}, "a.at": "2013-03-09"}',
+    ]
+    nothing = '{"a": {"b": 7}, "a.b": null}'
+    manifest = found.staged([Document(str(n), NOON, body.encode()) for n, body in enumerate([*bodies, nothing])])
+    target.publish(manifest, found.stage, fence=manifest.fence, lifecycle_id=1)
+    rows = {row["_id"]: row for row in (target.rows if name == "memory" else found.rows())}
+    day = INSTANT.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert [(rows[str(n)]["v"], utc(rows[str(n)]["t"])) for n in range(len(bodies))] == [(7, day)] * len(bodies)
+    assert rows["5"]["v"] is None
+
+
+def utc(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 @EVERYWHERE

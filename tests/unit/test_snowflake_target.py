@@ -73,7 +73,7 @@ class RecordingCursor:
                 raise fault[1]
         found = self._recorder.fingerprint
         if "refused_count" in sql:
-            self._rows = [(found.rows, found.hash_sum, 0)]
+            self._rows = [(found.rows, found.hash_sum, 0, found.rows)]
         elif "SUM(_id_hash" in sql:
             self._rows = [(found.rows, found.hash_sum)]
         elif "now_at" in sql:

@@ -44,6 +44,7 @@ def test_columns_in_short_and_long_form_keep_their_order() -> None:
             "A": {"type": "text"},
             "c": {"type": "date", "path": "x.y"},
             "d": {"type": "text", "path": ["x.y", "z"]},
+            "e": {"type": "timestamp", "format": "epoch_second"},
         }
     )
     assert columns == (
@@ -51,6 +52,7 @@ def test_columns_in_short_and_long_form_keep_their_order() -> None:
         ColumnSpec("A", "text", ("A",)),
         ColumnSpec("c", "date", ("x", "y")),
         ColumnSpec("d", "text", ("x.y", "z")),
+        ColumnSpec("e", "timestamp", ("e",), "epoch_second"),
     )
     assert parse_columns(columns) == columns
 
@@ -65,6 +67,9 @@ def test_columns_in_short_and_long_form_keep_their_order() -> None:
         {"a": {"type": "text", "path": []}},
         {"a": {"type": "text", "path": ["x", 1]}},
         {"a": {"type": "text", "path": "x..y"}},
+        {"a": {"type": "text", "path": "a.b.c.d.e.f.g.h.i"}},
+        {"a": {"type": "timestamp", "format": "seconds"}},
+        {"a": {"type": "integer", "format": "epoch_second"}},
         {"a": "text", "A": "text"},
         {"_ID": "text"},
         {"doc": "text"},

@@ -1,4 +1,4 @@
-"""Typed columns of a target, as every target's `columns` option writes them: `{name: type}` or `{name: {type, path}}`.
+"""Typed columns of a target, as every target's `columns` option writes them: `{name: type}` or a mapping.
 
 An adapter turns them into `ports.ColumnSpec` and has the last word; this model exists so that a wrong one is reported
 with its own path (`target.columns.year.type`) and so that editors know them.
@@ -26,7 +26,10 @@ class ColumnRule(BaseModel):
 
     type: ColumnType
     path: Key | Annotated[list[Key], Field(min_length=1)] | None = Field(
-        None, description="Keys from the document's root: text with dots, or a list."
+        None, description="Keys from the document's root: text with dots, or a list. Keys may be joined by dots there."
+    )
+    format: Literal["epoch_second", "epoch_millis"] | None = Field(
+        None, description="What a number in a timestamp or date column counts since 1970."
     )
 
 

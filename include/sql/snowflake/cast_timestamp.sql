@@ -25,7 +25,6 @@ CASE
                 'YYYY-MM-DD HH24:MI:SS.FF6'
             )
         )
-    WHEN
-        {kind} <> '"' AND REGEXP_LIKE({text}, '([0-9]{1,14}|-[0-9]{1,13})([.]0*)?')
-        THEN TO_TIMESTAMP_NTZ(TRY_TO_NUMBER({text}, 14, 0), 3)
+    WHEN {kind} <> '"'
+        THEN {count}
 END
