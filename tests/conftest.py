@@ -101,7 +101,9 @@ def database(admin_url: str, template: str = "template1") -> Iterator[str]:
         connection.execute(create)
     url = admin_url.rpartition("/")[0] + f"/{name}"
     try:
-        if template != "template1":
+        with psycopg.connect(url) as connection:
+            is_ledger = connection.execute("SELECT to_regclass('ledger_identity') IS NOT NULL").fetchone() == (True,)
+        if is_ledger:
             record_identity(url)
         yield url
     finally:

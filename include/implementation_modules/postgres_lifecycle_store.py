@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from include.implementation_modules import ledger_errors, postgres_pooler
+from include.implementation_modules import ledger_errors, postgres_pooler, postgres_session
 from include.implementation_modules.ledger_values import (
     actor_parameters,
     claim_parameters,
@@ -395,6 +395,7 @@ class PostgresLifecycleStore:
                     if first:
                         cursor.execute(first)
                     if postgres_pooler.is_noted(self._connection):
+                        postgres_session.set_up(self._connection, is_local=True)
                         _run(cursor, "set_up_session", {"backend_pid": self._connection.info.backend_pid})
                     yield cursor
             except psycopg.Error as error:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from include.implementation_modules import postgres_session
 from include.implementation_modules.postgres_errors import Trouble, said, trouble_of
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.windows import TimeWindow
@@ -55,7 +56,6 @@ _STATEMENTS = {
         " CONCAT_WS('/', (SELECT system_identifier FROM pg_control_system()),"
         " (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass(%(table)s)::oid)"
     ),
-    "set_up": "SELECT set_config('TimeZone', 'UTC', TRUE), set_config('row_security', %(row_security)s, TRUE)",
 }
 
 
@@ -240,7 +240,7 @@ class _View:
             self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
             row_security = "off" if self._options.row_security == "refuse" else "on"
-            self._connection.execute(_STATEMENTS["set_up"], {"row_security": row_security})
+            postgres_session.set_up(self._connection, is_local=True, others={"row_security": row_security})
             cursor = self._connection.execute(self._statement("types"))
         if cursor.description[0].type_code != _TIMESTAMPTZ_OID:
             raise ConfigurationError(

@@ -92,7 +92,7 @@ def through(poolers: dict[str, PgBouncer], monkeypatch: pytest.MonkeyPatch) -> C
 def world(mode: str, through: Callable[..., str], ledger_url: str) -> Iterator[World]:
     """A pipeline whose ledger is reached through the pooler."""
     through(mode, ledger_url)
-    world = World()
+    world = World(start_date="2013-03-09", end_date="2013-03-10")
     store = PostgresLifecycleStore(connections.ledger_connect())
     world.store = store  # type: ignore[assignment]
     yield world

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypedDict
 
-from include.implementation_modules import postgres_pooler
+from include.implementation_modules import postgres_pooler, postgres_session
 from include.pipeline_framework.errors import ConfigurationError
 from include.sql import statement
 
@@ -33,9 +33,10 @@ POSTGRES_PRIMARY: dict[str, Any] = {"target_session_attrs": "read-write"}
 `any` in the connection's extra or the URL lets a person read a standby's ledger; PGTARGETSESSIONATTRS counts, too.
 """
 
-_UNPREPARED: dict[str, Any] = {"prepare_threshold": None}
+_ALWAYS: dict[str, Any] = {"prepare_threshold": None, "client_encoding": "utf8"}
 """psycopg prepares what it runs for the sixth time; behind a pooler the next transaction's server knows nothing of it,
-or the same name from somebody else. Here hardly a statement runs that often in one process.
+or the same name from somebody else. Here hardly a statement runs that often in one process. Text is UTF-8, whatever the
+database's or the worker's own encoding is.
 """
 
 SNOWFLAKE_DEFAULTS: dict[str, Any] = {"network_timeout": 3_600}
@@ -135,7 +136,7 @@ def http_settings(connection_id: str) -> HttpSettings:
 def _postgres_defaults(*, writes: bool) -> dict[str, Any]:
     variables = {"PGCONNECT_TIMEOUT": "connect_timeout", "PGTARGETSESSIONATTRS": "target_session_attrs"}
     says_itself = {name for variable, name in variables.items() if os.environ.get(variable)}
-    defaults = {**POSTGRES_DEFAULTS, **(POSTGRES_PRIMARY if writes else {}), **_UNPREPARED}
+    defaults = {**POSTGRES_DEFAULTS, **(POSTGRES_PRIMARY if writes else {}), **_ALWAYS}
     return {name: value for name, value in defaults.items() if name not in says_itself}
 
 
@@ -158,7 +159,7 @@ def _postgres_url(url: str, variable: str, what: str) -> Callable[[], Any]:
             meaning=f"{what} can't be reached",
             remedy="Write it as postgresql://user:password@host:port/database, special characters percent-encoded.",
         )
-    return lambda: psycopg.connect(**parameters)
+    return lambda: postgres_session.prepared(psycopg.connect(**parameters), writes=True)
 
 
 def _connection(connection_id: str) -> Any:
@@ -202,7 +203,8 @@ def _postgres(connection_id: str, *, writes: bool) -> Callable[[], Any]:
     def connect() -> Any:
         connection = copy.copy(_connection(connection_id))
         connection.extra = json.dumps({**_postgres_defaults(writes=writes), **connection.extra_dejson})
-        return PostgresHook(postgres_conn_id=connection_id, connection=connection).get_conn()
+        opened = PostgresHook(postgres_conn_id=connection_id, connection=connection).get_conn()
+        return postgres_session.prepared(opened, writes=writes)
 
     return connect
 
