@@ -43,13 +43,20 @@ def translate(error: Exception, where: str) -> PipelineError:
     from elastic_transport import TlsError
     from elasticsearch import ApiError, UnsupportedProductError
 
-    if isinstance(error, UnsupportedProductError | TlsError):
-        tls = isinstance(error, TlsError)
+    if isinstance(error, TlsError):
         return ConfigurationError(
-            "The TLS connection to Elasticsearch was refused" if tls else "The server is not an Elasticsearch",
+            "The TLS connection to Elasticsearch was refused",
             where=where,
             meaning="Nothing was read",
             remedy="Check host, port, scheme and CA certificates of the connection.",
+        )
+    if isinstance(error, UnsupportedProductError):
+        return ConfigurationError(
+            "The answer lacks the header X-Elastic-Product: a proxy in between takes it away, or the server is no "
+            "Elasticsearch",
+            where=where,
+            meaning="The client library refuses such answers; nothing was read",
+            remedy="Let the proxy pass the header on, or check host, port and path of the connection.",
         )
     if not isinstance(error, ApiError):
         return ServiceUnavailableError(

@@ -7,11 +7,14 @@ import json
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from include.implementation_modules import postgres_pooler, postgres_session
-from include.pipeline_framework.errors import ConfigurationError
+from include.pipeline_framework.errors import ConfigurationError, PipelineError
+from include.pipeline_framework.orchestration.elasticsearch_connection import client_arguments
 from include.sql import statement
+
+T = TypeVar("T")
 
 LEDGER_CONNECTION_ID = "lifecycle_postgres"
 
@@ -73,7 +76,36 @@ def client(connection_id: str | None, *, writes: bool = False) -> Any:
             f"connection {connection_id!r} has type {conn_type!r}",
             remedy=f"Use one of {', '.join(sorted(builders))}, or teach connections.py another type.",
         )
-    return builders[conn_type](connection_id)
+    return _built(connection_id, lambda: builders[conn_type](connection_id))
+
+
+def _built(connection_id: str, build: Callable[[], T], *, known: tuple[type[Exception], ...] = ()) -> T:
+    """What a client library makes of a connection; its errors name the connection, and nothing that stands in it.
+
+    Args:
+        connection_id: Airflow's.
+        build: Calls the library.
+        known: Its errors that the adapter translates itself.
+
+    Raises:
+        ConfigurationError: The library refused it.
+    """
+    kind = ""
+    known_errors: tuple[type[Exception], ...] = (PipelineError, *known)
+    try:
+        return build()
+    except known_errors:
+        raise
+    except Exception as error:  # noqa: BLE001 - every library has its own, and plain ValueErrors
+        kind = type(error).__name__
+    # raised outside: the error, even as a context, could quote a password
+    raise ConfigurationError(
+        f"the connection {connection_id!r} can't be used: its client library raised {kind}",
+        meaning="A host, a port, an option in its extra or a file that it names is wrong; it is not shown, it may "
+        "stand beside a secret",
+        remedy="Compare its fields with the provider's documentation: host without spaces, port a number, extra a "
+        "JSON object of the library's own options, certificate files that the worker can read.",
+    )
 
 
 def ledger_connect() -> Callable[[], Any]:
@@ -198,13 +230,14 @@ def _what_is_wrong(text: str) -> str:
 
 
 def _postgres(connection_id: str, *, writes: bool) -> Callable[[], Any]:
+    import psycopg
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     def connect() -> Any:
         connection = copy.copy(_connection(connection_id))
         connection.extra = json.dumps({**_postgres_defaults(writes=writes), **connection.extra_dejson})
-        opened = PostgresHook(postgres_conn_id=connection_id, connection=connection).get_conn()
-        return postgres_session.prepared(opened, writes=writes)
+        hook = PostgresHook(postgres_conn_id=connection_id, connection=connection)
+        return postgres_session.prepared(_built(connection_id, hook.get_conn, known=(psycopg.Error,)), writes=writes)
 
     return connect
 
@@ -215,11 +248,15 @@ def _snowflake(connection_id: str) -> Callable[[], Any]:
 
     def connect() -> Any:
         from snowflake.connector import connect
+        from snowflake.connector.errors import Error
 
-        extra = _connection(connection_id).extra_dejson
-        names = ("network_timeout", "login_timeout", "socket_timeout")
-        timeouts = {**SNOWFLAKE_DEFAULTS, **{name: int(extra[name]) for name in names if name in extra}}
-        return connect(**{**timeouts, **SnowflakeHook(snowflake_conn_id=connection_id)._get_conn_params()})
+        def open_it() -> Any:
+            extra = _connection(connection_id).extra_dejson
+            names = ("network_timeout", "login_timeout", "socket_timeout")
+            timeouts = {**SNOWFLAKE_DEFAULTS, **{name: int(extra[name]) for name in names if name in extra}}
+            return connect(**{**timeouts, **SnowflakeHook(snowflake_conn_id=connection_id)._get_conn_params()})
+
+        return _built(connection_id, open_it, known=(Error, OSError))
 
     return connect
 
@@ -241,12 +278,5 @@ def _elasticsearch(connection_id: str) -> Any:
     """The provider's Python hook takes no connection id, so the client is built from the connection itself."""
     from elasticsearch import Elasticsearch
 
-    connection = _connection(connection_id)
-    extra = connection.extra_dejson
-    options: dict[str, Any] = {name: extra[name] for name in ("ca_certs", "verify_certs") if name in extra}
-    if extra.get("api_key"):
-        options["api_key"] = extra["api_key"]
-    elif connection.login:
-        options["basic_auth"] = (connection.login, connection.password or "")
-    url = f"{connection.schema or 'http'}://{connection.host}:{connection.port or 9200}"
+    url, options = client_arguments(_connection(connection_id))
     return Elasticsearch(url, **options)
