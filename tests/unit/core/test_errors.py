@@ -30,7 +30,7 @@ def _tree(cls: type[PipelineError]) -> Iterator[type[PipelineError]]:
 CLASSES = [cls for cls in _tree(PipelineError) if cls.__module__ == errors.__name__]
 RETRIED = {
     "ServiceUnavailableError", "ServiceBusyError", "IncompleteExtractError", "TornStageError", "PublishConflictError",
-    "TargetBusyError",
+    "TargetBusyError", "LedgerChangedError",
 }  # fmt: skip
 
 

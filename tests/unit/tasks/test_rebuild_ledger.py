@@ -10,6 +10,7 @@ import pytest
 
 from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
 from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.core.ledger_identity import ID_MARGIN
 from include.pipeline_framework.core.lifecycle import Actor, Phase
 from include.pipeline_framework.core.planning import planned_row
 from include.pipeline_framework.core.rebuild import FENCE_MARGIN
@@ -285,7 +286,7 @@ class TestFencesAndIds:
         world.target.delete("flights", window(4), fence=500, lifecycle_id=4711)
         lose_ledger(world)
         rebuild(world)
-        assert world.plan(5) == [4712]
+        assert world.plan(5) == [4711 + ID_MARGIN + 1]
 
     def test_a_window_whose_id_was_given_away_is_loaded_again_under_its_own(self) -> None:
         """The planner was quicker than the person: else replacing its row would delete rows of another window."""
