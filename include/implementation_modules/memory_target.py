@@ -166,7 +166,7 @@ class MemoryTarget:
         times = Counter(row["_id"] for row in loading)
         repeated = min(((name, number) for name, number in times.items() if number > 1), default=None)
         if not ids_repeat:
-            publishing.require_distinct(repeated, len(times), manifest, where)
+            publishing.require_distinct(repeated, manifest, where)
         with turn(), self._transaction():
             overlapping = self._overlapping(source_object, window)
             publishing.require_fence(fence, self._floor(source_object), overlapping, where)
@@ -191,7 +191,7 @@ class MemoryTarget:
             self._withdraw(source_object, replaced or {})
             self._state = replace(self._state, rows=(*self._state.rows, *loading))
             loaded = self.fingerprint(source_object, window)
-            publishing.require_same(loaded, manifest, "After the insert the window holds", where)
+            publishing.require_same(loaded, manifest, publishing.AFTER_INSERT, where)
             self._write(receipt)
             return PublishResult(receipt, loaded, deleted)
 

@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.implementation_modules import publishing
 from include.implementation_modules.postgres_errors import Trouble, said, trouble_of
 from include.implementation_modules.postgres_pooler import require_own_session
-from include.implementation_modules.sql_session import Session
+from include.implementation_modules.sql_session import Session, sql_text
 from include.implementation_modules.sql_target import MissingObjectError, SqlTarget
 from include.implementation_modules.staged_line_reader import StagedLine, staged_lines
 from include.implementation_modules.target_columns import (
     Columns,
     Name,
     convert,
+    fill,
     listed,
     parse_document,
     quoted,
@@ -48,6 +49,7 @@ _SQL_TYPES = {
     "timestamp": "TIMESTAMPTZ",
     "date": "DATE",
 }
+_CAN_CHECK_INPUT = 160_000  # pg_input_is_valid
 _LOST_A_RACE = {"23505", "42P07", "42710"}  # unique key of the catalog; table, object exists
 _LINE_OF_COPY = re.compile(r"\bCOPY [^,]+, line (\d+)")
 
@@ -134,7 +136,7 @@ class PostgresTarget(SqlTarget):
         publishing.require_same(
             Fingerprint(int(count), int(hash_sum)), manifest, "The staged files hold", session.where
         )
-        return int(ids)
+        return int(count) - int(ids)
 
     def _rows(self, manifest: Manifest, stage: Stage, where: str) -> Iterator[tuple[Any, ...]]:
         for line in staged_lines(manifest, stage):
@@ -152,6 +154,28 @@ class PostgresTarget(SqlTarget):
         except ValueError as error:
             raise refused_value(line.id, column, where) from error
         return value
+
+    def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
+        """Postgres tells neither row nor column when a column's type was altered by somebody."""
+        loading = self._fragments["loading"]
+        altered = session.run("find_altered", {"target_name": self._fragments["target"], "loading_name": loading})
+        has_check = session.run("server_version")[0][0] >= _CAN_CHECK_INPUT
+        for column, is_now, was_meant in altered:
+            found = []
+            if has_check:
+                fragments = {"loading": loading, "altered_column": quoted(column)}
+                text = fill(sql_text(f"{self.FOLDER}/find_misfit"), fragments)
+                found = session.execute(text, {"type": is_now}, doing="find_misfit")
+            if found or not has_check:
+                document = f"document {found[0][0]!r} has a value" if found else "a document has a value"
+                return BadDocumentError(
+                    f"{document} that does not fit into column {column!r}: it is {is_now} by now, {was_meant} is meant",
+                    where=error.where,
+                    meaning="Somebody has altered the table; nothing was changed in it",
+                    remedy=f"Make the column {was_meant} again (ALTER TABLE … ALTER COLUMN … TYPE …), or mend the "
+                    "document at its source; then clear the task.",
+                )
+        return error
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         return translated_error(error, where)
@@ -195,6 +219,14 @@ def translated_error(error: Exception, where: str) -> PipelineError | None:
             where=where,
             meaning="Nothing was changed in the target",
             remedy="Mend the document at its source (jsonb has no \\u0000), or use `on_bad_document: quarantine`.",
+        )
+    if getattr(error, "sqlstate", None) == "42501":
+        return TerminalError(
+            f"Postgres refused a statement: {message}",
+            where=where,
+            meaning="A privilege is missing, or row-level security hides rows of the table from this role; nothing was "
+            "changed in the target",
+            remedy="Grant what is missing, and where the table has policies BYPASSRLS (ALTER ROLE … BYPASSRLS).",
         )
     return TerminalError(
         f"Postgres refused a statement: {message}",

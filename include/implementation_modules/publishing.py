@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.receipts import LOAD, Receipt, is_superseded
@@ -103,27 +104,34 @@ def require_own_manifest(manifest: Manifest, lifecycle_id: int) -> None:
         )
 
 
+AFTER_INSERT = "After the insert the window holds"
+
+
 def require_same(found: Fingerprint, manifest: Manifest, what: str, where: str) -> None:
     """Compare rows and hash sum with the manifest's.
 
     Raises:
         TornStageError: They differ.
     """
-    if found != manifest.fingerprint:
-        raise TornStageError(
-            f"{what} {found}, the manifest says {manifest.fingerprint}",
-            where=f"{where}, {manifest.location}",
-            meaning="The staged files are not what was staged; nothing was changed in the target",
-            remedy="Run the window again from its source.",
-        )
+    if found == manifest.fingerprint:
+        return
+    meaning, remedy = "The staged files are not what was staged", "Run the window again from its source."
+    if what == AFTER_INSERT:
+        meaning = "A staged file has changed since it was checked, or the table does not keep what is inserted"
+        remedy += " If it stays, look for triggers, rules and policies of the table, or a view in its place."
+    raise TornStageError(
+        f"{what} {found}, the manifest says {manifest.fingerprint}",
+        where=f"{where}, {manifest.location}",
+        meaning=f"{meaning}; nothing was changed in the target",
+        remedy=remedy,
+    )
 
 
-def require_distinct(repeated: tuple[str, int] | None, ids: int, manifest: Manifest, where: str) -> None:
+def require_distinct(repeated: tuple[str, int] | None, manifest: Manifest, where: str) -> None:
     """Refuse rows that share an id: the same document twice, or an id that names nothing.
 
     Args:
         repeated: One id that several rows have, and how many; None: there is none.
-        ids: Different ids.
         manifest: What was staged.
         where: For the message.
 
@@ -133,7 +141,7 @@ def require_distinct(repeated: tuple[str, int] | None, ids: int, manifest: Manif
     if repeated is not None:
         document_id, times = repeated
         raise BadDocumentError(
-            f"document {document_id!r} comes {times} times: {manifest.fingerprint.rows} rows have {ids} ids",
+            f"document {document_id!r} comes {times} times",
             where=f"{where}, {manifest.location}",
             meaning="A copy of an index in the pattern, or an id column that is not unique, loads rows twice; "
             "nothing was changed in the target",
@@ -170,6 +178,16 @@ def require_kept(vanishing: int, held: int, limit: VanishedDataLimit, manifest: 
             remedy="If it hides them, mend the source and clear this task. If they are gone for good, trigger the "
             'pipeline with {"windows": [[start, end]], "replace": true, "reason": "…"}: that is the yes.',
         )
+
+
+def row_columns(manifest: Manifest, fence: int) -> dict[str, Any]:
+    """The framework's own columns of every row of a load."""
+    return {
+        "source_object": manifest.source_object,
+        "lifecycle_id": manifest.lifecycle_id,
+        "fence": fence,
+        "file": lineage(manifest),
+    }
 
 
 def lineage(manifest: Manifest) -> str:

@@ -185,7 +185,7 @@ class SnowflakeTarget(SqlTarget):
         if refused:
             document_id, index = session.run("find_refused")[0]
             raise refused_value(document_id, self._columns[int(index)], session.where, int(refused))
-        return int(ids)
+        return int(rows) - int(ids)
 
     def _copy(self, session: Session, keys: list[str], stage: Stage) -> None:
         external = self._external_stage(stage, keys[0], session.where)

@@ -28,6 +28,7 @@ from include.pipeline_framework.core.receipts import DELETE, LOAD, HeldRows, Rec
 from include.pipeline_framework.core.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
+    BadDocumentError,
     ConfigurationError,
     PipelineError,
     PublishConflictError,
@@ -79,12 +80,17 @@ class SqlTarget(ABC):
         """Load the manifest's files into a session-private table and check rows, fingerprint and casts there.
 
         Returns:
-            How many different ids they have.
+            How many rows have an id that another one has, too.
         """
 
     @abstractmethod
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         """The framework's error for one of the client library's; None for what is not the client library's."""
+
+    def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
+        """The same refusal of an insert with document and column, where the database can be asked for them."""
+        del session
+        return error
 
     def _session_fragments(self) -> Mapping[str, SqlFragment]:
         """Identifiers that differ from session to session."""
@@ -167,10 +173,9 @@ class SqlTarget(ABC):
         """See `Target.publish`."""
         publishing.require_own_manifest(manifest, lifecycle_id)
         with self._session(manifest.source_object, manifest.window) as session:
-            ids = self._load(session, manifest, stage)
-            if ids != manifest.fingerprint.rows and not ids_repeat:
+            if self._load(session, manifest, stage) and not ids_repeat:
                 document_id, times = session.run("find_repeated")[0]
-                publishing.require_distinct((str(document_id), int(times)), ids, manifest, session.where)
+                publishing.require_distinct((str(document_id), int(times)), manifest, session.where)
             outcome: list[PublishResult] = []  # of the last attempt: what a lost answer to its COMMIT was about
 
             def work() -> PublishResult:
@@ -178,7 +183,10 @@ class SqlTarget(ABC):
                 return outcome[0]
 
             with turn():
-                return self._in_transaction(session, work, committed=lambda: self._is_written(outcome[0].receipt))
+                try:
+                    return self._in_transaction(session, work, committed=lambda: self._is_written(outcome[0].receipt))
+                except BadDocumentError as error:
+                    raise self._explained(session, error) from error.__cause__
 
     def delete(self, source_object: str, window: TimeWindow, *, fence: int, lifecycle_id: int) -> int:
         """See `Target.delete`."""
@@ -234,9 +242,9 @@ class SqlTarget(ABC):
                 "now": self._instant(guarded.now),
             }
             session.change("withdraw_receipts", withdrawn)
-        session.change("insert_rows", self._row_columns(manifest, fence))
+        session.change("insert_rows", publishing.row_columns(manifest, fence))
         loaded = self._count(session, source_object, window)
-        publishing.require_same(loaded, manifest, "After the insert the window holds", session.where)
+        publishing.require_same(loaded, manifest, publishing.AFTER_INSERT, session.where)
         self._write_receipt(session, receipt, guarded)
         return PublishResult(receipt, loaded, deleted)
 
@@ -387,12 +395,3 @@ class SqlTarget(ABC):
 
     def _range(self, source_object: str, window: TimeWindow) -> dict[str, Any]:
         return {"source_object": source_object, "start": self._instant(window.start), "end": self._instant(window.end)}
-
-    @staticmethod
-    def _row_columns(manifest: Manifest, fence: int) -> dict[str, Any]:
-        return {
-            "source_object": manifest.source_object,
-            "lifecycle_id": manifest.lifecycle_id,
-            "fence": fence,
-            "file": publishing.lineage(manifest),
-        }

@@ -34,7 +34,7 @@ def harness(request: pytest.FixtureRequest) -> Harness:
 def test_a_document_that_comes_twice_is_refused_by_name(harness: Harness) -> None:
     twice = [*documents(3), document("b-copy"), document("a-copy"), document("b-copy"), document("a-copy")]
     manifest = harness.staged(twice)
-    with pytest.raises(BadDocumentError, match="document 'a-copy' comes 2 times: 7 rows have 5 ids"):
+    with pytest.raises(BadDocumentError, match="document 'a-copy' comes 2 times"):
         harness.publish(manifest)
     assert harness.rows() == []
     assert harness.target.receipt(FLIGHTS, window()) is None

@@ -19,6 +19,7 @@ from include.pipeline_framework.errors import (
     ConfigurationError,
     ServiceUnavailableError,
     TerminalError,
+    TornStageError,
 )
 from include.pipeline_framework.ports import Document, Manifest, StageRequest
 
@@ -131,3 +132,58 @@ def test_a_server_that_is_not_there_is_an_outage() -> None:
     with pytest.raises(ServiceUnavailableError) as caught:
         target(lambda: psycopg.connect("postgresql://someone:hidden@127.0.0.1:1/x")).prepare("flights")
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "alter", "value", "says"),
+    [
+        (
+            "name",
+            "VARCHAR(10)",
+            b'"much too long for it"',
+            r"'name': it is character varying\(10\) by now, text is meant",
+        ),
+        ("n", "SMALLINT", b"70000", r"'n': it is smallint by now, numeric\(37,0\) is meant"),
+    ],
+)
+def test_a_value_that_an_altered_column_does_not_take_is_named(
+    connect: Callable[[], Any], column: str, alter: str, value: bytes, says: str
+) -> None:
+    stage, found = MemoryStage(), target(connect, columns={"n": "integer", "name": "text"})
+    found.prepare("flights")
+    with connect() as connection:
+        connection.execute(f'ALTER TABLE flights ALTER COLUMN "{column}" TYPE {alter}'.encode())
+    good = b'{"n": 1, "name": null}'
+    bad = b'{"n": 1, "name": %s}' % value if column == "name" else b'{"n": %s}' % value
+    with pytest.raises(BadDocumentError, match=f"document 'd1' has a value that does not fit into column {says}"):
+        found.publish(staged(stage, good, bad), stage, fence=1, lifecycle_id=7)
+    assert found.fingerprint("flights", WINDOW) == Fingerprint()
+    found.publish(staged(stage, good, fence=2), stage, fence=2, lifecycle_id=7)
+
+
+def test_a_policy_that_hides_rows_of_the_target_is_named(scratch_postgres_url: str) -> None:
+    """Else what is inserted seems to be lost, and the staged files would be blamed."""
+
+    def run(*statements: str) -> None:
+        with psycopg.connect(scratch_postgres_url, autocommit=True) as connection:
+            for text in statements:
+                connection.execute(text.encode())
+
+    stage, found = MemoryStage(), target(lambda: psycopg.connect(scratch_postgres_url))
+    found.prepare("flights")
+    run("ALTER TABLE flights ENABLE ROW LEVEL SECURITY", "ALTER TABLE flights FORCE ROW LEVEL SECURITY")
+    run("CREATE POLICY a_part ON flights USING (_id <> 'd0') WITH CHECK (true)")
+    with pytest.raises(TerminalError, match=r"42501.*row-level security hides rows of the table"):
+        found.publish(staged(stage, b"{}", b"{}"), stage, fence=1, lifecycle_id=7)
+    with pytest.raises(TerminalError, match="42501"):
+        found.fingerprint("flights", WINDOW)
+
+
+def test_a_trigger_that_swallows_rows_is_not_blamed_on_the_stage(connect: Callable[[], Any]) -> None:
+    stage, found = MemoryStage(), target(connect)
+    found.prepare("flights")
+    with connect() as connection:
+        connection.execute("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+        connection.execute("CREATE TRIGGER swallow BEFORE INSERT ON flights FOR EACH ROW EXECUTE FUNCTION swallow()")
+    with pytest.raises(TornStageError, match=r"the table does not keep what is inserted.*look for triggers"):
+        found.publish(staged(stage, b"{}"), stage, fence=1, lifecycle_id=7)

@@ -1,9 +1,10 @@
 -- Waiting for another publish of the same source object ends after this long; instants come back in the one style that
--- the driver reads, whatever the role's default is; and a client that vanished or froze in a transaction keeps the guard
--- row for at most a minute, unless somebody has set another time.
+-- the driver reads, whatever the role's default is; rows that a policy hides are an error of Postgres itself; and a client
+-- that vanished or froze in a transaction keeps the guard row for at most a minute, unless somebody has set another time.
 SELECT
     SET_CONFIG('lock_timeout', %(milliseconds)s, FALSE),
     SET_CONFIG('datestyle', 'ISO', FALSE),
+    SET_CONFIG('row_security', 'off', FALSE),
     SET_CONFIG(
         'idle_in_transaction_session_timeout',
         COALESCE(NULLIF(CURRENT_SETTING('idle_in_transaction_session_timeout'), '0'), '60s'),
