@@ -209,12 +209,13 @@ def convert(value: Any, column_type: str, unit: str = "") -> Any:
 def refused_value(document_id: Any, column: ColumnSpec, where: str, documents: int = 1) -> BadDocumentError:
     """The error for a value that its typed column can't hold; the value itself stays out of it."""
     others = f" (and {documents - 1} more documents)" if documents > 1 else ""
+    is_time = column.type in ("timestamp", "date")
+    unit = " Where numbers are seconds, give the column `format: epoch_second`." if is_time else ""
     return BadDocumentError(
         f"document {document_id!r}{others} has no {column.type} for column {column.name!r} at {list(column.path)}",
         where=where,
         meaning="Nothing was changed in the target",
-        remedy="Mend the document, or give the column another type (`text` takes everything), then clear the task. "
-        "Numbers of seconds in a timestamp or date column need `format: epoch_second`.",
+        remedy=f"Mend the document, or give the column another type (`text` takes everything), then clear the task.{unit}",
     )
 
 

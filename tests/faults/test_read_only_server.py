@@ -28,6 +28,7 @@ from include.pipeline_framework.errors import ServiceUnavailableError
 from include.pipeline_framework.orchestration import connections
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 from include.sql.migrations import LEDGER, ORDERS, migrate
+from tests.conftest import record_identity
 from tests.faults.results import record
 from tests.integration.test_postgres_target import staged
 from tests.postgres_servers import OwnPostgres, private_folder
@@ -49,6 +50,7 @@ def server() -> Iterator[OwnPostgres]:
 def url(server: OwnPostgres) -> Iterator[str]:
     """An empty ledger and orders database."""
     server.execute("CREATE DATABASE ledger TEMPLATE migrated")
+    record_identity(server.url("ledger"))
     yield server.url("ledger")
     server.execute("DROP DATABASE ledger WITH (FORCE)")
 

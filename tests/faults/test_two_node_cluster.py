@@ -200,7 +200,7 @@ def after_the_first_page(moved: Moved, kill: Callable[[], None]) -> None:
 
     class KilledExtract:
         def __init__(self, extract: Any) -> None:
-            self.expected_rows = extract.expected_rows
+            self.expected_rows, self.parts = extract.expected_rows, extract.parts
             self._extract = extract
 
         def pages(self) -> Iterator[Any]:
