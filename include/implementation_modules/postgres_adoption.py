@@ -51,6 +51,10 @@ _PLACE_NUMBER = SqlFragment(
 )
 
 
+_SAME_ZONE = {"CET": "Europe/Brussels", "EET": "Europe/Athens", "MET": "Europe/Brussels", "WET": "Europe/Lisbon"}
+"""The zones that these names are links to since tzdata 2024b."""
+
+
 class PostgresAdoption:
     """Opens imports.
 
@@ -173,7 +177,24 @@ class PostgresImport:
             "columns": self._read.names(),
             "selected": self._read.selected(),
         }
-        self.run("set_time_zone", {"timezone": self._mapping.naive_timezone})
+        self._read_times_in(self._mapping.naive_timezone)
+
+    def _read_times_in(self, timezone: str) -> None:
+        """Set the zone of times without an offset, unless its name means two things to Postgres.
+
+        Raises:
+            InvalidInputError: It does: every autumn would have a false gap and a false double.
+        """
+        self.run("set_time_zone", {"timezone": timezone})
+        if self.run("zone_meanings", {"timezone": timezone})[0]["differing"]:
+            same = _SAME_ZONE.get(timezone.upper())
+            raise InvalidInputError(
+                f"naive_timezone {timezone!r} means two things to Postgres: a zone, and an abbreviation without "
+                "summer time",
+                where=self.table,
+                meaning="Times of one half of each year would be read an hour off, so nothing was imported",
+                remedy=f"Write the zone as continent and city{f': {same}' if same else ', like Europe/Berlin'}.",
+            )
 
     def sources(self) -> list[Record]:
         """See `StateImport.sources`."""

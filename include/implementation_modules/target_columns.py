@@ -215,7 +215,8 @@ def refused_value(document_id: Any, column: ColumnSpec, where: str, documents: i
         f"document {document_id!r}{others} has no {column.type} for column {column.name!r} at {list(column.path)}",
         where=where,
         meaning="Nothing was changed in the target",
-        remedy=f"Mend the document, or give the column another type (`text` takes everything), then clear the task.{unit}",
+        remedy="Mend the document, or give the column another type (`text` takes everything), then clear the task."
+        f"{unit}",
     )
 
 

@@ -117,3 +117,34 @@ def test_what_is_wrong_with_a_local_time_is_said(older: Older, until: str, says:
     status, _, err = cli("ledger", "adopt", *options, "--apply")
     assert (status, says in err) == (2, True), err
     assert older.run("SELECT COUNT(*) FROM pipeline_lifecycle") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("CET", "Europe/Brussels"),
+        ("EET", "Europe/Athens"),
+        ("MET", "Europe/Brussels"),
+        ("WET", "Europe/Lisbon"),
+        ("Europe/Berlin", ""),
+        ("EST", ""),  # the zone is a fixed offset, too
+        ("Etc/UTC", ""),
+    ],
+)
+def test_a_zone_whose_name_is_an_abbreviation_to_postgres_is_refused(older: Older, name: str, says: str) -> None:
+    """`AT TIME ZONE 'CET'` knows no summer time: each October would have a false gap and a false double."""
+    older.run('CREATE TABLE legacy.batches (id text, "from" timestamp, until timestamp, state text)')
+    older.run("INSERT INTO legacy.batches VALUES ('1', '2024-07-01 00:00', '2024-07-01 01:00', 'COMPLETED')")
+    columns = {"query_window_start_at": "from", "query_window_end_at": "until", "pipeline_final_status": "state"}
+    mapping = older.mapping(
+        source_object={"value": "feed"}, columns=columns, statuses=None, timezone="Europe/Berlin", naive_timezone=name
+    )
+    code, _, error = cli("state", "analyse", "--table", "legacy.batches", "--mapping", mapping)
+    if says:
+        assert (code, f"naive_timezone '{name}' means two things to Postgres" in error, says in error) == (
+            2,
+            True,
+            True,
+        )
+    else:
+        assert "means two things" not in error
