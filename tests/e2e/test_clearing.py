@@ -30,6 +30,17 @@ def index_setting(bench: Bench, name: str, value: object) -> None:
     urllib.request.urlopen(request, timeout=30).read()
 
 
+def document(bench: Bench, key: str, method: str, body: bytes | None = None) -> None:
+    """Put a document into the source's index, or delete it; it is seen, or gone, at once."""
+    request = urllib.request.Request(
+        f"{bench.env['ELASTICSEARCH_URL']}/{bench.index}/_doc/{key}?refresh=true",
+        data=body,
+        headers={"content-type": "application/json"},
+        method=method,
+    )
+    urllib.request.urlopen(request, timeout=30).read()
+
+
 def in_target(statement: str, *parameters: object) -> None:
     with connections.client("target_snowflake")() as connection, connection.cursor() as cursor:
         cursor.execute(statement, parameters)
@@ -46,13 +57,18 @@ def no_reads(bench: Bench, _window: TimeWindow) -> Iterator[None]:
 
 
 @contextmanager
-def no_pages(bench: Bench, _window: TimeWindow) -> Iterator[None]:
-    """Elasticsearch refuses pages of more than one document: counts work, the extract fails."""
-    index_setting(bench, "index.max_result_window", 1)
+def odd_documents(bench: Bench, window: TimeWindow) -> Iterator[None]:
+    """Each window has a document that no target can hold: counts work, the extract can't be staged."""
+    hours = int(window.duration / timedelta(hours=1))
+    starts = {f"odd-{window.start:%d%H}-{n}": window.start + timedelta(hours=n, minutes=1) for n in range(hours)}
+    for key, at in starts.items():
+        body = f'{{"@timestamp": "{at.isoformat()}" /* a comment, which Elasticsearch takes and gives back */}}'
+        document(bench, key, "PUT", body.encode())
     try:
         yield
     finally:
-        index_setting(bench, "index.max_result_window", None)
+        for key in starts:
+            document(bench, key, "DELETE")
 
 
 @contextmanager
@@ -119,7 +135,7 @@ def test_clearing_tasks_of_a_finished_run_leaves_the_target_as_it_is(bench: Benc
     ("failing", "fault", "start"),
     [
         ("pre_validation", no_reads, 10),
-        ("source_to_stage", no_pages, 14),
+        ("source_to_stage", odd_documents, 14),
         ("stage_to_target", no_column, 18),
         ("audit", rows_lost, 22),
     ],
