@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[status.value for status in Status],
         help="pipeline_final_status; may be given several times",
     )
+    show.add_argument("--limit", type=int, default=1_000, metavar="ROWS", help="0: all (default: %(default)s)")
     show.add_argument("--format", choices=("table", "json"), default="table")
     show.set_defaults(command=_show)
 
@@ -157,8 +158,13 @@ def _show(options: argparse.Namespace) -> int:
         if not rows:
             store.get(options.id)  # says that there is no such row
     else:
-        rows = store.find(source_object=options.source, statuses=options.status)
+        # one more than is shown tells that there are more
+        most = options.limit + 1 if options.limit > 0 else None
+        rows = store.find(source_object=options.source, statuses=options.status, limit=most)
         columns = _ROW_COLUMNS
+        if most and len(rows) == most:
+            rows.pop()
+            print(f"the first {options.limit} rows; there are more: --limit 0 shows all", file=sys.stderr)
     if options.format == "json":
         print(json.dumps(rows, default=plain, indent=2))
         return 0

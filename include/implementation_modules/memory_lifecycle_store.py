@@ -132,9 +132,11 @@ class MemoryLifecycleStore:
         statuses: Sequence[str] | None = None,
         run: tuple[str, str] | None = None,
         include_invalidated: bool = False,
+        limit: int | None = None,
+        is_oldest_first: bool = False,
     ) -> list[Record]:
         """See `LifecycleStore.find`."""
-        return self._sorted(
+        found = self._sorted(
             row
             for row in self._rows.values()
             if (source_object is None or row["source_object"] == source_object)
@@ -143,6 +145,9 @@ class MemoryLifecycleStore:
             and (run is None or (row["dag_id"], row["dag_run_id"]) == run)
             and _is_within(row, within)
         )
+        if is_oldest_first:
+            found.sort(key=lambda row: (row["record_inserted_at"], row["query_window_start_at"], row["id"]))
+        return found[:limit]
 
     def claim(
         self,

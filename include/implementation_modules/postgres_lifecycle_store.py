@@ -146,6 +146,8 @@ class PostgresLifecycleStore:
         statuses: Sequence[str] | None = None,
         run: tuple[str, str] | None = None,
         include_invalidated: bool = False,
+        limit: int | None = None,
+        is_oldest_first: bool = False,
     ) -> list[Record]:
         """See `LifecycleStore.find`."""
         parameters = {
@@ -155,6 +157,8 @@ class PostgresLifecycleStore:
             "dag_id": run[0] if run else None,
             "dag_run_id": run[1] if run else None,
             "include_invalidated": include_invalidated,
+            "is_oldest_first": is_oldest_first,
+            "limit": limit,
         }
         with self._transaction() as cursor:
             return _run(cursor, "find_rows", parameters)

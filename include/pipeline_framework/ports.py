@@ -513,10 +513,13 @@ class LifecycleStore(Protocol):
         statuses: Sequence[str] | None = None,
         run: tuple[str, str] | None = None,
         include_invalidated: bool = False,
+        limit: int | None = None,
+        is_oldest_first: bool = False,
     ) -> list[Record]:
         """Rows that match all given filters, ordered by source object and window start.
 
-        `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner.
+        `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner. Not
+        more than `limit` of them; with `is_oldest_first` in the order in which they were inserted.
         """
         ...
 

@@ -513,6 +513,13 @@ class TestReplace:
 
 
 class TestReading:
+    def test_find_gives_no_more_than_it_is_asked_for(self, store: LifecycleStore) -> None:
+        later, earlier, others = plan(store, 5)[0], plan(store, 2)[0], plan(store, 1, source="others")[0]
+        assert [row["id"] for row in store.find(limit=2)] == [earlier, later]
+        assert [row["id"] for row in store.find(limit=2, is_oldest_first=True)] == [later, earlier]
+        assert [row["id"] for row in store.find(is_oldest_first=True)] == [later, earlier, others]
+        assert store.find(source_object="nobody", limit=1) == []
+
     def test_find_filters(self, store: LifecycleStore) -> None:
         plan(store, 0, 1)
         plan(store, 0, source="other")

@@ -102,6 +102,9 @@ def test_wrong_input_is_an_error_with_a_remedy(
 def test_rows_and_history(capsys: pytest.CaptureFixture[str]) -> None:
     main(["plan", "--target-date", "2013-03-10"])
     capsys.readouterr()
+    assert main(["ledger", "show", "--limit", "2", "--format", "json"]) == 0
+    shown = capsys.readouterr()
+    assert (len(json.loads(shown.out)), shown.err) == (2, "the first 2 rows; there are more: --limit 0 shows all\n")
     assert main(["ledger", "show", "--status", "PENDING", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 23

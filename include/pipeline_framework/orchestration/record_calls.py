@@ -198,11 +198,8 @@ def download_oldest_pending_record(
     It is not claimed: `store_and_validate` is how a run gets windows, in claim order.
     """
     with python_calls.ledger(store) as ledger:
-        rows = ledger.find(source_object=source_object, statuses=[Status.PENDING])
-    oldest = min(
-        rows, key=lambda row: (row["record_inserted_at"], row["query_window_start_at"], row["id"]), default=None
-    )
-    return single_window.with_both_names(oldest) if oldest else None
+        rows = ledger.find(source_object=source_object, statuses=[Status.PENDING], limit=1, is_oldest_first=True)
+    return single_window.with_both_names(rows[0]) if rows else None
 
 
 def get_all_in_progress_records(*, store: LifecycleStore | None = None) -> list[Record]:

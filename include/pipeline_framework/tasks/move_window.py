@@ -175,6 +175,11 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
     )
     tolerance = LateDataTolerance(config.late_data_tolerance.rows, config.late_data_tolerance.percent)
     decision = audits.decide(numbers, tolerance, reopened_before=row["is_revisit_due_flag"])
+    if numbers.undated_count and not numbers.source_count:
+        attempt.log.warning(
+            "the window is empty, and the source has documents without a usable time: they belong to no window",
+            undated_count=numbers.undated_count,
+        )
     attempt.log.info("audited", outcome=decision.outcome.value, reason=decision.reason, **numbers.columns())
     if decision.outcome is AuditOutcome.REOPEN:
         removable = config.removable.of(numbers.staged.rows)

@@ -1,4 +1,5 @@
--- Rows that match all filters that are given (NULL: not given), by source object and window start.
+-- Rows that match all filters that are given (NULL: not given), by source object and window start, or oldest first; not more
+-- than the limit (NULL: all).
 SELECT * FROM pipeline_lifecycle
 WHERE
     (%(source_object)s::text IS NULL OR source_object = %(source_object)s)
@@ -6,4 +7,9 @@ WHERE
     AND (%(dag_id)s::text IS NULL OR (dag_id = %(dag_id)s AND dag_run_id = %(dag_run_id)s))
     AND (%(within)s::tstzmultirange IS NULL OR TSTZRANGE(query_window_start_at, query_window_end_at) <@ %(within)s)
     AND (%(include_invalidated)s OR NOT is_invalidated_flag)
-ORDER BY source_object, query_window_start_at, id
+ORDER BY
+    CASE WHEN %(is_oldest_first)s THEN record_inserted_at END,
+    CASE WHEN NOT %(is_oldest_first)s THEN source_object END,
+    query_window_start_at,
+    id
+LIMIT %(limit)s

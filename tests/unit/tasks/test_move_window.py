@@ -539,3 +539,14 @@ def _raise(error: Exception) -> Any:
 
 def _nothing() -> None:
     return None
+
+
+def test_an_empty_window_beside_undated_documents_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them may be undated: a time field that nothing fills makes every window look empty."""
+    world, record_id = world_with(rows=0)
+    world.source.undated = {"a", "b"}
+    world.move(record_id)
+    assert world.status(record_id) == "COMPLETED"
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "the window is empty" in line]
+    assert "warning" in line
+    assert "undated_count=2" in line
