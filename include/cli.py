@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include import cli_backfill, cli_late, cli_orders, cli_state, cli_why
+from include import cli_backfill, cli_late, cli_logging, cli_orders, cli_state, cli_why
 from include.cli_output import person, plain, print_table
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
@@ -44,15 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors of the framework are printed without a traceback."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
-    try:
-        return command(options)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with cli_logging.logging_to_stderr(is_verbose=options.verbose):
+        try:
+            return command(options)
+        except PipelineError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m include.cli", description="The pipelines' command line.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what is done, with keys, status and seconds")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     plan = commands.add_parser("plan", help="plan all windows of a day for every source")

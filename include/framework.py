@@ -43,15 +43,16 @@ from include.pipeline_framework.orchestration.window_calls import (
     transfer_source_to_stage,
     transfer_stage_to_target,
 )
+from include.pipeline_framework.tasks.observing import log_execution, retry_with_backoff
 
 __all__ = [
-    "ConcurrencyManager", "PipelineStateManager",
-    "audit", "build_complete_pipeline_record", "calculate_day_from_timestamp",
-    "calculate_time_window", "clean_stage_location", "clean_target_location", "cleanup_stale_locks",
-    "convert_to_pendulum", "download_oldest_pending_record", "function_x", "function_y", "function_z",
-    "generate_pipeline_time_window_record", "get_all_in_progress_records", "get_source_count", "get_target_count",
-    "invalidate_and_replace", "latest_timestamp_available", "load_final_config", "parse_time_to_seconds",
-    "plan_target_date", "pre_validation", "seconds_to_time_string", "source_to_stage", "stage_to_target",
-    "store_and_validate", "transfer_source_to_stage", "transfer_stage_to_target", "update_record_in_database",
+    "ConcurrencyManager", "PipelineStateManager", "audit", "build_complete_pipeline_record",
+    "calculate_day_from_timestamp", "calculate_time_window", "clean_stage_location", "clean_target_location",
+    "cleanup_stale_locks", "convert_to_pendulum", "download_oldest_pending_record", "function_x", "function_y",
+    "function_z", "generate_pipeline_time_window_record", "get_all_in_progress_records", "get_source_count",
+    "get_target_count", "invalidate_and_replace", "latest_timestamp_available", "load_final_config",
+    "log_execution", "parse_time_to_seconds", "plan_target_date", "pre_validation", "retry_with_backoff",
+    "seconds_to_time_string", "source_to_stage", "stage_to_target", "store_and_validate",
+    "transfer_source_to_stage", "transfer_stage_to_target", "update_record_in_database",
     "upload_record_to_database", "why",
 ]  # fmt: skip

@@ -139,3 +139,17 @@ def test_the_report_about_late_data(ledger_url: str, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["recommended_hours"] == 25
     assert main(["late", "report", "--source", "boats"]) == 2
     store.close()
+
+
+def test_verbose_shows_what_is_done_and_quiet_is_quiet(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On standard error, so that what a command prints can still be read by a program."""
+    assert main(["plan", "--target-date", "2013-03-10"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["-v", "ledger", "show", "--limit", "1", "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1
+    assert main(["-v", "plan", "--target-date", "2013-03-11"]) == 0
+    shown = capsys.readouterr()
+    assert "planned" in shown.err
+    assert "elastic" not in shown.err

@@ -36,6 +36,9 @@ REQUIRED: dict[str, list[str]] = {
     "generate_pipeline_time_window_record": ["final_config"],
     "build_complete_pipeline_record": ["final_config"],
     "latest_timestamp_available": ["source_object", "target_day"],
+    # requirements 2 and 3: structured logging with timing, retry with exponential backoff
+    "log_execution": ["event", "keys"],
+    "retry_with_backoff": [],
     # requirement 3
     "load_final_config": ["pipeline_id"],  # optional: load_final_config() is the document's call
     "upload_record_to_database": ["final_config", "record"],
@@ -63,7 +66,7 @@ REQUIRED: dict[str, list[str]] = {
     "why": ["source_object", "instant"],  # not of the documents: for people who ask
     "PipelineStateManager": ["final_config"],
 }
-OPTIONAL = {"continuation_timestamp", "dry_run", "pipeline_id"}
+OPTIONAL = {"continuation_timestamp", "dry_run", "event", "pipeline_id"}
 OPTIONAL_TIMEZONE = "convert_to_pendulum"
 
 

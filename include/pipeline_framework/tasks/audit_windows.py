@@ -35,6 +35,7 @@ from include.pipeline_framework.errors import (
 )
 from include.pipeline_framework.ports import LifecycleStore
 from include.pipeline_framework.tasks.audit_requests import AuditRequest
+from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class AuditReport:
         return {name: getattr(self, name) for name in self.__slots__} | {"changed": dict(sorted(self.changed.items()))}
 
 
+@log_execution("audited again", pipeline="pipeline.config.pipeline_id")
 def audit_windows(pipeline: Pipeline, actor: Actor, request: AuditRequest) -> AuditReport:
     """Compare closed windows with their source and replace those that have changed; safe to repeat.
 

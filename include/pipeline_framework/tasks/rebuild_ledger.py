@@ -23,6 +23,7 @@ from include.pipeline_framework.core.receipts import Receipt
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import TornStageError
 from include.pipeline_framework.ports import Manifest, RestoredRow, Stage
+from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class RebuildReport:
         return asdict(self)
 
 
+@log_execution("ledger rebuilt", pipeline="pipeline.config.pipeline_id", applied="apply")
 def rebuild_ledger(pipeline: Pipeline, actor: Actor, *, apply: bool = False) -> RebuildReport:
     """Enter every window that the target or the stage proves and that no live row covers; again inserts nothing.
 

@@ -1,0 +1,48 @@
+"""What a command logs, to standard error: warnings, and with `-v` what the framework does; no connector's chatter."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+_CHATTY = ("airflow", "boto3", "botocore", "elastic_transport", "elasticsearch", "httpx", "snowflake", "urllib3")
+
+
+@contextmanager
+def logging_to_stderr(*, is_verbose: bool) -> Iterator[None]:
+    """Both loggings, the standard library's and structlog's, as a command wants them; as they were before, afterwards.
+
+    Args:
+        is_verbose: Show what the framework does, not only warnings.
+    """
+    level = logging.INFO if is_verbose else logging.WARNING
+    before, levels = structlog.get_config(), {name: logging.getLogger(name).level for name in ("include", *_CHATTY)}
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    ours = logging.getLogger("include")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    ours.setLevel(level)
+    ours.addHandler(handler)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        structlog.configure(**before)
+        for name, was in levels.items():
+            logging.getLogger(name).setLevel(was)
