@@ -9,7 +9,7 @@ from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.asked_instants import parse_instant
-from include.pipeline_framework.core.days import local_day_of, zone
+from include.pipeline_framework.core.days import local_day_of
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Status
 from include.pipeline_framework.core.record_validation import stable_until
@@ -19,6 +19,7 @@ from include.pipeline_framework.core.why_facts import Facts, NextRun
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks import cron_times
 from include.pipeline_framework.tasks.store_and_validate import claim_options
 
 DAILY_PLANNER_CRON = "30 0 * * *"
@@ -119,14 +120,7 @@ def _with_queue(facts: Facts, row: Record, config: PipelineConfig, store: Lifecy
 
 
 def _after(cron: str, timezone: str) -> NextRun:
-    def next_run(after: datetime) -> datetime | None:
-        # imported here: the command line imports this module for every command
-        from croniter import croniter  # type: ignore[import-untyped]
-
-        found: datetime = croniter(cron, after.astimezone(zone(timezone))).get_next(datetime)
-        return found.astimezone(UTC)
-
-    return next_run
+    return lambda after: cron_times.next_run(cron, timezone, after)
 
 
 def _timezone_of_rows(store: LifecycleStore, source_object: str, last_day: Any) -> str:
