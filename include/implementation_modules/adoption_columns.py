@@ -30,6 +30,17 @@ _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
 _HAS_OFFSET = ":[0-9.]+ *[a-z+-]"
 """Something follows the time of day."""
 
+_STEP = """CASE
+        WHEN MOD(EXTRACT(MICROSECONDS FROM {end})::bigint, 1000) != 0 THEN '1 microsecond'::interval
+        WHEN MOD(EXTRACT(MICROSECONDS FROM {end})::bigint, 1000000) != 0 THEN '1 millisecond'::interval
+        WHEN EXTRACT(SECOND FROM {end}) != 0 THEN '1 second'::interval
+        WHEN EXTRACT(MINUTE FROM {end}) = 59 THEN '1 minute'::interval
+        ELSE '0'::interval
+    END"""
+"""From an inclusive end to the exclusive one; an end on a full minute is one already, in whatever table."""
+
+_IS_DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
 _TEXTS = ("text", "character varying", "character", "name", "citext")
 _NUMBERS = ("numeric", "double precision", "real", "integer", "bigint", "smallint")
 
@@ -42,6 +53,7 @@ class Expressions:
         by_column: Ledger column → expression of the ledger's type over `theirs`.
         texts: Ledger column → the plain text column of theirs that it is cast from.
         local: Bound of a window → whether a row's value has no offset, and so is a local time.
+        is_end_inclusive: Their window ends with the moment that its end names.
         parameters: Values that the expressions bind.
         notes: For people.
     """
@@ -49,6 +61,7 @@ class Expressions:
     by_column: dict[str, SqlFragment] = field(default_factory=dict)
     texts: dict[str, tuple[SqlFragment, str]] = field(default_factory=dict)
     local: dict[str, SqlFragment] = field(default_factory=dict)
+    is_end_inclusive: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -68,15 +81,18 @@ class Expressions:
     def rows(self, table: SqlFragment) -> dict[str, SqlFragment]:
         """Fragments that read their rows and the bounds of their windows, local times in the session's zone."""
         source, start, end = (self.get(column) for column in REQUIRED)
-        given = {"their_source": source, "their_start": start, "their_end": end}
+        step = SqlFragment(_STEP.replace("{end}", end) if self.is_end_inclusive else "'0'::interval")
+        given = {"their_source": source, "their_start": start, "their_end": end, "said_end": end}
         if not self.local:
-            return {**given, "their_rows": table}
+            exclusive = SqlFragment(f"({end} + {step})") if self.is_end_inclusive else end
+            return {**given, "their_end": exclusive, "their_rows": table}
         read_start, read_end = identifier("read_window_start"), identifier("read_window_end")
         text = fill(
             sql_text("adoption/local_times"),
             {
                 **given,
                 "their_table": table,
+                "to_exclusive": step,
                 "their_id": self.get("id"),
                 "start_is_local": self.local.get(REQUIRED[1], SqlFragment("FALSE")),
                 "end_is_local": self.local.get(REQUIRED[2], SqlFragment("FALSE")),
@@ -86,6 +102,7 @@ class Expressions:
         )
         return {
             "their_source": source,
+            "said_end": end,
             "their_start": SqlFragment(f"theirs.{read_start}"),
             "their_end": SqlFragment(f"theirs.{read_end}"),
             "their_rows": SqlFragment(f"(\n{text}\n)"),
@@ -122,7 +139,7 @@ def choose(mapping: AdoptionMapping, theirs: Mapping[str, str], ledger: Mapping[
             meaning="Nothing was read or written",
             remedy="The left side of columns is a column of docs/ledger.md, the right side one of theirs.",
         )
-    found = Expressions()
+    found = Expressions(is_end_inclusive=mapping.end == "inclusive")
     ignored: list[str] = []
     absent: list[str] = []
     for column, kind in ledger.items():
@@ -175,6 +192,11 @@ def _cast(column: str, kind: str, name: str, their_kind: str, table: str, found:
                 remedy="Give it as text or a timestamp; epoch numbers through a view with TO_TIMESTAMP(…).",
             )
         instant = f"({text if is_text else quoted})::timestamptz"
+        if column == REQUIRED[2] and found.is_end_inclusive:  # a date is a whole day
+            if their_kind == "date":
+                instant = f"({quoted} + 1)::timestamptz"
+            elif is_text:
+                instant = f"CASE WHEN {text} ~ '{_IS_DATE}' THEN ({text}::date + 1)::timestamptz ELSE {instant} END"
         if column in REQUIRED:
             if is_text:
                 found.local[column] = SqlFragment(f"{text} !~* '{_HAS_OFFSET}'")

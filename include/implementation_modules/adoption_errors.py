@@ -1,4 +1,4 @@
-"""What can go wrong while an older table is adopted, in the framework's words."""
+"""What can go wrong, or was hardly meant, while an older table is adopted, in the framework's words."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from include.pipeline_framework.errors import (
     ServiceBusyError,
     ServiceUnavailableError,
 )
+from include.pipeline_framework.ports import Record
 
 NOTHING_WRITTEN = "Nothing was written"
 
@@ -81,6 +82,26 @@ def _translation(error: psycopg.Error, table: str) -> Exception:
         meaning="Nothing was written, or a commit's answer was lost; it is safe to repeat",
         remedy="Check that Postgres runs and takes writes, and run it again: what was adopted is not adopted twice.",
     )
+
+
+def inclusive_end_notes(counts: Record, end: str | None, table: str) -> list[str]:
+    """What to tell of ends that look inclusive, or of those that don't in a table whose ends are.
+
+    Args:
+        counts: Of `sql/adoption/inclusive_ends.sql`.
+        end: As the mapping says; None: it doesn't.
+        table: Theirs.
+    """
+    rows = f"of {counts['total']} rows of {table}"
+    if end is None and counts["looking_inclusive"]:
+        return [
+            f"{counts['looking_inclusive']} {rows} end as if their end were inclusive, such as "
+            f"{', '.join(counts['examples'])}: ends are exclusive here, so what each leaves open is a gap; write "
+            "end: inclusive into the mapping to have them moved to the exclusive end, or end: exclusive if it is meant"
+        ]
+    if end == "inclusive" and counts["on_a_minute"]:
+        return [f"{counts['on_a_minute']} {rows} end on a full minute: taken as exclusive, although end is inclusive"]
+    return []
 
 
 def table_name(table: str) -> dict[str, str]:

@@ -11,7 +11,14 @@ import psycopg
 from psycopg.rows import dict_row
 
 from include.implementation_modules.adoption_columns import Expressions, choose, identifier
-from include.implementation_modules.adoption_errors import NOTHING_WRITTEN, UnreadableError, table_name, translated
+from include.implementation_modules.adoption_errors import (
+    NOTHING_WRITTEN,
+    UnreadableError,
+    inclusive_end_notes,
+    table_name,
+    translated,
+)
+from include.implementation_modules.ledger_values import actor_parameters, json_text
 from include.implementation_modules.postgres_locks import PostgresLocks
 from include.implementation_modules.postgres_state import PostgresState
 from include.implementation_modules.sql_session import sql_text
@@ -206,9 +213,11 @@ class PostgresImport:
                 ),
                 where=self.table,
                 meaning="They are no windows of a source, so nothing was imported",
-                remedy="Mend or delete them there, or adopt a view that leaves them out.",
+                remedy="Mend or delete them there, or adopt a view that leaves them out"
+                + ("." if self._mapping.end else ". If ends are inclusive, write end: inclusive into the mapping."),
             )
         self._require_known_statuses()
+        self.notes += inclusive_end_notes(self.run("inclusive_ends")[0], self._mapping.end, self.table)
         return self.run("their_sources")
 
     def import_rows(self, scopes: Mapping[str, Sequence[LocalDay]]) -> int:
@@ -297,22 +306,22 @@ class PostgresImport:
         after = -1
         while rows := self.run("rows_to_derive", {"after": after, "batch": batch}):
             after = rows[-1]["id"]
-            self._change("set_derived", {"rows": _json([{**derived(row), "id": row["id"]} for row in rows])})
+            self._change("set_derived", {"rows": json_text([{**derived(row), "id": row["id"]} for row in rows])})
 
     def adopt(self, defaults: Sequence[Record], actor: Actor) -> None:
         """See `StateImport.adopt`."""
-        self._change("adopt_rows", {"defaults": _json(defaults), **_actor(actor)})
+        self._change("adopt_rows", {"defaults": json_text(_plain(defaults)), **actor_parameters(actor)})
         self.run("know_sizes")
 
     def plan(self, rows: Sequence[Record], actor: Actor) -> None:
         """See `StateImport.plan`."""
         for first in range(0, len(rows), _PLANNED_AT_ONCE):
             some = rows[first : first + _PLANNED_AT_ONCE]
-            self._change("plan_rows", {"rows": _json(some), **_actor(actor)})
+            self._change("plan_rows", {"rows": json_text(_plain(some)), **actor_parameters(actor)})
 
     def link_replaced(self, actor: Actor) -> None:
         """See `StateImport.link_replaced`."""
-        self._change("link_replaced", _actor(actor))
+        self._change("link_replaced", actor_parameters(actor))
 
     def counts(self) -> dict[str, Record]:
         """See `StateImport.counts`."""
@@ -403,14 +412,5 @@ class PostgresImport:
         return self._cursor.fetchall()
 
 
-def _actor(actor: Actor) -> dict[str, Any]:
-    return {name: getattr(actor, name) for name in ("dag_id", "dag_run_id", "task_id", "map_index", "try_number")}
-
-
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Instants and days as ISO text."""
-    return json.dumps([dict(row) for row in rows], default=_plain)
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [dict(row) for row in rows]

@@ -5,6 +5,7 @@
     source_object: {column: feed}      # or {value: orders}; not needed where their column has the ledger's name
     timezone: America/New_York         # of the local days; not needed where a pipeline file has the source
     granularity: 1h
+    end: inclusive                     # theirs is the last moment of a window (23:59:59, ….999, a day's own date)
     naive_timezone: UTC                # in which times without an offset are meant
     columns:                           # ledger column: theirs, or {value: …}; ledger-named columns need no line
       id: batch_id
@@ -17,7 +18,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -85,6 +86,11 @@ class AdoptionMapping(BaseModel):
     naive_timezone: Zone = Field("UTC", description="IANA name; of times that have no offset.")
     granularity: Annotated[str, AfterValidator(_granularity)] | None = Field(
         None, description="Length of a window where the rows of a source don't tell."
+    )
+    end: Literal["exclusive", "inclusive"] | None = Field(
+        None,
+        description="Whether their windows end before query_window_end_at (the default), or with that microsecond, "
+        "millisecond, second, minute or day, as fine as it is written.",
     )
     columns: dict[str, AnyGiven] = Field(default_factory=dict, description="Ledger column: their column.")
     statuses: dict[str, Annotated[str, BeforeValidator(_status)]] = Field(

@@ -16,7 +16,8 @@ from enum import StrEnum
 from typing import Any
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.durations import seconds_to_time_string
+from include.pipeline_framework.core.durations import elapsed_text
+from include.pipeline_framework.core.inclusive_ends import is_left_by_inclusive_end
 from include.pipeline_framework.core.state_facts import DurationGroup, StateFacts, StateRow
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, uncovered
 
@@ -87,7 +88,7 @@ class Analysis:
             "windows_completed": self.windows_completed,
             "windows_per_day": {str(count): days for count, days in sorted(self.windows_per_day.items())},
             "durations_minutes": {f"{minutes:g}": count for minutes, count in sorted(self.durations.items())},
-            "dominant_granularity": _length(dominant) if dominant else None,
+            "dominant_granularity": elapsed_text(dominant) if dominant else None,
             "first_window_start_at": iso_utc(first) if first else None,
             "last_window_end_at": iso_utc(last) if last else None,
         }
@@ -248,6 +249,8 @@ def _gaps(facts: StateFacts) -> list[Finding]:
             day = facts.days[number]
             part = TimeWindow(max(gap.start, day.start), min(gap.end, day.end))
             kind, reason = _gap_kind(day, part)
+            if is_left_by_inclusive_end(part):
+                reason += f"; the row before it ends at {iso_utc(part.start)}, as if its end were inclusive"
             decision = Verdict.INSERT
             if tomorrow is not None and day > tomorrow:
                 decision, reason = (
@@ -335,7 +338,7 @@ def _drift(facts: StateFacts, analysis: Analysis, rows_of_drift: Iterable[tuple[
     scope, dominant = facts.scope, analysis.dominant
     if dominant is None:
         return []
-    usual = _length(dominant)
+    usual = elapsed_text(dominant)
     odd: dict[LocalDay, list[tuple[int, TimeWindow]]] = defaultdict(list)
     decided = {row.id for row in (*facts.crossing, *facts.contested)}  # their length is the lesser trouble
     for row_id, window in rows_of_drift:
@@ -346,7 +349,7 @@ def _drift(facts: StateFacts, analysis: Analysis, rows_of_drift: Iterable[tuple[
     found = []
     for day, rows in odd.items():
         lengths = sorted({window.duration for _, window in rows})
-        shown = ", ".join(_length(length) for length in lengths[:5]) + (" and others" if len(lengths) > 5 else "")
+        shown = ", ".join(elapsed_text(length) for length in lengths[:5]) + (" and others" if len(lengths) > 5 else "")
         extent = TimeWindow(min(w.start for _, w in rows), max(w.end for _, w in rows))
         reason = f"{len(rows)} windows of {shown}, where {usual} is the source's dominant granularity"
         ids = tuple(row_id for row_id, _ in rows)
@@ -354,11 +357,6 @@ def _drift(facts: StateFacts, analysis: Analysis, rows_of_drift: Iterable[tuple[
             Finding(Kind.GRANULARITY_DRIFT, scope.source_object, day.date, extent, ids, Verdict.REPORT, reason)
         )
     return found
-
-
-def _length(length: timedelta) -> str:
-    seconds = length.total_seconds()
-    return seconds_to_time_string(int(seconds)) if seconds >= 1 and seconds == int(seconds) else f"{seconds:g} s"
 
 
 def _fits(group: DurationGroup, timezone: str, dominant: timedelta | None) -> bool:

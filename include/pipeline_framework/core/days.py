@@ -62,6 +62,15 @@ def zone(timezone: str) -> ZoneInfo:
         ) from error
 
 
+def is_zone(timezone: str) -> bool:
+    """Whether there is a zone of this name."""
+    try:
+        zone(timezone)
+    except InvalidInputError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=65_536)
 def first_instant(day: date, timezone: str) -> datetime:
     """First instant (UTC) whose local date is `day`; for a skipped day, the instant at which it was skipped.

@@ -103,10 +103,10 @@ def template_values(
         "timezone": timezone,
         "granularity": str(final_config.get("granularity") or time_interval),
         "target_day": _day(target_day, timezone),
-        "window_start": start.in_timezone("UTC").strftime("%Y%m%dT%H%M%SZ"),
-        "window_end": end.in_timezone("UTC").strftime("%Y%m%dT%H%M%SZ"),
-        "window_start_local": start.strftime("%Y%m%dT%H%M%S%z"),
-        "window_end_local": end.strftime("%Y%m%dT%H%M%S%z"),
+        "window_start": f"{_compact(start.in_timezone('UTC'))}Z",
+        "window_end": f"{_compact(end.in_timezone('UTC'))}Z",
+        "window_start_local": _compact(start) + start.strftime("%z"),
+        "window_end_local": _compact(end) + end.strftime("%z"),
         "time_interval": str(time_interval),
     }
 
@@ -117,6 +117,12 @@ def _record_field(record: Mapping[str, Any], name: str) -> str:
         return str(value)
     stand_in = _STAND_INS.get(name)
     return _record_field(record, stand_in) if stand_in else UNKNOWN
+
+
+def _compact(instant: datetime) -> str:
+    """Date and time of day; parts of a second only where there are some, so that no two windows look alike."""
+    text = instant.strftime("%Y%m%dT%H%M%S")
+    return f"{text}.{instant.microsecond:06}".rstrip("0") if instant.microsecond else text
 
 
 def _day(target_day: Any, timezone: str) -> str:

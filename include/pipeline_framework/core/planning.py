@@ -9,7 +9,7 @@ from typing import Any
 import pendulum
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.durations import Granularity, seconds_to_time_string
+from include.pipeline_framework.core.durations import Granularity, elapsed_text
 from include.pipeline_framework.core.windows import TimeWindow, merge, tile, uncovered
 
 Derive = Callable[[Mapping[str, Any], str, pendulum.DateTime, pendulum.DateTime, pendulum.DateTime, str], Any]
@@ -119,8 +119,8 @@ def planned_row(final_config: Mapping[str, Any], window: TimeWindow, derive: Der
 
 
 def interval_string(window: TimeWindow) -> str:
-    """Elapsed length of a window, `1h` for an hour."""
-    return seconds_to_time_string(int(window.duration.total_seconds()))
+    """Elapsed length of a window, `1h` for an hour, `59m59.999s` for one that ends a millisecond earlier."""
+    return elapsed_text(window.duration)
 
 
 def local(instant: Any, timezone: str) -> pendulum.DateTime:

@@ -14,6 +14,7 @@ import pendulum
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.durations import parse_granularity
+from include.pipeline_framework.core.inclusive_ends import is_left_by_inclusive_end
 from include.pipeline_framework.core.planning import Derive, interval_string, local
 from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
 from include.pipeline_framework.core.windows import TimeWindow, tile
@@ -69,7 +70,9 @@ def calculate_time_window(
     found = next(tile(TimeWindow(start, window.end), step))
     if step.days:  # the day part means up to the end of the local day, wherever it continues
         found = TimeWindow(start, window.end)
-    if found.duration < timedelta(seconds=step.total_seconds):
+    if is_left_by_inclusive_end(found):
+        _log.warning("%s is left of %s: the window before it ends as if its end were inclusive", found, window)
+    elif found.duration < timedelta(seconds=step.total_seconds):
         _log.info("window %s is capped at the end of its day", found)
     return CalculatedWindow(local(found.start, timezone), local(found.end, timezone), interval_string(found))
 

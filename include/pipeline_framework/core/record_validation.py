@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from include.pipeline_framework.core.days import is_zone
 from include.pipeline_framework.core.durations import parse_granularity, subtract
+from include.pipeline_framework.core.texts import shown
 from include.pipeline_framework.core.timestamps import convert_to_pendulum
 from include.pipeline_framework.core.windows import iso_utc
 from include.pipeline_framework.errors import InvalidInputError
@@ -48,6 +50,9 @@ def validate_record(
         for name in check_fields
         if record.get(name) is None or (isinstance(record[name], str) and not record[name].strip())
     }
+    named = record.get("timezone")
+    if named is not None and not is_zone(named):
+        reasons["timezone"] = f"{shown(named)} is not a time zone"
     start, end = (_instant(record, names, reasons) for names in _BOUNDS)
     if start and end and start >= end:
         reasons["window"] = f"ends at {iso_utc(end)}, not after its start {iso_utc(start)}"

@@ -28,6 +28,7 @@ from include.pipeline_framework.core.continuity import (
 )
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.durations import Granularity
+from include.pipeline_framework.core.inclusive_ends import exclusive_length
 from include.pipeline_framework.core.state_facts import StateFacts, StateRow
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, tile, uncovered
 from include.pipeline_framework.errors import InvalidInputError
@@ -219,6 +220,7 @@ def granularity_of_day(day: LocalDay, facts: StateFacts, analysis: Analysis) -> 
     """With what a gap in this day is filled."""
     length = analysis.dominant_per_day.get(day.date, analysis.dominant)
     configured = facts.scope.granularity
+    length = None if length is None else exclusive_length(length)
     if length is None or configured.total_seconds == length.total_seconds():
         return configured
     if length == _DAY:

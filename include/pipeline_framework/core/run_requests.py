@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from include.pipeline_framework.core import inclusive_ends
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.texts import is_storable, shown
@@ -45,6 +46,7 @@ class RunRequest:
         replace: Replace finished windows inside the ranges.
         reason: Why (with `replace`).
         allow_future: The ranges may reach beyond local tomorrow.
+        hints: What is legal and seldom meant, for people: an end that looks inclusive.
     """
 
     ranges: tuple[TimeWindow, ...] | None = None
@@ -54,6 +56,7 @@ class RunRequest:
     replace: bool = False
     reason: str = ""
     allow_future: bool = False
+    hints: tuple[str, ...] = ()
 
     def require_not_future(self, horizon: Horizon, now: datetime, source_object: str) -> None:
         """Refuse ranges beyond local tomorrow unless they were meant; asked before anything is planned.
@@ -115,6 +118,7 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
         replace=replace,
         reason=reason.strip(),
         allow_future=allow_future,
+        hints=tuple(told for window in ranges or () if (told := inclusive_ends.hint(window))),
     )
 
 

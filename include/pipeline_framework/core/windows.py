@@ -67,7 +67,7 @@ class TimeWindow:
         '2013-03-09 00:00-05:00 → 01:00-05:00'
         """
         start, end = (instant.astimezone(ZoneInfo(timezone)) for instant in (self.start, self.end))
-        start_text, end_text = (_minute_or_second(instant) for instant in (start, end))
+        start_text, end_text = (_as_fine_as_needed(instant) for instant in (start, end))
         return f"{start_text} → {end_text if start.date() != end.date() else end_text[11:]}"
 
 
@@ -143,5 +143,6 @@ def _plain_utc(instant: datetime) -> datetime:
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
 
 
-def _minute_or_second(instant: datetime) -> str:
-    return instant.isoformat(sep=" ", timespec="seconds" if instant.second or instant.microsecond else "minutes")
+def _as_fine_as_needed(instant: datetime) -> str:
+    finest = "microseconds" if instant.microsecond % 1_000 else "milliseconds" if instant.microsecond else "seconds"
+    return instant.isoformat(sep=" ", timespec=finest if instant.second or instant.microsecond else "minutes")

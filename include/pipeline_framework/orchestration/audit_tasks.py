@@ -47,6 +47,8 @@ def audit_pipeline(pipeline_id: str) -> dict[str, Any]:
     """Compare one pipeline's closed windows with its source, and replace what has changed."""
     pipeline = wiring.pipeline(pipeline_id)
     request = audit_requests.parse_audit(task_runs.conf(), pipeline.config)
+    for told in request.run.hints:
+        _log.warning("%s: %s", pipeline.config.source_object, told)
     report = audit_windows.audit_windows(pipeline, task_runs.current_actor(), request)
     _log.info("%s", report.as_dict())
     if report.note:

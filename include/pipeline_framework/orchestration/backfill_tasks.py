@@ -33,6 +33,8 @@ def start_campaigns() -> list[dict[str, Any]]:
         request.run.require_not_future(config.horizon, now, config.source_object)
     reports = []
     for config, request in requests:
+        for told in request.run.hints:
+            _log.warning("%s: %s", config.source_object, told)
         report = backfill.start_campaign(config, store, actor, request, tick=_tick(config.source_object))
         for window in report.pop("windows", ()):
             _log.info("%s would %s", config.source_object, window)

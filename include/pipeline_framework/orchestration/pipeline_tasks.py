@@ -24,6 +24,8 @@ def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
         config, wiring.lifecycle_store(), task_runs.current_actor(), _request(config)
     )
     _log.info("%s: %s", "would plan" if report["dry_run"] else "planned", report)
+    for told in report.get("hints", ()):
+        _log.warning("%s: %s", config.source_object, told)
     for told in report.get("reported", ()):
         _log.warning("left for a person or the state manager: %s", told)
     return {name: len(value) if isinstance(value, list) else value for name, value in report.items()}

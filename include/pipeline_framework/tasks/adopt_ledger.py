@@ -97,8 +97,12 @@ def analyse_ledger(
         config = by_source.get(name)
         if config is None:
             timezone, granularity = own[name]
+            try:
+                scopes.append(StateScope(name, days.zone(timezone).key, parse_granularity(granularity), now=now))
+            except InvalidInputError as error:
+                report.notes.append(f"{name} has no pipeline file, and its latest row can't tell its days: {error}")
+                continue
             report.notes.append(f"{name} has no pipeline file: judged by its rows' own {timezone}, {granularity}")
-            scopes.append(StateScope(name, timezone, parse_granularity(granularity), now=now))
             continue
         scopes.append(scope_of(config, now))
         if not config.enabled:
@@ -271,7 +275,15 @@ def _scope(
             meaning="Neither the mapping, nor its rows, nor a pipeline file; nothing was imported",
             remedy="Write granularity: 1h (or another one) into the mapping.",
         )
-    return StateScope(name, timezone, parse_granularity(granularity), now=now)
+    try:
+        return StateScope(name, timezone, parse_granularity(granularity), now=now)
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"its rows' granularity can't be read: {error.what}",
+            where=where,
+            meaning="How long its windows are is not known; nothing was imported",
+            remedy="Write granularity: 1h (or another one) into the mapping; it counts before what the rows say.",
+        ) from error
 
 
 def _adopt(imported: StateImport, plans: Mapping[str, _Plan], actor: Actor, report: StateReport) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import planning
+from include.pipeline_framework.core import inclusive_ends, planning
 from include.pipeline_framework.core.days import LocalDay, existing_days, local_day_of
 from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status
 from include.pipeline_framework.core.run_requests import RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError, TransientError
 from include.pipeline_framework.ports import LifecycleStore, Record
-from include.pipeline_framework.tasks import state_manager
+from include.pipeline_framework.tasks import replacing, state_manager
+from include.pipeline_framework.tasks.placing import place, told
 
 _log = logging.getLogger(__name__)
 
@@ -111,16 +112,22 @@ def _plan_or_refuse(
 
 
 def plan_day(
-    config: PipelineConfig, day: LocalDay, store: LifecycleStore, actor: Actor, *, dry_run: bool = False
+    config: PipelineConfig,
+    day: LocalDay,
+    store: LifecycleStore,
+    actor: Actor,
+    *,
+    dry_run: bool = False,
+    left: list[str] | None = None,
 ) -> PlanReport:
-    """Insert what a day lacks; running it again inserts nothing."""
+    """Insert what a day lacks; running it again inserts nothing. For `left` see `insert_windows`."""
     report = PlanReport(config.source_object, str(day), dry_run=dry_run)
     if day.window is None:
         report.note = f"the calendar of {day.timezone} skips this day"
         return report
     plan = planning.plan_day(day, config.window_granularity, store.live_windows(config.source_object, day.window))
     report.expected, report.existing, report.conflicting = map(len, (plan.expected, plan.existing, plan.conflicting))
-    inserted = insert_windows(config, plan.missing, store, actor, dry_run=dry_run)
+    inserted = insert_windows(config, plan.missing, store, actor, dry_run=dry_run, left=left)
     report.inserted, report.windows = len(inserted), [window.local_label(config.timezone) for window in inserted]
     if plan.conflicting:
         report.note = "rows of another granularity cover part of the day; the rest was tiled around them"
@@ -135,12 +142,20 @@ def insert_windows(
     actor: Actor,
     *,
     dry_run: bool = False,
+    left: list[str] | None = None,
 ) -> list[TimeWindow]:
-    """Insert rows for windows that no live row covers; returns those inserted (that would be, in a dry run)."""
+    """Insert rows for windows that no live row covers; returns those inserted (that would be, in a dry run).
+
+    A window that the pipeline's own functions refuse is an error; with a list `left`, a text in it.
+    """
     if dry_run or not windows:
         return list(windows)
-    final_config = config.final_config()
-    rows = [planning.planned_row(final_config, window, derive) for window in windows]
+    if left is None:
+        final_config = config.final_config()
+        rows = [planning.planned_row(final_config, window, derive) for window in windows]
+    else:
+        placed = place(config, windows)
+        rows, left[len(left) :] = placed.rows, placed.left
     inserted = store.insert_planned(rows, actor).inserted
     return [_window(row) for row in inserted]
 
@@ -156,8 +171,9 @@ def populate_pipeline_batches(
     planned today and tomorrow; without that setting new days are the planner's.
 
     Returns:
-        `inserted`, `replaced` (windows as local text) and `finished` (how many windows of the ranges are done already);
-        without ranges `invalidated` (ids), `reported` (what only a person or the state manager may do) and `note`, too.
+        `inserted`, `replaced` (windows as local text), `finished` (how many windows of the ranges are done already) and
+        `hints` (an end that looks inclusive); without ranges `invalidated` (ids), `reported` (what only a person or the
+        state manager may do, and what could not be placed) and `note`, too.
 
     Raises:
         InvalidInputError: A range reaches beyond local tomorrow without `allow_future`; an exact window cuts a live
@@ -174,32 +190,43 @@ def populate_pipeline_batches(
     if request.exact:
         _require_whole_windows(config, live, request)
     if request.exact and request.replace:
-        recut = _recut(config, live, store, actor, request.reason, dry_run=dry_run)
+        recut = replacing.recut(config, live, store, actor, request.reason, dry_run=dry_run)
     missing = [piece for window, rows in live.items() if window not in recut for piece in uncovered(window, rows)]
     inserted = insert_windows(config, missing, store, actor, dry_run=dry_run)
     rows = store.find(source_object=config.source_object, within=request.ranges)
     uncut = [row for row in rows if not any(_window(row).overlaps(window) for window in recut)]
     finished = [row for row in uncut if row["pipeline_final_status"] in FINISHED]
     failed = [row for row in uncut if row["pipeline_final_status"] == Status.FAILED]
-    replaced = _replace(config, [*finished, *failed], store, actor, request, dry_run=dry_run) if request.replace else []
+    replaced = (
+        replacing.replace(config, [*finished, *failed], store, actor, request, dry_run=dry_run)
+        if request.replace
+        else []
+    )
     return {
         "inserted": _labels(config, inserted),
         "replaced": [*_labels(config, recut), *replaced],
         "finished": 0 if request.replace else len(finished),
+        "hints": list(request.hints),
         "dry_run": dry_run,
     }
 
 
 def _populate_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool) -> dict[str, Any]:
     planned: list[str] = []
+    left: list[str] = []
     if config.horizon.fill_missing_days:
-        days = [day for day in _near_days(config, store.now()) if not config.horizon.refusal(day)]
-        reports = [plan_day(config, day, store, actor, dry_run=dry_run) for day in days]
-        planned = [window for report in reports for window in report.windows]
+        for day in _near_days(config, store.now()):
+            if config.horizon.refusal(day):
+                continue
+            try:
+                planned += plan_day(config, day, store, actor, dry_run=dry_run, left=left).windows
+            except TerminalError as error:  # whatever a row says: the windows that are planned go on
+                left.append(told(config, f"{day} is not planned", error))
     repaired = state_manager.repair(config, store, actor, dry_run=dry_run)
     return {
         **repaired,
         "inserted": [*planned, *_labels(config, repaired["inserted"])],
+        "reported": [*left, *repaired["reported"]],
         "replaced": [],
         "finished": 0,
         "dry_run": dry_run,
@@ -301,10 +328,11 @@ def _require_whole_windows(
         for row in rows:
             rest = uncovered(row, live) if request.replace else []
             if rest or not (request.replace or (window.start <= row.start and row.end <= window.end)):
+                told = inclusive_ends.hint(window)
                 raise InvalidInputError(
                     f"the asked window {window} cuts the live window {row}",
                     where=config.source_object,
-                    meaning="Nothing was planned, replaced or claimed",
+                    meaning="Nothing was planned, replaced or claimed" + (f"; {told}" if told else ""),
                     remedy=(
                         f"Ask for the rest of it, too: {', '.join(map(str, rest))}."
                         if rest
@@ -321,58 +349,6 @@ def _grid_inside(config: PipelineConfig, ranges: Sequence[TimeWindow]) -> list[T
             expected = planning.plan_day(day, config.window_granularity, []).expected
             grid += [window for window in expected if part.start <= window.start and window.end <= part.end]
     return grid
-
-
-def _replace(
-    config: PipelineConfig,
-    rows: Sequence[Record],
-    store: LifecycleStore,
-    actor: Actor,
-    request: RunRequest,
-    *,
-    dry_run: bool,
-) -> list[str]:
-    """Each row gets a replacement with its own window; what a run's earlier try has replaced is left alone."""
-    final_config = config.final_config()
-    labels = []
-    for row in rows:
-        window = _window(row)
-        if not dry_run and not _replaced_by_this_run(row, store, actor):
-            store.replace([row["id"]], [_asked_row(final_config, window)], actor, request.reason)
-        labels.append(window.local_label(config.timezone))
-    return labels
-
-
-def _recut(
-    config: PipelineConfig,
-    live: dict[TimeWindow, list[TimeWindow]],
-    store: LifecycleStore,
-    actor: Actor,
-    reason: str,
-    *,
-    dry_run: bool,
-) -> list[TimeWindow]:
-    """Replace the live windows that the asked ones cut; returns the new windows. A run's second try finds none cut."""
-    final_config, new = config.final_config(), list[TimeWindow]()
-    for cut in planning.recut(list(live), {row for rows in live.values() for row in rows}):
-        if not dry_run:
-            ids = [row["id"] for row in store.find(source_object=config.source_object, within=cut.replaced)]
-            store.replace(ids, [_asked_row(final_config, window) for window in cut.windows], actor, reason)
-        new += cut.windows
-    return new
-
-
-def _asked_row(final_config: Mapping[str, Any], window: TimeWindow) -> Record:
-    """A row that a person has asked for: its load may take rows away."""
-    return planning.planned_row(final_config, window, derive) | {"is_removal_approved_flag": True}
-
-
-def _replaced_by_this_run(row: Record, store: LifecycleStore, actor: Actor) -> bool:
-    """A replacement that this run planned and finished already must not be replaced once more when it is cleared."""
-    if not row["is_replacement_run_flag"]:
-        return False
-    planned = store.events(row["id"])[0]
-    return (planned["dag_id"], planned["dag_run_id"]) == (actor.dag_id, actor.dag_run_id)
 
 
 def _window(row: Record) -> TimeWindow:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +22,9 @@ from include.pipeline_framework.core.planning import planned_row
 from include.pipeline_framework.core.remediation import Action, PlanItem, RowState
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.errors import LedgerRefusedError
+from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
 from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks.placing import place, told
 
 _log = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ def review_facts(facts: StateFacts, rows_of_days: Any, most_windows: int | None 
 def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool = False) -> dict[str, Any]:
     """Do at once what harms nothing: fill gaps, and take out rows that never loaded anything. Tell the rest.
 
+    What it can't place is told and left: no row, and no window of a row, stops the pipeline's other windows.
+
     One call touches at most `state_manager_window_limit` windows: first rows that are wrong, then gaps of planned days,
     then missing days, each the newest first. The next call goes on.
 
@@ -122,7 +125,10 @@ def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_r
         if not is_locked:
             return _repaired(note="another run is repairing this source right now")
         limit = config.state_manager_window_limit
-        (found,) = review([config], store, limit)
+        try:
+            (found,) = review([config], store, limit)
+        except TerminalError as error:  # whatever a row says: the windows that are planned go on
+            return _repaired(reported=[told(config, "what its rows leave open can't be told", error)])
         _log.info("state of %s", found.analysis.as_dict())
         for finding in found.findings:
             if finding.decision != Verdict.REPORT:
@@ -142,11 +148,11 @@ def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_r
         if dry_run:
             windows = [window for item in safe for window in item.windows]
             return _repaired(windows, [row.id for item in safe for row in item.rows], reported)
-        outcomes = apply_items(config, store, actor, safe)
+        outcomes = [_apply_as_far_as_possible(config, store, actor, item) for item in safe]
         return _repaired(
             [window for outcome in outcomes for window in outcome.inserted],
             [row_id for outcome in outcomes for row_id in outcome.invalidated],
-            reported,
+            [*reported, *(f"{outcome.item.reason}: {outcome.changed}" for outcome in outcomes if outcome.changed)],
         )
 
 
@@ -158,6 +164,20 @@ def apply_items(
     An item of which anything has changed since it was planned is left alone as far as it has changed, and says so.
     """
     return [_apply(config, store, actor, item) for item in items]
+
+
+def _apply_as_far_as_possible(
+    config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem
+) -> ItemOutcome:
+    """As `apply_items`, but what can't be placed is told: new windows one by one, a replacement as a whole."""
+    try:
+        if item.action != Action.INSERT:
+            return _apply(config, store, actor, item)
+        placed = place(config, item.windows)
+        outcome = _insert(store, actor, item, placed.rows)
+    except TerminalError as error:
+        return ItemOutcome(item, changed=told(config, "nothing of it is done", error))
+    return replace(outcome, changed="; ".join(text for text in (outcome.changed, *placed.left) if text))
 
 
 def left_to_people(found: StateReview) -> list[str]:
@@ -199,7 +219,7 @@ def _unfilled(left: Sequence[Finding], why: str) -> str:
 
 def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem) -> ItemOutcome:
     if item.action == Action.INSERT:
-        return _insert(config, store, actor, item)
+        return _insert(store, actor, item, [_planned_row(config, window) for window in item.windows])
     # a plan that takes data out of the target is applied only after somebody has agreed
     approved = {"is_removal_approved_flag": item.deletes_target_data}
     rows = [{**_planned_row(config, window), **approved} for window in item.windows]
@@ -213,8 +233,8 @@ def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: Pl
     return ItemOutcome(item, tuple(_window(row) for row in inserted), tuple(row.id for row in item.rows))
 
 
-def _insert(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem) -> ItemOutcome:
-    outcome = store.insert_planned([_planned_row(config, window) for window in item.windows], actor, item.reason)
+def _insert(store: LifecycleStore, actor: Actor, item: PlanItem, rows: Sequence[Record]) -> ItemOutcome:
+    outcome = store.insert_planned(rows, actor, item.reason)
     refused = ", ".join(str(_window(row)) for row in outcome.refused)
     return ItemOutcome(
         item,

@@ -9,6 +9,7 @@ from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.days import is_zone
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.record_validation import stable_until, validate_record
 from include.pipeline_framework.core.run_requests import MOST_WINDOWS, RunRequest
@@ -75,13 +76,14 @@ def small_record(row: Record) -> dict[str, Any]:
     `local` names the mapped task in Airflow's grid.
     """
     window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+    timezone = row["timezone"] if is_zone(row["timezone"]) else "UTC"  # an odd row is shown, and fails its own check
     return {
         "id": row["id"],
         "source_object": row["source_object"],
         "target_day": row["target_day"].isoformat(),
         "start": iso_utc(window.start),
         "end": iso_utc(window.end),
-        "local": window.local_label(row["timezone"]),
+        "local": window.local_label(timezone),
         "time_interval": row["time_interval"],
     }
 

@@ -60,11 +60,11 @@ SELECT
                 NULLIF(fresh.whole / 86400, 0) || 'd',
                 NULLIF(MOD(fresh.whole, 86400) / 3600, 0) || 'h',
                 NULLIF(MOD(fresh.whole, 3600) / 60, 0) || 'm',
-                NULLIF(MOD(fresh.whole, 60), 0) || 's'
+                NULLIF(TRIM_SCALE(MOD(fresh.seconds, 60)), 0) || 's'
             ),
             ''
         ),
-        fresh.seconds || ' s'
+        '0s'
     ),
     fresh.seconds / 60,
     CASE COALESCE(known.ours, UPPER(fresh.own_status), 'PENDING')

@@ -1,6 +1,7 @@
 -- Their rows with the bounds of their windows, where times have no offset. Of a local time that comes twice in autumn that
 -- instant counts which makes the row as long as most rows of its source are. Of two rows that say the same within such an
--- hour, the first is the earlier one. Rows of a day begin and end at the first of two midnights.
+-- hour, the first is the earlier one. Rows of a day begin and end at the first of two midnights. An inclusive end is
+-- read as it is written, and then moved to the exclusive one.
 WITH said AS (
     SELECT
         theirs,
@@ -8,6 +9,7 @@ WITH said AS (
         {their_id} AS own_id,
         {their_start} AS last_start_at,
         {their_end} AS last_end_at,
+        {to_exclusive} AS end_step,
         {start_is_local} AS is_start_local,
         {end_is_local} AS is_end_local,
         CURRENT_SETTING('TimeZone') AS zone
@@ -17,9 +19,9 @@ WITH said AS (
 usual AS (
     SELECT
         source_object,
-        MODE() WITHIN GROUP (ORDER BY last_end_at - last_start_at) AS duration
+        MODE() WITHIN GROUP (ORDER BY last_end_at + end_step - last_start_at) AS duration
     FROM said
-    WHERE last_start_at < last_end_at AND ISFINITE(last_start_at) AND ISFINITE(last_end_at)
+    WHERE last_start_at < last_end_at + end_step AND ISFINITE(last_start_at) AND ISFINITE(last_end_at)
     GROUP BY source_object
 ),
 
@@ -51,7 +53,8 @@ possible AS (
         before.theirs,
         before.source_object,
         before.last_start_at,
-        before.last_end_at,
+        before.last_end_at + before.end_step AS last_end_at,
+        before.zone,
         CASE
             WHEN before.start_at < before.last_start_at AND before.start_at AT TIME ZONE zone = before.last_start_at AT TIME ZONE zone
                 THEN before.start_at
@@ -59,11 +62,11 @@ possible AS (
         END AS first_start_at,
         CASE
             WHEN before.end_at < before.last_end_at AND before.end_at AT TIME ZONE zone = before.last_end_at AT TIME ZONE zone
-                THEN before.end_at
-            ELSE before.last_end_at
+                THEN before.end_at + before.end_step
+            ELSE before.last_end_at + before.end_step
         END AS first_end_at,
         (before.last_start_at AT TIME ZONE zone)::time = '00:00' AS starts_a_day,
-        (before.last_end_at AT TIME ZONE zone)::time = '00:00' AS ends_a_day,
+        ((before.last_end_at + before.end_step) AT TIME ZONE zone)::time = '00:00' AS ends_a_day,
         ROW_NUMBER() OVER alike = 1 AND LEAD(TRUE, 1, FALSE) OVER alike AS has_a_later_twin
     FROM before
     WINDOW alike AS (
@@ -92,6 +95,10 @@ CROSS JOIN LATERAL (
     ORDER BY
         bounds.start_at < bounds.end_at DESC,
         CASE WHEN usual.duration >= '20 hours'::interval AND possible.starts_a_day THEN bounds.start_at END ASC,
+        CASE
+            WHEN usual.duration >= '20 hours'::interval AND possible.ends_a_day
+                THEN (bounds.end_at AT TIME ZONE possible.zone)::time = '00:00'
+        END DESC,
         CASE WHEN usual.duration >= '20 hours'::interval AND possible.ends_a_day THEN bounds.end_at END ASC,
         CASE
             WHEN ISFINITE(bounds.start_at) AND ISFINITE(bounds.end_at)

@@ -78,6 +78,15 @@ def test_local_bounds_tell_the_two_hours_of_the_autumn_apart() -> None:
     )
 
 
+def test_bounds_finer_than_a_second_tell_windows_apart() -> None:
+    end = WINDOW[2]
+    late = [template_values(SMALL, WINDOW[0], end.subtract(microseconds=n), end, "1s") for n in (1, 2, 1_000, 500_000)]
+    assert [values["window_start"] for values in late] == [
+        "20131103T055959.999999Z", "20131103T055959.999998Z", "20131103T055959.999Z", "20131103T055959.5Z",
+    ]  # fmt: skip
+    assert late[2]["window_start_local"] == "20131103T015959.999-0400"
+
+
 @pytest.mark.parametrize(
     "day",
     [date(2013, 11, 3), "2013-11-03", WINDOW[0], "2013-11-03T04:00:00Z", pendulum.datetime(2013, 11, 4, 4, 59, 59)],

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from include.pipeline_framework.core.durations import (
     Granularity,
+    elapsed_text,
     parse_granularity,
+    parse_time_back,
     parse_time_to_seconds,
     seconds_to_time_string,
     subtract,
@@ -86,10 +90,39 @@ def test_the_shortest_spelling(seconds: float, text: str) -> None:
     assert seconds_to_time_string(seconds) == text
 
 
-@pytest.mark.parametrize("seconds", [0, -1, 0.5, 1.5, True, None, "60", float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.0, "0s"), (0.5, "0.5s"), (1.5, "1.5s"), (86_399.999, "23h59m59.999s"), (0.001, "0.001s"),
+     (0.000001, "0.000001s"), (3_600.5, "1h0.5s"), (np.int64(3_600), "1h"), (np.float64(0.25), "0.25s"),
+     (Decimal("59.999999"), "59.999999s"), (40_000_000, "462d23h6m40s")],
+)  # fmt: skip
+def test_parts_of_a_second_and_nothing_at_all(seconds: float, text: str) -> None:
+    assert seconds_to_time_string(seconds) == text
+    assert parse_time_to_seconds(text) == float(seconds)
+
+
+@pytest.mark.parametrize(
+    "seconds", [-1, -0.001, 1e-7, True, None, "60", float("inf"), float("-inf"), float("nan"), 1e300, 1j, "", [60]]
+)
 def test_no_spelling_for_anything_else(seconds: Any) -> None:
-    with pytest.raises(InvalidInputError, match=f"^{re.escape(repr(seconds))} is not a positive whole number"):
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(shown(seconds))} is not a number of seconds"):
         seconds_to_time_string(seconds)
+
+
+@pytest.mark.parametrize("text", ["0s", "0d", "0h0m", "0 hours", "0d0h0m0s", " 0 seconds "])
+def test_nothing_is_zero_seconds_and_a_legal_time_back(text: str) -> None:
+    assert parse_time_to_seconds(text) == 0
+    assert parse_time_back(text) == Granularity(0, 0)
+    assert subtract(utc("2013-03-10T12:00"), parse_time_back(text), "America/New_York") == utc("2013-03-10T12:00")
+
+
+@pytest.mark.parametrize("text", ["", " ", "-1h", "1x", "367d", "1.5h", "0.5s", None, 0])
+def test_a_time_back_is_a_duration(text: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"It must be zero \(0d\) or more, and at most 366 days"):
+        parse_time_back(text)
+    if text != "367d" and text != "0.5s":
+        with pytest.raises(InvalidInputError, match="is not a duration"):
+            parse_time_to_seconds(text)
 
 
 @given(st.integers(1, YEAR))
@@ -97,11 +130,15 @@ def test_seconds_survive_the_round_trip(seconds: int) -> None:
     assert parse_time_to_seconds(seconds_to_time_string(seconds)) == seconds
 
 
+@given(st.timedeltas(timedelta(0), timedelta(days=366)))
+def test_a_length_survives_the_round_trip_to_the_microsecond(length: timedelta) -> None:
+    assert timedelta(seconds=parse_time_to_seconds(elapsed_text(length))) == length
+
+
 @given(st.integers(0, 365), st.integers(0, 86_399))
 def test_a_granularity_reads_back_what_it_prints(days: int, seconds: int) -> None:
-    if days or seconds:
-        granularity = Granularity(days, seconds)
-        assert parse_granularity(str(granularity)) == granularity
+    granularity = Granularity(days, seconds)
+    assert parse_time_back(str(granularity)) == granularity
 
 
 @given(st.text(max_size=12))

@@ -207,6 +207,29 @@ def test_without_an_end_date_the_future_may_be_asked_for() -> None:
     assert parse({"target_date": "2030-01-01"}, OPEN).ranges == (span("2030-01-01T05:00", "2030-01-02T05:00"),)
 
 
+@pytest.mark.parametrize(
+    ("end", "exclusive"),
+    [
+        ("2013-03-09T05:59:59Z", "2013-03-09T06:00:00Z"),
+        ("2013-03-09T05:59:59.999Z", "2013-03-09T06:00:00Z"),
+        ("2013-03-09T05:59:59.999999Z", "2013-03-09T06:00:00Z"),
+        ("2013-03-09T05:59:29.999Z", "2013-03-09T05:59:30Z"),
+        ("2013-03-09T06:00:00Z", None),
+        ("2013-03-09T05:59:00Z", None),
+        ("2013-03-09T05:59:59.5Z", None),
+        ("2013-03-09T05:59:59.000001Z", None),
+    ],
+)
+@pytest.mark.parametrize("key", ["windows", "to"])
+def test_an_end_that_looks_inclusive_is_legal_and_told_with_the_exclusive_one(
+    key: str, end: str, exclusive: str | None
+) -> None:
+    start = "2013-03-09T05:00:00Z"
+    request_ = parse({"windows": [[start, end]]} if key == "windows" else {"from": start, "to": end})
+    assert request_.ranges == (span(start[:-1], end[:-1]),)
+    assert [f"write {exclusive}" in hint for hint in request_.hints] == ([True] if exclusive else [])
+
+
 def test_windows_far_apart_stay_separate_ranges() -> None:
     other = ["2013-05-01T05:00:00Z", "2013-05-01T06:00:00Z"]
     ranges = parse({"windows": [other, HOUR]}).ranges

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.pipeline_framework.core.planning import interval_string
 from include.pipeline_framework.core.splitting import LENGTHS, MINUTE, minutes_of, split
 from include.pipeline_framework.core.windows import TimeWindow, merge
 
@@ -41,6 +42,15 @@ def test_pieces_tile_the_window_and_are_as_long_as_they_may_be(seconds: int, mos
 @pytest.mark.parametrize("seconds", [1, 60])
 def test_a_minute_is_not_cut(seconds: int) -> None:
     assert split(of_seconds(seconds), [10**9], 1) == [of_seconds(seconds)]
+
+
+@pytest.mark.parametrize("microseconds", [1, 999_000, 999_999])
+def test_bounds_finer_than_a_second_are_cut_like_others(microseconds: int) -> None:
+    hour = of_seconds(3600)
+    window = TimeWindow(hour.start, hour.end - timedelta(microseconds=microseconds))
+    pieces = split(window, [10] * len(minutes_of(window)), 200)
+    assert [interval_string(piece) for piece in pieces[:2]] == ["20m", "20m"]
+    assert merge(pieces) == [window]
 
 
 def test_a_burst_in_one_minute_is_cut_as_fine_as_possible() -> None:

@@ -1,0 +1,37 @@
+"""Rows for windows, as far as each window can have one: what one window can't have is no reason to stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.planning import planned_row
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.errors import TerminalError
+from include.pipeline_framework.ports import Record
+
+
+@dataclass(slots=True)
+class Placed:
+    """Rows to insert, and one text for each window that has none."""
+
+    rows: list[Record] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def place(config: PipelineConfig, windows: Iterable[TimeWindow]) -> Placed:
+    """A row for every window, without those that the pipeline's own functions or templates refuse."""
+    final_config, placed = config.final_config(), Placed()
+    for window in windows:
+        try:
+            placed.rows.append(planned_row(final_config, window, derive))
+        except TerminalError as error:
+            placed.left.append(told(config, f"the window {window} is not planned", error))
+    return placed
+
+
+def told(config: PipelineConfig, what: str, error: TerminalError) -> str:
+    """What is left as it is, and why."""
+    return f"{config.source_object}: {what}: {error}"

@@ -1,0 +1,67 @@
+"""Replacing live rows that a person asked to load again, or to cut anew: part of what a run does before it claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core import planning
+from include.pipeline_framework.core.late_data import window_of
+from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.ports import LifecycleStore, Record
+
+
+def replace(
+    config: PipelineConfig,
+    rows: Sequence[Record],
+    store: LifecycleStore,
+    actor: Actor,
+    request: RunRequest,
+    *,
+    dry_run: bool,
+) -> list[str]:
+    """Each row gets a replacement with its own window; what a run's earlier try has replaced is left alone."""
+    final_config = config.final_config()
+    labels = []
+    for row in rows:
+        window = window_of(row)
+        if not dry_run and not _replaced_by_this_run(row, store, actor):
+            store.replace([row["id"]], [_asked_row(final_config, window)], actor, request.reason)
+        labels.append(window.local_label(config.timezone))
+    return labels
+
+
+def recut(
+    config: PipelineConfig,
+    live: dict[TimeWindow, list[TimeWindow]],
+    store: LifecycleStore,
+    actor: Actor,
+    reason: str,
+    *,
+    dry_run: bool,
+) -> list[TimeWindow]:
+    """Replace the live windows that the asked ones cut; returns the new windows. A run's second try finds none cut."""
+    final_config, new = config.final_config(), list[TimeWindow]()
+    for cut in planning.recut(list(live), {row for rows in live.values() for row in rows}):
+        if not dry_run:
+            ids = [row["id"] for row in store.find(source_object=config.source_object, within=cut.replaced)]
+            store.replace(ids, [_asked_row(final_config, window) for window in cut.windows], actor, reason)
+        new += cut.windows
+    return new
+
+
+def _asked_row(final_config: Mapping[str, Any], window: TimeWindow) -> Record:
+    """A row that a person has asked for: its load may take rows away."""
+    return planning.planned_row(final_config, window, derive) | {"is_removal_approved_flag": True}
+
+
+def _replaced_by_this_run(row: Record, store: LifecycleStore, actor: Actor) -> bool:
+    """A replacement that this run planned and finished already must not be replaced once more when it is cleared."""
+    if not row["is_replacement_run_flag"]:
+        return False
+    planned = store.events(row["id"])[0]
+    return (planned["dag_id"], planned["dag_run_id"]) == (actor.dag_id, actor.dag_run_id)
