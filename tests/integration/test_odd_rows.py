@@ -15,7 +15,9 @@ from include.implementation_modules.postgres_lifecycle_store import PostgresLife
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.run_requests import parse_request
 from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.planning import plan_day, populate_pipeline_batches
+from include.pipeline_framework.tasks.record_generation import generate_records
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate
 from tests.unit.tasks.world import PLANNER, RUN_1, RUN_2, ZONE, config
 
@@ -161,6 +163,26 @@ def test_a_row_of_no_zone_is_no_complete_record(store: PostgresLifecycleStore, l
     assert len(claimed(store)) == 23
     (row,) = store.find(source_object="flights", within=[TimeWindow(DAY.start + 5 * HOUR, DAY.start + 6 * HOUR)])
     assert row["last_error"] == "record is not complete: timezone 'Mars/Olympus' is not a time zone"
+
+
+def test_a_checked_field_is_the_same_when_a_record_is_generated_and_when_its_row_is_claimed(
+    store: PostgresLifecycleStore,
+) -> None:
+    fields = {"check_fields": ["TARGET_DAY", "WINDOW_START_TIME", "window_end_time", "TIME_INTERVAL", "owner", "key_x"]}
+    own = {**fields, "metadata": {"owner": "crm"}}
+    now = datetime(2013, 3, 12, tzinfo=UTC)
+    report = generate_records(config(**OWN, **own), store, PLANNER, now=now, target_date=DAY.date, max_records=3)
+    assert report["stored"] == 3
+    assert len(claimed(store, **own)) == 3
+
+
+def test_claimed_windows_of_which_none_is_complete_fail_with_every_reason(
+    store: PostgresLifecycleStore, ledger_url: str
+) -> None:
+    plan(ledger_url, key_x=None, key_y=" ")
+    with pytest.raises(InvalidInputError, match=r"flights 2013-03-09T10.*key_x is missing; key_y is blank") as failure:
+        claimed(store)
+    assert "None of the 1 claimed windows can run" in str(failure.value)
 
 
 def test_a_records_window_ends_where_the_continuation_says_and_the_log_says_why(

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from include.pipeline_framework.config.derived import import_callable
-from include.pipeline_framework.config.models import PIPELINE_ID, CallableRule, PipelineConfig
+from include.pipeline_framework.config.derived_columns import CallableRule
+from include.pipeline_framework.config.models import PIPELINE_ID, PipelineConfig
 from include.pipeline_framework.config.problems import NO_VALUE, Found, KeyPath, one_line
 from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS, has_placeholder, spelling_problem, texts
 from include.pipeline_framework.core.durations import parse_granularity

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from include.pipeline_framework.config.derived_columns import DerivedColumns
 from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
-from include.pipeline_framework.config.models import DerivedColumns, PipelineConfig
+from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.derived import TEMPLATE_FIELDS
 
 _INTRODUCTION = """# Pipeline files

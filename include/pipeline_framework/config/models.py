@@ -18,25 +18,24 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     JsonValue,
     PrivateAttr,
     StringConstraints,
-    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from include.pipeline_framework.config.derived_columns import DerivedColumns
 from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
 from include.pipeline_framework.config.variables import has_placeholder
 from include.pipeline_framework.core.claiming import Cap, ClaimRules
 from include.pipeline_framework.core.days import zone
-from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, check_template
 from include.pipeline_framework.core.durations import Granularity, parse_granularity
 from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.planning import DERIVED_COLUMNS, PLAN_COLUMNS
+from include.pipeline_framework.core.record_fields import GENERATED_NAMES, unknown_fields
 from include.pipeline_framework.core.vanishing import VanishedDataLimit
 
 PIPELINE_ID = r"[a-z][a-z0-9_]{0,63}"
@@ -90,10 +89,6 @@ def _cron(text: str) -> str:
     return text
 
 
-def _rule_kind(value: Any) -> str:
-    return "callable" if isinstance(value, dict | BaseModel) else "template"
-
-
 Text = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^\S(.*\S)?$")]
 Duration = Annotated[str, AfterValidator(_duration)]
 LocalDate = Annotated[date, BeforeValidator(_local_date)]
@@ -104,36 +99,6 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 def _alias_in_schema(schema: dict[str, Any]) -> None:
     schema["properties"]["query_window_delta_label"] = {"type": "string", "description": "Another name of granularity."}
-
-
-class CallableRule(BaseModel):
-    """A function `(final_config, target_day, window_start_time, window_end_time, time_interval)`."""
-
-    model_config = _STRICT
-
-    callable: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:function")
-
-
-DerivedRule = Annotated[
-    Annotated[str, AfterValidator(check_template), Tag("template")] | Annotated[CallableRule, Tag("callable")],
-    Discriminator(_rule_kind),
-]
-
-
-class DerivedColumns(BaseModel):
-    """Ids, categories and keys of a window: each a template of plain fields, or a function."""
-
-    model_config = _STRICT
-
-    key_x: DerivedRule = DEFAULT_TEMPLATES["key_x"]
-    key_y: DerivedRule = DEFAULT_TEMPLATES["key_y"]
-    key_z: DerivedRule = DEFAULT_TEMPLATES["key_z"]
-    source_id: DerivedRule = DEFAULT_TEMPLATES["source_id"]
-    stage_id: DerivedRule = DEFAULT_TEMPLATES["stage_id"]
-    target_id: DerivedRule = DEFAULT_TEMPLATES["target_id"]
-    source_category: DerivedRule = DEFAULT_TEMPLATES["source_category"]
-    stage_category: DerivedRule = DEFAULT_TEMPLATES["stage_category"]
-    target_category: DerivedRule = DEFAULT_TEMPLATES["target_category"]
 
 
 class AdapterSection(BaseModel):
@@ -236,7 +201,8 @@ class PipelineConfig(BaseModel):
 
     # how strict
     check_fields: list[FieldName] = Field(
-        default_factory=lambda: ["key_x", "key_y", "key_z"], description="Fields that a complete record has."
+        default_factory=lambda: ["key_x", "key_y", "key_z"],
+        description="Fields that a complete record has: planned columns of the ledger, or keys of metadata.",
     )
     late_data_tolerance: LateDataTolerance = LateDataTolerance()
     vanished_data_limit: VanishedData = VanishedData()
@@ -277,9 +243,17 @@ class PipelineConfig(BaseModel):
     @field_validator("metadata")
     @classmethod
     def _metadata_is_no_column(cls, value: dict[str, Any]) -> dict[str, Any]:
-        taken = sorted(value.keys() & {*PLAN_COLUMNS, *DERIVED_COLUMNS, *_TIME_FIELDS})
+        taken = sorted(value.keys() & {*PLAN_COLUMNS, *DERIVED_COLUMNS, *GENERATED_NAMES})
         if taken:
             raise ValueError(f"{', '.join(taken)}: give it at the top level or under derived, not as metadata")
+        return value
+
+    @field_validator("check_fields")
+    @classmethod
+    def _fields_are_known(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        unknown = unknown_fields(value, info.data["metadata"]) if "metadata" in info.data else ""
+        if unknown:
+            raise ValueError(unknown)
         return value
 
     @field_validator("end_date")
@@ -390,6 +364,3 @@ class PipelineConfig(BaseModel):
             "target": data_options(self.target),
         }
         return hashlib.sha256(json.dumps(matters, sort_keys=True, default=str).encode()).hexdigest()
-
-
-_TIME_FIELDS = ("TARGET_DAY", "WINDOW_START_TIME", "WINDOW_END_TIME", "TIME_INTERVAL")

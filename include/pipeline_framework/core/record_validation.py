@@ -9,6 +9,7 @@ from typing import Any
 
 from include.pipeline_framework.core.days import is_zone
 from include.pipeline_framework.core.durations import parse_granularity, subtract
+from include.pipeline_framework.core.record_fields import GENERATED_NAMES, value_of
 from include.pipeline_framework.core.texts import shown
 from include.pipeline_framework.core.timestamps import convert_to_pendulum
 from include.pipeline_framework.core.windows import iso_utc
@@ -43,29 +44,37 @@ def validate_record(
 ) -> ValidationResult:
     """Check a record of `build_complete_pipeline_record` or of the ledger; every wrong field gets its own reason.
 
-    A field of `check_fields` is complete when it is there and neither None nor blank text.
+    A field of `check_fields`, under either of its names, is complete when it is there and neither None nor blank text.
     """
-    reasons = {
-        name: "is missing" if record.get(name) is None else "is blank"
-        for name in check_fields
-        if record.get(name) is None or (isinstance(record[name], str) and not record[name].strip())
-    }
+    reasons: dict[str, str] = {}
+    for name in check_fields:
+        value = value_of(record, name)
+        if value is None:
+            reasons[name] = "is missing"
+        elif isinstance(value, str) and not value.strip():
+            reasons[name] = "is blank"
     named = record.get("timezone")
     if named is not None and not is_zone(named):
         reasons["timezone"] = f"{shown(named)} is not a time zone"
-    start, end = (_instant(record, names, reasons) for names in _BOUNDS)
+    start, end = (_instant(record, column, reasons) for column in ("query_window_start_at", "query_window_end_at"))
     if start and end and start >= end:
         reasons["window"] = f"ends at {iso_utc(end)}, not after its start {iso_utc(start)}"
     future = end is not None and is_future_data(end, now, x_time_back, timezone)
     return ValidationResult(future, reasons)
 
 
-_BOUNDS = (("query_window_start_at", "WINDOW_START_TIME"), ("query_window_end_at", "WINDOW_END_TIME"))
+def describe(reasons: Mapping[str, str]) -> str:
+    """What is wrong with a record, in one line.
+
+    >>> describe({"key_x": "is missing", "key_y": "is blank"})
+    'record is not complete: key_x is missing; key_y is blank'
+    """
+    return "record is not complete: " + "; ".join(f"{name} {why}" for name, why in reasons.items())
 
 
-def _instant(record: Mapping[str, Any], names: tuple[str, str], reasons: dict[str, str]) -> datetime | None:
-    value = next((record[name] for name in names if record.get(name) is not None), None)
-    name = next((name for name in names if name in record), names[0])
+def _instant(record: Mapping[str, Any], column: str, reasons: dict[str, str]) -> datetime | None:
+    value = value_of(record, column)
+    name = next((name for name, same in GENERATED_NAMES.items() if same == column and name in record), column)
     if value is None:
         reasons[name] = "is missing"
         return None

@@ -18,11 +18,9 @@ from include.pipeline_framework.config.variables import Variables
 from include.pipeline_framework.core import record_generation
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.lifecycle import Actor, Status
-from include.pipeline_framework.core.record_validation import validate_record
 from include.pipeline_framework.core.run_requests import parse_date, parse_request
 from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
-from include.pipeline_framework.core.windows import iso_utc
-from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.orchestration import python_calls, wiring
 from include.pipeline_framework.ports import LifecycleStore, Record
 from include.pipeline_framework.tasks import cleanup_stale_locks as cleaning
@@ -34,9 +32,6 @@ from include.pipeline_framework.tasks.cleanup_stale_locks import RunStates
 _log = logging.getLogger(__name__)
 Config = Mapping[str, Any]
 Configs = Mapping[str, PipelineConfig]
-
-_IDENTITY = ("pipeline_id", "source_name", "source_object", "target_name")
-"""What `default_record` must have before a record can become a row of the ledger."""
 
 
 def load_final_config(
@@ -168,7 +163,7 @@ def upload_record_to_database(
         written.
 
     Raises:
-        ConfigurationError: `default_record` lacks a name that identifies the row.
+        ConfigurationError: `default_record` lacks a name that identifies the row, or `check_fields` has unknown ones.
         InvalidInputError: The window crosses a day, the horizon or tomorrow, or a field of `check_fields` is missing.
         LedgerRefusedError: As `update_record_in_database`.
     """
@@ -179,10 +174,12 @@ def upload_record_to_database(
             single_window.find_row(ledger, config.source_object, record)
             single_window.update_record(ledger, record, who, config, python_calls.run_state)
             return True
-        row = _storable_row(final_config, record)
+        row, asked = generating.storable_row(final_config, record, python_calls.horizon(final_config))
         window = single_window.window_of(row)
+        for told in asked.hints:
+            _log.warning("%s: %s", row["source_object"], told)
         if not allow_future:
-            python_calls.horizon(final_config).require_not_future(window, ledger.now(), row["source_object"])
+            asked.require_not_future(python_calls.horizon(final_config), ledger.now(), row["source_object"])
         if who.is_temporary:
             _log.info("a temporary test run stores nothing; it would store %s", window)
             return False
@@ -367,30 +364,3 @@ def _zone_of(source_object: str) -> str:
             remedy="Pass timezone=, or an instant of the day that knows its IANA zone.",
         )
     return zones[0]
-
-
-def _storable_row(final_config: Config, record: Mapping[str, Any]) -> Record:
-    template = final_config.get("default_record") or {}
-    missing = [name for name in _IDENTITY if not template.get(name)]
-    if missing:
-        raise ConfigurationError(
-            f"default_record lacks {', '.join(missing)}",
-            meaning="A row of the ledger is identified by them",
-            remedy="Use the configuration of load_final_config, or add them.",
-        )
-    window = single_window.window_of(record)
-    bounds = {"query_window_start_at": window.start, "query_window_end_at": window.end}
-    asked = {"windows": [[iso_utc(window.start), iso_utc(window.end)]]}
-    parse_request(asked, python_calls.horizon(final_config), template["source_object"])
-    row = generating.ledger_row(final_config, {**record, **bounds})
-    checked = validate_record(
-        row, check_fields=final_config.get("check_fields", ()), now=window.end, x_time_back=None, timezone="UTC"
-    )
-    if checked.reasons:
-        raise InvalidInputError(
-            "the record is not complete: " + "; ".join(f"{name} {why}" for name, why in checked.reasons.items()),
-            where=f"{template['source_object']} {window}",
-            meaning="Nothing was stored",
-            remedy="Fill the fields, or correct check_fields and derived in the pipeline's file.",
-        )
-    return row

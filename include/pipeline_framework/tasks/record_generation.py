@@ -11,14 +11,22 @@ from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import planning
 from include.pipeline_framework.core.days import LocalDay, local_day_of
+from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.record_fields import unknown_fields
 from include.pipeline_framework.core.record_generation import build_complete_pipeline_record
-from include.pipeline_framework.core.record_validation import validate_record
+from include.pipeline_framework.core.record_validation import describe, validate_record
+from include.pipeline_framework.core.run_requests import RunRequest, parse_request
 from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
-from include.pipeline_framework.core.windows import TimeWindow, gapless_prefix_end
+from include.pipeline_framework.core.windows import TimeWindow, gapless_prefix_end, iso_utc
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.tasks.single_window import window_of
 
 _log = logging.getLogger(__name__)
+
+_IDENTITY = ("pipeline_id", "source_name", "source_object", "target_name")
+"""What `default_record` must have before a record can become a row of the ledger."""
 
 
 def latest_timestamp_available(source_object: str, target_day: LocalDay, store: LifecycleStore) -> datetime | None:
@@ -39,6 +47,44 @@ def ledger_row(final_config: Mapping[str, Any], record: Mapping[str, Any]) -> di
     )
     row = planning.planned_row(final_config, TimeWindow(start, end), derive)
     return row | {key: record[key] for key in ("key_x", "key_y", "key_z") if record.get(key) is not None}
+
+
+def storable_row(
+    final_config: Mapping[str, Any], record: Mapping[str, Any], horizon: Horizon
+) -> tuple[dict[str, Any], RunRequest]:
+    """The ledger row of a complete record inside the horizon, and its window as a run would ask for it.
+
+    Raises:
+        ConfigurationError: `default_record` lacks a name that identifies the row, or `check_fields` has unknown ones.
+        InvalidInputError: The window crosses a day or the horizon, or a field of `check_fields` is missing.
+    """
+    template, fields = final_config.get("default_record") or {}, final_config.get("check_fields") or ()
+    missing = [name for name in _IDENTITY if not template.get(name)]
+    if missing:
+        raise ConfigurationError(
+            f"default_record lacks {', '.join(missing)}",
+            meaning="A row of the ledger is identified by them",
+            remedy="Use the configuration of load_final_config, or add them.",
+        )
+    window = window_of(record)
+    where = f"{template['source_object']} {window}"
+    if unknown := unknown_fields(fields, template):
+        raise ConfigurationError(
+            f"check_fields: {unknown}", where=where, meaning="Nothing was stored", remedy="Correct check_fields."
+        )
+    asked = {"windows": [[iso_utc(window.start), iso_utc(window.end)]]}
+    request = parse_request(asked, horizon, template["source_object"])
+    bounds = {"query_window_start_at": window.start, "query_window_end_at": window.end}
+    row = ledger_row(final_config, {**record, **bounds})
+    checked = validate_record(row, check_fields=fields, now=window.end, x_time_back=None, timezone="UTC")
+    if checked.reasons:
+        raise InvalidInputError(
+            f"the {describe(checked.reasons)}",
+            where=where,
+            meaning="Nothing was stored",
+            remedy="Fill the fields, or correct check_fields and derived in the pipeline's file.",
+        )
+    return row, request
 
 
 def generate_records(
@@ -66,10 +112,12 @@ def generate_records(
             too: they wait until it has.
 
     Returns:
-        `target_day`, `records` (local windows), `stored` (how many), `reasons` (per invalid record) and `note`.
+        `target_day`, `records` (local windows), `stored` (how many), `reasons` (of a record that is future data) and
+        `note`.
 
     Raises:
-        InvalidInputError: The day is outside the horizon, or after tomorrow without `allow_future`.
+        InvalidInputError: The day is outside the horizon, or after tomorrow without `allow_future`; or a record is not
+            complete: those before it are stored.
     """
     final_config = config.final_config()
     if target_date is None:
@@ -82,7 +130,8 @@ def generate_records(
     continuation = latest_timestamp_available(config.source_object, day, store)
     rows: list[dict[str, Any]] = []
     reasons: dict[str, Any] = {}
-    note = f"{len(rows)} records"
+    incomplete: tuple[TimeWindow, str] | None = None
+    note = ""
     while len(rows) < max_records:
         record = build_complete_pipeline_record(
             final_config, now=now, derive=derive, continuation_timestamp=continuation, target_day=target_date
@@ -90,15 +139,19 @@ def generate_records(
         if record is None:
             note = f"{day} is complete"
             break
-        label = TimeWindow(record["WINDOW_START_TIME"], record["WINDOW_END_TIME"]).local_label(config.timezone)
+        window = TimeWindow(record["WINDOW_START_TIME"], record["WINDOW_END_TIME"])
+        row = ledger_row(final_config, record)  # judged as the claim will see it
         result = validate_record(
-            record, check_fields=config.check_fields, now=now, x_time_back=config.x_time_back, timezone=config.timezone
+            row, check_fields=config.check_fields, now=now, x_time_back=config.x_time_back, timezone=config.timezone
         )
-        if result.reasons or (result.is_future_data and not allow_future):
-            reasons[label] = dict(result.reasons) or "future data: it has not settled yet"
-            note = "stopped at a record that is not valid"
+        if result.reasons:
+            incomplete = window, describe(result.reasons)
             break
-        rows.append(ledger_row(final_config, record))
+        if result.is_future_data and not allow_future:
+            reasons[window.local_label(config.timezone)] = "future data: it has not settled yet"
+            note = "stopped at future data"
+            break
+        rows.append(row)
         continuation = record["WINDOW_END_TIME"]
     stored = 0 if dry_run or not rows else len(store.insert_planned(rows, actor).inserted)
     windows = [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in rows]
@@ -107,7 +160,14 @@ def generate_records(
         "records": [window.local_label(config.timezone) for window in windows],
         "stored": stored,
         "reasons": reasons,
-        "note": note if note != "0 records" else f"{len(rows)} records",
+        "note": note or f"{len(rows)} records",
     }
     _log.info("generated %s", report)
+    if incomplete:
+        raise InvalidInputError(
+            incomplete[1],
+            where=f"{config.source_object} {incomplete[0]}",
+            meaning=f"It was not stored; {stored} records of {day} before it were",
+            remedy="Correct check_fields, metadata or derived in the pipeline's file.",
+        )
     return report

@@ -16,6 +16,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.days import local_day_of
 from include.pipeline_framework.core.leases import RunState, stale_reason
 from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Phase, Status, Transition
+from include.pipeline_framework.core.record_fields import GENERATED_NAMES, REQUIREMENT_3_NAMES
 from include.pipeline_framework.core.run_requests import RunRequest
 from include.pipeline_framework.core.timestamps import convert_to_pendulum
 from include.pipeline_framework.core.windows import TimeWindow
@@ -41,25 +42,8 @@ from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 
 _log = logging.getLogger(__name__)
 
-REQUIREMENT_3_NAMES: Mapping[str, str] = {
-    "window_start_time": "query_window_start_at",
-    "window_end_time": "query_window_end_at",
-    "pipeline_status": "pipeline_final_status",
-    "audit_status": "audit_process_status",
-    "audit_result": "audit_result_status",
-    "record_first_created_time": "record_inserted_at",
-    "record_last_updated_time": "record_last_updated_at",
-}
-"""Requirement 3's name → the ledger's column, as the view `pipeline_records` has them."""
-
 _SHORT_NAMES = {"start": "query_window_start_at", "end": "query_window_end_at"}
-_GENERATED_NAMES = {
-    "TARGET_DAY": "target_day",
-    "WINDOW_START_TIME": "query_window_start_at",
-    "WINDOW_END_TIME": "query_window_end_at",
-    "TIME_INTERVAL": "time_interval",
-}
-_NAMES = {**REQUIREMENT_3_NAMES, **_SHORT_NAMES, **_GENERATED_NAMES}
+_NAMES = {**REQUIREMENT_3_NAMES, **_SHORT_NAMES, **GENERATED_NAMES}
 _BOUND_NAMES = frozenset(
     name
     for column in ("query_window_start_at", "query_window_end_at")

@@ -11,18 +11,22 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.days import is_zone
 from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.record_validation import stable_until, validate_record
+from include.pipeline_framework.core.record_validation import describe, stable_until, validate_record
 from include.pipeline_framework.core.run_requests import MOST_WINDOWS, RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc
+from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports import LifecycleStore, Record
 
 _log = logging.getLogger(__name__)
+_MOST_SHOWN = 5
 
 
 def store_and_validate(
     config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, *, now: datetime | None = None
 ) -> dict[str, Any]:
     """Claim this run's windows and check each record; a record that is not complete ends its attempt with the reasons.
+
+    Complete ones pass beside it; the run fails at its end for the one that it leaves unfinished.
 
     A temporary run of `airflow tasks test`, and a dry run, only show what they would claim.
 
@@ -36,6 +40,9 @@ def store_and_validate(
     Returns:
         `claimed`: one small record per window, in claim order; `would_claim`: the same of a preview; `note`: why
         nothing was claimed, or how many more windows wait.
+
+    Raises:
+        InvalidInputError: Windows were claimed, and none of their records is complete.
     """
     settled = stable_until(now or store.now(), config.x_time_back, config.timezone)
     if not config.enabled:
@@ -49,7 +56,16 @@ def store_and_validate(
             "note": "preview, nothing is claimed",
         }
     rows = store.claim(config.source_object, actor, **options)
-    valid = [row for row in rows if _is_complete(config, store, actor, row, settled)]
+    wrong = {row["id"]: told for row in rows if (told := _incomplete(config, store, actor, row, settled))}
+    valid = [row for row in rows if row["id"] not in wrong]
+    if wrong and not valid:
+        raise InvalidInputError(
+            "; ".join(list(wrong.values())[:_MOST_SHOWN]) + (" and more" if len(wrong) > _MOST_SHOWN else ""),
+            where=config.source_object,
+            meaning=f"None of the {len(wrong)} claimed windows can run; each has spent an attempt",
+            remedy="Correct check_fields, metadata or derived in the pipeline's file; windows that were planned with "
+            "wrong values are planned anew by a run with replace, once they are FAILED.",
+        )
     return {
         "claimed": [small_record(r) for r in valid],
         "would_claim": [],
@@ -88,14 +104,14 @@ def small_record(row: Record) -> dict[str, Any]:
     }
 
 
-def _is_complete(config: PipelineConfig, store: LifecycleStore, actor: Actor, row: Record, settled: datetime) -> bool:
-    """Whether a claimed record may pass; one that lacks fields spends an attempt and names them."""
+def _incomplete(config: PipelineConfig, store: LifecycleStore, actor: Actor, row: Record, settled: datetime) -> str:
+    """Why a claimed record may not pass: it lacks fields, and has spent an attempt by now; empty when it may."""
     result = validate_record(
         row, check_fields=config.check_fields, now=settled, x_time_back=None, timezone=config.timezone
     )
     if not result.reasons:  # future data is the claim's to refuse; what a run gets back here was claimed by it before
-        return True
-    reason = "record is not complete: " + "; ".join(f"{name} {why}" for name, why in result.reasons.items())
+        return ""
+    reason = describe(result.reasons)
     _log.error("%s: %s", lifecycle.describe(row), reason)
     fence = store.take(row["id"], actor, lifecycle.RowIdentity.of(row))["fence"]
     store.change(
@@ -103,7 +119,7 @@ def _is_complete(config: PipelineConfig, store: LifecycleStore, actor: Actor, ro
         lambda current, now: lifecycle.fail(current, fence, now, reason, max_retry_task=config.max_retry_task),
         actor,
     )
-    return False
+    return f"{lifecycle.describe(row)}: {reason}"
 
 
 def _more(config: PipelineConfig, store: LifecycleStore, options: dict[str, Any], claimed: int) -> str:

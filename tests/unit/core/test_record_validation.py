@@ -85,6 +85,25 @@ def test_the_repeated_hour_starts_before_it_ends_although_the_clock_shows_the_sa
     assert is_future_data(end, pendulum.instance(before).in_timezone("America/New_York"), "1s", "America/New_York")
 
 
+@pytest.mark.parametrize(
+    ("field", "column"),
+    [("TARGET_DAY", "target_day"), ("target_day", "TARGET_DAY"), ("window_start_time", "query_window_start_at"),
+     ("WINDOW_END_TIME", "query_window_end_at"), ("TIME_INTERVAL", "time_interval")],
+)  # fmt: skip
+def test_a_field_is_the_same_under_both_names(field: str, column: str) -> None:
+    record = {**RECORD, column: RECORD.get(column, "there")}
+    assert validate(record, check_fields=[field]).is_valid
+    assert validate({**record, column: None}, check_fields=[field]).reasons[field] == "is missing"
+    assert validate({**record, column: " "}, check_fields=[field]).reasons[field] == "is blank"
+
+
+def test_a_field_of_the_pipelines_metadata_is_where_the_ledger_keeps_it() -> None:
+    assert validate({**RECORD, "static_metadata": {"owner": "x"}}, check_fields=["owner"]).is_valid
+    assert validate({**RECORD, "static_metadata": {"owner": ""}}, check_fields=["owner"]).reasons == {
+        "owner": "is blank"
+    }
+
+
 @pytest.mark.parametrize("field", ["owner", "stage_location"])
 def test_any_field_can_be_asked_for(field: str) -> None:
     assert dict(validate(RECORD, check_fields=[field]).reasons) == {field: "is missing"}

@@ -9,16 +9,21 @@ import pytest
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.planning import PLAN_COLUMNS
+from include.pipeline_framework.core.record_fields import GENERATED_NAMES, PLANNED_FIELDS
 from include.pipeline_framework.core.record_generation import build_complete_pipeline_record
+from include.pipeline_framework.core.run_requests import parse_request
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.record_generation import (
     generate_records,
     latest_timestamp_available,
     ledger_row,
 )
-from tests.unit.tasks.world import DAY, PLANNER, ZONE, World, config, window
+from include.pipeline_framework.tasks.store_and_validate import store_and_validate
+from tests.unit.tasks.world import DAY, PLANNER, RUN_1, ZONE, World, config, window
 
 NOW = datetime(2013, 3, 12, 12, tzinfo=UTC)
+ALL_FIELDS = (*PLANNED_FIELDS, *GENERATED_NAMES, "window_start_time", "window_end_time", "owner")
 
 
 def generate(world: World, **options: Any) -> dict[str, Any]:
@@ -110,13 +115,32 @@ class TestGenerate:
         report = generate(world, now=window(3).end, target_date=DAY.date, max_records=100)
         assert len(report["records"]) == 2
         assert report["reasons"] == {window(2).local_label(ZONE): "future data: it has not settled yet"}
-        assert report["note"] == "stopped at a record that is not valid"
+        assert report["note"] == "stopped at future data"
 
     def test_an_incomplete_record_is_not_stored(self) -> None:
         world = World(derived={"key_x": {"callable": "tests.unit.tasks.world:nothing"}})
-        report = generate(world, target_date=DAY.date)
-        assert (report["records"], report["stored"]) == ([], 0)
-        assert report["reasons"] == {window(0).local_label(ZONE): {"key_x": "is missing"}}
+        says = (
+            rf"record is not complete: key_x is missing \[flights {window(0)}\].*0 records of 2013-03-09 before it were"
+        )
+        for dry_run in (False, True):
+            with pytest.raises(InvalidInputError, match=says):
+                generate(world, target_date=DAY.date, dry_run=dry_run)
+        assert world.store.find() == []
+
+    def test_complete_records_before_an_incomplete_one_are_stored(self) -> None:
+        world = World(derived={"key_x": {"callable": "tests.unit.tasks.world:nothing_after_two"}})
+        with pytest.raises(InvalidInputError, match=rf"flights {window(2)}\].*It was not stored; 2 records"):
+            generate(world, target_date=DAY.date, max_records=5)
+        assert len(world.store.find()) == 2
+
+    @pytest.mark.parametrize("field", ALL_FIELDS)
+    def test_whatever_check_fields_may_ask_for_is_the_same_at_generation_and_at_the_claim(self, field: str) -> None:
+        plain = {name: "x" for name in PLAN_COLUMNS if name.endswith("frequency") or name == "data_domain"}
+        minutes = {name: 5 for name in PLAN_COLUMNS if name.endswith("_mins")}
+        world = World(check_fields=[field], metadata={"owner": "crm"}, **plain, **minutes)
+        assert generate(world, target_date=DAY.date)["stored"] == 1
+        request = parse_request({}, world.config.horizon, "flights")
+        assert len(store_and_validate(world.config, world.store, RUN_1, request)["claimed"]) == 1
 
     def test_a_dry_run_stores_nothing(self) -> None:
         world = World()

@@ -10,6 +10,7 @@ import pytest
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.run_requests import parse_request
+from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.store_and_validate import small_record, store_and_validate
 from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, World, config, window
 
@@ -123,11 +124,18 @@ class TestIncompleteRecords:
     def test_every_reason_is_named_and_it_ends_failed(self) -> None:
         world = World(check_fields=["key_x", "data_domain", "collection_frequency"], max_retry_task=0)
         (record_id,) = world.plan(0)
-        report = claim(world)
-        assert report["claimed"] == []
+        says = rf"flights {window(0)} id {record_id}: record is not complete: data_domain is missing; collection_freq"
+        with pytest.raises(InvalidInputError, match=says):
+            claim(world)
         row = world.row(record_id)
         assert row["pipeline_final_status"] == "FAILED"
         assert row["last_error"] == ("record is not complete: data_domain is missing; collection_frequency is missing")
+
+    def test_names_of_both_kinds_and_metadata_are_found_in_a_ledger_row(self) -> None:
+        fields = ["TARGET_DAY", "WINDOW_START_TIME", "window_end_time", "time_interval", "owner"]
+        world = World(check_fields=fields, metadata={"owner": "crm"})
+        (record_id,) = world.plan(0)
+        assert ids(claim(world)["claimed"]) == [record_id]
 
     def test_a_cleared_run_gets_its_window_back_although_x_time_back_has_grown(self) -> None:
         """Not settled by the new rule is no defect of the record: no attempt is spent without a reason."""

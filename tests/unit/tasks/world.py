@@ -57,6 +57,11 @@ def nothing(*_arguments: Any) -> None:
     """A pipeline's own function that has no value for this window."""
 
 
+def nothing_after_two(_config: Any, _day: Any, start: Any, *_arguments: Any) -> str | None:
+    """A pipeline's own function that has a value for the first two hours of a day."""
+    return "x" if start.hour < 2 else None
+
+
 def window(hour: float, length: float = 1, day: LocalDay = DAY) -> TimeWindow:
     """A window by elapsed hours since a day's first instant."""
     return TimeWindow(day.start + hour * HOUR, day.start + (hour + length) * HOUR)
