@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pendulum
 import pytest
 
@@ -215,6 +216,11 @@ class TestRecordGeneration:
             date(2013, 3, 9),
             "2013-03-09",
             datetime(2013, 3, 9, 5, tzinfo=UTC).astimezone(pendulum.timezone(ZONE)),
+            "2013-03-09T05:00:00Z",
+            "2013-03-09T12:00:00-05:00",
+            "20130309",
+            1_362_805_200,
+            pd.Timestamp("2013-03-09"),
         ],
     )
     def test_latest_timestamp_takes_any_form_of_a_day(self, world: World, target_day: Any) -> None:
@@ -223,6 +229,17 @@ class TestRecordGeneration:
         found = framework.latest_timestamp_available("flights", target_day, timezone=ZONE, store=world.store)
         assert found is not None
         assert (found, found.timezone_name) == (MIDNIGHT + HOUR, ZONE)
+
+    @pytest.mark.parametrize(
+        "target_day", ["2013-03-09", date(2013, 3, 9), MIDNIGHT + HOUR, "2013-03-09T23:59:59-05:00"]
+    )
+    def test_a_record_is_generated_for_any_form_of_a_day(self, world: World, target_day: Any) -> None:
+        world.planned(0)
+        for generate in (framework.generate_pipeline_time_window_record, framework.build_complete_pipeline_record):
+            record = generate(world.final_config, target_day=target_day, store=world.store)
+            assert record is not None
+            found = {name.lower(): value for name, value in record.items()}
+            assert (found["target_day"], found["window_start_time"]) == (MIDNIGHT, MIDNIGHT + HOUR)
 
     def test_a_plain_date_is_read_in_the_pipelines_own_zone(self, world: World) -> None:
         world.planned(0)

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 from include.pipeline_framework.core.days import LocalDay, zone
 from include.pipeline_framework.core.texts import shown
-from include.pipeline_framework.core.timestamps import convert_to_pendulum
+from include.pipeline_framework.core.timestamps import convert_to_pendulum, parse_iso
 from include.pipeline_framework.core.windows import iso_utc
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -43,7 +43,7 @@ def parse_instant(text: str, timezone: str) -> AskedInstant:
     if _DATE.fullmatch(text):
         return _first_instant(text, timezone)
     try:
-        given = datetime.fromisoformat(text)
+        given = parse_iso(text)
     except ValueError as error:
         raise _refused(text, "is not a timestamp", "Write 2013-03-09T05:30, or with an offset.") from error
     if given.year not in _YEARS:

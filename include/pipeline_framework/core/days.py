@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from include.pipeline_framework.core.offsets import fixed_offset
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -20,7 +21,7 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, order=True, slots=True)
 class LocalDay:
-    """One calendar date in one IANA time zone."""
+    """One calendar date in one time zone: an IANA name, or a fixed offset such as `+05:30`."""
 
     date: date
     timezone: str
@@ -62,6 +63,15 @@ def zone(timezone: str) -> ZoneInfo:
         ) from error
 
 
+def rules(timezone: str) -> tzinfo:
+    """The zone of an IANA name, or of a fixed offset.
+
+    Raises:
+        InvalidInputError: It is neither.
+    """
+    return fixed_offset(timezone) or zone(timezone)
+
+
 def is_zone(timezone: str) -> bool:
     """Whether there is a zone of this name."""
     try:
@@ -78,7 +88,7 @@ def first_instant(day: date, timezone: str) -> datetime:
     >>> first_instant(date(2011, 12, 30), "Pacific/Apia") == first_instant(date(2011, 12, 31), "Pacific/Apia")
     True
     """
-    tz = zone(timezone)
+    tz = rules(timezone)
     # fold=0: of two midnights the first; of a missing midnight, the offset before the gap, which is the gap's instant
     instant = datetime(day.year, day.month, day.day, tzinfo=tz, fold=0).astimezone(UTC)
     if (instant - _SECOND).astimezone(tz).date() < day:
@@ -100,7 +110,7 @@ def local_day_of(instant: datetime, timezone: str) -> LocalDay:
     >>> str(local_day_of(datetime(2013, 3, 9, 4, 59, tzinfo=UTC), "America/New_York"))
     '2013-03-08'
     """
-    day = LocalDay(instant.astimezone(zone(timezone)).date(), timezone)
+    day = LocalDay(instant.astimezone(rules(timezone)).date(), timezone)
     if instant >= day.end:  # a clock set back across midnight repeats the end of the day before
         return LocalDay(day.date + timedelta(days=1), timezone)
     return day

@@ -15,6 +15,7 @@ from numbers import Real
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include.pipeline_framework.core.offsets import fixed_offset
 from include.pipeline_framework.core.texts import shown
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -145,7 +146,7 @@ def subtract(instant: datetime, time_back: Granularity, timezone: str) -> dateti
     in_utc = instant.astimezone(UTC)
     utc = datetime.combine(in_utc.date(), in_utc.time(), UTC)  # pendulum's own arithmetic moves some wall clocks
     if time_back.days:
-        tz = ZoneInfo(timezone)
+        tz = fixed_offset(timezone) or ZoneInfo(timezone)
         wall = utc.astimezone(tz).replace(tzinfo=None) - timedelta(days=time_back.days)
         utc = min(wall.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
     return utc - timedelta(seconds=time_back.seconds)

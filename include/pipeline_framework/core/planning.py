@@ -10,6 +10,7 @@ import pendulum
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.durations import Granularity, elapsed_text
+from include.pipeline_framework.core.offsets import fixed_offset
 from include.pipeline_framework.core.windows import TimeWindow, merge, tile, uncovered
 
 Derive = Callable[[Mapping[str, Any], str, pendulum.DateTime, pendulum.DateTime, pendulum.DateTime, str], Any]
@@ -124,6 +125,9 @@ def interval_string(window: TimeWindow) -> str:
 
 
 def local(instant: Any, timezone: str) -> pendulum.DateTime:
-    """An aware instant as pendulum, shown in a zone."""
-    shown: pendulum.DateTime = pendulum.instance(instant).in_timezone(timezone)
-    return shown
+    """An aware instant as pendulum, shown in a zone: an IANA name, or a fixed offset such as `+05:30`."""
+    offset = fixed_offset(timezone)
+    if offset is not None:
+        instant, timezone = instant.astimezone(offset), ""
+    shown: pendulum.DateTime = pendulum.instance(instant)
+    return shown.in_timezone(timezone) if timezone else shown

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pendulum
 
-from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.durations import parse_granularity
 from include.pipeline_framework.core.inclusive_ends import is_left_by_inclusive_end
 from include.pipeline_framework.core.planning import Derive, interval_string, local
-from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
+from include.pipeline_framework.core.timestamps import (
+    calculate_day_from_timestamp,
+    convert_to_pendulum,
+    local_day,
+)
 from include.pipeline_framework.core.windows import TimeWindow, tile
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
@@ -34,14 +37,15 @@ class CalculatedWindow(NamedTuple):
 
 
 def calculate_time_window(
-    target_day: Any, granularity: str, continuation_timestamp: Any = None
+    target_day: Any, granularity: str, continuation_timestamp: Any = None, *, timezone: str | None = None
 ) -> CalculatedWindow | None:
     """The next window of a day: from its start, or from where the last one ended; capped at the day's end.
 
     Args:
-        target_day: Any aware instant of the day; its zone is the day's zone. (A day is given by its first instant.)
+        target_day: Any instant of the day; its zone, IANA or a fixed offset, is the day's zone. Or a date, or text.
         granularity: `2h`, `30m`, `1d`: the day part means the whole local day.
         continuation_timestamp: Exclusive end of the last window, or None for a new day.
+        timezone: The day's zone, where the target day has none or another one; of a plain date else UTC.
 
     Returns:
         None when the day is complete: the continuation lies before the day, at the next day's start, or after it.
@@ -54,14 +58,14 @@ def calculate_time_window(
         InvalidInputError: Not a duration, a timestamp or an aware target day.
     """
     step = parse_granularity(granularity)
-    if isinstance(target_day, datetime) and target_day.tzinfo is None:
-        raise InvalidInputError(f"target_day {target_day!r} has no time zone", remedy="Pass an aware instant.")
-    start_of_day = convert_to_pendulum(target_day)
-    timezone = start_of_day.timezone_name or "UTC"
-    if not isinstance(start_of_day.timezone, pendulum.Timezone):  # a fixed offset is no IANA zone: read it in UTC
-        timezone = "UTC"
-    window = local_day_of(start_of_day, timezone).window
-    if window is None:  # pragma: no cover - an instant always lies in a day that exists
+    if isinstance(target_day, datetime) and target_day.tzinfo is None and timezone is None:
+        raise InvalidInputError(
+            f"target_day {target_day!r} has no time zone", remedy="Pass an aware instant, or timezone=."
+        )
+    day = local_day(target_day, timezone)
+    timezone, window = day.timezone, day.window
+    if window is None:
+        _log.info("day complete: the calendar of %s skips %s", timezone, day)
         return None
     start = window.start if continuation_timestamp is None else convert_to_pendulum(continuation_timestamp, timezone)
     if not window.contains(start):
@@ -78,11 +82,11 @@ def calculate_time_window(
 
 
 def generate_pipeline_time_window_record(
-    final_config: Mapping[str, Any], *, now: Any, continuation_timestamp: Any = None, target_day: date | None = None
+    final_config: Mapping[str, Any], *, now: Any, continuation_timestamp: Any = None, target_day: Any = None
 ) -> dict[str, Any] | None:
     """Details of the next window of the target day, or None when that day is complete.
 
-    The target day is the local day of `now - x_time_back`, unless one is given.
+    The target day is the local day of `now - x_time_back`, unless one is given: a date, text, or an instant of it.
 
     Returns:
         target_day (its first instant), target_day_str, window_start_time, window_end_time (may be capped) and
@@ -95,16 +99,14 @@ def generate_pipeline_time_window_record(
     _require_keys(final_config)
     timezone = final_config["timezone"]
     if target_day is None:
-        day_start = calculate_day_from_timestamp(now, final_config["x_time_back"], timezone)
-        target_day = local_day_of(day_start, timezone).date
-    else:
-        day_start = local(LocalDay(target_day, timezone).start, timezone)
-    window = calculate_time_window(day_start, final_config["granularity"], continuation_timestamp)
+        target_day = calculate_day_from_timestamp(now, final_config["x_time_back"], timezone)
+    day = local_day(target_day, timezone)
+    window = calculate_time_window(day, final_config["granularity"], continuation_timestamp)
     if window is None:
         return None
     return {
-        "target_day": day_start,
-        "target_day_str": target_day.isoformat(),
+        "target_day": local(day.start, timezone),
+        "target_day_str": str(day),
         "window_start_time": window.start_time,
         "window_end_time": window.end_time,
         "time_interval": window.actual_interval,
@@ -117,7 +119,7 @@ def build_complete_pipeline_record(
     now: Any,
     derive: Derive,
     continuation_timestamp: Any = None,
-    target_day: date | None = None,
+    target_day: Any = None,
 ) -> dict[str, Any] | None:
     """The default record with the UPPERCASE time fields and the derived `key_x`, `key_y`, `key_z`; None as above.
 

@@ -16,10 +16,15 @@ from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.config.variables import Variables
 from include.pipeline_framework.core import record_generation
-from include.pipeline_framework.core.days import LocalDay, local_day_of
+from include.pipeline_framework.core.days import LocalDay, is_zone, local_day_of
 from include.pipeline_framework.core.lifecycle import Actor, Status
+from include.pipeline_framework.core.offsets import name_of
 from include.pipeline_framework.core.run_requests import parse_date, parse_request
-from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
+from include.pipeline_framework.core.timestamps import (
+    calculate_day_from_timestamp,
+    convert_to_pendulum,
+    local_day,
+)
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.orchestration import python_calls, wiring
 from include.pipeline_framework.ports import LifecycleStore, Record
@@ -89,12 +94,13 @@ def latest_timestamp_available(
 
     Args:
         source_object: The ledger's key of the pipeline.
-        target_day: An instant of the day that knows its IANA zone, or a date (or text) in `timezone`.
-        timezone: The zone of a plain date; when not given, that of the pipeline with this source object.
+        target_day: An instant of the day, or a date, or either as text.
+        timezone: The day's zone; when not given, the instant's own IANA zone, else that of the pipeline with this
+            source object.
         store: The ledger.
 
     Raises:
-        InvalidInputError: Not a day, or a plain date of an unknown source object.
+        InvalidInputError: Not a day, or one without a zone of an unknown source object.
     """
     day = _local_day(source_object, target_day, timezone)
     with python_calls.ledger(store) as ledger:
@@ -106,7 +112,7 @@ def generate_pipeline_time_window_record(
     final_config: Config,
     *,
     now: Any = None,
-    target_day: date | None = None,
+    target_day: Any = None,
     continuation_timestamp: Any = None,
     store: LifecycleStore | None = None,
 ) -> dict[str, Any] | None:
@@ -119,7 +125,7 @@ def generate_pipeline_time_window_record(
     Args:
         final_config: The configuration.
         now: An instant; the ledger's clock, or the wall clock where no ledger is asked.
-        target_day: A local day, instead of that of `now - x_time_back`.
+        target_day: A local day, instead of that of `now - x_time_back`: a date, text, or an instant of it.
         continuation_timestamp: Exclusive end of the last window.
         store: The ledger.
 
@@ -135,7 +141,7 @@ def build_complete_pipeline_record(
     final_config: Config,
     *,
     now: Any = None,
-    target_day: date | None = None,
+    target_day: Any = None,
     continuation_timestamp: Any = None,
     store: LifecycleStore | None = None,
 ) -> dict[str, Any] | None:
@@ -312,7 +318,7 @@ def cleanup_stale_locks(
 
 
 def _next_place(
-    final_config: Config, now: Any, target_day: date | None, continuation: Any, store: LifecycleStore | None
+    final_config: Config, now: Any, target_day: Any, continuation: Any, store: LifecycleStore | None
 ) -> dict[str, Any] | None:
     """Arguments of the core's record generation; None for a day outside the horizon that nobody asked for."""
     if any(final_config.get(key) is None for key in record_generation.REQUIRED_KEYS):
@@ -336,22 +342,20 @@ def _next_place(
     return {"now": now, "target_day": day.date, "continuation_timestamp": continuation}
 
 
-def _target_day(final_config: Config, now: Any, target_day: date | None) -> LocalDay:
+def _target_day(final_config: Config, now: Any, target_day: Any) -> LocalDay:
     timezone = final_config["timezone"]
     if target_day is not None:
-        return LocalDay(target_day, timezone)
+        return local_day(target_day, timezone)
     return local_day_of(calculate_day_from_timestamp(now, final_config["x_time_back"], timezone), timezone)
 
 
 def _local_day(source_object: str, target_day: Any, timezone: str | None) -> LocalDay:
     if isinstance(target_day, LocalDay):
         return target_day
-    if isinstance(target_day, datetime) and target_day.tzinfo is not None:
-        instant = convert_to_pendulum(target_day)
-        if timezone is None and isinstance(instant.timezone, pendulum.Timezone):
-            timezone = instant.timezone_name
-        return local_day_of(instant, timezone or _zone_of(source_object))
-    return LocalDay(parse_date(str(target_day), "target_day", source_object), timezone or _zone_of(source_object))
+    if timezone is None and isinstance(target_day, datetime) and target_day.tzinfo is not None:
+        own = name_of(target_day.tzinfo)
+        timezone = own if is_zone(own) and own != "UTC" else None
+    return local_day(target_day, timezone or _zone_of(source_object))
 
 
 def _zone_of(source_object: str) -> str:

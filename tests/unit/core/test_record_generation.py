@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.durations import parse_granularity
+from include.pipeline_framework.core.durations import parse_granularity, parse_time_to_seconds
 from include.pipeline_framework.core.planning import local
 from include.pipeline_framework.core.record_generation import (
     build_complete_pipeline_record,
@@ -104,6 +104,45 @@ class TestContinuation:
     def test_any_shape_of_timestamp(self, target_day: datetime, continuation: Any) -> None:
         window = calculate_time_window(target_day, "3h", continuation)
         assert window == (at("22:00"), pendulum.datetime(2025, 7, 1, tz=LA), "2h")
+
+    @pytest.mark.parametrize(
+        ("target_day", "zone", "start", "end"),
+        [
+            ("2025-06-30T00:00:00+05:30", None, "2025-06-30T00:00:00+05:30", "2025-06-30T02:00:00+05:30"),
+            (
+                pendulum.parse("2025-06-30T00:00:00-03:00"),
+                None,
+                "2025-06-30T00:00:00-03:00",
+                "2025-06-30T02:00:00-03:00",
+            ),
+            ("2025-06-30", None, "2025-06-30T00:00:00+00:00", "2025-06-30T02:00:00+00:00"),
+            ("2025-06-30", LA, "2025-06-30T00:00:00-07:00", "2025-06-30T02:00:00-07:00"),
+            (date(2025, 6, 30), LA, "2025-06-30T00:00:00-07:00", "2025-06-30T02:00:00-07:00"),
+            (datetime(2025, 6, 30), LA, "2025-06-30T00:00:00-07:00", "2025-06-30T02:00:00-07:00"),  # noqa: DTZ001
+        ],
+    )
+    def test_a_day_is_that_day_in_its_zone_or_offset(
+        self, target_day: Any, zone: str | None, start: str, end: str
+    ) -> None:
+        window = calculate_time_window(target_day, "2h", timezone=zone)
+        assert window is not None
+        assert (window.start_time.isoformat(), window.end_time.isoformat()) == (start, end)
+        last = calculate_time_window(target_day, "3h", window.start_time.add(hours=22), timezone=zone)
+        assert last is not None
+        assert (last.end_time, last.actual_interval) == (window.start_time.add(days=1), "2h")
+        assert calculate_time_window(target_day, "3h", last.end_time, timezone=zone) is None
+
+    def test_a_day_that_the_calendar_skips_has_no_window(self) -> None:
+        assert calculate_time_window(date(2011, 12, 30), "1h", timezone="Pacific/Apia") is None
+        config = {**CONFIG, "timezone": "Pacific/Apia"}
+        assert generate_pipeline_time_window_record(config, now=NOW, target_day=date(2011, 12, 30)) is None
+
+    @pytest.mark.parametrize("end", ["2025-06-30T23:59:59.999999", "2025-06-30T23:59:59.999", "2025-06-30T23:59:59"])
+    def test_it_continues_after_an_end_that_looks_inclusive(self, end: str) -> None:
+        window = calculate_time_window(DAY, "2h", end)
+        assert window is not None
+        assert window.end_time == DAY.add(days=1)
+        assert parse_time_to_seconds(window.actual_interval) == (window.end_time - window.start_time).total_seconds()
 
     def test_microseconds_are_kept(self) -> None:
         window = calculate_time_window(DAY, "1h", at("05:00").add(microseconds=7))
@@ -195,6 +234,25 @@ class TestGenerate:
         local_day = LocalDay(day, "America/New_York")
         assert (details["window_start_time"], details["window_end_time"]) == (local_day.start, local_day.end)
         assert details["target_day_str"] == day.isoformat()
+
+    @pytest.mark.parametrize(
+        "day",
+        [
+            date(2025, 6, 29),
+            "2025-06-29",
+            at("07:30", 29),
+            "2025-06-30T06:59:59Z",
+            1_751_266_799,
+            LocalDay(date(2025, 6, 29), LA),
+        ],
+    )
+    def test_a_target_day_in_any_shape(self, day: Any) -> None:
+        details = generate_pipeline_time_window_record(CONFIG, now=NOW, target_day=day)
+        record = build_complete_pipeline_record(CONFIG, now=NOW, derive=derive, target_day=day)
+        assert details is not None
+        assert record is not None
+        assert details["target_day_str"] == "2025-06-29"
+        assert details["target_day"] == record["TARGET_DAY"] == at("00:00", 29)
 
     @pytest.mark.parametrize("continuation", [at("23:00", day=29), DAY.add(days=1), DAY.add(days=3)])
     def test_none_goes_through_the_whole_chain(self, continuation: pendulum.DateTime) -> None:

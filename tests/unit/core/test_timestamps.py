@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.pipeline_framework.core.texts import shown
-from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
+from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum, local_day
 from include.pipeline_framework.errors import InvalidInputError
 
 NEW_YORK = "America/New_York"
@@ -47,6 +48,24 @@ ZONES = ["UTC", NEW_YORK, "America/Havana", "America/St_Johns", "Australia/Lord_
         1_362_805_200.0,
         1_362_805_200_000,
         1_362_805_200_000.0,
+        1_362_805_200_000_000,
+        1_362_805_200_000_000_000,
+        1_362_805_200_000_000_000.0,
+        np.int64(1_362_805_200),
+        np.int64(1_362_805_200_000),
+        np.uint64(1_362_805_200_000_000_000),
+        np.int32(1_362_805_200),
+        np.float64(1_362_805_200),
+        Decimal(1_362_805_200),
+        Fraction(1_362_805_200),
+        "1362805200",
+        " 1362805200000 ",
+        "+1362805200000000",
+        "1362805200000000000",
+        "1362805200.0",
+        np.datetime64("2013-03-09T05:00:00"),
+        np.datetime64("2013-03-09T05"),
+        np.datetime64("2013-03-09T05:00:00.000000000"),
     ],
 )
 def test_one_instant_in_every_shape(timestamp: Any) -> None:
@@ -54,6 +73,104 @@ def test_one_instant_in_every_shape(timestamp: Any) -> None:
     assert isinstance(found, pendulum.DateTime)
     assert found == INSTANT
     assert convert_to_pendulum(timestamp, "UTC").isoformat() == "2013-03-09T05:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        ("2013-03-09T24:00:00Z", "2013-03-10T00:00:00+00:00"),
+        ("2013-03-09T24:00", "2013-03-10T00:00:00+00:00"),
+        ("2013-03-09 24:00:00.000", "2013-03-10T00:00:00+00:00"),
+        ("20130309T240000Z", "2013-03-10T00:00:00+00:00"),
+        ("2013-03-09T24", "2013-03-10T00:00:00+00:00"),
+        ("2013-12-31T24:00:00-05:00", "2014-01-01T00:00:00-05:00"),
+        (date(2013, 3, 9), "2013-03-09T00:00:00+00:00"),
+        ("20130309", "2013-03-09T00:00:00+00:00"),
+        (np.datetime64("2013-03-09"), "2013-03-09T00:00:00+00:00"),
+        (np.datetime64("2013-03"), "2013-03-01T00:00:00+00:00"),
+        (np.datetime64("1969-12-31T23:59:59.999999999"), "1969-12-31T23:59:59.999999+00:00"),
+        (np.datetime64("2013-03-09T05:00:00.999999999"), "2013-03-09T05:00:00.999999+00:00"),
+        (np.int64(-1), "1969-12-31T23:59:59+00:00"),
+        ("-1", "1969-12-31T23:59:59+00:00"),
+        ("0", "1970-01-01T00:00:00+00:00"),
+        ("86400.5", "1970-01-02T00:00:00.500000+00:00"),
+    ],
+)
+def test_other_shapes(timestamp: Any, expected: str) -> None:
+    assert convert_to_pendulum(timestamp).isoformat() == expected
+
+
+def test_a_whole_day_ends_at_the_next_midnight_of_the_local_clock() -> None:
+    assert convert_to_pendulum("2013-03-10T24:00:00", NEW_YORK).isoformat() == "2013-03-11T00:00:00-04:00"
+    assert convert_to_pendulum(date(2018, 11, 4), "America/Sao_Paulo").isoformat() == "2018-11-04T01:00:00-02:00"
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown", "name"),
+    [
+        (ZoneInfo(NEW_YORK), "2013-03-09T00:00:00-05:00", NEW_YORK),
+        (pendulum.timezone(NEW_YORK), "2013-03-09T00:00:00-05:00", NEW_YORK),
+        (UTC, "2013-03-09T05:00:00+00:00", "UTC"),
+        (timezone(timedelta(hours=5, minutes=30)), "2013-03-09T10:30:00+05:30", "+05:30"),
+        (pendulum.FixedTimezone(19_800), "2013-03-09T10:30:00+05:30", "+05:30"),
+        ("+05:30", "2013-03-09T10:30:00+05:30", "+05:30"),
+        ("-03:00", "2013-03-09T02:00:00-03:00", "-03:00"),
+    ],
+)
+def test_zone_objects_and_offsets_are_zones(zone: Any, shown: str, name: str) -> None:
+    found = convert_to_pendulum(INSTANT, zone)
+    assert (found.isoformat(), found.timezone_name) == (shown, name)
+    assert convert_to_pendulum(shown[:19], zone) == INSTANT
+    assert calculate_day_from_timestamp(INSTANT, "0d", zone).isoformat()[11:19] == "00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        (10**11 - 1, "5138-11-16T09:46:39+00:00"),
+        (10**11, "1973-03-03T09:46:40+00:00"),
+        (10**14 - 1, "5138-11-16T09:46:39.999000+00:00"),
+        (10**14, "1973-03-03T09:46:40+00:00"),
+        (10**17 - 1, "5138-11-16T09:46:39.999999+00:00"),
+        (10**17, "1973-03-03T09:46:40+00:00"),
+        (10**20 - 1, "5138-11-16T09:46:39.999999+00:00"),
+        (-(10**14), "1966-10-31T14:13:20+00:00"),
+        (-(10**17) - 1, "1966-10-31T14:13:19.999999+00:00"),
+    ],
+)
+def test_what_a_number_counts_follows_from_its_size(timestamp: int, expected: str) -> None:
+    for shape in (
+        timestamp,
+        str(timestamp),
+        Decimal(timestamp),
+        np.int64(timestamp) if timestamp < 2**63 else timestamp,
+    ):
+        assert convert_to_pendulum(shape).isoformat() == expected
+
+
+@pytest.mark.parametrize(
+    ("target_day", "zone", "day", "day_zone"),
+    [
+        ("2025-06-30T00:00:00+05:30", None, "2025-06-30", "+05:30"),
+        ("2025-06-30T23:59:59.999+05:30", None, "2025-06-30", "+05:30"),
+        (datetime(2025, 6, 30, tzinfo=timezone(timedelta(hours=-3))), None, "2025-06-30", "-03:00"),
+        (pendulum.datetime(2025, 6, 30, tz=pendulum.FixedTimezone(19_800)), None, "2025-06-30", "+05:30"),
+        ("2025-06-30T00:00:00+05:30", "UTC", "2025-06-29", "UTC"),
+        ("2025-06-30T00:00:00Z", None, "2025-06-30", "UTC"),
+        ("2025-06-30", None, "2025-06-30", "UTC"),
+        ("20250630", NEW_YORK, "2025-06-30", NEW_YORK),
+        (date(2025, 6, 30), NEW_YORK, "2025-06-30", NEW_YORK),
+        (pendulum.date(2025, 6, 30), NEW_YORK, "2025-06-30", NEW_YORK),
+        (datetime(2025, 6, 30, 23), NEW_YORK, "2025-06-30", NEW_YORK),
+        (pd.Timestamp("2025-06-30", tz=NEW_YORK), None, "2025-06-30", NEW_YORK),
+        (np.datetime64("2025-06-30"), NEW_YORK, "2025-06-30", NEW_YORK),
+        (1_751_256_000, NEW_YORK, "2025-06-30", NEW_YORK),
+        ("2025-06-29T24:00:00-04:00", NEW_YORK, "2025-06-30", NEW_YORK),
+    ],
+)
+def test_a_day_in_every_shape(target_day: Any, zone: str | None, day: str, day_zone: str) -> None:
+    found = local_day(target_day, zone)
+    assert (str(found), found.timezone) == (day, day_zone)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +247,13 @@ def test_numbers_are_seconds_until_they_can_only_be_milliseconds(timestamp: floa
 @pytest.mark.parametrize(
     "timestamp",
     [
-        None, True, False, "", " ", "yesterday", "2013-13-01", "2013-02-30", "2013-03-09T25:00", "NaT", "1362805200",
-        pd.NaT, date(2013, 3, 9), timedelta(1), [], {}, b"2013-03-09", Decimal(5), np.datetime64("2013-03-09"),
-        float("nan"), float("inf"), -float("inf"), 10**18, -(10**18), 10**400,
+        None, True, False, "", " ", "yesterday", "2013-13-01", "2013-02-30", "2013-03-09T25:00", "NaT", "1.5.0", "1e9",
+        pd.NaT, timedelta(1), [], {}, b"2013-03-09", np.datetime64("NaT"), np.bool_(True), 1j, "١٣٦٢٨٠٥٢٠٠",
+        float("nan"), float("inf"), -float("inf"), 10**20, -(10**20), 10**400, "1" + "0" * 20, 1e20, Decimal("NaN"),
+        # a calendar's digits, or a number: nobody can tell
+        "2013", "201303", "2013068", "201303090500", "20130309050000", "20131309",
+        # only a whole day ends at 24
+        "2013-03-09T24:00:01", "2013-03-09T24:30", "2013-03-09T24:00:00.5Z", "2013-02-29T24:00", "9999-12-31T24:00:00",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_by_name(timestamp: Any) -> None:
@@ -153,6 +274,28 @@ def test_anything_else_is_refused_by_name(timestamp: Any) -> None:
 def test_what_the_zone_pushes_off_the_calendar_is_refused(timestamp: Any, zone: str) -> None:
     with pytest.raises(InvalidInputError, match="is not a timestamp"):
         convert_to_pendulum(timestamp, zone)
+
+
+class Unnamed(tzinfo):
+    """New York's clock as dateutil has it: nothing says what it is called, and its offset changes."""
+
+    def utcoffset(self, at: datetime | None) -> timedelta | None:
+        return None if at is None else at.replace(tzinfo=ZoneInfo(NEW_YORK)).utcoffset()
+
+    def dst(self, at: datetime | None) -> timedelta | None:
+        return None if at is None else at.replace(tzinfo=ZoneInfo(NEW_YORK)).dst()
+
+    def tzname(self, _at: datetime | None) -> str | None:
+        return None
+
+
+def test_a_zone_object_without_a_name_is_refused_where_days_are_asked_for() -> None:
+    with pytest.raises(InvalidInputError, match="has neither an IANA name nor a fixed offset"):
+        convert_to_pendulum("2013-07-01", Unnamed())
+    timestamp = datetime(2013, 7, 1, tzinfo=Unnamed())
+    with pytest.raises(InvalidInputError, match="has neither an IANA name nor a fixed offset"):
+        local_day(timestamp)
+    assert convert_to_pendulum(timestamp, NEW_YORK).isoformat() == "2013-07-01T00:00:00-04:00"
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "America", "../UTC", "EST5EDT4,M3", "utc\0"])
