@@ -106,8 +106,8 @@ def plant(made: History, day: LocalDay, kind: str | None, random: Random) -> Non
 
 
 def _drift(whole: TimeWindow, grid: list[TimeWindow], random: Random) -> list[TimeWindow]:
-    if random.random() < 0.5:
-        return list(tile(whole, parse_granularity("20m")))
+    if random.random() < 0.5 and len(grid) > 4:  # coarser: a few finer days would have the most windows of all
+        return list(tile(whole, parse_granularity("12h")))
     victim = random.choice(grid[: max(1, len(grid) - 1)])
     middle = victim.start + timedelta(minutes=13)
     pieces = [TimeWindow(victim.start, middle), TimeWindow(middle, victim.end)]

@@ -72,8 +72,8 @@ class ElasticsearchSourceOptions(BaseModel):
     )
     refresh: Literal["check", "before_reading"] = Field(
         default="check",
-        description="`check` refuses an index whose refresh_interval is longer than x_time_back; `before_reading` "
-        "refreshes it (privilege maintenance).",
+        description="`check` refuses an index whose refresh_interval is longer than x_time_back and five seconds; "
+        "`before_reading` refreshes it (privilege maintenance).",
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from include.implementation_modules.elasticsearch_answers import Channel, index_path
+from include.pipeline_framework.core.durations import elapsed_text
 from include.pipeline_framework.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ _SETTINGS = "_settings/" + ",".join(f"index.{name}" for name in _NAMES)
 _UNITS = {"nanos": 1e-9, "micros": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _TIME = re.compile(r"(\d+)(nanos|micros|ms|s|m|h|d)")
 _READING = frozenset({"all", "read", "indices:data/read/*", "*"})
+MOST_WAITED = timedelta(seconds=5)
+"""By so much a refresh_interval may be longer than x_time_back: the rest is waited for before each look."""
+
 _NOTHING_LEFT_OUT: tuple[list[str], list[str]] = (["*"], [])
 
 
@@ -115,20 +119,36 @@ def require_readable(indices: Iterable[Index], settle: timedelta | None, *, is_r
             "or all closed ones with `leave_out: [closed]` under source.",
         )
     late = [
-        f"{index.name} ({'never' if index.refresh_interval is None else index.refresh_interval})"
+        f"{index.name} ({'never' if index.refresh_interval is None else elapsed_text(index.refresh_interval)})"
         for index in known
-        if index.refresh_interval is None or (settle is not None and index.refresh_interval > settle)
+        if index.refresh_interval is None or _unseen(index, settle) > MOST_WAITED
     ]
     if late and not is_refreshed:
         raise ConfigurationError(
             f"documents of {len(late)} indices become visible too late: their refresh_interval is {_listed(late)}",
             where=where,
             meaning="Documents that were indexed in time can't be found when their window is read"
-            + (f" ({settle} after its end, x_time_back)" if settle is not None else "")
+            + (f" ({elapsed_text(settle)} after its end, x_time_back)" if settle is not None else "")
             + "; nothing was read",
             remedy="Shorten the index's refresh_interval, raise x_time_back, or set `refresh: before_reading` under "
             "source (the user then needs the privilege maintenance).",
         )
+
+
+def unseen_for(indices: Iterable[Index], settle: timedelta | None) -> timedelta:
+    """How long it takes until all that was indexed in time is visible, as far as x_time_back does not cover it.
+
+    Args:
+        indices: As `require_readable` has let them pass.
+        settle: How long a window rests after its end before it is read; None: not known.
+    """
+    return max((_unseen(index, settle) for index in indices), default=timedelta(0))
+
+
+def _unseen(index: Index, settle: timedelta | None) -> timedelta:
+    if index.refresh_interval is None or settle is None:
+        return timedelta(0)
+    return max(index.refresh_interval - settle, timedelta(0))
 
 
 def refresh(channel: Channel, pattern: str, leave_out: Sequence[LeftOut], where: str) -> None:

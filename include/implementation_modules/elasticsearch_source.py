@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from time import sleep
 from typing import Any
 
 from include.implementation_modules import elasticsearch_indices
@@ -140,6 +141,8 @@ class ElasticsearchSource:
         elasticsearch_indices.require_readable(indices, self.settle, is_refreshed=is_refreshed, where=where)
         if is_refreshed:
             elasticsearch_indices.refresh(self._channel, options.index, options.leave_out, where)
+        elif unseen := elasticsearch_indices.unseen_for(indices, self.settle):
+            sleep(unseen.total_seconds())
         if options.leave_out and not self._is_known:
             every = elasticsearch_indices.look(self._channel, options.index, (), where)
             left_out = sorted({index.name for index in every} - {index.name for index in indices})

@@ -12,11 +12,12 @@ import pytest
 
 from include import framework
 from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.days import LocalDay, local_day_of
+from include.pipeline_framework.core.durations import Granularity
 from include.pipeline_framework.core.run_requests import parse_request
-from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.core.windows import TimeWindow, merge, tile
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.tasks.planning import plan_day, populate_pipeline_batches
+from include.pipeline_framework.tasks.planning import insert_windows, plan_day, populate_pipeline_batches
 from include.pipeline_framework.tasks.record_generation import generate_records
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate
 from tests.unit.tasks.world import PLANNER, RUN_1, RUN_2, ZONE, config
@@ -163,6 +164,25 @@ def test_a_row_of_no_zone_is_no_complete_record(store: PostgresLifecycleStore, l
     assert len(claimed(store)) == 23
     (row,) = store.find(source_object="flights", within=[TimeWindow(DAY.start + 5 * HOUR, DAY.start + 6 * HOUR)])
     assert row["last_error"] == "record is not complete: timezone 'Mars/Olympus' is not a time zone"
+
+
+@pytest.mark.parametrize("ahead", [0, 1], ids=["today", "tomorrow"])
+def test_gaps_of_today_and_tomorrow_are_filled_in_the_days_own_granularity(
+    store: PostgresLifecycleStore, ahead: int
+) -> None:
+    today = local_day_of(store.now(), ZONE)
+    day = today.next() if ahead else today
+    assert day.window
+    bounds = {"start_date": str(today), "end_date": str(today.next().next())}
+    hours = [window for window in tile(day.window, Granularity(0, 3_600)) if window.start != day.start + 5 * HOUR]
+    insert_windows(config(**bounds), hours, store, PLANNER)
+    pipeline = config(**bounds, granularity="30m", x_time_back="0d")
+    report = populate_pipeline_batches(pipeline, store, RUN_1, parse_request({}, pipeline.horizon, "flights"))
+    gap = TimeWindow(day.start + 5 * HOUR, day.start + 6 * HOUR)
+    assert gap.local_label(ZONE) in report["inserted"]
+    rows = store.find(source_object="flights", within=[day.window])
+    assert {row["time_interval"] for row in rows} == {"1h"}
+    assert merge(store.live_windows("flights", day.window)) == [day.window]
 
 
 def test_a_checked_field_is_the_same_when_a_record_is_generated_and_when_its_row_is_claimed(

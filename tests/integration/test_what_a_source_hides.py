@@ -146,13 +146,27 @@ def test_an_index_that_was_made_again_is_another_one(indices: Indices) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "said"), [("-1", r"\(never\)"), ("2h", r"\(2:00:00\)")], ids=["never", "later than x_time_back"]
+    ("interval", "said"), [("-1", r"\(never\)"), ("2h", r"\(2h\)")], ids=["never", "later than x_time_back"]
 )
 def test_documents_that_become_visible_too_late_are_refused(indices: Indices, interval: str, said: str) -> None:
     indices.create("a", 5, is_visible=False, refresh_interval=interval)
     for look in LOOKS.values():
         with pytest.raises(ConfigurationError, match=said):
             look(indices.source())
+
+
+def test_with_no_time_back_what_was_just_indexed_is_waited_for(indices: Indices) -> None:
+    for name, number in (("a", 0), ("b", 10)):
+        indices.create(name, 5, first=number, is_visible=False, refresh_interval="1s")
+    source = indices.source()
+    source.settle = timedelta(0)
+    assert source.count(WINDOW) == 10
+    indices.create("c", 1, first=20, is_visible=False, refresh_interval="30s")
+    for look in LOOKS.values():
+        source = indices.source()
+        source.settle = timedelta(0)
+        with pytest.raises(ConfigurationError, match=r"\(30s\).*0s after its end, x_time_back.*raise x_time_back"):
+            look(source)
 
 
 def test_an_index_may_be_refreshed_before_it_is_read(indices: Indices) -> None:

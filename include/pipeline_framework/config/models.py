@@ -32,7 +32,7 @@ from include.pipeline_framework.config.limits import LateDataTolerance, Vanished
 from include.pipeline_framework.config.variables import has_placeholder
 from include.pipeline_framework.core.claiming import Cap, ClaimRules
 from include.pipeline_framework.core.days import zone
-from include.pipeline_framework.core.durations import Granularity, parse_granularity
+from include.pipeline_framework.core.durations import Granularity, parse_granularity, parse_time_back
 from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.planning import DERIVED_COLUMNS, PLAN_COLUMNS
 from include.pipeline_framework.core.record_fields import GENERATED_NAMES, unknown_fields
@@ -49,6 +49,11 @@ _DAY = timedelta(days=1)
 
 def _duration(text: str) -> str:
     parse_granularity(text)
+    return text
+
+
+def _time_back(text: str) -> str:
+    parse_time_back(text)
     return text
 
 
@@ -91,6 +96,7 @@ def _cron(text: str) -> str:
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^\S(.*\S)?$")]
 Duration = Annotated[str, AfterValidator(_duration)]
+TimeBack = Annotated[str, AfterValidator(_time_back)]
 LocalDate = Annotated[date, BeforeValidator(_local_date)]
 Minutes = Annotated[float, Field(ge=0)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")]
@@ -153,7 +159,9 @@ class PipelineConfig(BaseModel):
     granularity: Annotated[str, AfterValidator(_granularity)] = Field(
         description="Length of a window: 1h, 30m, '1 hour' elapsed; 1d is a local day. Alias: query_window_delta_label."
     )
-    x_time_back: Duration = Field(description="A window is run when it ended this long ago; picks the target day, too.")
+    x_time_back: TimeBack = Field(
+        description="A window is run when it ended this long ago, 0d: at once; picks the target day, too."
+    )
     start_date: LocalDate = Field(description="First local day.")
     end_date: LocalDate | None = Field(None, description="First local day that is not part of it any more.")
     enabled: bool = Field(True, description="false: nothing is planned or claimed, its rows rest.")
@@ -307,7 +315,7 @@ class PipelineConfig(BaseModel):
     @property
     def settle(self) -> timedelta:
         """`x_time_back`, a day counted as 24 hours."""
-        return timedelta(seconds=parse_granularity(self.x_time_back).total_seconds)
+        return timedelta(seconds=parse_time_back(self.x_time_back).total_seconds)
 
     @property
     def removable(self) -> VanishedDataLimit:

@@ -8,7 +8,7 @@ days are planned only on request, it is counted.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -59,8 +59,9 @@ class Analysis:
         windows_completed: COMPLETED, or SKIPPED with proof.
         windows_per_day: How many days have so many windows: `{24: 363, 23: 1, 25: 1}`.
         durations: Windows by `source_query_window_duration_minutes`.
-        dominant: Length that covers most of the time; None without rows.
-        dominant_per_day: The same for each day that has rows.
+        dominant: Length that most windows have; None without rows.
+        dominant_by_time: Length that covers most of the time.
+        dominant_per_day: Length that most windows of each day have that has rows.
     """
 
     source_object: str
@@ -72,6 +73,7 @@ class Analysis:
     windows_per_day: Mapping[int, int]
     durations: Mapping[float, int]
     dominant: timedelta | None
+    dominant_by_time: timedelta | None
     dominant_per_day: Mapping[date, timedelta]
     first_window_start_at: datetime | None
     last_window_end_at: datetime | None
@@ -89,6 +91,7 @@ class Analysis:
             "windows_per_day": {str(count): days for count, days in sorted(self.windows_per_day.items())},
             "durations_minutes": {f"{minutes:g}": count for minutes, count in sorted(self.durations.items())},
             "dominant_granularity": elapsed_text(dominant) if dominant else None,
+            "dominant_granularity_by_time": elapsed_text(self.dominant_by_time) if self.dominant_by_time else None,
             "first_window_start_at": iso_utc(first) if first else None,
             "last_window_end_at": iso_utc(last) if last else None,
         }
@@ -149,7 +152,8 @@ def analyse(facts: StateFacts) -> Analysis:
         windows_per_day=dict(per_day),
         durations=dict(durations),
         dominant=dominant,
-        dominant_per_day={day: _dominant_of_day(groups, dominant) for day, groups in by_day.items() if dominant},
+        dominant_by_time=_dominant(facts.groups, by_time=True),
+        dominant_per_day={day: dominant_of_day(groups, dominant) for day, groups in by_day.items() if dominant},
         first_window_start_at=facts.first_window_start_at,
         last_window_end_at=facts.last_window_end_at,
     )
@@ -372,15 +376,20 @@ def _may_be_capped(group: DurationGroup, dominant: timedelta) -> bool:
     return group.ends_day and group.windows == 1 and group.duration < dominant
 
 
-def _dominant(groups: Iterable[DurationGroup]) -> timedelta | None:
-    """The length that covers most time; of equal ones the longest."""
-    covered: dict[timedelta, timedelta] = defaultdict(timedelta)
+def _dominant(groups: Iterable[DurationGroup], *, by_time: bool = False) -> timedelta | None:
+    """The length of most windows, or that covers most time; of equal ones the other figure decides, then the length."""
+    windows: Counter[timedelta] = Counter()
     for group in groups:
-        covered[group.duration] += group.duration * group.windows
-    return max(covered, key=lambda length: (covered[length], length), default=None)
+        windows[group.duration] += group.windows
+
+    def figures(length: timedelta) -> tuple[Any, ...]:
+        number, covered = windows[length], length * windows[length]
+        return (covered, number, length) if by_time else (number, covered, length)
+
+    return max(windows, key=figures, default=None)
 
 
-def _dominant_of_day(groups: Sequence[DurationGroup], overall: timedelta) -> timedelta:
+def dominant_of_day(groups: Sequence[DurationGroup], overall: timedelta) -> timedelta:
     """A day's own dominant length; a few small rows, and what may be a capped last window, say nothing about it."""
     telling = [group for group in groups if not _may_be_capped(group, overall)]
     own = _dominant(telling)

@@ -39,7 +39,7 @@ class DayPlan:
         day: The local day.
         expected: The grid: the day tiled with the granularity from its start.
         existing: Grid windows that are live rows already.
-        missing: Pieces of the grid in time that no live row covers: the rows to insert.
+        missing: Pieces, of the grid or of the day's own, in time that no live row covers: the rows to insert.
         conflicting: Grid windows that overlap a live row of another grid; their uncovered parts are in `missing`.
     """
 
@@ -50,25 +50,31 @@ class DayPlan:
     conflicting: tuple[TimeWindow, ...]
 
 
-def plan_day(day: LocalDay, granularity: Granularity, live: Sequence[TimeWindow]) -> DayPlan:
+def plan_day(
+    day: LocalDay, granularity: Granularity, live: Sequence[TimeWindow], filling: Granularity | None = None
+) -> DayPlan:
     """Compare a day's grid with its live windows; after inserting `missing` the day is covered without a gap.
 
     A day that the calendar skips has an empty plan.
+
+    Args:
+        day: The day.
+        granularity: Of its grid.
+        live: Its live windows.
+        filling: Of what is missing, where the day was planned with another one.
     """
     if day.window is None:
         return DayPlan(day, (), (), (), ())
     grid = tuple(tile(day.window, granularity))
     rows = set(live)
-    existing, missing, conflicting = [], [], []
-    for window in grid:
-        if window in rows:
-            existing.append(window)
-            continue
-        touching = [other for other in live if other.overlaps(window)]
-        missing += uncovered(window, touching)
-        if touching:
-            conflicting.append(window)
-    return DayPlan(day, grid, tuple(existing), tuple(missing), tuple(conflicting))
+    existing = tuple(window for window in grid if window in rows)
+    conflicting = tuple(w for w in grid if w not in rows and any(other.overlaps(w) for other in live))
+    pieces = grid if filling is None else tile(day.window, filling)
+    missing: list[TimeWindow] = []
+    for piece in pieces:
+        if piece not in rows:
+            missing += uncovered(piece, [other for other in live if other.overlaps(piece)])
+    return DayPlan(day, grid, existing, tuple(missing), conflicting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.core.days import is_zone
-from include.pipeline_framework.core.durations import parse_granularity, subtract
+from include.pipeline_framework.core.durations import parse_time_back, subtract
 from include.pipeline_framework.core.record_fields import GENERATED_NAMES, value_of
 from include.pipeline_framework.core.texts import shown
 from include.pipeline_framework.core.timestamps import convert_to_pendulum
@@ -31,7 +31,7 @@ class ValidationResult:
 
 def stable_until(now: datetime, x_time_back: str | None, timezone: str) -> datetime:
     """The instant up to which data counts as settled: `now - x_time_back`, its day part in local days."""
-    return subtract(now, parse_granularity(x_time_back), timezone) if x_time_back else now
+    return subtract(now, parse_time_back(x_time_back), timezone) if x_time_back else now
 
 
 def is_future_data(window_end: datetime, now: datetime, x_time_back: str | None, timezone: str) -> bool:

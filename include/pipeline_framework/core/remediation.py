@@ -23,13 +23,14 @@ from include.pipeline_framework.core.continuity import (
     Finding,
     Kind,
     Verdict,
+    dominant_of_day,
     removed_time,
     split_by_day,
 )
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.durations import Granularity
 from include.pipeline_framework.core.inclusive_ends import exclusive_length
-from include.pipeline_framework.core.state_facts import StateFacts, StateRow
+from include.pipeline_framework.core.state_facts import StateFacts, StateRow, duration_groups
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge, tile, uncovered
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -219,7 +220,24 @@ def needs_approval(items: Sequence[PlanItem], limit: int) -> str | None:
 def granularity_of_day(day: LocalDay, facts: StateFacts, analysis: Analysis) -> Granularity:
     """With what a gap in this day is filled."""
     length = analysis.dominant_per_day.get(day.date, analysis.dominant)
-    configured = facts.scope.granularity
+    return _as_granularity(length, facts.scope.granularity)
+
+
+def own_granularity(day: LocalDay, live: Iterable[TimeWindow], configured: Granularity) -> Granularity:
+    """With what the rest of a day is planned whose live windows are these: its own granularity, else as configured.
+
+    >>> from datetime import UTC
+    >>> day = LocalDay(date(2013, 3, 9), "UTC")
+    >>> halves = tile(TimeWindow(day.start, day.start + timedelta(hours=6)), Granularity(0, 1_800))
+    >>> str(own_granularity(day, halves, Granularity(0, 3_600))), str(own_granularity(day, [], Granularity(0, 3_600)))
+    ('30m', '1h')
+    """
+    groups = duration_groups((day, window) for window in live)
+    usual = timedelta(seconds=configured.total_seconds)
+    return _as_granularity(dominant_of_day(groups, usual) if groups else None, configured)
+
+
+def _as_granularity(length: timedelta | None, configured: Granularity) -> Granularity:
     length = None if length is None else exclusive_length(length)
     if length is None or configured.total_seconds == length.total_seconds():
         return configured

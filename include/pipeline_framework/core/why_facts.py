@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of, zone
-from include.pipeline_framework.core.durations import parse_granularity
+from include.pipeline_framework.core.durations import parse_time_back
 from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Row
@@ -129,7 +129,7 @@ def claimable_at(window_end: datetime, x_time_back: str | None, timezone: str) -
     """
     if not x_time_back:
         return window_end
-    latest = window_end + timedelta(seconds=parse_granularity(x_time_back).total_seconds) + timedelta(days=2)
+    latest = window_end + timedelta(seconds=parse_time_back(x_time_back).total_seconds) + timedelta(days=2)
     before, after = 0, int((latest - window_end).total_seconds())  # seconds: not settled yet, settled
     if not is_future_data(window_end, window_end, x_time_back, timezone):
         return window_end

@@ -13,6 +13,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import inclusive_ends, planning
 from include.pipeline_framework.core.days import LocalDay, existing_days, local_day_of
 from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status
+from include.pipeline_framework.core.remediation import own_granularity
 from include.pipeline_framework.core.run_requests import RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError, TransientError
@@ -125,12 +126,14 @@ def plan_day(
     if day.window is None:
         report.note = f"the calendar of {day.timezone} skips this day"
         return report
-    plan = planning.plan_day(day, config.window_granularity, store.live_windows(config.source_object, day.window))
+    live = store.live_windows(config.source_object, day.window)
+    own = own_granularity(day, live, config.window_granularity)
+    plan = planning.plan_day(day, config.window_granularity, live, own)
     report.expected, report.existing, report.conflicting = map(len, (plan.expected, plan.existing, plan.conflicting))
     inserted = insert_windows(config, plan.missing, store, actor, dry_run=dry_run, left=left)
     report.inserted, report.windows = len(inserted), [window.local_label(config.timezone) for window in inserted]
     if plan.conflicting:
-        report.note = "rows of another granularity cover part of the day; the rest was tiled around them"
+        report.note = f"rows of another granularity cover part of the day; the rest is filled with {own}"
     _log.info("planned %s", report.as_dict())
     return report
 
@@ -184,7 +187,7 @@ def populate_pipeline_batches(
     if request.ranges is None:
         return _populate_due(config, store, actor, dry_run=dry_run)
     request.require_not_future(config.horizon, store.now(), config.source_object)
-    wanted = list(request.exact) if request.exact else _grid_inside(config, request.ranges)
+    wanted = list(request.exact) if request.exact else _grid_inside(config, store, request.ranges)
     live = {window: store.live_windows(config.source_object, window) for window in wanted}
     recut: list[TimeWindow] = []
     if request.exact:
@@ -341,13 +344,17 @@ def _require_whole_windows(
                 )
 
 
-def _grid_inside(config: PipelineConfig, ranges: Sequence[TimeWindow]) -> list[TimeWindow]:
-    """Windows of the pipeline's grid that lie wholly inside one of the ranges and inside the horizon."""
+def _grid_inside(config: PipelineConfig, store: LifecycleStore, ranges: Sequence[TimeWindow]) -> list[TimeWindow]:
+    """Windows of each day's own grid that lie wholly inside one of the ranges and inside the horizon."""
     grid: list[TimeWindow] = []
     for part in ranges:
         for day in config.horizon.days(part):
-            expected = planning.plan_day(day, config.window_granularity, []).expected
-            grid += [window for window in expected if part.start <= window.start and window.end <= part.end]
+            whole = day.window
+            if whole is None:
+                continue
+            live = store.live_windows(config.source_object, whole)
+            pieces = tile(whole, own_granularity(day, live, config.window_granularity))
+            grid += [window for window in pieces if part.start <= window.start and window.end <= part.end]
     return grid
 
 

@@ -147,7 +147,8 @@ def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: 
     if full:
         return f"as many windows are in progress as max_windows_in_progress allows for {', '.join(full)}"
     if request.ranges is None:
-        return f"no pending window has ended at least {config.x_time_back} ago"
+        ago = f"at least {config.x_time_back} ago" if config.settle else "yet"
+        return f"no pending window has ended {ago}"
     found = store.find(source_object=config.source_object, within=request.ranges)
     statuses: dict[str, int] = {}
     for row in found:

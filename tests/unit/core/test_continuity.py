@@ -124,6 +124,7 @@ class TestWhole:
             "windows_per_day": {"23": 1, "24": 1, "25": 1},
             "durations_minutes": {"60": 72},
             "dominant_granularity": "1h",
+            "dominant_granularity_by_time": "1h",
             "first_window_start_at": "2013-03-09T05:00:00Z",
             "last_window_end_at": "2013-11-04T05:00:00Z",
         }
@@ -217,6 +218,18 @@ class TestGranularity:
         made.rows = [row for row in made.rows if row["query_window_start_at"] != day.start + timedelta(hours=5)]
         (item,) = [item for item in review(made)[1] if item.action == Action.INSERT]
         assert item.windows == (TimeWindow(day.start + timedelta(hours=5), day.start + timedelta(hours=5, minutes=30)),)
+
+    def test_the_dominant_one_is_that_of_most_windows_and_the_one_of_most_time_is_told_beside_it(self) -> None:
+        made = whole(*(date(2013, 3, day) for day in (4, 5, 6)), granularity="2h")  # 36 windows
+        made.granularity = "30m"
+        made.days.append(LocalDay(date(2013, 3, 7), NEW_YORK))
+        plant(made, made.days[-1], None, __import__("random").Random(1))  # 48
+        for number, row in enumerate(made.rows, 1):
+            row["id"] = number
+        analysis = analyse(gather(scope_of(made), made.rows))
+        assert (analysis.dominant, analysis.dominant_by_time) == (timedelta(minutes=30), timedelta(hours=2))
+        shown = analysis.as_dict()
+        assert (shown["dominant_granularity"], shown["dominant_granularity_by_time"]) == ("30m", "2h")
 
     def test_a_day_of_which_only_the_capped_last_window_is_left_gets_the_dominant_one(self) -> None:
         made = whole(*(date(2013, 3, day) for day in (4, 5, 6)), granularity="7h")

@@ -133,6 +133,8 @@ def test_future_data_has_not_settled(end: str, back: str | None, future: bool) -
     ("back", "settled"),
     [
         (None, "2013-03-11T12:00:00"),
+        ("0d", "2013-03-11T12:00:00"),
+        ("0s", "2013-03-11T12:00:00"),
         ("1d", "2013-03-10T12:00:00"),
         ("2d", "2013-03-09T13:00:00"),  # 08:00 before the clocks changed
         ("48h", "2013-03-09T12:00:00"),

@@ -97,12 +97,13 @@ class TestTargetDate:
         plan(store, target_date=DAY.date)
         store.replace([row["id"] for row in store.find()][10:], [], PLANNER, "deleted by hand")
         reports = plan(store, config(granularity="4h"), target_date=DAY.date)
-        # four hours from 0, 4 and 8 are in the way; 10 to 12 is the rest of the third
-        assert numbers(reports) == [("flights", "2013-03-09", 6, 0, 4, 3)]
-        assert "another granularity" in reports[0].note
+        # four hours from 0, 4 and 8 are in the way, and the day goes on as it was planned
+        assert numbers(reports) == [("flights", "2013-03-09", 6, 0, 14, 3)]
+        assert reports[0].note == "rows of another granularity cover part of the day; the rest is filled with 1h"
         assert store.covered_days("flights") == {DAY.date: timedelta(hours=24)}
+        assert {row["time_interval"] for row in store.find()} == {"1h"}
         assert numbers(plan(store, config(granularity="4h"), target_date=DAY.date)) == [
-            ("flights", "2013-03-09", 6, 3, 0, 3)
+            ("flights", "2013-03-09", 6, 0, 0, 6)
         ]
 
     def test_a_day_that_the_calendar_skips(self) -> None:
@@ -363,6 +364,26 @@ class TestPopulate:
         world = World()
         report = self.populate(world, {"from": "2013-03-09T05:30:00Z", "to": "2013-03-09T08:30:00Z"})
         assert report["inserted"] == ["2013-03-09 01:00-05:00 → 02:00-05:00", "2013-03-09 02:00-05:00 → 03:00-05:00"]
+
+    @pytest.mark.parametrize("conf", [{"target_date": "2013-03-09"}, {"from": "2013-03-09", "to": "2013-03-10"}])
+    def test_a_day_that_was_planned_otherwise_is_completed_in_its_own_granularity(self, conf: dict[str, Any]) -> None:
+        world = World()
+        world.plan(*(hour for hour in range(24) if hour not in (7, 23)))
+        world.config = config(granularity="30m")
+        assert self.populate(world, conf)["inserted"] == [window(7).local_label(ZONE), window(23).local_label(ZONE)]
+
+    @pytest.mark.parametrize("ahead", [0, 1], ids=["today", "tomorrow"])
+    @pytest.mark.parametrize("changed", ["30m", "2h", "1d"])
+    def test_today_and_tomorrow_are_completed_in_their_own_granularity_too(self, ahead: int, changed: str) -> None:
+        day = LocalDay(date(2013, 3, 12) + timedelta(days=ahead), ZONE)  # the world's clock shows the 12th
+        world = World(start_date=str(day))
+        world.plan(*(hour for hour in range(24) if hour != 5), day=day)
+        world.config = config(granularity=changed, start_date=str(day))
+        gap = window(5, day=day).local_label(ZONE)
+        assert self.populate(world, {}, dry_run=True)["inserted"].count(gap) >= 1
+        assert gap in self.populate(world, {})["inserted"]
+        lengths = {row["time_interval"] for row in world.store.find(within=[day.window])}  # type: ignore[list-item]
+        assert lengths == {"1h"}
 
     def test_a_range_of_days_over_the_clock_change(self) -> None:
         world = World()

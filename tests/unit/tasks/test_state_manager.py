@@ -275,7 +275,11 @@ class TestApply:
             [{**planned_values(world), **bounds(piece), "target_day": other.date} for piece in pieces], PLANNER
         )
         (found,) = review([world.config], world.store)
+        assert (found.analysis.dominant, found.analysis.dominant_by_time) == (
+            half,
+            timedelta(hours=1),
+        )  # 46, 24 windows
         assert [(f.kind, f.day, f.decision) for f in found.findings] == [
-            (Kind.GRANULARITY_DRIFT, other.date, Verdict.REPORT)
+            (Kind.GRANULARITY_DRIFT, DAY.date, Verdict.REPORT)
         ]
         assert found.items == ()

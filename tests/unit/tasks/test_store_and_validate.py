@@ -10,6 +10,7 @@ import pytest
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.run_requests import parse_request
+from include.pipeline_framework.core.why_facts import claimable_at
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.store_and_validate import small_record, store_and_validate
 from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, World, config, window
@@ -61,6 +62,15 @@ class TestClaim:
         world.at = datetime(2013, 3, 10, 13, 30, tzinfo=UTC)  # 09:30, the clock change was in the night
         planned = world.plan(*range(24))
         assert ids(claim(world)["claimed"]) == planned[:9]
+
+    @pytest.mark.parametrize("nothing", ["0d", "0s", "0 hours"])
+    def test_with_no_time_back_a_window_is_claimed_when_it_ends(self, nothing: str) -> None:
+        world = World(x_time_back=nothing)
+        world.at = window(3).end
+        planned = world.plan(*range(8))
+        assert ids(claim(world)["claimed"]) == planned[:4]
+        row = world.row(planned[4])
+        assert claimable_at(row["query_window_end_at"], nothing, "America/New_York") == row["query_window_end_at"]
 
     def test_the_settle_time_may_be_given(self) -> None:
         world = World()
@@ -151,6 +161,9 @@ class TestIncompleteRecords:
 class TestNote:
     def test_nothing_has_settled(self) -> None:
         assert claim(World())["note"] == "no pending window has ended at least 1d ago"
+
+    def test_nothing_has_ended(self) -> None:
+        assert claim(World(x_time_back="0d"))["note"] == "no pending window has ended yet"
 
     def test_nothing_planned_in_the_range(self) -> None:
         note = claim(World(), {"target_date": "2013-03-09"})["note"]
