@@ -17,6 +17,7 @@ from include.implementation_modules.adoption_errors import (
     inclusive_end_notes,
     table_name,
     translated,
+    zone_with_two_meanings,
 )
 from include.implementation_modules.ledger_values import actor_parameters, json_text
 from include.implementation_modules.postgres_locks import PostgresLocks
@@ -56,10 +57,6 @@ _ID_NUMBER = SqlFragment("identified.their_id::bigint")
 _PLACE_NUMBER = SqlFragment(
     "ROW_NUMBER() OVER (ORDER BY identified.source_object, identified.start_at, identified.end_at, identified.their_id)"
 )
-
-
-_SAME_ZONE = {"CET": "Europe/Brussels", "EET": "Europe/Athens", "MET": "Europe/Brussels", "WET": "Europe/Lisbon"}
-"""The zones that these names are links to since tzdata 2024b."""
 
 
 class PostgresAdoption:
@@ -184,24 +181,10 @@ class PostgresImport:
             "columns": self._read.names(),
             "selected": self._read.selected(),
         }
-        self._read_times_in(self._mapping.naive_timezone)
-
-    def _read_times_in(self, timezone: str) -> None:
-        """Set the zone of times without an offset, unless its name means two things to Postgres.
-
-        Raises:
-            InvalidInputError: It does: every autumn would have a false gap and a false double.
-        """
-        self.run("set_time_zone", {"timezone": timezone})
-        if self.run("zone_meanings", {"timezone": timezone})[0]["differing"]:
-            same = _SAME_ZONE.get(timezone.upper())
-            raise InvalidInputError(
-                f"naive_timezone {timezone!r} means two things to Postgres: a zone, and an abbreviation without "
-                "summer time",
-                where=self.table,
-                meaning="Times of one half of each year would be read an hour off, so nothing was imported",
-                remedy=f"Write the zone as continent and city{f': {same}' if same else ', like Europe/Berlin'}.",
-            )
+        zone = {"timezone": self._mapping.naive_timezone}
+        self.run("set_time_zone", zone)
+        if self.run("zone_meanings", zone)[0]["differing"]:
+            raise zone_with_two_meanings(self._mapping.naive_timezone, self.table)
 
     def sources(self) -> list[Record]:
         """See `StateImport.sources`."""

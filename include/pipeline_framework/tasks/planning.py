@@ -19,6 +19,7 @@ from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError, TransientError
 from include.pipeline_framework.ports import LifecycleStore, Record
 from include.pipeline_framework.tasks import replacing, state_manager
+from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
 
 _log = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ def _plan_or_refuse(
     return plan_day(config, day, store, actor, dry_run=dry_run)
 
 
+@log_execution("day planned", source_object="config.source_object", target_day="day", dry_run="dry_run")
 def plan_day(
     config: PipelineConfig,
     day: LocalDay,
@@ -163,6 +165,7 @@ def insert_windows(
     return [_window(row) for row in inserted]
 
 
+@log_execution("windows planned for a run", source_object="config.source_object", dry_run="dry_run")
 def populate_pipeline_batches(
     config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, *, dry_run: bool = False
 ) -> dict[str, Any]:

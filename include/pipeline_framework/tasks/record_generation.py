@@ -21,6 +21,7 @@ from include.pipeline_framework.core.timestamps import calculate_day_from_timest
 from include.pipeline_framework.core.windows import TimeWindow, gapless_prefix_end, iso_utc
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.single_window import window_of
 
 _log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def storable_row(
     return row, request
 
 
+@log_execution("records generated", source_object="config.source_object")
 def generate_records(
     config: PipelineConfig,
     store: LifecycleStore,

@@ -24,6 +24,7 @@ from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
 from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
 
 _log = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ def review_facts(facts: StateFacts, rows_of_days: Any, most_windows: int | None 
     return StateReview(analysis, tuple(findings), tuple(remediation.remediate(facts, analysis, findings, most_windows)))
 
 
+@log_execution("state repaired", source_object="config.source_object", dry_run="dry_run")
 def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool = False) -> dict[str, Any]:
     """Do at once what harms nothing: fill gaps, and take out rows that never loaded anything. Tell the rest.
 

@@ -21,6 +21,7 @@ from include.pipeline_framework.core.state_plans import StatePlan, applied_plan,
 from include.pipeline_framework.core.windows import TimeWindow, uncovered
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError, TransientError
 from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.state_manager import (
     ItemOutcome,
     StateReview,
@@ -104,6 +105,7 @@ def limits(configs: Iterable[PipelineConfig]) -> dict[str, int]:
     return {config.source_object: config.state_manager_window_limit for config in configs}
 
 
+@log_execution("state plan applied", plan_id="plan_id")
 def apply_plan(
     plan_id: str,
     configs: Configs,

@@ -16,11 +16,13 @@ from include.pipeline_framework.core.run_requests import MOST_WINDOWS, RunReques
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks.observing import log_execution
 
 _log = logging.getLogger(__name__)
 _MOST_SHOWN = 5
 
 
+@log_execution("windows claimed", source_object="config.source_object", run="actor.dag_run_id")
 def store_and_validate(
     config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, *, now: datetime | None = None
 ) -> dict[str, Any]:
