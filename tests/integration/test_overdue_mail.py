@@ -12,7 +12,7 @@ from include.implementation_modules.postgres_lifecycle_store import PostgresLife
 from include.pipeline_framework.config.loader import LoadedPipelines
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.errors import TerminalError
-from include.pipeline_framework.orchestration import alarm_tasks, wiring
+from include.pipeline_framework.orchestration import alarm_tasks, task_runs, wiring
 from include.pipeline_framework.tasks.planning import insert_windows
 from tests.mailbox import Mailbox, mail_server
 from tests.unit.tasks.world import config, window
@@ -40,6 +40,7 @@ def two_pipelines(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "parsed_config", configs.__getitem__)
     context = {"ti": SimpleNamespace(log_url="http://airflow/log")}
     monkeypatch.setattr(alarm_tasks, "get_current_context", lambda: context)
+    monkeypatch.setattr(task_runs, "conf", dict)
     store = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url))
     insert_windows(late, [window(0), window(1)], store, PLANNER)
     with psycopg.connect(ledger_url, autocommit=True) as connection:

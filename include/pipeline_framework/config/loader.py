@@ -29,13 +29,13 @@ from include.pipeline_framework.config.problems import (
     KeyPath,
     Problem,
     configuration_error,
-    did_you_mean,
     known_keys,
     one_line,
     problems_of,
 )
 from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS, Variables, substitute
 from include.pipeline_framework.config.yaml_file import YamlFile, read_yaml
+from include.pipeline_framework.core.texts import did_you_mean
 from include.pipeline_framework.errors import ConfigurationError
 
 OptionsModel = Callable[[str, str], type[BaseModel]]

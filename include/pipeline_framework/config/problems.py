@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from include.pipeline_framework.config.variables import has_placeholder
+from include.pipeline_framework.core.texts import did_you_mean
 from include.pipeline_framework.errors import ConfigurationError, PipelineError
 
 KeyPath = tuple[str | int, ...]
@@ -65,15 +65,6 @@ def configuration_error(problems: Sequence[Problem], where: str) -> Configuratio
         meaning="The pipeline was not loaded; nothing runs with a wrong configuration",
         remedy="Correct the places named above; the JSON schema beside the file lists every key.",
     )
-
-
-def did_you_mean(word: Any, known: Iterable[str]) -> str:
-    """A sentence that names the closest known word, else all of them."""
-    words = sorted(known)
-    close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"allowed: {', '.join(words)}" if words else ""
 
 
 def one_line(error: Exception) -> str:

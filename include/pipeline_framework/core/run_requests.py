@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from include.pipeline_framework.core import inclusive_ends
+from include.pipeline_framework.core.conf_keys import require_known_keys
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.texts import is_storable, shown
@@ -30,6 +31,7 @@ LONGEST_REASON = 1_000
 LONGEST_RANGE = timedelta(days=3_660)
 """A longer range is a slip of the pen: ten years of hours are 87,600 windows, and a run claims at most 1,024."""
 
+_NOTHING_DONE = "Nothing was planned, claimed or changed"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _HAS_ZONE = re.compile(r"(Z|[+-]\d{2}:?\d{2})$", re.ASCII)
 
@@ -76,9 +78,7 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
         InvalidInputError: Unknown key, wrong type, impossible combination, or outside the horizon; nothing was done.
     """
     given = {key: value for key, value in conf.items() if value is not None and value != ""}
-    unknown = sorted(map(str, set(given) - set(KEYS)))
-    if unknown:
-        raise _refused(f"conf has unknown keys {shown(unknown)}", f"Allowed are {', '.join(KEYS)}.", source_object)
+    require_known_keys(given, KEYS, source_object, meaning=_NOTHING_DONE)
     kinds = [kind for kind in (("target_date",), ("from", "to"), ("windows",)) if any(key in given for key in kind)]
     if len(kinds) > 1:
         raise _refused(
@@ -240,4 +240,4 @@ def _boolean(given: Mapping[str, Any], key: str, where: str) -> bool:
 
 
 def _refused(what: str, remedy: str, where: str) -> InvalidInputError:
-    return InvalidInputError(what, where=where, meaning="Nothing was planned, claimed or changed", remedy=remedy)
+    return InvalidInputError(what, where=where, meaning=_NOTHING_DONE, remedy=remedy)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 LONGEST_SHOWN = 200
@@ -40,3 +42,33 @@ def storable(text: str, longest: int) -> str:
     """
     text = _UNSTORABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def did_you_mean(word: Any, known: Iterable[str]) -> str:
+    """A sentence that names the closest known word, else all of them.
+
+    >>> did_you_mean("window-days", ["env", "window_days"])
+    'did you mean window_days?'
+    >>> did_you_mean("colour", ["env", "window_days"])
+    'allowed: env, window_days'
+    """
+    words = sorted(known)
+    close = nearest(word, words)
+    if close:
+        return f"did you mean {close}?"
+    return f"allowed: {', '.join(words)}" if words else ""
+
+
+def nearest(word: Any, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant; case, hyphens and blanks don't count. None: nothing is near.
+
+    >>> nearest("dryrun", ["dry_run", "force"]), nearest("Store", ["store_code", "sync_group"]), nearest("x", ["force"])
+    ('dry_run', 'store_code', None)
+    """
+    plain = {_plain(each): each for each in sorted(known)}
+    close = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.6)
+    return plain[close[0]] if close else None
+
+
+def _plain(word: Any) -> str:
+    return re.sub(r"[-\s]+", "_", str(word).strip().casefold())

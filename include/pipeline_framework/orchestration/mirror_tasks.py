@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 def find_mirrors() -> list[dict[str, Any]]:
     """One mirror per place that pipelines load into, disabled ones, too; skipped when there is none."""
+    task_runs.conf()  # refuses a key that is none of the DAG's, before anything is mirrored
     found: dict[str, list[str]] = {}
     loaded = wiring.all_configs()
     errors = dict(loaded.errors)

@@ -20,9 +20,8 @@ _log = logging.getLogger(__name__)
 def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
     """Plan what this run may claim; see `tasks.planning.populate_pipeline_batches`."""
     config = wiring.parsed_config(pipeline_id)
-    report = planning.populate_pipeline_batches(
-        config, wiring.lifecycle_store(), task_runs.current_actor(), _request(config)
-    )
+    request = _request(config)  # a conf that makes no sense is refused before anything is reached
+    report = planning.populate_pipeline_batches(config, wiring.lifecycle_store(), task_runs.current_actor(), request)
     _log.info("%s: %s", "would plan" if report["dry_run"] else "planned", report)
     for told in report.get("hints", ()):
         _log.warning("%s: %s", config.source_object, told)

@@ -20,9 +20,11 @@ from airflow.sdk.exceptions import (
     DagRunTriggerException,
 )
 
+from include.pipeline_framework.core.conf_keys import require_known_keys, require_whole_numbers
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor, RowIdentity
 from include.pipeline_framework.errors import (
+    InvalidInputError,
     TargetBusyError,
     TerminalError,
     WindowFinishedError,
@@ -47,8 +49,27 @@ def is_last_try() -> bool:
 
 
 def conf() -> dict[str, Any]:
-    """The run's conf over the DAG's params, as plain values: what the trigger form or `--conf` gave."""
-    return dict(get_current_context()["params"])
+    """The run's conf over the DAG's params, as plain values: what the trigger form or `--conf` gave.
+
+    The first task of every DAG asks for it, one that has no params, too: a key that nobody reads is refused there.
+
+    Raises:
+        InvalidInputError: A key that is none of the DAG's params, a decimal for a whole number, or a conf that this
+            Airflow does not let into the params.
+    """
+    context = get_current_context()
+    dag, given, raw = context["dag"], dict(context["params"]), dict(context["dag_run"].conf or {})
+    require_known_keys([*raw, *(name for name in given if name not in raw)], list(dag.params), dag.dag_id)
+    require_whole_numbers(given, {name: dag.params.get_param(name).schema for name in dag.params}, dag.dag_id)
+    left_out = sorted(name for name, value in raw.items() if given.get(name) != value)
+    if left_out:
+        raise InvalidInputError(
+            f"the run's conf is not used: {', '.join(left_out)}",
+            where=dag.dag_id,
+            meaning="Airflow's setting core.dag_run_conf_overrides_params is off; nothing was done",
+            remedy="Turn it on (AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS=True), or trigger without a conf.",
+        )
+    return given
 
 
 def skip(message: str) -> None:
