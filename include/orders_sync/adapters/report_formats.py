@@ -1,7 +1,7 @@
 """One page of a report as columns and rows; bytes that are no such page are refused, never guessed at.
 
 Cells come out as exact as they went in: text, int, Decimal, bool or None; from a workbook datetimes, too, where a cell
-is formatted as one.
+is formatted as one, and `DoubtfulNumber` where digits may have been lost before we had the file.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+import zlib
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from include.orders_sync.adapters.workbooks import MOST_ROWS, TooManyRowsError, WorkbookError, first_worksheet
+from include.orders_sync.core.cells import text_of_formula
 from include.orders_sync.core.reports import BadReportError
 from include.orders_sync.ports import RawReport
 
 LARGEST_UNPACKED = 256 * 1024 * 1024
 """Bytes that the parts of a workbook may have together when they are unpacked, as its directory declares them."""
 MOST_PARTS = 1_000
-MOST_ROWS = 1_048_576
-"""Of a worksheet, by the format's own limit; a row number beyond would make empty rows without end."""
+LONGEST_CELL = 1_000_000
+"""Characters of a cell; Excel's own limit is 32,767, the CSV reader's unless it is told otherwise 131,072."""
 
-_EXCEL_ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"})
 _CELL_TYPES = (str, int, Decimal, type(None))
 
 
@@ -35,21 +36,38 @@ class OversizedReportError(BadReportError):
 class _NotSuchAPageError(ValueError):
     """Why the bytes are no page of a report."""
 
+    remedy = "See what the CRM answers there; a maintenance or log-in page looks like this, too."
 
-def parse_page(body: bytes, report_format: str, *, where: str) -> RawReport:
+
+class _UnreadableError(_NotSuchAPageError):
+    """Why a file of the right kind can't be used."""
+
+    remedy = (
+        "Look at this report in the CRM and have it corrected; docs/orders-sync.md names what is read, and our limits."
+    )
+
+
+def parse_page(body: bytes, report_format: str, *, where: str, may_be_empty: bool = False) -> RawReport:
     """Columns and rows of one page; every row has as many cells as there are columns.
+
+    With `may_be_empty` (the answer proves that the report has no rows) nothing at all is no rows and no columns.
 
     Args:
         body: JSON (`{"columns": […], "rows": [[…]]}`), CSV (UTF-8, the first line names the columns) or XLSX (the first
             worksheet, the values of formulas, the first row names the columns).
         report_format: `json`, `csv` or `xlsx`.
         where: Finds the page, for messages.
+        may_be_empty: Whether a page without even a header is one.
 
     Raises:
         BadReportError: It isn't what `report_format` says, is cut off, or its rows don't fit its columns.
     """
+    if may_be_empty and _is_empty(body):
+        return RawReport([], [])
     try:
         columns, rows = _PARSERS[report_format](body)
+        if may_be_empty and not rows and not any(columns):
+            return RawReport([], [])
         return RawReport(_checked_columns(columns), _checked_rows(rows, len(columns)))
     except OversizedReportError as error:
         error.where = where
@@ -59,7 +77,7 @@ def parse_page(body: bytes, report_format: str, *, where: str) -> RawReport:
             f"the CRM's answer is no {report_format.upper()} report: {error}",
             where=where,
             meaning="Nothing of it was used",
-            remedy="See what the CRM answers there; a maintenance or log-in page looks like this, too.",
+            remedy=error.remedy,
         ) from error
 
 
@@ -83,78 +101,41 @@ def _from_json(body: bytes) -> tuple[list[str], list[Any]]:
 
 def _from_csv(body: bytes) -> tuple[list[str], list[list[str]]]:
     try:
+        csv.field_size_limit(max(csv.field_size_limit(), len(body)))  # of the whole process, and ours is another one
         reader = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
-        lines = [line for line in reader if line]
+        lines = [[text_of_formula(cell) for cell in line] for line in reader if line]
     except (ValueError, csv.Error) as error:
         raise _NotSuchAPageError(f"it can't be read ({_reason(error)})") from error
     return (lines[0], lines[1:]) if lines else ([], [])
 
 
 def _from_xlsx(body: bytes) -> tuple[list[str], list[list[Any]]]:
-    _check_archive(body)
     try:
-        lines = _worksheet_rows(body)
-    except OversizedReportError:
-        raise
-    except Exception as error:  # a damaged part shows as any of a dozen errors of zipfile, expat and openpyxl
-        raise _NotSuchAPageError(f"the workbook can't be read ({type(error).__name__})") from error
+        with _archive(body) as archive:
+            lines = first_worksheet(archive, MOST_ROWS)
+    except TooManyRowsError as error:
+        raise _oversized(str(error)) from error
+    except WorkbookError as error:
+        raise _UnreadableError(str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, UnicodeError) as error:
+        raise _UnreadableError(f"the workbook can't be read ({type(error).__name__})") from error
     if not lines:
         return [], []
     header, rows = lines[0], lines[1:]
-    for number, row in enumerate(rows, 1):
-        if not _EXCEL_ERRORS.isdisjoint(row):
-            raise _NotSuchAPageError(f"row {number} has the value of a formula that failed")
     columns = ["" if name is None else str(name) for name in header]
     return columns, [row + [None] * (len(columns) - len(row)) for row in rows]
 
 
-def _worksheet_rows(body: bytes) -> list[list[Any]]:
-    """Rows of the first worksheet without empty cells at their ends, and without empty rows at the end."""
-    from openpyxl import load_workbook
-
-    workbook = load_workbook(io.BytesIO(body), read_only=True, data_only=True)
-    try:
-        if not workbook.worksheets:
-            return []
-        sheet: Any = workbook.worksheets[0]
-        sheet.reset_dimensions()  # some writers declare A1 only, and openpyxl would read no further
-        rows: list[list[Any]] = []
-        for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
-            if number > MOST_ROWS:
-                raise _oversized(f"has more than {MOST_ROWS:,} rows")
-            rows.append(_without_empty_end(cells))
-    finally:
-        workbook.close()
-    while rows and not rows[-1]:
-        rows.pop()
-    return [[_exact(cell) for cell in row] for row in rows]
-
-
-def _without_empty_end(cells: Sequence[Any]) -> list[Any]:
-    end = len(cells)
-    while end and cells[end - 1] is None:
-        end -= 1
-    return list(cells[:end])
-
-
-def _exact(cell: Any) -> Any:
-    """A float as Excel shows it, in 15 digits: it stores 1.1 as 1.1000000000000001."""
-    if isinstance(cell, float):
-        return Decimal(f"{cell:.15g}")
-    if isinstance(cell, str | int | datetime) or cell is None:
-        return cell
-    return cell.isoformat() if isinstance(cell, date) else str(cell)
-
-
-def _check_archive(body: bytes) -> None:
+def _archive(body: bytes) -> zipfile.ZipFile:
     """Refuse what would unpack to far more than a page: by its directory, which unpacking then holds it to."""
     try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            parts = archive.infolist()
+        archive = zipfile.ZipFile(io.BytesIO(body))
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise _NotSuchAPageError(f"it is no workbook ({_reason(error)})") from error
+    parts = archive.infolist()
     if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > LARGEST_UNPACKED:
         raise _oversized(f"unpacks to {sum(part.file_size for part in parts):,} bytes in {len(parts):,} parts")
+    return archive
 
 
 def _oversized(what: str) -> OversizedReportError:
@@ -173,15 +154,25 @@ def _checked_columns(columns: Iterable[str]) -> list[str]:
         raise _NotSuchAPageError("it is a page of HTML or XML")
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        raise _NotSuchAPageError(f"it has the column {', '.join(twice)} twice")
+        raise _UnreadableError(f"it has the column {', '.join(twice)} twice")
     return names
 
 
 def _checked_rows(rows: list[list[Any]], width: int) -> list[list[Any]]:
     for number, row in enumerate(rows, 1):
         if len(row) != width:
-            raise _NotSuchAPageError(f"row {number} has {len(row)} cells, and there are {width} columns")
+            raise _UnreadableError(f"row {number} has {len(row)} cells, and there are {width} columns")
+        longest = max((len(cell) for cell in row if isinstance(cell, str)), default=0)
+        if longest > LONGEST_CELL:
+            raise _UnreadableError(
+                f"row {number} has a cell of {longest:,} characters, and our limit is {LONGEST_CELL:,}"
+            )
     return rows
+
+
+def _is_empty(body: bytes) -> bool:
+    """Nothing, or JSON that says nothing."""
+    return body.removeprefix(b"\xef\xbb\xbf").strip() in (b"", b"[]", b"{}", b"null", b'{"rows":[]}', b'{"rows": []}')
 
 
 def _no_number(constant: str) -> NoReturn:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date
+from decimal import InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include.orders_sync.core.cells import KINDS, LONGEST_TEXT, PARSERS, CellError, parse_text
 from include.orders_sync.core.pipelines import TD, UC
 from include.pipeline_framework.errors import TerminalError
 
@@ -104,6 +105,10 @@ REPORTS: dict[str, tuple[ReportSchema, ...]] = {TD: (TD_ORDERS, TD_SALES), UC: (
 """By pipeline, in the order in which they are pulled: where orders fail, sales aren't tried."""
 
 
+_CORRECTED = "Have it corrected in the CRM, and pull these dates again."
+_AS_TEXT = "Have the CRM write this column as text (or the report as JSON or CSV), and pull these dates again."
+
+
 def check_report(
     schema: ReportSchema,
     columns: Sequence[str],
@@ -117,7 +122,8 @@ def check_report(
     """Every row as `schema.table_columns`, each business key once.
 
     Instants without an offset are local in `timezone`; all come back in UTC. Columns that the schema doesn't have are
-    left out. A row that stands there twice, the same in every cell, counts once.
+    left out. A row that stands there twice, the same in every cell, counts once. No columns at all are no rows: the
+    client gives that only for an answer that proves that there are none.
 
     Args:
         schema: What the report has to be.
@@ -132,6 +138,8 @@ def check_report(
         BadReportError: A column is missing, a cell is wrong, a row lies outside the dates, or one key has two contents.
             Rows count from 1, without the header.
     """
+    if not columns and not rows:
+        return []
     where = f"store {store_code}, report {schema.name}, {from_date} to {to_date}"
     names = [str(name).strip() for name in columns]
     missing = [column.name for column in schema.columns if column.name not in names]
@@ -143,7 +151,7 @@ def check_report(
             remedy="Ask the CRM's people what changed; the columns are those of include/orders_sync/core/reports.py.",
         )
     zone = ZoneInfo(timezone)
-    cells = [(names.index(column.name), column, _PARSERS[column.kind]) for column in schema.columns]
+    cells = [(names.index(column.name), column, PARSERS[column.kind]) for column in schema.columns]
     event_index = next(i for i, column in enumerate(schema.columns) if column.name == schema.event_at)
     key_index = next(i for i, column in enumerate(schema.columns) if column.name == schema.key)
     store_index = names.index("store_code") if "store_code" in names else None
@@ -151,12 +159,14 @@ def check_report(
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             raise _wrong(where, number, "", f"has {len(row)} cells where the report has {len(names)} columns")
-        if store_index is not None and str(row[store_index]) != store_code:
+        if store_index is not None and not _is_store(row[store_index], store_code, zone):
             raise _wrong(where, number, "store_code", f"is {row[store_index]!r}, of another store")
         values = tuple(_value(row[index], column, parse, zone, where, number) for index, column, parse in cells)
         day = values[event_index].astimezone(zone).date()
         if not from_date <= day <= to_date:
             raise _wrong(where, number, schema.event_at, f"is on {day} in {timezone}, which was not asked for")
+        if len(values[key_index]) > LONGEST_TEXT:
+            raise _wrong(where, number, schema.key, f"has more than {LONGEST_TEXT} characters, our limit for a key")
         typed = (day, *values)
         known = found.setdefault(values[key_index], (typed, number))
         if known[0] != typed:
@@ -178,66 +188,28 @@ def _value(
         raise _wrong(where, number, column.name, "is empty")
     try:
         return parse(cell, zone)
-    except (ValueError, InvalidOperation, OverflowError):
+    except (ValueError, InvalidOperation, OverflowError) as error:
         shown = repr(cell) if len(repr(cell)) <= _LONGEST_CELL else f"{repr(cell)[:_LONGEST_CELL]}…"
-        raise _wrong(where, number, column.name, f"is {shown}, not {_KINDS[column.kind]}") from None
+        if isinstance(error, CellError):
+            raise _wrong(where, number, column.name, f"is {shown}, {error}", remedy=_AS_TEXT) from None
+        raise _wrong(where, number, column.name, f"is {shown}, not {KINDS[column.kind]}") from None
 
 
-def _wrong(where: str, number: int, column: str, what: str) -> BadReportError:
+def _is_store(cell: Any, store_code: str, zone: ZoneInfo) -> bool:
+    try:
+        return parse_text(cell, zone) == store_code
+    except CellError:
+        return False
+
+
+def _wrong(where: str, number: int, column: str, what: str, *, remedy: str = _CORRECTED) -> BadReportError:
     place = f"row {number}, column {column!r}" if column else f"row {number}"
     return BadReportError(
         f"{place} {what}",
         where=where,
         meaning="Nothing of this report was written",
-        remedy="Have it corrected in the CRM, and pull these dates again.",
+        remedy=remedy,
     )
 
 
-def _text(cell: Any, _zone: ZoneInfo) -> str:
-    text = str(cell).strip()
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError
-    return text
-
-
-def _integer(cell: Any, _zone: ZoneInfo) -> int:
-    number = _number(cell)
-    if number != number.to_integral_value() or abs(number) >= 2**31:
-        raise ValueError
-    return int(number)
-
-
-def _decimal(cell: Any, _zone: ZoneInfo) -> Decimal:
-    number = _number(cell)
-    if number != round(number, 2) or abs(number) >= 10**12:
-        raise ValueError
-    return round(number, 2)
-
-
-def _number(cell: Any) -> Decimal:
-    if isinstance(cell, bool):
-        raise ValueError
-    number = Decimal(str(cell).strip())
-    if not number.is_finite():
-        raise ValueError
-    return number
-
-
-def _instant(cell: Any, zone: ZoneInfo) -> datetime:
-    value = cell if isinstance(cell, datetime) else datetime.fromisoformat(str(cell).strip())
-    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
-
-
-_PARSERS: dict[str, Callable[[Any, ZoneInfo], Any]] = {
-    "text": _text,
-    "integer": _integer,
-    "decimal": _decimal,
-    "instant": _instant,
-}
 _LONGEST_CELL = 60
-_KINDS = {
-    "text": "text that the database can hold",
-    "integer": "a whole number below 2^31",
-    "decimal": "an amount with at most 2 decimal places",
-    "instant": "an instant such as 2026-01-31T19:05:00+05:30",
-}

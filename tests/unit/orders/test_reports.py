@@ -62,8 +62,45 @@ def test_amounts_are_exact(amount: Any, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cell", "key"),
+    [
+        ("00000123", "00000123"), (2026030500000011, "2026030500000011"),
+        (Decimal("2.026030500000011E15"), "2026030500000011"),
+        (Decimal("1.0"), "1"), (Decimal("12.50"), "12.50"), ("1E5", "1E5"), ("O-1.5E", "O-1.5E"),
+    ],
+)  # fmt: skip
+def test_a_key_is_exact(cell: Any, key: str) -> None:
+    assert check(changed("sale_number", cell))[0][1] == key
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ('="0012345"', "the text of a formula"),
+        ("2.02603E+15", "scientific notation"),
+        ("2.02603E15", "scientific notation"),
+        (Decimal("2.02603E15"), "scientific notation"),
+        (Decimal("1E-4000"), "no key can be"),
+        (True, "a yes or no"),
+        (datetime(2026, 3, 5), "a date, not text"),  # noqa: DTZ001 - as XLSX has it
+        ("x" * 256, "more than 255 characters, our limit"),
+    ],
+)
+def test_a_key_is_exact_or_refused(cell: Any, told: str) -> None:
+    with pytest.raises(BadReportError, match=told):
+        check(changed("sale_number", cell))
+
+
+@pytest.mark.parametrize(
     ("column", "value", "told"),
     [
+        ("amount", "1_234.50", "not an amount"),
+        ("amount", "1,234.50", "not an amount"),
+        ("amount", "١٢.٥٠", "not an amount"),
+        ("amount", "１２.５０", "not an amount"),
+        ("sold_at", 20260106, "is 20260106, not an instant"),
+        ("sold_at", "2026-W02-2", "not an instant"),
+        ("store_code", True, "of another store"),
         ("amount", "n/a", "row 2, column 'amount' is 'n/a', not an amount"),
         ("amount", "1.234", "not an amount with at most 2 decimal places"),
         ("amount", "NaN", "not an amount"),

@@ -1,0 +1,120 @@
+"""A workbook's numbers: what the text of a `<v>` and the format of its cell say together.
+
+What the writers do that were looked at: openpyxl writes whole numbers in full; XlsxWriter keeps 16 digits
+(`2.026030500000011E+16`), pyexcelerate 15 (`2.02603050000001e+15`, for …0011 and …0012 alike), Java programs the
+shortest that gives the same double (`2.026030500000011E15`, exact up to 2^53).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from include.orders_sync.core.cells import DoubtfulNumber
+
+_MOST_EXACT = 2**53
+"""Up to here a double holds every whole number."""
+_SHOWN_DIGITS = 15
+"""Excel shows, and means, 15 digits; it stores 1.1 as 1.1000000000000001."""
+
+_NUMBER = re.compile(r"-?0*(\d+)(?:\.(\d*))?(?:([eE])([+-]?)(\d{1,4}))?", re.ASCII)
+_ESCAPED = re.compile(r"_x([0-9a-fA-F]{4})_")
+_QUOTED = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.', re.DOTALL)
+_BUILTIN_DATES = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
+_BUILTIN_PLAIN = frozenset({0, 1, 2, 3, 4, 37, 38, 39, 40, 49})
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFormat:
+    """What a cell's number format does with its value.
+
+    Attributes:
+        is_date: It shows the number as a date.
+        zeros: It fills a whole number up with zeros to so many digits.
+        doubt: Why the number can't stand for a text.
+    """
+
+    is_date: bool = False
+    zeros: int = 0
+    doubt: str = ""
+
+
+def number_cell(text: str, shown: NumberFormat, *, is_1904: bool) -> Any:
+    """The value of a number's cell: a datetime, text with the zeros that the format or the file has, int, or Decimal.
+
+    None: it is no number.
+
+    >>> number_cell("123", NumberFormat(zeros=8), is_1904=False), number_cell("00000123", NumberFormat(), is_1904=False)
+    ('00000123', '00000123')
+    """
+    value = exact_number(text)
+    if value is None:
+        return None
+    if shown.is_date:
+        return date_of(Decimal(text), is_1904=is_1904)
+    if isinstance(value, int) and value >= 0 and shown.zeros:
+        return str(value).zfill(shown.zeros)
+    if text.isdigit() and len(text) > len(str(int(text))):
+        return text  # zeros that somebody wrote on purpose
+    return DoubtfulNumber(Decimal(value), shown.doubt) if shown.doubt else value
+
+
+def exact_number(text: str) -> int | DoubtfulNumber | None:
+    """The number of a `<v>`: an int where that is certain, else one with a doubt; None where it is no number.
+
+    >>> exact_number("2.026030500000011E15"), exact_number("1.1000000000000001"), exact_number("20260305000000111")
+    (2026030500000011, Decimal('1.1'), 20260305000000111)
+    >>> exact_number("2.02603050000001e+15").doubt
+    'a number of which the file has 15 of 16 digits'
+    """
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    whole, fraction, has_exponent, sign, exponent = found.groups()
+    number = Decimal(text)
+    if number != number.to_integral_value():
+        digits = len((whole + (fraction or "")).lstrip("0"))
+        shown = Decimal(f"{float(text):.{_SHOWN_DIGITS}g}") if digits > _SHOWN_DIGITS else number
+        return DoubtfulNumber(shown, "a number with decimals: zeros at its end are not in the file")
+    written, needed = len(whole + (fraction or "")), len(whole) + int(exponent or 0)
+    if has_exponent and sign != "-" and written < needed and not (sign == "" and abs(number) <= _MOST_EXACT):
+        # Java's form (no sign) is the shortest that gives the same double; others cut after 15 or 16 digits
+        return DoubtfulNumber(number, f"a number of which the file has {written} of {needed} digits")
+    if abs(number) > _MOST_EXACT and (has_exponent or int(number) == int(float(text))):
+        return DoubtfulNumber(number, "a number with more digits than a workbook's numbers keep")
+    return int(number)
+
+
+def date_of(serial: Decimal, *, is_1904: bool) -> datetime | DoubtfulNumber:
+    """Days since 1900 (which Excel takes for a leap year) or 1904; exact to the millisecond, as Excel shows it."""
+    days = serial + 1462 if is_1904 else serial
+    if not 1 <= days < 2_958_466:
+        return DoubtfulNumber(serial, "a time or a date off the calendar, not text")
+    epoch = datetime(1899, 12, 30 if days >= 60 else 31)  # noqa: DTZ001 - a workbook knows no zones
+    return epoch + timedelta(milliseconds=int((days * 86_400_000).to_integral_value()))
+
+
+def number_format(number: int, code: str | None) -> NumberFormat:
+    """What the format of this number does; `code` is None where the format is one of the built-in ones."""
+    if code is None:
+        is_plain = number in _BUILTIN_PLAIN
+        return NumberFormat(
+            is_date=number in _BUILTIN_DATES, doubt="" if is_plain else "shown by its format as another text"
+        )
+    first = code.partition(";")[0].strip()
+    bare = _QUOTED.sub("", first)
+    if re.search("[dmyhs]", bare, re.IGNORECASE) and "general" not in bare.lower():
+        return NumberFormat(is_date=True)
+    if re.fullmatch("0{2,}", first):
+        return NumberFormat(zeros=len(first))
+    if re.fullmatch(r"(?i)general|@|[#0?,]+(\.[#0?]*)?", first):
+        return NumberFormat()
+    return NumberFormat(doubt=f"shown by its format {first[:40]!r} as another text")
+
+
+def unescaped(text: str) -> str:
+    """The format writes characters that XML can't hold as `_x0001_`, and an underscore before such a text the same."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text

@@ -1,0 +1,146 @@
+"""Cells of a report as typed values: exactly what the file says, or a refusal with the reason.
+
+A value is never rounded, completed or read in two ways: what may have lost a digit on its way (a number in scientific
+notation, a workbook's number with more digits than a workbook keeps) is no order number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+LONGEST_TEXT = 255
+"""Characters of a business key: ours, so that the tables' indexes hold every one."""
+
+_MOST_DIGITS = 100
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_SCIENTIFIC = re.compile(r"[+-]?\d(?:\.\d+[eE]\+?|[eE]\+)\d+", re.ASCII)
+_TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
+_INSTANT = re.compile(r"\d{4}-?\d{2}-?\d{2}(?:[T ].+)?", re.ASCII)
+
+
+class DoubtfulNumber(Decimal):
+    """A number of a workbook that is one, but can't stand for a text.
+
+    Attributes:
+        doubt: Why.
+    """
+
+    doubt: str
+
+    def __new__(cls, value: Decimal | str, doubt: str) -> DoubtfulNumber:
+        """The number with its doubt."""
+        made = super().__new__(cls, value)
+        made.doubt = doubt
+        return made
+
+
+class CellError(ValueError):
+    """A cell that its column can't hold, and why; a person reads it after "is …,"."""
+
+
+def parse_text(cell: Any, _zone: ZoneInfo) -> str:
+    """Text; of a number its digits, where none of them can be lost.
+
+    >>> zone = ZoneInfo("UTC")
+    >>> parse_text(" 0012345 ", zone), parse_text(Decimal("2.026030500000011E+15"), zone)
+    ('0012345', '2026030500000011')
+    >>> parse_text('="0012345"', zone)
+    Traceback (most recent call last):
+    include.orders_sync.core.cells.CellError: the text of a formula: written as plain text it would be another value
+    """
+    if isinstance(cell, bool):
+        raise CellError("a yes or no, not text")
+    if isinstance(cell, datetime):
+        raise CellError("a date, not text (spreadsheet programs make dates of texts such as 3-5)")
+    if isinstance(cell, int | Decimal):
+        return _digits(cell)
+    text = str(cell).strip()
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise CellError("not text that the database can hold")
+    if _SCIENTIFIC.fullmatch(text):
+        raise CellError("a number in scientific notation, whose last digits may be lost")
+    if _TEXT_FORMULA.fullmatch(text):
+        raise CellError("the text of a formula: written as plain text it would be another value")
+    return text
+
+
+def text_of_formula(text: str) -> str:
+    """What `="0012345"` stands for in a CSV file: exporters write it so that spreadsheet programs keep the zeros.
+
+    >>> text_of_formula('="0012345"'), text_of_formula("0012345"), text_of_formula('="a""b"')
+    ('0012345', '0012345', 'a"b')
+    """
+    found = _TEXT_FORMULA.fullmatch(text.strip()) if text.lstrip().startswith("=") else None
+    return found[1].replace('""', '"') if found else text
+
+
+def parse_integer(cell: Any, _zone: ZoneInfo) -> int:
+    """A whole number below 2^31."""
+    number = _number(cell)
+    if number != number.to_integral_value() or abs(number) >= 2**31:
+        raise ValueError
+    return int(number)
+
+
+def parse_decimal(cell: Any, _zone: ZoneInfo) -> Decimal:
+    """An amount of at most 2 decimal places, in ASCII digits, without separators of thousands."""
+    number = _number(cell)
+    if number != round(number, 2) or abs(number) >= 10**12:
+        raise ValueError
+    return round(Decimal(number), 2)
+
+
+def parse_instant(cell: Any, zone: ZoneInfo) -> datetime:
+    """An instant in UTC; without an offset it is local in `zone`."""
+    if isinstance(cell, datetime):
+        value = cell
+    elif isinstance(cell, str) and _INSTANT.fullmatch(cell.strip()):
+        value = datetime.fromisoformat(cell.strip())
+    else:
+        raise ValueError
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _number(cell: Any) -> Decimal:
+    if isinstance(cell, bool) or not (isinstance(cell, int | Decimal | float) or _NUMBER.fullmatch(str(cell).strip())):
+        raise ValueError
+    number = Decimal(str(cell).strip())
+    if not number.is_finite():
+        raise ValueError
+    return number
+
+
+def _digits(number: int | Decimal) -> str:
+    """A whole number without exponent or fraction, another one as it is written."""
+    if isinstance(number, DoubtfulNumber):
+        raise CellError(number.doubt)
+    if isinstance(number, int):
+        return str(number)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(number.adjusted()) > _MOST_DIGITS:
+        raise CellError("a number that no key can be")
+    if exponent > 0:
+        raise CellError("a number in scientific notation, whose last digits may be lost")
+    return str(int(number)) if number == number.to_integral_value() else f"{number:f}"
+
+
+PARSERS: dict[str, Callable[[Any, ZoneInfo], Any]] = {
+    "text": parse_text,
+    "integer": parse_integer,
+    "decimal": parse_decimal,
+    "instant": parse_instant,
+}
+"""By the kind of a column; each raises ValueError, ArithmeticError or CellError for a cell that it refuses."""
+
+KINDS = {
+    "text": "text that the database can hold",
+    "integer": "a whole number below 2^31",
+    "decimal": "an amount with at most 2 decimal places",
+    "instant": "an instant such as 2026-01-31T19:05:00+05:30",
+}
+"""What a cell of each kind has to be, for messages."""
