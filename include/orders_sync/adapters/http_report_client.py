@@ -219,11 +219,14 @@ class HttpReportClient:
     def _read(self, answer: Answer, wanted: _Wanted, number: int, where: str) -> _Page:
         """The page with what its headers say; a page without them comes from something else than the CRM."""
         headers = answer.headers
-        counts = [_count(headers.get(name, "")) for name in ("X-Page", "X-Pages", "X-Total-Rows")]
+        # no content has no page to count; that there are no rows has to be said all the same
+        default = "1" if answer.status == 204 and headers.get("X-Total-Rows", "").strip() == "0" else ""
+        counts = [_count(headers.get(name, default)) for name in ("X-Page", "X-Pages", "X-Total-Rows")]
         if headers.get("X-Report") != wanted.report or None in counts:
+            status = "" if answer.status == 200 else f" (status {answer.status})"
             raise TryAgain(
                 BadReportError(
-                    f"the CRM's answer does not say that it is the report {wanted.report}",
+                    f"the CRM's answer{status} does not say that it is the report {wanted.report}",
                     where=where,
                     meaning="Its headers X-Report, X-Page, X-Pages and X-Total-Rows have to",
                     remedy="See what answers there; a maintenance or log-in page looks like this, too.",
@@ -239,7 +242,7 @@ class HttpReportClient:
                 IncompleteExtractError(f"the CRM says page {number} of {pages}, {total_rows} rows in all", where=where)
             )
         try:
-            content = parse_page(answer.body, wanted.settings.format, where=where)
+            content = parse_page(answer.body, wanted.settings.format, where=where, may_be_empty=total_rows == 0)
         except BadReportError as error:
             if type(error) is not BadReportError:  # too large: the next one would be, too
                 raise

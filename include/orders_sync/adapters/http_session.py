@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import httpx
 
+from include.orders_sync.adapters.http_bodies import ACCEPTED, BodyError, read_body
 from include.orders_sync.adapters.report_formats import OversizedReportError
 from include.orders_sync.core.reports import BadReportError
 from include.pipeline_framework.errors import (
@@ -100,7 +101,7 @@ class HttpSession:
         self._http.close()
 
     def get(self, path: str, parameters: Mapping[str, str], *, where: str) -> Answer:
-        """The answer 200 to one GET; a token that is refused is renewed once.
+        """The answer 200 or 204 (no content) to one GET; a token that is refused is renewed once.
 
         Raises:
             TryAgain: No answer, half an answer, or "not now".
@@ -115,7 +116,7 @@ class HttpSession:
             answer = self._exchange("GET", path, where, token, params=dict(parameters))
             if answer.status == 401:
                 self._refuse_token(token, where)
-        if answer.status != 200:
+        if answer.status not in (200, 204):
             raise self._meaning(answer, where)
         return answer
 
@@ -175,16 +176,18 @@ class HttpSession:
         raise error
 
     def _exchange(self, method: str, path: str, where: str, token: _Token | None, **content: Any) -> Answer:
-        headers = {"Authorization": f"Bearer {token.value}"} if token else {}
+        headers = {"Accept-Encoding": ACCEPTED, **({"Authorization": f"Bearer {token.value}"} if token else {})}
         url = f"{self.base_url}/{path.lstrip('/')}"
         try:
             with self._http.stream(method, url, headers=headers, **content) as response:
-                limit = LARGEST_BODY if response.status_code == 200 else _LONGEST_REFUSAL
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > limit:
-                        break
+                is_good = response.status_code in (200, 204)
+                encoding = response.headers.get("Content-Encoding", "")
+                try:
+                    body = read_body(response.iter_raw(), encoding, LARGEST_BODY if is_good else _LONGEST_REFUSAL)
+                except BodyError as error:
+                    if is_good:
+                        raise TryAgain(self._half_an_answer(str(error), where)) from error
+                    body = b""  # the status says enough
         except httpx.TimeoutException as error:
             what = f"the CRM did not answer within {self._timeout_seconds:g} s"
             raise TryAgain(self._unavailable(what, where)) from error
@@ -195,14 +198,14 @@ class HttpSession:
         except httpx.HTTPError as error:
             what = f"the connection to the CRM broke ({type(error).__name__}: {self._without_secrets(str(error))})"
             raise TryAgain(self._unavailable(what, where)) from error
-        if response.status_code == 200 and len(body) > LARGEST_BODY:
+        if is_good and len(body) > LARGEST_BODY:
             raise OversizedReportError(
                 f"the CRM's answer has more than {LARGEST_BODY:,} bytes",
                 where=where,
                 meaning="No page of a report is that large; the rest was not read",
                 remedy="Look at the report in the CRM, or lower `http.page_size`.",
             )
-        return Answer(response.status_code, response.headers, bytes(body))
+        return Answer(response.status_code, response.headers, body)
 
     def _meaning(self, answer: Answer, where: str) -> Exception:
         """What to raise for a status that isn't 200."""
@@ -232,6 +235,13 @@ class HttpSession:
             where=where,
             meaning="It has no such report there, or doesn't give it to this client",
             remedy="Check the connection's address and `reports` in include/orders_sync/config.yaml.",
+        )
+
+    def _half_an_answer(self, what: str, where: str) -> IncompleteExtractError:
+        return IncompleteExtractError(
+            f"the CRM's answer can't be unpacked: {what}",
+            where=where,
+            remedy="Look at what stands between here and the CRM (a proxy that packs answers, say).",
         )
 
     def _unavailable(self, what: str, where: str) -> ServiceUnavailableError:

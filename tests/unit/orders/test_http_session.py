@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
-from collections.abc import Callable, Iterator
-from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,7 +11,6 @@ import pytest
 from include.orders_sync.adapters import http_report_client, http_session
 from include.orders_sync.adapters.http_report_client import HttpReportClient
 from include.orders_sync.adapters.report_formats import OversizedReportError
-from include.orders_sync.config import HttpSettings, ReportSettings
 from include.orders_sync.core.reports import BadReportError
 from include.orders_sync.ports import RawReport
 from include.pipeline_framework.errors import (
@@ -24,100 +19,7 @@ from include.pipeline_framework.errors import (
     InvalidInputError,
     ServiceUnavailableError,
 )
-
-TOKEN = "t0ken-hunter2"
-Answer = tuple[int, dict[str, str], bytes]
-
-
-def page(number: int, pages: int, total: int, *rows: str, **headers: str) -> Answer:
-    """One page of the report `gst` with one column."""
-    content = json.dumps({"columns": ["key"], "rows": [[row] for row in rows]}).encode()
-    says = {"X-Report": "gst", "X-Page": str(number), "X-Pages": str(pages), "X-Total-Rows": str(total)}
-    changed = {name.replace("_", "-"): value for name, value in headers.items()}
-    return 200, {name: value for name, value in {**says, **changed}.items() if value}, content
-
-
-def renamed(answer: Answer) -> Answer:
-    """The same with another name of its column."""
-    status, headers, body = answer
-    return status, headers, body.replace(b'"key"', b'"kay"')
-
-
-def token(**values: Any) -> Answer:
-    return 200, {}, json.dumps({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 600, **values}).encode()
-
-
-class Script:
-    """Gives its answers in order, the last one again and again; remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.tokens: list[Answer] = [token()]
-        self.reports: list[Answer] = []
-        self.asked: list[str] = []
-
-    def next(self, method: str, path: str) -> Answer:
-        self.asked.append(path)
-        answers = self.tokens if method == "POST" else self.reports
-        return answers.pop(0) if len(answers) > 1 else answers[0]
-
-
-@pytest.fixture
-def script() -> Script:
-    return Script()
-
-
-@pytest.fixture
-def url(script: Script) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            status, headers, body = script.next(self.command, self.path)
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            try:
-                self.wfile.write(body)
-            except OSError:  # the client reads no further
-                self.close_connection = True
-            self.close_connection |= "Content-Length" in headers
-
-        do_POST = do_GET
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/crm/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def make(url: str, clock: Callable[[], float] = lambda: 0.0) -> HttpReportClient:
-    return HttpReportClient(
-        base_url=url,
-        client_id="id",
-        client_secret="s3cret-hunter2",
-        reports={"gst": ReportSettings(path="/reports/gst", format="json")},
-        http=HttpSettings(page_size=2, timeout_seconds=5, max_tries=3),
-        sleep=lambda _seconds: None,
-        clock=clock,
-    )
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[HttpReportClient]:
-    with make(url) as client:
-        yield client
-
-
-def fetch(client: HttpReportClient) -> RawReport:
-    return client.fetch("gst", store_code="S1", from_date=date(2026, 3, 1), to_date=date(2026, 3, 2))
+from tests.unit.orders.scripted_crm import TOKEN, Answer, Script, fetch, make, page, renamed, token
 
 
 def test_a_request_says_all_it_has_to(client: HttpReportClient, script: Script) -> None:
