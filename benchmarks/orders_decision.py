@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
+from contextlib import closing
 from datetime import date
 from typing import Any
 
@@ -60,6 +61,8 @@ def main() -> None:
     with stack.temporary(servers=("postgres",)) as env:
         url = env["ORDERS_URL"]
         migrate(lambda: psycopg.connect(url), ORDERS)
+        with closing(PostgresOrders(lambda: psycopg.connect(url), "bench")) as database:
+            database.keep_zone("UTC")  # as the first run does
         rows = _fill(url, given.stores, given.rows, console)
         options = RunOptions("bench", PROFILER, "bench", TODAY)
         ours, floor, peer = _measure(url, options)
@@ -94,16 +97,16 @@ def _fill(url: str, stores: int, rows: int, console: Console) -> int:
 class _Counted(PostgresOrders):
     statements = 0
 
-    def _run(self, name: str, fragments: Any = None, /, **parameters: Any) -> list[Any]:
+    def _run(self, name: str, /, **parameters: Any) -> list[Any]:
         self.statements += 1
-        return super()._run(name, fragments, **parameters)
+        return super()._run(name, **parameters)
 
 
 def _measure(url: str, options: RunOptions) -> tuple[dict[str, Any], float, dict[str, Any]]:
     database = _Counted(lambda: psycopg.connect(url), "bench")
     database.statements = 0
-    ours = {"plan": plan_run(options, database), "statements": database.statements}
-    ours["seconds"] = best(lambda: plan_run(options, database))
+    ours = {"plan": plan_run(options, database, timezone="UTC"), "statements": database.statements}
+    ours["seconds"] = best(lambda: plan_run(options, database, timezone="UTC"))
     database.close()
     with psycopg.connect(url, autocommit=True) as connection:
         floor = best(lambda: [connection.execute(text).fetchall() for text in _FLOOR.split("; ")])

@@ -154,7 +154,7 @@ def _run(arguments: argparse.Namespace) -> int:
         now=began_at,
     )
     if arguments.dry_run:
-        return _show_plan(options, open_database)
+        return _show_plan(options, open_database, config.pipeline_timezone)
     clients = orders_wiring.clients(config, options.pipelines)
     with _quiet(), _Progress(options) as progress:
         result = run_here.run_here(
@@ -186,12 +186,12 @@ def _now(open_database: Callable[[str], Any]) -> datetime:
         database.close()
 
 
-def _show_plan(options: RunOptions, open_database: Callable[[str], Any]) -> int:
+def _show_plan(options: RunOptions, open_database: Callable[[str], Any], timezone: str) -> int:
     from include.orders_sync.tasks import runs
 
     database = open_database(options.run_id)
     try:
-        plan = runs.plan_run(options, database)
+        plan = runs.plan_run(options, database, timezone=timezone)
     finally:
         database.close()
     print("\n".join(runs.plan_table(plan)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from include.orders_sync.core.dates import problem_of_zone
 from include.orders_sync.core.pipelines import TD, UC
 from include.orders_sync.core.reports import REPORTS
 from include.pipeline_framework.config.problems import Problem, configuration_error, problems_of
@@ -18,8 +18,8 @@ CONFIG_FILE = Path(__file__).with_name("config.yaml")
 
 
 def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("not an IANA time zone, such as Asia/Kolkata")
+    if problem := problem_of_zone(name):
+        raise ValueError(problem)
     return name
 
 
@@ -55,13 +55,16 @@ class OrdersConfig(_Model):
     """The whole file.
 
     Attributes:
-        pipeline_timezone: IANA name; "today" and every date are local there, never the server's or the database's.
+        pipeline_timezone: IANA name; "today" and every date are local there, never the server's or the database's,
+            except of stores that have a `store_timezone`.
         run_env: `run_env` of log and summary rows, at most 32 characters.
         schedule: Cron of the profiler, in `pipeline_timezone`.
         window_days: Days of a window at most.
         overlap_days: Last successful days that are pulled again.
         max_workers: Stores at once, unless a run says otherwise.
         most_workers: What a run may say at most; Airflow starts no more of a run's instances at once.
+        moved_days: Days before and after a window of which rows vanished that are pulled again, for an order may have
+            been dated back into days that were covered; 0: none.
         default_days: Days that TD and UC pull when no dates are given, today included.
         store_lock_wait_seconds: How long a store that another run holds is waited for.
         run_timeout_hours: A running summary row that is older is of a run that died.
@@ -77,6 +80,7 @@ class OrdersConfig(_Model):
     overlap_days: int = Field(default=1, ge=0)
     max_workers: int = Field(default=3, ge=1)
     most_workers: int = Field(default=16, ge=1)
+    moved_days: int = Field(default=90, ge=0, le=36_500)
     default_days: int = Field(default=90, ge=1)
     store_lock_wait_seconds: float = Field(default=45, ge=0)
     run_timeout_hours: float = Field(default=12, gt=0)

@@ -53,12 +53,16 @@ ReportClients = Mapping[str, ReportClient]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnLogRow:
-    """A success row of the log, an instant before it was pulled, and whether this start of this run wrote it."""
+class StoreLog:
+    """What a decision needs of the log of one store and pipeline.
 
-    row: LogRow
-    created_at: datetime
-    is_own: bool
+    Attributes:
+        rows: What others have pulled, and earlier starts of this run.
+        own: First and last dates of the successes of this start of this run.
+    """
+
+    rows: list[LogRow]
+    own: set[tuple[date, date]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +107,22 @@ class OrdersDatabase(Protocol):
     def stores(self, store_code: str | None = None) -> list[Store]:
         """Active stores with a start date, by code; one or all. Their sync group is not checked."""
 
-    def coverage(self, store_codes: Sequence[str], today: date) -> dict[tuple[str, str], list[LogRow]]:
-        """By pipeline and store: success rows that lead to the same decision as the whole log."""
+    def keep_zone(self, timezone: str) -> None:
+        """Say in which zone the dates are; coverage is kept for it."""
+
+    def coverage(self, todays: Mapping[str, date], timezone: str) -> dict[tuple[str, str], list[LogRow]]:
+        """By pipeline and store: rows that lead to the same decision as `store_log` at the same moment.
+
+        Args:
+            todays: Stores and their own dates.
+            timezone: `pipeline_timezone`.
+        """
 
     def last_windows(self, store_codes: Sequence[str]) -> dict[tuple[str, str], LastWindow]:
         """By pipeline and store: the newest row of the log."""
 
-    def success_rows(self, pipeline: str, store_code: str, run_id: str) -> list[OwnLogRow]:
-        """The success rows of one store and pipeline, and which of them this start of this run wrote."""
+    def store_log(self, pipeline: str, store_code: str, run_id: str, timezone: str) -> StoreLog:
+        """The log of one store and pipeline, for deciding under its lock."""
 
     def try_lock(self, name: str) -> bool:
         """Take a lock for this session; False when another one has it."""
@@ -130,7 +142,7 @@ class OrdersDatabase(Protocol):
         """Write the window's running row, or the same row again when the run repeats it; returns its id."""
 
     def end_window(self, log_id: int, status: SyncStatus, error_message: str | None) -> None:
-        """Write how a window ended."""
+        """Write how a window ended; reopened days that are covered again are closed."""
 
     def save_report(
         self,
@@ -142,6 +154,7 @@ class OrdersDatabase(Protocol):
         store_code: str,
         from_date: date,
         to_date: date,
+        search: Sequence[tuple[date, date]] = (),
     ) -> SavedReport:
         """Upsert one report of one window, flag what vanished, and say so in the log: all or nothing.
 
@@ -153,6 +166,7 @@ class OrdersDatabase(Protocol):
             store_code: Of every row.
             from_date: First local date of the window.
             to_date: Last one, inclusive.
+            search: Days that are reopened when rows vanished; see `core.windows.days_to_search`.
         """
 
 

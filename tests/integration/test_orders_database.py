@@ -314,8 +314,16 @@ def test_coverage_reads_as_success_rows(orders: PostgresOrders) -> None:
     for pipeline, first, last in ((TD, 1, 3), (TD, 4, 6), (TD, 6, 6), (UC, 2, 2)):
         log_id = begin(orders, pipeline, date(2026, 1, first), date(2026, 1, last))
         orders.end_window(log_id, SyncStatus.SUCCESS, None)
-    found = orders.coverage(["S001", "S002"], DAY)
-    assert found == {
-        (TD, "S001"): [LogRow(date(2026, 1, 1), DAY, "success"), LogRow(DAY, DAY, "success")],
-        (UC, "S001"): [LogRow(date(2026, 1, 2), date(2026, 1, 2), "success")],
-    }
+    for zone in ("", "Asia/Kolkata", "America/New_York"):  # no zone is kept, the one that is asked for, another one
+        if zone:
+            orders.keep_zone(zone)
+        found = orders.coverage(dict.fromkeys(["S001", "S002"], DAY), "Asia/Kolkata")
+        first, second = date(2026, 1, 1), date(2026, 1, 2)
+        assert found == {
+            (TD, "S001"): [
+                LogRow(first, DAY, "success", pulled_on=first),
+                LogRow(DAY, DAY, "success", pulled_on=DAY),
+                LogRow(first, DAY, "success"),
+            ],
+            (UC, "S001"): [LogRow(second, second, "success", pulled_on=second), LogRow(second, second, "success")],
+        }

@@ -25,8 +25,8 @@ def test_migrating_twice_changes_nothing(scratch_postgres_url: str) -> None:
     def connect() -> Any:
         return psycopg.connect(scratch_postgres_url)
 
-    assert migrate(connect, ORDERS) == migrate(connect, ORDERS) == "0001"
-    assert query(scratch_postgres_url, "SELECT version_num FROM orders_sync_version") == [{"version_num": "0001"}]
+    assert migrate(connect, ORDERS) == migrate(connect, ORDERS) == "0002"
+    assert query(scratch_postgres_url, "SELECT version_num FROM orders_sync_version") == [{"version_num": "0002"}]
 
 
 THEIRS = """
@@ -54,9 +54,9 @@ def test_tables_that_are_there_are_kept_with_their_rows(scratch_postgres_url: st
     codes = query(scratch_postgres_url, "SELECT code, description FROM pipelines ORDER BY id")
     assert [tuple(row.values()) for row in codes] == [("other", "x"), (TD, "theirs"), (UC, None)]
     with closing(PostgresOrders(lambda: psycopg.connect(scratch_postgres_url), "new")) as session:
-        assert session.coverage(["S001"], DAY) == {
-            (TD, "S001"): [LogRow(date(2026, 1, 1), date(2026, 1, 5), "success")]
-        }
+        first, last = date(2026, 1, 1), date(2026, 1, 5)
+        covered = [LogRow(first, last, "success", pulled_on=first), LogRow(first, last, "success")]
+        assert session.coverage({"S001": DAY}, "Asia/Kolkata") == {(TD, "S001"): covered}
         session.start_run("new", TD, "test", DAY)
         session.start_window(TD, Store("S001", DAY), DAY, DAY, run_id="new", run_env="test")
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
@@ -65,6 +65,37 @@ def test_tables_that_are_there_are_kept_with_their_rows(scratch_postgres_url: st
             "INSERT INTO orders_sync_log (pipeline_id, run_id, run_env, store_code, from_date, to_date, status)"
             " VALUES (99, 'old', 'x', 'S001', '2026-01-01', '2026-01-01', 'failed')",
         )
+
+
+def test_a_log_of_the_version_before_keeps_what_it_covers(scratch_postgres_url: str) -> None:
+    """Days that were pulled only while they went on are known afterwards, whatever the zone."""
+    first = (ORDERS / "versions" / "0001_orders_sync.sql").read_text()
+    with psycopg.connect(scratch_postgres_url, autocommit=True) as connection:
+        connection.execute(first.encode())
+        connection.execute("CREATE TABLE orders_sync_version (version_num VARCHAR(32) PRIMARY KEY)")
+        connection.execute("INSERT INTO orders_sync_version VALUES ('0001')")
+        connection.execute(
+            "INSERT INTO pipeline_run_summaries (run_id, pipeline_name, run_env, started_at, overall_status)"
+            " VALUES ('old', 'x', 'x', now(), 'success')"
+        )
+        connection.execute(
+            "INSERT INTO orders_sync_log"
+            " (pipeline_id, run_id, run_env, store_code, from_date, to_date, status, created_at)"
+            " SELECT id, 'old', 'x', 'S001', '2026-01-01', '2026-01-05', 'success', '2026-01-04T20:00:00Z'"
+            " FROM pipelines WHERE code = 'td_orders_sync'"
+        )
+
+    def whole(timezone: str) -> list[Any]:
+        with closing(PostgresOrders(lambda: psycopg.connect(scratch_postgres_url), "new")) as session:
+            rows = session.coverage({"S001": DAY}, timezone)[TD, "S001"]
+            return [row.to_date.day for row in rows if row.last_whole_day >= row.from_date]
+
+    assert migrate(lambda: psycopg.connect(scratch_postgres_url), ORDERS) == "0002"
+    for kept in ("", "Asia/Kolkata", "UTC"):
+        if kept:
+            with closing(PostgresOrders(lambda: psycopg.connect(scratch_postgres_url), "new")) as session:
+                session.keep_zone(kept)
+        assert (whole("Asia/Kolkata"), whole("UTC")) == ([4], [3])
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ def test_a_repeated_run_goes_on_where_it_stopped(world: OrdersWorld) -> None:
     )
     database = world.open_database("same")
     start_run(options, world.config, database)
-    assert plan_run(options, database).store_codes == [BOTH]
+    assert plan_run(options, database, timezone="Asia/Kolkata").store_codes == [BOTH]
 
     def work() -> list[Any]:
         return sync_stores(

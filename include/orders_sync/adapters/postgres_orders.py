@@ -20,7 +20,7 @@ from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStat
 from include.orders_sync.core.reports import ReportSchema
 from include.orders_sync.core.status import LastWindow
 from include.orders_sync.core.windows import LogRow
-from include.orders_sync.ports import OwnLogRow, SavedReport
+from include.orders_sync.ports import SavedReport, StoreLog
 from include.pipeline_framework.errors import (
     ConfigurationError,
     PipelineError,
@@ -89,23 +89,29 @@ class PostgresOrders:
     def stores(self, store_code: str | None = None) -> list[Store]:
         """Active stores with a start date, by code; one or all. Their sync group is not checked."""
         found = self._run("stores", store_code=store_code)
-        return [Store(code, start, group or "", center) for code, start, group, center in found]
+        return [Store(code, start, group or "", center, zone or None) for code, start, group, center, zone in found]
 
-    def coverage(self, store_codes: Sequence[str], today: date) -> dict[tuple[str, str], list[LogRow]]:
-        """By pipeline and store: success rows that cover the same days as the log's, and today's own, if there is one.
+    def keep_zone(self, timezone: str) -> None:
+        """Say in which zone the dates are; coverage is kept for it."""
+        self._run("keep_zone", timezone=timezone)
 
-        One statement; deciding from them gives what deciding from the whole log gives.
-        """
+    def coverage(self, todays: Mapping[str, date], timezone: str) -> dict[tuple[str, str], list[LogRow]]:
+        """By pipeline and store, in one statement; see `OrdersDatabase`."""
         codes = {number: code for code, number in self.pipeline_ids().items()}
-        rows = self._run("coverage", pipeline_ids=list(codes), store_codes=list(store_codes), today=today)
+        rows = self._run(
+            "coverage",
+            pipeline_ids=list(codes),
+            store_codes=list(todays),
+            todays=list(todays.values()),
+            timezone=timezone,
+        )
         found: dict[tuple[str, str], list[LogRow]] = {}
-        success = SyncStatus.SUCCESS.value
-        for pipeline_id, store_code, first_days, last_days, has_today in rows:
-            days = zip(first_days or (), last_days or (), strict=True)
-            log = [LogRow(first, last, success) for first, last in days]
+        for pipeline_id, store_code, first_days, last_days, first_whole, last_whole, has_today in rows:
+            pulled = list(zip(first_days or (), last_days or (), strict=True))
             if has_today:
-                log.append(LogRow(today, today, success))
-            found[codes[pipeline_id], store_code] = log
+                pulled.append((todays[store_code], todays[store_code]))
+            whole = zip(first_whole or (), last_whole or (), strict=True)
+            found[codes[pipeline_id], store_code] = _log_rows(pulled, whole)
         return found
 
     def last_windows(self, store_codes: Sequence[str]) -> dict[tuple[str, str], LastWindow]:
@@ -116,14 +122,13 @@ class PostgresOrders:
             for code, store_code, first, last, status, run_id, message in rows
         }
 
-    def success_rows(self, pipeline: str, store_code: str, run_id: str) -> list[OwnLogRow]:
-        """The success rows of one store and pipeline, and which of them this start of this run wrote."""
-        ids = self.pipeline_ids()
-        rows = self._run("log_rows", pipeline_id=ids[pipeline], store_code=store_code, run_id=run_id)
-        return [
-            OwnLogRow(LogRow(first, last, status), created_at, is_own)
-            for first, last, status, created_at, is_own in rows
-        ]
+    def store_log(self, pipeline: str, store_code: str, run_id: str, timezone: str) -> StoreLog:
+        """The log of one store and pipeline, for deciding under its lock."""
+        of = {"pipeline_id": self.pipeline_ids()[pipeline], "store_code": store_code, "run_id": run_id}
+        rows = self._run("log_rows", **of)
+        others = [(first, last) for first, last, is_own in rows if not is_own]
+        whole = self._run("whole_days", **of, timezone=timezone)
+        return StoreLog(_log_rows(others, whole), {(first, last) for first, last, is_own in rows if is_own})
 
     def pipeline_ids(self) -> dict[str, int]:
         """`pipelines.id` by code.
@@ -190,6 +195,8 @@ class PostgresOrders:
         """Write how a window ended."""
         message = error_message and error_message.replace("\0", "")[:LONGEST_MESSAGE]
         self._run("end_window", id=log_id, status=status.value, error_message=message)
+        if status == SyncStatus.SUCCESS:
+            self._run("close_reopened", id=log_id)
 
     def save_report(
         self,
@@ -201,6 +208,7 @@ class PostgresOrders:
         store_code: str,
         from_date: date,
         to_date: date,
+        search: Sequence[tuple[date, date]] = (),
     ) -> SavedReport:
         """Upsert one report of one window, flag what vanished, and say so in the log: all or nothing."""
         self._require_own_session()
@@ -215,6 +223,11 @@ class PostgresOrders:
                 written = self._execute("upsert_report", fragments, window).fetchall()
                 vanished = int(self._execute("flag_vanished", fragments, window).rowcount)
                 self._execute("report_pulled", fragments, {"id": log_id})
+                if vanished and search:
+                    first_days, last_days = map(list, zip(*search, strict=True))
+                    reason = f"{vanished} rows vanished from {schema.name} of {from_date} to {to_date}"
+                    days = {"first_days": first_days, "last_days": last_days}
+                    self._execute("reopen_days", {}, {"id": log_id, "reason": reason, **days})
         new = sum(is_new for (is_new,) in written)
         return SavedReport(inserted=new, updated=len(written) - new, vanished=vanished)
 
@@ -237,6 +250,13 @@ class PostgresOrders:
         self, name: str, fragments: Mapping[str, SqlFragment], parameters: Mapping[str, Any] | None = None
     ) -> Any:
         return self._connection.execute(fill(sql_text(f"orders/{name}"), fragments), parameters or {})
+
+
+def _log_rows(pulled: Iterable[tuple[date, date]], whole: Iterable[Sequence[date]]) -> list[LogRow]:
+    """Successes, and beside them the days that were over when they were pulled."""
+    success = SyncStatus.SUCCESS.value
+    rows = [LogRow(first, last, success, pulled_on=first) for first, last in pulled]
+    return rows + [LogRow(first, last, success) for first, last in whole]
 
 
 def _fragments(schema: ReportSchema) -> dict[str, SqlFragment]:

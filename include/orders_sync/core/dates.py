@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -16,6 +16,21 @@ def today_in(timezone: str, now: datetime) -> date:
     datetime.date(2026, 1, 7)
     """
     return now.astimezone(ZoneInfo(timezone)).date()
+
+
+def problem_of_zone(name: str) -> str | None:
+    """Why a name is no time zone for dates, or None.
+
+    Names such as CET are refused: Postgres takes them for an abbreviation with a fixed offset, and has no summer time.
+
+    >>> problem_of_zone("Asia/Kolkata"), problem_of_zone("Mars/Base")
+    (None, 'not an IANA time zone, such as Asia/Kolkata')
+    """
+    if name not in available_timezones():
+        return "not an IANA time zone, such as Asia/Kolkata"
+    if "/" not in name and name not in ("UTC", "GMT"):
+        return "a name with two meanings; give the one of a place, such as Europe/Brussels for CET"
+    return None
 
 
 def parse_range(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from include.orders_sync.core.dates import problem_of_zone
 from include.pipeline_framework.errors import InvalidInputError
 
 TD, UC, ALL = "td_orders_sync", "uc_orders_sync", "ALL"
@@ -34,15 +35,17 @@ class Store:
 
     Attributes:
         store_code: Its code in the CRMs.
-        start_date: Its first day of business, in `pipeline_timezone`; nothing earlier is ever pulled.
+        start_date: Its first day of business, in its time zone; nothing earlier is ever pulled.
         sync_group: TD, UC or ALL (both), in any case: which pipelines it has.
         cost_center: Copied into the log.
+        timezone: IANA name, in whose days its CRM reports; None: `pipeline_timezone`.
     """
 
     store_code: str
     start_date: date
     sync_group: str = "ALL"
     cost_center: str | None = None
+    timezone: str | None = None
 
 
 def pipelines_of(sync_group: str | None, *, where: str = "sync_group") -> tuple[str, ...]:
@@ -82,4 +85,6 @@ def problem_of_store(store: Store) -> str | None:
         pipelines_of(store.sync_group)
     except InvalidInputError as error:
         return error.what
+    if store.timezone is not None and (problem := problem_of_zone(store.timezone)):
+        return f"its store_timezone {store.timezone!r} is {problem}"
     return None

@@ -106,6 +106,10 @@ REPORTS: dict[str, tuple[ReportSchema, ...]] = {TD: (TD_ORDERS, TD_SALES), UC: (
 
 
 _CORRECTED = "Have it corrected in the CRM, and pull these dates again."
+_OTHER_ZONE = (
+    "If the store's days are those of another time zone, put its name into store_master.store_timezone, else have it"
+    " corrected in the CRM; pull these dates again."
+)
 _AS_TEXT = "Have the CRM write this column as text (or the report as JSON or CSV), and pull these dates again."
 
 
@@ -132,7 +136,7 @@ def check_report(
         store_code: Where the report is from, for messages; a column of this name has to hold it.
         from_date: First local date that was asked for.
         to_date: Last one, inclusive.
-        timezone: IANA name, `pipeline_timezone`.
+        timezone: IANA name: the store's, or `pipeline_timezone`.
 
     Raises:
         BadReportError: A column is missing, a cell is wrong, a row lies outside the dates, or one key has two contents.
@@ -164,7 +168,8 @@ def check_report(
         values = tuple(_value(row[index], column, parse, zone, where, number) for index, column, parse in cells)
         day = values[event_index].astimezone(zone).date()
         if not from_date <= day <= to_date:
-            raise _wrong(where, number, schema.event_at, f"is on {day} in {timezone}, which was not asked for")
+            what = f"is on {day} in {timezone}, which was not asked for"
+            raise _wrong(where, number, schema.event_at, what, remedy=_OTHER_ZONE)
         if len(values[key_index]) > LONGEST_TEXT:
             raise _wrong(where, number, schema.key, f"has more than {LONGEST_TEXT} characters, our limit for a key")
         typed = (day, *values)

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from include.orders_sync.core.pipelines import PROFILER, TD, UC, SyncStatus, pipelines_of
-from include.orders_sync.core.windows import OrdersWindow, WindowReason
+from include.orders_sync.core.dates import today_in
+from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStatus, pipelines_of
+from include.orders_sync.core.windows import LogRow, OrdersWindow, WindowReason, plan_store_windows
 from include.pipeline_framework.errors import InvalidInputError
 
 LONGEST_RUN_ID = 64
@@ -56,6 +57,8 @@ class RunOptions:
         to_date: Last date of the one window, inclusive.
         orders_only: TD without sales.
         sales_only: TD without orders.
+        began_at: The instant that `today` is the date of; stores in other zones have another date then.
+        moved_days: See `core.windows.days_to_search`.
     """
 
     run_id: str
@@ -72,6 +75,8 @@ class RunOptions:
     to_date: date | None = None
     orders_only: bool = False
     sales_only: bool = False
+    began_at: datetime | None = None
+    moved_days: int = 0
 
     @property
     def decides(self) -> bool:
@@ -92,11 +97,18 @@ class RunOptions:
             return "only sales were pulled (sales_only), so these dates are not covered"
         return None
 
-    def given_window(self) -> OrdersWindow:
-        """The one window of a run that was given its dates."""
+    def today_of(self, store: Store) -> date:
+        """The store's own date when the run began."""
+        if store.timezone is None or self.began_at is None:
+            return self.today
+        return today_in(store.timezone, self.began_at)
+
+    def given_windows(self, store: Store) -> list[OrdersWindow]:
+        """The one window of a run that was given its dates, until the store's own today; none if it lies ahead."""
         if self.from_date is None or self.to_date is None:
             raise InvalidInputError(f"a run of {self.pipeline_name} needs both dates", where=self.run_id)
-        return OrdersWindow(self.from_date, self.to_date, WindowReason.FORCED)
+        last = min(self.to_date, self.today_of(store))
+        return [OrdersWindow(self.from_date, last, WindowReason.FORCED)] if self.from_date <= last else []
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; dates as text."""
@@ -105,10 +117,30 @@ class RunOptions:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunOptions:
         """The reverse of `to_json`."""
-        dates = {
+        dates: dict[str, Any] = {
             name: date.fromisoformat(values[name]) for name in ("today", "from_date", "to_date") if values.get(name)
         }
+        if values.get("began_at"):
+            dates["began_at"] = datetime.fromisoformat(values["began_at"])
         return cls(**{**values, **dates})
+
+
+def windows_of(store: Store, pipeline: str, options: RunOptions, log_rows: Iterable[LogRow]) -> list[OrdersWindow]:
+    """What a run pulls of a store and pipeline: for the plan that is shown and for the pull, the same.
+
+    Args:
+        store: One without a problem.
+        pipeline: One of the run's.
+        options: The run.
+        log_rows: As the database gives them; not looked at where the dates were given.
+    """
+    if pipeline not in pipelines_of(store.sync_group):
+        return []
+    if not options.decides:
+        return options.given_windows(store)
+    return plan_store_windows(
+        store, pipeline, log_rows, options.today_of(store), options.window_days, options.overlap_days, options.force
+    )
 
 
 def check_run_env(run_env: str) -> str:

@@ -30,6 +30,7 @@ class LogRow:
         to_date: Last one.
         status: As in the log.
         pulled_on: Local date when its pull began: what was not over by then is still to come. None: all was over.
+            `from_date`: none of it counts as pulled when it was over (other rows say which days do).
     """
 
     from_date: date
@@ -114,6 +115,22 @@ def plan_store_windows(
         for first, last in uncovered(start, min(last_success, end - 1), covered):
             planned += [(*chunk, WindowReason.GAP) for chunk in _chunks(first, last, window_days)]
     return [OrdersWindow(date.fromordinal(first), date.fromordinal(last), reason) for first, last, reason in planned]
+
+
+def days_to_search(first: date, last: date, store: Store, today: date, moved_days: int) -> list[tuple[date, date]]:
+    """Where rows may be that a report of `first` to `last` has no more: days before and after it, both inclusive.
+
+    A row that is gone was deleted in the CRM, or got another date; if that was covered, nobody would pull it again.
+
+    >>> store = Store("S001", date(2026, 1, 1))
+    >>> found = days_to_search(date(2026, 3, 1), date(2026, 3, 8), store, date(2026, 3, 9), 90)
+    >>> [(str(start), str(end)) for start, end in found]
+    [('2026-01-01', '2026-02-28'), ('2026-03-09', '2026-03-09')]
+    """
+    around, one = timedelta(days=moved_days), timedelta(days=1)
+    before = (max(store.start_date, first - around), first - one)
+    after = (last + one, min(today, last + around))
+    return [(start, end) for start, end in (before, after) if start <= end]
 
 
 def check_options(

@@ -8,6 +8,7 @@ from datetime import date
 from include.orders_sync.core.pipelines import UC, Store, SyncStatus
 from include.orders_sync.core.reports import REPORTS, ReportSchema, check_report
 from include.orders_sync.core.runs import RunOptions
+from include.orders_sync.core.windows import days_to_search
 from include.orders_sync.ports import OrdersDatabase, ReportClient
 from include.pipeline_framework.errors import PipelineError
 
@@ -35,7 +36,7 @@ def pull_window(
         options: The run.
         database: The session that holds the lock.
         client: Of the pipeline's CRM.
-        timezone: `pipeline_timezone`.
+        timezone: `pipeline_timezone`; the store's own comes first.
 
     Returns:
         The status of the log row, and its error message.
@@ -43,6 +44,8 @@ def pull_window(
     Raises:
         ServiceUnavailableError: The database is gone; the row stays running, and the next run finds it dead.
     """
+    zone = store.timezone or timezone
+    search = days_to_search(from_date, to_date, store, options.today_of(store), options.moved_days)
     log_id = database.start_window(pipeline, store, from_date, to_date, run_id=options.run_id, run_env=options.run_env)
     wanted = [schema for schema in REPORTS[pipeline] if _is_wanted(schema, options)]
     pulled: list[str] = []
@@ -57,7 +60,7 @@ def pull_window(
                 store_code=store.store_code,
                 from_date=from_date,
                 to_date=to_date,
-                timezone=timezone,
+                timezone=zone,
             )
             saved = database.save_report(
                 schema,
@@ -67,6 +70,7 @@ def pull_window(
                 store_code=store.store_code,
                 from_date=from_date,
                 to_date=to_date,
+                search=search,
             )
             pulled.append(schema.name)
             _log.info(
@@ -74,6 +78,9 @@ def pull_window(
                 pipeline, store.store_code, from_date, to_date, schema.name, len(rows),
                 saved.inserted, saved.updated, saved.vanished,
             )  # fmt: skip
+            if saved.vanished and search:
+                days = " and ".join(f"{start} to {end}" for start, end in search)
+                _log.info("the next run of the profiler looks for the vanished rows in %s", days)
     except Exception as error:  # noqa: BLE001 - requirement 5, C: on an exception, status and error_message are set
         message = _message(error)
         status = SyncStatus.PARTIAL if pulled and pipeline != UC else SyncStatus.FAILED

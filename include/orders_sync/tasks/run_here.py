@@ -45,7 +45,8 @@ def run_here(
         PipelineError: It could not start, or its end could not be written.
     """
     with closing(open_database(options.run_id)) as database:
-        plan = plan_run(options, database)  # a store that can't be synced is refused before anything is written
+        # a store that can't be synced is refused before anything is written
+        plan = plan_run(options, database, timezone=config.pipeline_timezone)
         start_run(options, config, database)
     planned(plan)
 

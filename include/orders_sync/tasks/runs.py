@@ -20,8 +20,9 @@ from include.orders_sync.core.runs import (
     check_run_env,
     run_result,
     store_lock,
+    windows_of,
 )
-from include.orders_sync.core.windows import OrdersWindow, check_options, plan_store_windows
+from include.orders_sync.core.windows import OrdersWindow, check_options
 from include.orders_sync.ports import OrdersDatabase
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -83,7 +84,7 @@ def parse_options(
         check_options(**numbers, most_workers=config.most_workers)
         return RunOptions(
             run_id, pipeline_name, run_env, today, sync_group=sync_group, store_code=store_code,
-            force=bool(values.get("force", False)), **numbers,
+            force=bool(values.get("force", False)), began_at=now, moved_days=config.moved_days, **numbers,
         )  # fmt: skip
     orders_only, sales_only = bool(values.get("orders_only")), bool(values.get("sales_only"))
     check_only(pipeline_name, orders_only=orders_only, sales_only=sales_only)
@@ -93,6 +94,7 @@ def parse_options(
     return RunOptions(
         run_id, pipeline_name, run_env, today, store_code=store_code, max_workers=config.max_workers,
         from_date=from_date, to_date=to_date, orders_only=orders_only, sales_only=sales_only,
+        began_at=now, moved_days=config.moved_days,
     )  # fmt: skip
 
 
@@ -100,11 +102,19 @@ def start_run(options: RunOptions, config: OrdersConfig, database: OrdersDatabas
     """Write the run's summary row; first, mark runs that died without a word as failed."""
     if dead := database.fail_dead_runs(config.run_timeout_hours):
         _log.warning("%d runs had died without a word; they are marked as failed", dead)
+    database.keep_zone(config.pipeline_timezone)
     database.start_run(options.run_id, options.pipeline_name, options.run_env, options.today)
 
 
-def plan_run(options: RunOptions, database: OrdersDatabase) -> RunPlan:
+def plan_run(options: RunOptions, database: OrdersDatabase, *, timezone: str) -> RunPlan:
     """Decide for every store and pipeline, with a number of statements that doesn't grow with them.
+
+    A pull at the same moment decides the same, store by store (`sync_stores.decide`).
+
+    Args:
+        options: The run.
+        database: Any session; nothing is written.
+        timezone: `pipeline_timezone`.
 
     Raises:
         InvalidInputError: The one store that was asked for can't be synced, or has none of the pipelines.
@@ -114,19 +124,12 @@ def plan_run(options: RunOptions, database: OrdersDatabase) -> RunPlan:
     stores = [store for store in found if store.store_code not in problems]
     if options.store_code is not None:
         _require_the_store(options, stores, problems)
-    coverage = database.coverage([store.store_code for store in stores], options.today) if options.decides else {}
+    todays = {store.store_code: options.today_of(store) for store in stores}
+    coverage = database.coverage(todays, timezone) if options.decides else {}
     plans = []
     for store in stores:
         for pipeline in options.pipelines:
-            if pipeline not in pipelines_of(store.sync_group):
-                continue
-            if options.decides:
-                log = coverage.get((pipeline, store.store_code), [])
-                windows = plan_store_windows(
-                    store, pipeline, log, options.today, options.window_days, options.overlap_days, options.force
-                )
-            else:
-                windows = [options.given_window()]
+            windows = windows_of(store, pipeline, options, coverage.get((pipeline, store.store_code), []))
             if windows:
                 plans.append(StorePlan(store.store_code, pipeline, tuple(windows)))
     return RunPlan(tuple(plans), problems)

@@ -45,12 +45,13 @@ def sync_report(database: OrdersDatabase, *, timezone: str, store_code: str | No
         raise unknown_store(store_code)
     problems = problems_of(stores, (TD, UC))
     stores = [store for store in stores if store.store_code not in problems]
-    codes = [store.store_code for store in stores]
-    today = today_in(timezone, database.now())
-    coverage, newest = database.coverage(codes, today), database.last_windows(codes)
+    now = database.now()
+    todays = {store.store_code: today_in(store.timezone or timezone, now) for store in stores}
+    coverage, newest = database.coverage(todays, timezone), database.last_windows(list(todays))
     statuses = []
     for store in stores:
         for pipeline in pipelines_of(store.sync_group):
             key = (pipeline, store.store_code)
-            statuses.append(store_status(store, pipeline, coverage.get(key, []), today, newest.get(key)))
+            rows, today = coverage.get(key, []), todays[store.store_code]
+            statuses.append(store_status(store, pipeline, rows, today, newest.get(key)))
     return SyncReport(tuple(statuses), problems)

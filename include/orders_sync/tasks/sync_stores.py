@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Protocol
 
-from include.orders_sync.core.dates import today_in
 from include.orders_sync.core.pipelines import Store, SyncStatus, pipelines_of
-from include.orders_sync.core.runs import RunOptions, StoreReport, slot_lock, store_lock
-from include.orders_sync.core.windows import OrdersWindow, plan_store_windows
+from include.orders_sync.core.runs import RunOptions, StoreReport, slot_lock, store_lock, windows_of
+from include.orders_sync.core.windows import OrdersWindow
 from include.orders_sync.ports import OrdersDatabase, ReportClients
 from include.orders_sync.tasks.pull_window import pull_window
 
@@ -91,17 +89,11 @@ def decide(
     A run that starts again in the middle (a retry, a cleared task) decides as it did at first: its own successes don't
     count, and then they are not repeated.
     """
-    if pipeline not in pipelines_of(store.sync_group):
-        return []
     if not options.decides:
-        return [options.given_window()]
-    rows = database.success_rows(pipeline, store.store_code, options.run_id)
-    others = [replace(each.row, pulled_on=today_in(timezone, each.created_at)) for each in rows if not each.is_own]
-    own = {(each.row.from_date, each.row.to_date) for each in rows if each.is_own}
-    planned = plan_store_windows(
-        store, pipeline, others, options.today, options.window_days, options.overlap_days, options.force
-    )
-    return [window for window in planned if (window.from_date, window.to_date) not in own]
+        return windows_of(store, pipeline, options, ())
+    log = database.store_log(pipeline, store.store_code, options.run_id, timezone)
+    planned = windows_of(store, pipeline, options, log.rows)
+    return [window for window in planned if (window.from_date, window.to_date) not in log.own]
 
 
 def _sync_locked_store(

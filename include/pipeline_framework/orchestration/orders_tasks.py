@@ -40,7 +40,7 @@ def start_run(pipeline_name: str) -> list[dict[str, Any]]:
     database = orders_wiring.open_database(config)(run_id)
     try:
         options = runs.parse_options(pipeline_name, conf, config, run_id=run_id, now=database.now())
-        plan = runs.plan_run(options, database)
+        plan = runs.plan_run(options, database, timezone=config.pipeline_timezone)
         for line in runs.plan_table(plan):
             _log.info("%s", line)
         if conf.get("dry_run") or task_runs.current_actor().is_temporary:

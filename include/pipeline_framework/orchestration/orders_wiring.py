@@ -40,4 +40,10 @@ def migrate(settings: OrdersConfig) -> str:
     from include.sql.migrations import ORDERS
     from include.sql.migrations import migrate as migrate_schema
 
-    return migrate_schema(connections.orders_connect(settings.connections.orders), ORDERS)
+    version = migrate_schema(connections.orders_connect(settings.connections.orders), ORDERS)
+    database = open_database(settings)("orders migrate")
+    try:
+        database.keep_zone(settings.pipeline_timezone)
+    finally:
+        database.close()
+    return version

@@ -1,13 +1,24 @@
--- What is covered, per store and pipeline: first and last days of every covered run of days, and whether exactly `today`
--- has a success. One statement, however many stores there are.
+-- What is covered, per store and pipeline: first and last days of every covered run of days; the same of the days that were
+-- pulled when they were over; and whether exactly the store's today has a success. One statement, however many stores there
+-- are; only where the time zone has changed since the last run the whole days are computed from the log.
 SELECT
     c.pipeline_id, c.store_code,
     (SELECT ARRAY_AGG(LOWER(r)) FROM UNNEST(c.covered) AS r) AS first_days,
     (SELECT ARRAY_AGG(UPPER(r) - 1) FROM UNNEST(c.covered) AS r) AS last_days,
+    (SELECT ARRAY_AGG(LOWER(r)) FROM UNNEST(w.whole) AS r) AS first_whole_days,
+    (SELECT ARRAY_AGG(UPPER(r) - 1) FROM UNNEST(w.whole) AS r) AS last_whole_days,
     (
         SELECT COUNT(*) > 0 FROM orders_sync_log AS l
         WHERE l.pipeline_id = c.pipeline_id AND l.store_code = c.store_code
-            AND l.from_date = %(today)s AND l.to_date = %(today)s AND l.status = 'success'
+            AND l.from_date = s.today AND l.to_date = s.today AND l.status = 'success'
     ) AS has_today
-FROM orders_sync_coverage AS c
-WHERE c.pipeline_id = ANY(%(pipeline_ids)s) AND c.store_code = ANY(%(store_codes)s)
+FROM UNNEST(%(store_codes)s::TEXT[], %(todays)s::DATE[]) AS s (store_code, today)
+INNER JOIN orders_sync_coverage AS c ON s.store_code = c.store_code
+CROSS JOIN LATERAL (
+    SELECT
+        CASE
+            WHEN EXISTS (SELECT FROM orders_sync_settings AS z WHERE z.timezone = %(timezone)s) THEN c.whole
+            ELSE ORDERS_SYNC_WHOLE(c.pipeline_id, c.store_code, %(timezone)s)
+        END AS whole
+) AS w
+WHERE c.pipeline_id = ANY(%(pipeline_ids)s)

@@ -1,8 +1,6 @@
--- The log of one store and pipeline, for deciding under its lock; `is_own` is a success of this start of this run, and
--- `created_at` is before anything of the window was pulled.
+-- The successes of one store and pipeline, for deciding under its lock; `is_own` is one of this start of this run.
 SELECT
-    l.from_date, l.to_date, l.status,
-    l.created_at,
+    l.from_date, l.to_date,
     COALESCE(l.run_id = %(run_id)s AND l.updated_at >= s.started_at, FALSE) AS is_own
 FROM orders_sync_log AS l
 LEFT JOIN pipeline_run_summaries AS s ON l.run_id = s.run_id
