@@ -10,10 +10,12 @@ how many are left. The run's own date is not used.
 planned day is completed and a second run inserts nothing.
 
 **Parameters.** `target_date` (YYYY-MM-DD, local to each source): plan exactly that day. `dry_run`: show what would be
-inserted. `pipelines`: only these. `allow_future`: without it a `target_date` after tomorrow is refused.
+inserted, and what would fail. `pipelines`: only these. `allow_future`: without it a `target_date` after tomorrow is
+refused. `yes`: a source without any row may get more than 2,000 windows at once; without it, it gets none.
 
-**When it fails.** `plan_windows`: the ledger does not answer, or a parameter is wrong. `check_configurations`: a
-pipeline file is broken; every other source has been planned.
+**When it fails.** `plan_windows`: the ledger does not answer, a parameter is wrong, or a source could not be planned
+(its own function raised, or its first plan needs a yes). `check_configurations`: a pipeline file is broken. Either way
+every other source has been planned; the log of `plan_windows` has the table and every broken file.
 
 **Re-run.** Clear it at any time.
 """
@@ -39,6 +41,7 @@ from include.pipeline_framework.orchestration.defaults import START_DATE, defaul
         "dry_run": Param(False, type="boolean", description="Only show what would be inserted."),
         "pipelines": Param(None, type=["null", "array"], items={"type": "string"}, description="Only these pipelines."),
         "allow_future": Param(False, type="boolean", description="target_date may lie after local tomorrow."),
+        "yes": Param(False, type="boolean", description="A source's first plan may have more than 2,000 windows."),
     },
     tags=["ledger"],
     doc_md=__doc__,

@@ -20,7 +20,7 @@ from include.pipeline_framework.config import describe, json_schema, loader, sca
 from include.pipeline_framework.core.lifecycle import Status
 from include.pipeline_framework.core.run_requests import parse_date
 from include.pipeline_framework.errors import InvalidInputError, PipelineError
-from include.pipeline_framework.tasks import planning
+from include.pipeline_framework.tasks import plan_outcomes, planning
 from include.pipeline_framework.tasks.rebuild_ledger import RebuildReport, rebuild_ledger
 from include.pipeline_framework.tasks.reconcile_ledger import reconcile_ledger
 
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--pipeline", action="append", help="only this pipeline; may be given several times")
     plan.add_argument("--dry-run", action="store_true", help="only show what would be inserted")
     plan.add_argument("--allow-future", action="store_true", help="the day may lie after local tomorrow")
+    plan.add_argument("--yes", action="store_true", help="a source's first plan may have more than 2,000 windows")
     plan.set_defaults(command=_plan)
 
     ledger = commands.add_parser("ledger", help="the ledger's tables and rows").add_subparsers(required=True)
@@ -123,20 +124,22 @@ def _plan(options: argparse.Namespace) -> int:
     from include.pipeline_framework.orchestration import wiring
 
     loaded, store = wiring.all_configs(), wiring.lifecycle_store()
+    chosen, broken = plan_outcomes.choose_sources(loaded.configs, loaded.errors, options.pipeline)
     reports = planning.plan_sources(
-        planning.select_pipelines(loaded.configs, loaded.errors, options.pipeline),
+        chosen,
         store,
         person("plan"),
         now=store.now(),
         target_date=parse_date(options.target_date, "--target-date", "plan") if options.target_date else None,
         dry_run=options.dry_run,
         allow_future=options.allow_future,
+        yes=options.yes,
     )
-    print("\n".join(planning.report_table(reports)))
+    print("\n".join(plan_outcomes.outcome_table(reports, loaded.errors)))
+    plan_outcomes.require_planned(reports, broken)
     if options.target_date and not any(report.expected for report in reports):
         return 1  # the notes say why nothing can be planned on that day
-    if not options.pipeline:
-        planning.require_pipelines(loaded.configs, loaded.errors)
+    plan_outcomes.require_pipelines(loaded.configs, broken)
     return 0
 
 

@@ -7,33 +7,39 @@ from typing import Any
 
 from include.pipeline_framework.core.run_requests import parse_date
 from include.pipeline_framework.orchestration import task_runs, wiring
-from include.pipeline_framework.tasks import cleanup_stale_locks, planning, record_generation
+from include.pipeline_framework.tasks import cleanup_stale_locks, plan_outcomes, planning, record_generation
 
 _log = logging.getLogger(__name__)
 
 
 def plan_windows() -> list[dict[str, Any]]:
-    """Plan every source that has a good configuration; one report per source and day."""
+    """Plan every source that has a good configuration; one report per source and day.
+
+    The table of all, and every broken file, is in the log before it fails for a source that could not be planned.
+    """
     params, loaded, store = task_runs.conf(), wiring.all_configs(), wiring.lifecycle_store()
     target_date = params.get("target_date")
+    chosen, broken = plan_outcomes.choose_sources(loaded.configs, loaded.errors, params.get("pipelines"))
     reports = planning.plan_sources(
-        planning.select_pipelines(loaded.configs, loaded.errors, params.get("pipelines")),
+        chosen,
         store,
         task_runs.current_actor(),
         now=store.now(),
         target_date=parse_date(target_date, "target_date", "daily_planner") if target_date else None,
         dry_run=bool(params.get("dry_run")) or task_runs.current_actor().is_temporary,
         allow_future=bool(params.get("allow_future")),
+        yes=bool(params.get("yes")),
     )
-    for line in planning.report_table(reports):
+    for line in plan_outcomes.outcome_table(reports, loaded.errors):
         _log.info("%s", line)
+    plan_outcomes.require_planned(reports, broken)
     return [report.as_dict() for report in reports]
 
 
 def require_good_configurations() -> str:
     """Fail for broken pipeline files, now that the others are planned."""
     loaded = wiring.all_configs()
-    planning.require_pipelines(loaded.configs, loaded.errors)
+    plan_outcomes.require_pipelines(loaded.configs, loaded.errors)
     return f"{len(loaded.configs)} pipelines, all configurations are good"
 
 

@@ -29,7 +29,7 @@ from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.orchestration import python_calls, wiring
 from include.pipeline_framework.ports import LifecycleStore, Record
 from include.pipeline_framework.tasks import cleanup_stale_locks as cleaning
-from include.pipeline_framework.tasks import planning, single_window
+from include.pipeline_framework.tasks import plan_outcomes, planning, single_window
 from include.pipeline_framework.tasks import record_generation as generating
 from include.pipeline_framework.tasks import store_and_validate as claiming
 from include.pipeline_framework.tasks.cleanup_stale_locks import RunStates
@@ -58,6 +58,7 @@ def plan_target_date(
     *,
     pipelines: Sequence[str] | None = None,
     allow_future: bool = False,
+    yes: bool = False,
     configs: Configs | None = None,
     store: LifecycleStore | None = None,
     actor: Actor | None = None,
@@ -66,24 +67,23 @@ def plan_target_date(
 
     Raises:
         InvalidInputError: The day is after local tomorrow, and `allow_future` was not given; nothing was planned.
-        ConfigurationError: A pipeline's file is broken; every other source has been planned.
+        TerminalError: A file is broken, a source's function raised, or a first plan needs a `yes`; all others are done.
     """
     loaded = wiring.all_configs() if configs is None else loader.LoadedPipelines(dict(configs), {})
     who = actor or python_calls.current_actor("plan_target_date")
     with python_calls.ledger(store) as ledger:
+        chosen, broken = plan_outcomes.choose_sources(loaded.configs, loaded.errors, pipelines)
         reports = planning.plan_sources(
-            planning.select_pipelines(loaded.configs, loaded.errors, pipelines),
+            chosen,
             ledger,
             who,
             now=ledger.now(),
             target_date=parse_date(str(target_date), "target_date", "plan_target_date"),
             dry_run=dry_run or who.is_temporary,
             allow_future=allow_future,
+            yes=yes,
         )
-    for line in planning.report_table(reports):
-        _log.info("%s", line)
-    if not pipelines:
-        planning.require_pipelines(loaded.configs, loaded.errors)
+    plan_outcomes.conclude(reports, loaded.configs, loaded.errors, broken, _log.info)
     return [report.as_dict() for report in reports]
 
 

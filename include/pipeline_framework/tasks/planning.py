@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,37 +16,20 @@ from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status
 from include.pipeline_framework.core.remediation import own_granularity
 from include.pipeline_framework.core.run_requests import RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
-from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError, TransientError
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    PipelineError,
+    TerminalError,
+    TransientError,
+)
 from include.pipeline_framework.ports import LifecycleStore, Record
 from include.pipeline_framework.tasks import replacing, state_manager
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
+from include.pipeline_framework.tasks.plan_outcomes import PlanReport, question_of_first_plan
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class PlanReport:
-    """What planning one day of one source found and did.
-
-    `inserted` counts rows written, or in a dry run the rows that would be written; `windows` are their bounds in local
-    time. `conflicting` counts windows of the day's grid that rows of another grid stand in the way of.
-    """
-
-    source_object: str
-    day: str
-    expected: int = 0
-    existing: int = 0
-    inserted: int = 0
-    conflicting: int = 0
-    dry_run: bool = False
-    note: str = ""
-    windows: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Small JSON for XCom; the windows only of a dry run."""
-        names = ("source_object", "day", "expected", "existing", "inserted", "conflicting", "dry_run", "note")
-        return {name: getattr(self, name) for name in names} | ({"windows": self.windows} if self.dry_run else {})
 
 
 def plan_sources(
@@ -58,44 +41,53 @@ def plan_sources(
     target_date: date | None = None,
     dry_run: bool = False,
     allow_future: bool = False,
+    yes: bool = False,
 ) -> list[PlanReport]:
     """Plan one day (`target_date`) for every source, or, without it, what a scheduled run plans.
 
     Scheduled: each source's local today and tomorrow and, with `fill_missing_days`, days without any row since its
     `start_date`: as many whole days as `state_manager_window_limit` windows allow, the newest first; a note tells how
-    many are left. A day outside a source's horizon is reported with the reason and left alone.
+    many are left. A day outside a source's horizon is reported with the reason and left alone. A day that can't be
+    planned (a function of the source's own raised, say) is reported as failed, in a dry run as well; all others are
+    planned. So is a first plan of many windows, unless `yes` was given.
 
     Raises:
         InvalidInputError: `target_date` is after some source's local tomorrow, and `allow_future` was not given;
             nothing was planned.
-        TerminalError: A source could not be planned (a function of its own raised, say); every other one was.
         TransientError: The ledger did not answer.
     """
-    reports: list[PlanReport] = []
-    broken: dict[str, Exception] = {}
     asked = list(configs)
     if target_date and not allow_future:
         for config in asked:
             _require_not_future(config, LocalDay(target_date, config.timezone), now)
-    for config in asked:
-        try:
-            days = [LocalDay(target_date, config.timezone)] if target_date else _near_days(config, now)
-            missing = _Missing() if target_date else _missing_days(config, store, now)
-            days = sorted([*days, *missing.days])
-            reports += [_plan_or_refuse(config, day, store, actor, dry_run=dry_run) for day in days]
-            if missing.note:
-                reports.append(PlanReport(config.source_object, str(missing.first), dry_run=dry_run, note=missing.note))
-        except TransientError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
-            broken[config.source_object] = error
-    if broken:
-        raise TerminalError(
-            f"{len(broken)} sources could not be planned: "
-            + "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in broken.items()),
-            meaning=f"All others were planned, {sum(report.inserted for report in reports)} windows inserted",
-            remedy="Correct these pipelines' files or functions, then run the planner again.",
-        ) from next(iter(broken.values()))
+    return [
+        report
+        for config in asked
+        for report in _plan_source(config, store, actor, now=now, target_date=target_date, dry_run=dry_run, yes=yes)
+    ]
+
+
+def _plan_source(
+    config: PipelineConfig,
+    store: LifecycleStore,
+    actor: Actor,
+    *,
+    now: datetime,
+    target_date: date | None,
+    dry_run: bool,
+    yes: bool,
+) -> list[PlanReport]:
+    missing = _Missing()
+    days = [LocalDay(target_date, config.timezone)] if target_date else _near_days(config, now)
+    if not target_date:
+        missing = _missing_days(config, store, now)
+        days = sorted([*days, *missing.days])
+    if not yes and (question := question_of_first_plan(config, store, days)):
+        note, failed = (question, "") if dry_run else ("", question)
+        return [PlanReport(config.source_object, str(days[0]), dry_run=dry_run, note=note, failed=failed)]
+    reports = [_plan_or_refuse(config, day, store, actor, dry_run=dry_run) for day in days]
+    if missing.note:
+        reports.append(PlanReport(config.source_object, str(missing.first), dry_run=dry_run, note=missing.note))
     return reports
 
 
@@ -110,7 +102,14 @@ def _plan_or_refuse(
     refusal = config.horizon.refusal(day)
     if refusal:
         return PlanReport(config.source_object, str(day), dry_run=dry_run, note=refusal)
-    return plan_day(config, day, store, actor, dry_run=dry_run)
+    try:
+        return plan_day(config, day, store, actor, dry_run=dry_run)
+    except TransientError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
+        is_known = isinstance(error, PipelineError)
+        _log.error("%s %s could not be planned", config.source_object, day, exc_info=None if is_known else error)
+        return PlanReport(config.source_object, str(day), dry_run=dry_run, failed=f"{type(error).__name__}: {error}")
 
 
 @log_execution("day planned", source_object="config.source_object", target_day="day", dry_run="dry_run")
@@ -151,16 +150,16 @@ def insert_windows(
 ) -> list[TimeWindow]:
     """Insert rows for windows that no live row covers; returns those inserted (that would be, in a dry run).
 
-    A window that the pipeline's own functions refuse is an error; with a list `left`, a text in it.
+    A window that the pipeline's own functions refuse is an error, in a dry run, too; with a list `left`, a text in it.
     """
-    if dry_run or not windows:
-        return list(windows)
     if left is None:
         final_config = config.final_config()
         rows = [planning.planned_row(final_config, window, derive) for window in windows]
     else:
         placed = place(config, windows)
         rows, left[len(left) :] = placed.rows, placed.left
+    if dry_run or not rows:
+        return [_window(row) for row in rows]
     inserted = store.insert_planned(rows, actor).inserted
     return [_window(row) for row in inserted]
 
@@ -221,9 +220,12 @@ def _populate_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, *
     planned: list[str] = []
     left: list[str] = []
     if config.horizon.fill_missing_days:
-        for day in _near_days(config, store.now()):
-            if config.horizon.refusal(day):
-                continue
+        days = [day for day in _near_days(config, store.now()) if not config.horizon.refusal(day)]
+        if question := question_of_first_plan(config, store, days):
+            # for the planner; a part of it, repaired, would no longer be a first plan
+            asked = {"reported": [f"daily_planner: {question}"], "note": "no row yet"}
+            return {"inserted": [], "invalidated": [], **asked, "replaced": [], "finished": 0, "dry_run": dry_run}
+        for day in days:
             try:
                 planned += plan_day(config, day, store, actor, dry_run=dry_run, left=left).windows
             except TerminalError as error:  # whatever a row says: the windows that are planned go on
@@ -237,35 +239,6 @@ def _populate_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, *
         "finished": 0,
         "dry_run": dry_run,
     }
-
-
-def report_table(reports: Sequence[PlanReport]) -> list[str]:
-    """The reports as lines of a table, for logs and terminals; a dry run lists its windows."""
-    lines = [
-        f"{'source_object':<24} {'day':<10} {'expected':>8} {'existing':>8} {'inserted':>8} {'conflicting':>11}  note"
-    ]
-    for report in reports:
-        note = "; ".join(part for part in ("dry run" if report.dry_run else "", report.note) if part)
-        lines.append(
-            f"{report.source_object:<24} {report.day:<10} {report.expected:>8} {report.existing:>8} "
-            f"{report.inserted:>8} {report.conflicting:>11}  {note}".rstrip()
-        )
-        lines += [f"    would insert {window}" for window in report.windows if report.dry_run]
-    return lines
-
-
-def require_pipelines(configs: dict[str, PipelineConfig], errors: dict[str, ConfigurationError]) -> None:
-    """Fail for broken pipeline files, after the good ones have been planned.
-
-    Raises:
-        ConfigurationError: Names every broken pipeline with its problems.
-    """
-    if errors:
-        raise ConfigurationError(
-            f"{len(errors)} pipeline files are broken: " + "; ".join(f"{name}: {e}" for name, e in errors.items()),
-            meaning=f"The other {len(configs)} pipelines were planned",
-            remedy="Correct the files (python -m include.cli config validate), then run the planner again.",
-        )
 
 
 def select_pipelines(

@@ -20,14 +20,8 @@ from include.pipeline_framework.errors import (
     TerminalError,
     WindowHeldError,
 )
-from include.pipeline_framework.tasks.planning import (
-    PlanReport,
-    plan_sources,
-    populate_pipeline_batches,
-    report_table,
-    require_pipelines,
-    select_pipelines,
-)
+from include.pipeline_framework.tasks.plan_outcomes import PlanReport, report_table, require_pipelines, require_planned
+from include.pipeline_framework.tasks.planning import plan_sources, populate_pipeline_batches, select_pipelines
 from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, ZONE, World, config, window
 
 NOW = datetime(2013, 3, 12, 12, tzinfo=UTC)
@@ -296,8 +290,9 @@ class TestBrokenSources:
     def test_a_broken_source_does_not_stop_the_others_and_is_named(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
         broken = config(source_object="broken", derived={"key_x": CALLABLE})
+        reports = plan(store, broken, config(), target_date=DAY.date)
         with pytest.raises(TerminalError, match=r"broken.*ZeroDivisionError.*a bug of the pipeline") as failure:
-            plan(store, broken, config(), target_date=DAY.date)
+            require_planned(reports, {})
         assert (planned_days(store, "broken"), planned_days(store)) == ([], ["2013-03-09"])
         assert "others were planned" in failure.value.meaning
 

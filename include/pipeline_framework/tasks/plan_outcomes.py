@@ -1,0 +1,166 @@
+"""What a plan of all sources came to: its table, what failed, which files are broken, and what a person is asked first.
+
+A preview goes the same way as the plan itself and ends like it: what would fail fails in the dry run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.days import LocalDay
+from include.pipeline_framework.core.windows import tile
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError
+from include.pipeline_framework.ports import LifecycleStore
+
+MOST_FIRST_WINDOWS = 2_000
+"""So many windows may a source's first plan have without a yes: a granularity of 1s for 1h is a slip of the pen."""
+
+
+@dataclass(slots=True)
+class PlanReport:
+    """What planning one day of one source found and did.
+
+    `inserted` counts rows written, or in a dry run the rows that would be written; `windows` are their bounds in local
+    time. `conflicting` counts windows of the day's grid that rows of another grid stand in the way of. `failed` says
+    why the day could not be planned (see `require_planned`).
+    """
+
+    source_object: str
+    day: str
+    expected: int = 0
+    existing: int = 0
+    inserted: int = 0
+    conflicting: int = 0
+    dry_run: bool = False
+    note: str = ""
+    windows: list[str] = field(default_factory=list)
+    failed: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Small JSON for XCom; the windows only of a dry run."""
+        names = ("source_object", "day", "expected", "existing", "inserted", "conflicting", "dry_run", "note")
+        more = {name: getattr(self, name) for name in ("failed",) if self.failed}
+        return (
+            {name: getattr(self, name) for name in names} | more | ({"windows": self.windows} if self.dry_run else {})
+        )
+
+
+def choose_sources(
+    configs: Mapping[str, PipelineConfig], errors: Mapping[str, ConfigurationError], wanted: Sequence[str] | None
+) -> tuple[list[PipelineConfig], dict[str, ConfigurationError]]:
+    """The good pipelines among those that are wanted, or all; and the broken ones, which fail the plan at its end.
+
+    Raises:
+        InvalidInputError: There is no such pipeline.
+    """
+    unknown = sorted(set(wanted or ()) - set(configs) - set(errors))
+    if unknown:
+        known = sorted({*configs, *errors})
+        raise InvalidInputError(f"there is no pipeline {unknown}", remedy=f"Choose from {known}.")
+    named = list(dict.fromkeys(wanted)) if wanted else sorted({*configs, *errors})
+    broken = {name: errors[name] for name in named if name in errors}
+    return [configs[name] for name in named if name in configs], broken
+
+
+def question_of_first_plan(config: PipelineConfig, store: LifecycleStore, days: Sequence[LocalDay]) -> str:
+    """What a person has to agree to before a source gets its first windows; empty when there are few, or some already.
+
+    Args:
+        config: The source.
+        store: The ledger.
+        days: What is going to be planned.
+    """
+    inside = [day for day in days if day.window and not config.horizon.refusal(day)]
+    count = sum(1 for day in inside if day.window for _ in tile(day.window, config.window_granularity))
+    if count <= MOST_FIRST_WINDOWS or store.covered_days(config.source_object):
+        return ""
+    return (
+        f"a first plan of {count:,} windows of {config.granularity} ({len(inside)} days, {inside[0]} to {inside[-1]}) "
+        'needs a yes: --yes, or conf {"yes": true}'
+    )
+
+
+def report_table(reports: Sequence[PlanReport]) -> list[str]:
+    """The reports as lines of a table, for logs and terminals; a dry run lists its windows."""
+    lines = [
+        f"{'source_object':<24} {'day':<10} {'expected':>8} {'existing':>8} {'inserted':>8} {'conflicting':>11}  note"
+    ]
+    for report in reports:
+        failed = f"FAILED: {report.failed}" if report.failed else ""
+        note = "; ".join(part for part in ("dry run" if report.dry_run else "", failed, report.note) if part)
+        lines.append(
+            f"{report.source_object:<24} {report.day:<10} {report.expected:>8} {report.existing:>8} "
+            f"{report.inserted:>8} {report.conflicting:>11}  {note}".rstrip()
+        )
+        lines += [f"    would insert {window}" for window in report.windows if report.dry_run]
+    return lines
+
+
+def outcome_table(reports: Sequence[PlanReport], errors: Mapping[str, ConfigurationError]) -> list[str]:
+    """The table, and below it every broken file."""
+    broken = [f"broken file, not planned: {name}: {error}" for name, error in sorted(errors.items())]
+    return [*report_table(reports), *broken]
+
+
+def require_planned(reports: Sequence[PlanReport], broken: Mapping[str, ConfigurationError]) -> None:
+    """Fail for sources that could not be planned, naming the broken files, too; all others have been planned.
+
+    Raises:
+        TerminalError: A function of a source raised, or its first plan needs a yes.
+    """
+    failed: dict[str, list[str]] = {}
+    for report in reports:
+        if report.failed:
+            failed.setdefault(report.source_object, []).append(f"{report.day}: {report.failed}")
+    if not failed:
+        return
+    texts = [
+        f"{name}: {own[0]}" + (f" (and {len(own) - 1} days more)" if own[1:] else "") for name, own in failed.items()
+    ]
+    texts += [f"broken file {name}: {error}" for name, error in sorted(broken.items())]
+    inserted, is_dry = sum(report.inserted for report in reports), any(report.dry_run for report in reports)
+    raise TerminalError(
+        f"{len(failed)} sources {'can' if is_dry else 'could'} not be planned: {'; '.join(texts)}",
+        meaning=(
+            f"A dry run: nothing was inserted; all others would be planned, {inserted} windows"
+            if is_dry
+            else f"All others were planned, {inserted} windows inserted"
+        ),
+        remedy="Correct these pipelines' files or functions, or say yes to a first plan; then run the planner again.",
+    )
+
+
+def require_pipelines(configs: dict[str, PipelineConfig], errors: dict[str, ConfigurationError]) -> None:
+    """Fail for broken pipeline files, after the good ones have been planned.
+
+    Raises:
+        ConfigurationError: Names every broken pipeline with its problems.
+    """
+    if errors:
+        raise ConfigurationError(
+            f"{len(errors)} pipeline files are broken: " + "; ".join(f"{name}: {e}" for name, e in errors.items()),
+            meaning=f"The other {len(configs)} pipelines were planned",
+            remedy="Correct the files (python -m include.cli config validate), then run the planner again.",
+        )
+
+
+def conclude(
+    reports: Sequence[PlanReport],
+    configs: dict[str, PipelineConfig],
+    errors: Mapping[str, ConfigurationError],
+    broken: dict[str, ConfigurationError],
+    tell: Callable[[str], None],
+) -> None:
+    """Tell the table with every broken file, then fail for what could not be planned.
+
+    Raises:
+        TerminalError: See `require_planned`.
+        ConfigurationError: See `require_pipelines`.
+    """
+    for line in outcome_table(reports, errors):
+        tell(line)
+    require_planned(reports, broken)
+    require_pipelines(configs, broken)
