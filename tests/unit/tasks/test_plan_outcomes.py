@@ -59,8 +59,10 @@ class TestPreview:
 
     def test_the_populating_task_shows_a_failing_function_too(self, store: MemoryLifecycleStore) -> None:
         broken = config(derived={"key_x": CALLABLE}, fill_missing_days=True)
-        with pytest.raises(ConfigurationError, match="raised ZeroDivisionError"):
-            populate_pipeline_batches(broken, store, RUN_1, RunRequest(dry_run=True))
+        shown = populate_pipeline_batches(broken, store, RUN_1, RunRequest(dry_run=True))
+        assert shown["inserted"] == []
+        assert all("raised ZeroDivisionError" in text for text in shown["reported"])
+        assert shown["reported"]
 
     def test_every_broken_file_is_listed_always(self, store: MemoryLifecycleStore) -> None:
         errors = {"x": ConfigurationError("bad granularity"), "y": ConfigurationError("bad zone")}
