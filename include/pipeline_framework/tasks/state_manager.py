@@ -148,8 +148,9 @@ def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_r
             *left_by_limit(found, harmless, safe, limit),
         ]
         if dry_run:
-            windows = [window for item in safe for window in item.windows]
-            return _repaired(windows, [row.id for item in safe for row in item.rows], reported)
+            placed = place(config, [window for item in safe for window in item.windows])
+            windows = [_window(row) for row in placed.rows]
+            return _repaired(windows, [row.id for item in safe for row in item.rows], [*reported, *placed.left])
         outcomes = [_apply_as_far_as_possible(config, store, actor, item) for item in safe]
         return _repaired(
             [window for outcome in outcomes for window in outcome.inserted],
