@@ -61,8 +61,7 @@ class TestPreview:
         broken = config(derived={"key_x": CALLABLE}, fill_missing_days=True)
         shown = populate_pipeline_batches(broken, store, RUN_1, RunRequest(dry_run=True))
         assert shown["inserted"] == []
-        assert all("raised ZeroDivisionError" in text for text in shown["reported"])
-        assert shown["reported"]
+        assert len([text for text in shown["reported"] if "raised ZeroDivisionError" in text]) > 1
 
     def test_every_broken_file_is_listed_always(self, store: MemoryLifecycleStore) -> None:
         errors = {"x": ConfigurationError("bad granularity"), "y": ConfigurationError("bad zone")}
