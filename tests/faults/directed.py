@@ -216,7 +216,8 @@ def cleared_after_the_time_out(task: str) -> Other:
     def other(life: Life, reach: Reach) -> None:
         record, pipeline = row_of(life, HOUR), life.pipeline(reach)
         try:
-            released = clean_up(pipeline, {})
+            # the next cleanup, too: the first leaves a task alone that takes its fence while it waits for the row
+            released = clean_up(pipeline, {}) or clean_up(pipeline, {})
             assert [row["id"] for row in released] == [record["id"]] or record["pipeline_final_status"] != "IN_PROGRESS"
             cleared = Run(pipeline, "timed out", life.request([HOUR]))
             is_alone = False not in [_goes_through(cleared, name, record["id"]) for name in _from(task)]
