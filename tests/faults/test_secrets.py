@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
 from include.cli import main
 from include.pipeline_framework.config.models import AdapterSection
@@ -260,11 +261,34 @@ def test_the_ledgers_address_is_never_repeated(
     kept.see(migrating.value)
 
 
-def test_an_airflow_connection_that_is_no_json_is_not_repeated(kept: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_SECRET", f'{{"conn_type": "postgres", "password": "{kept.password}"')
-    with pytest.raises(ConfigurationError, match=r"is there, but can't be read: it is no JSON: .*column") as caught:
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('{{"conn_type": "postgres", "password": "{password}"', "it is no JSON: .*column"),
+        ('{{"conn_type": "postgres", "port": "{password}"}}', "it is JSON, but has a field"),
+        ('{{"conn_type": "postgres", "passwrd": "{password}"}}', "it is JSON, but has a field"),
+        ("postgres://a:{password}@b://c://d", "it is no URI"),
+        ("postgres://a:{password}@[b/d", "it is no URI"),
+        ("postgres://a:b@c:{password}/d", "it is no URI"),
+    ],
+)
+def test_an_airflow_connection_that_cant_be_read_is_not_repeated(
+    kept: Secrets, monkeypatch: pytest.MonkeyPatch, talkative_logging: None, text: str, wrong: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SECRET", text.format(password=kept.password))
+    with pytest.raises(ConfigurationError, match=rf"is there, but can't be read: {wrong}") as caught:
         wiring.adapter("target", AdapterSection.model_validate(PG_TARGET))
     kept.see(caught.value)
+
+
+@pytest.fixture
+def talkative_logging() -> Iterator[None]:
+    """Logging as structlog has it where nobody configured it: every level, every traceback with its local variables."""
+    before, was_configured = structlog.get_config(), structlog.is_configured()
+    structlog.reset_defaults()
+    yield
+    if was_configured:
+        structlog.configure(**before)
 
 
 # --- a window that succeeds -------------------------------------------------------------------------------------------

@@ -199,18 +199,19 @@ def _connection(connection_id: str) -> Any:
     from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
     variable = f"AIRFLOW_CONN_{connection_id.upper()}"
+    # Airflow looks on where it can't read the variable, and logs the error: many a logging prints that with all locals.
+    if wrong := _what_is_wrong(os.environ.get(variable, "").strip()):
+        raise ConfigurationError(
+            f"the Airflow connection {connection_id!r} is there, but can't be read: {wrong}",
+            where=variable,
+            meaning="A pipeline's YAML file, the ledger or the orders sync names it; "
+            "its content is not shown, it holds secrets",
+            remedy="Correct the variable: a JSON object of conn_type, host, port, login, password, schema, extra, "
+            "or a URI with special characters percent-encoded.",
+        )
     try:
         return Connection.get(connection_id)
     except (AirflowNotFoundException, AirflowRuntimeError) as error:
-        if text := os.environ.get(variable, "").strip():  # Airflow looks on where it can't read this, and says nothing
-            raise ConfigurationError(
-                f"the Airflow connection {connection_id!r} is there, but can't be read: {_what_is_wrong(text)}",
-                where=variable,
-                meaning="A pipeline's YAML file, the ledger or the orders sync names it; "
-                "its content is not shown, it holds secrets",
-                remedy="Correct the variable: a JSON object of conn_type, host, port, login, password, schema, extra, "
-                "or a URI with special characters percent-encoded.",
-            ) from error
         raise ConfigurationError(
             f"there is no Airflow connection {connection_id!r}",
             meaning="A pipeline's YAML file, the ledger or the orders sync names it",
@@ -218,15 +219,22 @@ def _connection(connection_id: str) -> Any:
         ) from error
 
 
-def _what_is_wrong(text: str) -> str:
+def _what_is_wrong(text: str) -> str | None:
     """Why Airflow can't read a connection's text, without a word of it: the parsers' errors would quote it."""
-    if not text.startswith("{"):
-        return "it is no URI of a connection"
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowException
+
     try:
-        json.loads(text)
+        if text.startswith("{"):
+            Connection.from_json(text)
+        elif text:
+            Connection.from_uri(text, "any")
     except json.JSONDecodeError as error:
         return f"it is no JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-    return "it is JSON, but has a field that a connection has not, or a port that is no number"
+    except (ValueError, TypeError, AttributeError, AirflowException):  # which say the part, and its value
+        what = "JSON, but has a field that a connection has not, or a port that is no number"
+        return f"it is {what}" if text.startswith("{") else "it is no URI of a connection"
+    return None
 
 
 def _postgres(connection_id: str, *, writes: bool) -> Callable[[], Any]:
