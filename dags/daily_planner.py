@@ -4,7 +4,8 @@
 
 **Schedule and window.** Daily at 00:30 UTC: each source's local today and tomorrow and, where `fill_missing_days` is
 true, past days without any row: as many as `state_manager_window_limit` windows allow, the newest first; the log tells
-how many are left. The run's own date is not used.
+how many are left. The run's own date is not used; only `airflow tasks test daily_planner plan_windows 2013-11-03` shows
+what that day would get, and writes nothing.
 
 **Reads / writes.** Reads `include/pipelines/*.yaml`; writes the ledger. Only missing windows are inserted, so a partly
 planned day is completed and a second run inserts nothing.
@@ -50,9 +51,9 @@ from include.pipeline_framework.orchestration.defaults import START_DATE, defaul
 def daily_planner() -> None:
     """See the module's docstring."""
 
-    @task
-    def plan_windows() -> list[dict[str, object]]:
-        """Insert what is missing."""
+    @task(multiple_outputs=False)
+    def plan_windows() -> dict[str, object]:
+        """Insert what is missing; XCom has the totals, the log the table."""
         return ledger_tasks.plan_windows()
 
     @task

@@ -12,13 +12,14 @@ from include.pipeline_framework.tasks import cleanup_stale_locks, plan_outcomes,
 _log = logging.getLogger(__name__)
 
 
-def plan_windows() -> list[dict[str, Any]]:
-    """Plan every source that has a good configuration; one report per source and day.
+def plan_windows() -> dict[str, Any]:
+    """Plan every source that has a good configuration; returns the totals.
 
-    The table of all, and every broken file, is in the log before it fails for a source that could not be planned.
+    The table of all, one line per source and day, and every broken file is in the log before it fails for a source that
+    could not be planned. `airflow tasks test daily_planner plan_windows <date>` shows what that day would get.
     """
     params, loaded, store = task_runs.conf(), wiring.all_configs(), wiring.lifecycle_store()
-    target_date = params.get("target_date")
+    target_date = params.get("target_date") or task_runs.date_of_test()
     chosen, broken = plan_outcomes.choose_sources(loaded.configs, loaded.errors, params.get("pipelines"))
     reports = planning.plan_sources(
         chosen,
@@ -33,7 +34,7 @@ def plan_windows() -> list[dict[str, Any]]:
     for line in plan_outcomes.outcome_table(reports, loaded.errors):
         _log.info("%s", line)
     plan_outcomes.require_planned(reports, broken)
-    return [report.as_dict() for report in reports]
+    return plan_outcomes.totals(reports)
 
 
 def require_good_configurations() -> str:

@@ -72,6 +72,12 @@ def conf() -> dict[str, Any]:
     return given
 
 
+def date_of_test() -> str | None:
+    """The date that `airflow tasks test` was given, as YYYY-MM-DD; None in every other run, and without a date."""
+    moment = get_current_context()["dag_run"].logical_date
+    return moment.date().isoformat() if moment and current_actor().is_temporary else None
+
+
 def skip(message: str) -> None:
     """End the task as skipped, with the reason in its log."""
     raise AirflowSkipException(message)

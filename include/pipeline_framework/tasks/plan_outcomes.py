@@ -18,6 +18,11 @@ from include.pipeline_framework.ports import LifecycleStore
 MOST_FIRST_WINDOWS = 2_000
 """So many windows may a source's first plan have without a yes: a granularity of 1s for 1h is a slip of the pen."""
 
+MOST_LISTED_WINDOWS = 100
+"""So many windows are listed one by one in a dry run of the planner: a source's day of quarters of an hour."""
+
+_MOST_NAMED = 10
+
 
 @dataclass(slots=True)
 class PlanReport:
@@ -40,7 +45,7 @@ class PlanReport:
     failed: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Small JSON for XCom; the windows only of a dry run."""
+        """Plain JSON; the windows only of a dry run."""
         names = ("source_object", "day", "expected", "existing", "inserted", "conflicting", "dry_run", "note")
         more = {name: getattr(self, name) for name in ("failed",) if self.failed}
         return (
@@ -84,7 +89,8 @@ def question_of_first_plan(config: PipelineConfig, store: LifecycleStore, days: 
 
 
 def report_table(reports: Sequence[PlanReport]) -> list[str]:
-    """The reports as lines of a table, for logs and terminals; a dry run lists its windows."""
+    """The reports as lines of a table, for logs and terminals; a dry run lists its windows, of many only the ends."""
+    is_short = sum(len(report.windows) for report in reports) <= MOST_LISTED_WINDOWS
     lines = [
         f"{'source_object':<24} {'day':<10} {'expected':>8} {'existing':>8} {'inserted':>8} {'conflicting':>11}  note"
     ]
@@ -95,8 +101,29 @@ def report_table(reports: Sequence[PlanReport]) -> list[str]:
             f"{report.source_object:<24} {report.day:<10} {report.expected:>8} {report.existing:>8} "
             f"{report.inserted:>8} {report.conflicting:>11}  {note}".rstrip()
         )
-        lines += [f"    would insert {window}" for window in report.windows if report.dry_run]
+        if report.dry_run and report.windows:
+            lines += [f"    would insert {text}" for text in (report.windows if is_short else [_ends(report.windows)])]
     return lines
+
+
+def _ends(windows: Sequence[str]) -> str:
+    return f"{len(windows)} windows: {windows[0]} to {windows[-1]}" if len(windows) > 1 else windows[0]
+
+
+def totals(reports: Sequence[PlanReport]) -> dict[str, Any]:
+    """What all reports come to, as small JSON for XCom: it does not grow with the number of days and sources.
+
+    `failed` names the sources that could not be planned, ten at most.
+    """
+    numbers = ("expected", "existing", "inserted", "conflicting")
+    failed = sorted({report.source_object for report in reports if report.failed})
+    return {
+        "sources": len({report.source_object for report in reports}),
+        "days": len({report.day for report in reports}),
+        **{name: sum(getattr(report, name) for report in reports) for name in numbers},
+        "dry_run": any(report.dry_run for report in reports),
+        "failed": failed[:_MOST_NAMED],
+    }
 
 
 def outcome_table(reports: Sequence[PlanReport], errors: Mapping[str, ConfigurationError]) -> list[str]:

@@ -135,7 +135,6 @@ def plan_day(
     report.inserted, report.windows = len(inserted), [window.local_label(config.timezone) for window in inserted]
     if plan.conflicting:
         report.note = f"rows of another granularity cover part of the day; the rest is filled with {own}"
-    _log.info("planned %s", report.as_dict())
     return report
 
 

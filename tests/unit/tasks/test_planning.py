@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -20,7 +21,13 @@ from include.pipeline_framework.errors import (
     TerminalError,
     WindowHeldError,
 )
-from include.pipeline_framework.tasks.plan_outcomes import PlanReport, report_table, require_pipelines, require_planned
+from include.pipeline_framework.tasks.plan_outcomes import (
+    PlanReport,
+    report_table,
+    require_pipelines,
+    require_planned,
+    totals,
+)
 from include.pipeline_framework.tasks.planning import plan_sources, populate_pipeline_batches, select_pipelines
 from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, ZONE, World, config, window
 
@@ -331,6 +338,26 @@ def test_the_table_for_people() -> None:
     assert lines[1].split() == ["flights", "2013-03-09", "24", "20", "4", "1", "odd", "rows"]
     assert lines[2].split()[-2:] == ["dry", "run"]
     assert lines[3] == "    would insert 00:00 → 01:00"
+
+
+def test_of_many_windows_only_the_ends_are_shown() -> None:
+    days = [f"2013-03-{day:02}" for day in range(1, 6)]
+    reports = [
+        PlanReport("flights", day, 24, 0, 24, dry_run=True, windows=[f"{day} {h:02}:00" for h in range(24)])
+        for day in days
+    ]
+    assert len(report_table(reports)) == 1 + 2 * len(days)
+    assert report_table(reports)[2] == "    would insert 24 windows: 2013-03-01 00:00 to 2013-03-01 23:00"
+    assert len(report_table(reports[:4])) == 1 + 25 * 4
+
+
+def test_totals_do_not_grow_with_the_days() -> None:
+    reports = [PlanReport(f"s{n}", f"2013-03-{day:02}", 24, 4, 20) for n in range(30) for day in range(1, 29)]
+    reports += [PlanReport(f"s{n}", "2013-03-01", failed="it raised") for n in range(30)]
+    found = totals(reports)
+    assert (found["sources"], found["days"], found["inserted"]) == (30, 28, 30 * 28 * 20)
+    assert len(found["failed"]) == 10
+    assert len(json.dumps(found)) < 300
 
 
 class TestPopulate:
