@@ -11,8 +11,13 @@ it continues where the gapless prefix of its live rows ends.
 **Parameters.** `pipeline_id`, `target_date`, `max_records`, `dry_run`. `allow_future`: also records of time that has
 not settled, and of a `target_date` after local tomorrow.
 
-**When it fails.** The day is outside the pipeline's horizon, or after tomorrow without `allow_future`, or the ledger
-does not answer. A complete day and data that has not settled are not errors: the task is skipped.
+**Steps.** `generate_records` (the next windows of the day) → `validate_records` (is each record complete and settled,
+as a claim will ask) → `store_records`. Validation alone, without a run and without storing anything:
+`airflow tasks test record_generation validate_records 2013-03-10`.
+
+**When it fails.** `generate_records`: the day is outside the pipeline's horizon, or after tomorrow without
+`allow_future`, or the ledger does not answer. `validate_records`: a record is not complete; its reasons are in the
+error, nothing is stored. A complete day and data that has not settled are not errors: the task is skipped.
 
 **Re-run.** Clear it at any time; it goes on where the ledger ends.
 """
@@ -48,10 +53,20 @@ def record_generation() -> None:
 
     @task(multiple_outputs=False)
     def generate_records() -> dict[str, object]:
-        """Generate, validate, store."""
+        """The next windows of the day."""
         return ledger_tasks.generate_records()
 
-    generate_records()
+    @task
+    def validate_records(generated: dict[str, object] | None) -> list[list[str]]:
+        """Let complete records pass."""
+        return ledger_tasks.validate_records(generated)
+
+    @task(multiple_outputs=False)
+    def store_records(windows: list[list[str]] | None) -> dict[str, object]:
+        """Store them as PENDING rows."""
+        return ledger_tasks.store_records(windows)
+
+    store_records(validate_records(generate_records()))
 
 
 record_generation()

@@ -187,6 +187,7 @@ class MemoryLifecycleStore:
             for row in rows
             if row["query_window_end_at"] <= ended_before
             and (row["not_before_at"] is None or row["not_before_at"] <= self.now())
+            and row["phase_completed"] not in rules.not_after
         ]
         due.sort(key=lambda row: (-row["priority"], row["record_inserted_at"], row["query_window_start_at"]))
         slots = min([limit, *self.free_slots(rules.caps).values()])

@@ -58,7 +58,12 @@ class PostgresCampaigns:
         what they count can't change meanwhile. Without, claims at once pass over each other's rows.
         """
         statement = "lock_claimable_rows" if is_locking else "claimable_rows"
-        ordinary = {**parameters, "any_campaign": rules.any_campaign, "campaign_id": None}
+        ordinary = {
+            **parameters,
+            "any_campaign": rules.any_campaign,
+            "not_after": list(rules.not_after),
+            "campaign_id": None,
+        }
         ordinary["window_order"] = "oldest_planned_first"
         source = {"source_object": parameters["source_object"]}
         running = [] if rules.any_campaign else self._run("running_campaigns", source)

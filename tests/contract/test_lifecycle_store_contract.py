@@ -11,8 +11,9 @@ import pytest
 
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.audits import AuditNumbers
+from include.pipeline_framework.core.claiming import ClaimRules
 from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Actor, RowIdentity
+from include.pipeline_framework.core.lifecycle import Actor, Phase, RowIdentity
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import (
     FenceLostError,
@@ -214,6 +215,30 @@ class TestClaim:
         assert store.get(failed)["pipeline_final_status"] == "FAILED"
         (row,) = claim(store, limit=5)
         assert (row["id"], row["retry_attempt"], row["pipeline_final_status"]) == (failed, 0, "IN_PROGRESS")
+
+    def test_a_window_that_has_got_as_far_as_asked_is_left_out(self, store: LifecycleStore) -> None:
+        staged, untouched = plan(store, 0, 1)
+        claim(store, limit=1)
+        fence = store.take(staged, task(RUN_1, "source_to_stage"))["fence"]
+        for decide in (
+            lambda row, now: lifecycle.start_source_to_stage(row, fence, now),
+            lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED),
+            lambda row, now: lifecycle.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE),
+        ):
+            row = store.change(staged, decide, task(RUN_1, "source_to_stage"))
+        assert (row["pipeline_final_status"], row["phase_completed"], row["dag_run_id"]) == (
+            "PENDING",
+            "SOURCE_TO_STAGE",
+            None,
+        )
+        rules = ClaimRules(not_after=Phase.SOURCE_TO_STAGE.and_later)
+        shown = store.preview_claim("flights", limit=5, ended_before=LATER, rules=rules)
+        assert [row["id"] for row in shown] == [untouched]
+        rows = store.claim("flights", RUN_2, limit=5, ended_before=LATER, rules=rules)
+        assert [row["id"] for row in rows] == [untouched]
+        later = ClaimRules(not_after=Phase.STAGE_TO_TARGET.and_later)
+        rows = store.claim("flights", Actor("data_pipeline_main", "run-3"), limit=5, ended_before=LATER, rules=later)
+        assert [row["id"] for row in rows] == [staged]
 
     def test_a_preview_takes_nothing(self, store: LifecycleStore) -> None:
         plan(store, 0)

@@ -322,7 +322,7 @@ class PipelineConfig(BaseModel):
         """`vanished_data_limit`, as the core has it."""
         return VanishedDataLimit(self.vanished_data_limit.rows, self.vanished_data_limit.percent)
 
-    def claim_rules(self, *, any_campaign: bool = False) -> ClaimRules:
+    def claim_rules(self, *, any_campaign: bool = False, not_after: tuple[str, ...] = ()) -> ClaimRules:
         """What every claim of the pipeline's windows respects."""
         limits = self.max_windows_in_progress
         caps = (
@@ -334,6 +334,7 @@ class PipelineConfig(BaseModel):
             tuple(Cap(limit, **columns) for limit, columns in caps if limit is not None),
             self.scheduled_share_percent,
             any_campaign,
+            not_after,
         )
 
     def default_record(self) -> dict[str, Any]:

@@ -50,11 +50,13 @@ class ClaimRules:
         caps: Limits of windows in progress, exact under claims at once.
         scheduled_share_percent: Part of every claim that is kept for windows of no campaign, as long as there are any.
         any_campaign: The windows were asked for explicitly: whatever campaign they belong to, paused or not.
+        not_after: Windows whose `phase_completed` is one of these are left out: they have got as far as is asked for.
     """
 
     caps: tuple[Cap, ...] = ()
     scheduled_share_percent: int = 50
     any_campaign: bool = False
+    not_after: tuple[str, ...] = ()
 
 
 NO_RULES = ClaimRules()

@@ -9,7 +9,8 @@ Nothing here reads a clock: `now` is the ledger's.
     plan ──> PENDING ──claim──> IN_PROGRESS ──source→stage──stage→target──audit PASSED──> COMPLETED
                 ^                    │ proof that it is loaded already ──> SKIPPED
                 │                    │ failure, attempts left (phase kept; an audit failure: none kept)
-                └────────────────────┤ owner gone, or the source moved since the extract
+                ├────────────────────┤ owner gone, or the source moved since the extract
+                └────────────────────┤ the run was asked to go no further (phase kept)
                                      └ attempts spent ──> FAILED
 """
 
@@ -58,6 +59,11 @@ class Phase(StrEnum):
     SOURCE_TO_STAGE = "SOURCE_TO_STAGE"
     STAGE_TO_TARGET = "STAGE_TO_TARGET"
     AUDIT = "AUDIT"
+
+    @property
+    def and_later(self) -> tuple[Phase, ...]:
+        """What `phase_completed` says of a window that has got at least so far."""
+        return tuple(Phase)[tuple(Phase).index(self) :]
 
 
 FINISHED = frozenset({Status.COMPLETED, Status.SKIPPED})
@@ -324,6 +330,18 @@ def complete_stage_to_target(
     }
     numbers = {**loaded, "seconds": _seconds(row["stage_to_target_ingestion_start_time"], now)}
     return Transition("stage_to_target_completed", changes, numbers=numbers, deletion_done_ids=tuple(replaced_ids))
+
+
+def stop_after(row: Row, fence: int, _now: datetime, phase: Phase) -> Transition:
+    """Its run was asked to go no further: PENDING again, everything done is kept and no attempt is spent."""
+    if row["pipeline_final_status"] == Status.PENDING and row["phase_completed"] in phase.and_later:
+        return Transition("stopped")
+    _require_running(row, fence)
+    if row["phase_completed"] not in phase.and_later:
+        raise IllegalTransitionError(
+            f"a window with phase_completed {row['phase_completed']} has not got as far as {phase}", where=describe(row)
+        )
+    return Transition("stopped", {**_released(), "last_error": None}, f"the run was asked to stop after {phase}")
 
 
 def start_audit(row: Row, fence: int, now: datetime) -> Transition:

@@ -13,12 +13,16 @@ from include.pipeline_framework.core import inclusive_ends
 from include.pipeline_framework.core.conf_keys import require_known_keys
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.horizon import Horizon
+from include.pipeline_framework.core.lifecycle import Phase
 from include.pipeline_framework.core.texts import is_storable, shown
 from include.pipeline_framework.core.timestamps import convert_to_pendulum
 from include.pipeline_framework.core.windows import TimeWindow, merge
 from include.pipeline_framework.errors import InvalidInputError
 
-KEYS = ("target_date", "from", "to", "windows", "max_windows", "dry_run", "replace", "reason", "allow_future")
+KEYS = ("target_date", "from", "to", "windows", "max_windows", "until", "dry_run", "replace", "reason", "allow_future")
+UNTIL = {"staged": Phase.SOURCE_TO_STAGE, "loaded": Phase.STAGE_TO_TARGET, "audited": Phase.AUDIT}
+"""Conf `until` → the last phase that the run does."""
+
 MOST_WINDOWS = 1_024
 """Airflow's default `core.max_map_length`: a run can't map more windows than that."""
 
@@ -44,6 +48,7 @@ class RunRequest:
         ranges: Only windows wholly inside one of these (joined, in order); None: whatever is due.
         exact: The windows of conf `windows` as given; each missing one is planned exactly so.
         max_windows: At most so many windows, or None for the pipeline's own limit.
+        until: The last phase that the run does; windows that have got so far are not claimed.
         dry_run: Show what would be planned, replaced and claimed; change nothing.
         replace: Replace finished windows inside the ranges.
         reason: Why (with `replace`).
@@ -54,6 +59,7 @@ class RunRequest:
     ranges: tuple[TimeWindow, ...] | None = None
     exact: tuple[TimeWindow, ...] = ()
     max_windows: int | None = None
+    until: Phase = Phase.AUDIT
     dry_run: bool = False
     replace: bool = False
     reason: str = ""
@@ -114,12 +120,27 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
         ranges=None if ranges is None else tuple(merge(ranges)),
         exact=exact,
         max_windows=_limit(given, source_object),
+        until=last_phase(given, source_object),
         dry_run=dry_run,
         replace=replace,
         reason=reason.strip(),
         allow_future=allow_future,
         hints=tuple(told for window in ranges or () if (told := inclusive_ends.hint(window))),
     )
+
+
+def last_phase(conf: Mapping[str, Any], where: str) -> Phase:
+    """The last phase that a run with this conf does; without `until` it is the audit.
+
+    Raises:
+        InvalidInputError: `until` is none of `UNTIL`.
+    """
+    value = conf.get("until")
+    if value in (None, ""):
+        return Phase.AUDIT
+    if not isinstance(value, str) or value not in UNTIL:
+        raise _refused(f"until {shown(value)} is no step of a window", f"Give one of {', '.join(UNTIL)}.", where)
+    return UNTIL[value]
 
 
 def parse_date(value: Any, name: str, where: str) -> date:

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, task, task_group
 
 from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.run_requests import UNTIL
 from include.pipeline_framework.orchestration import backfill_tasks, pipeline_tasks, wiring
 from include.pipeline_framework.orchestration.assets import target_asset
 from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
@@ -29,7 +30,9 @@ first; which windows exist is the ledger's matter, never the run's date.
 **Conf.** Nothing: what is due. Or one of `target_date` (local date) | `from` + `to` (local dates or ISO instants, `to`
 exclusive) | `windows` (list of `[start, end]` instants): then only those, missing ones are planned first.
 `max_windows`, `dry_run`. Finished windows are only loaded again with `replace: true` and a `reason`. A range beyond
-local tomorrow is refused without `allow_future: true`.
+local tomorrow is refused without `allow_future: true`. `until: staged | loaded | audited` names the last step: windows
+stay PENDING there with all that is done, and a later run (a scheduled one, too) goes on with them. So `loaded` is the
+transfer alone, and `audited` on windows that are loaded is the audit alone.
 
 **When a task fails.** Its log says what happened, what it means and what to do. Clearing it is safe: the window is
 taken back under a new fence and resumes where the ledger says; a finished one is skipped, one of another run is left
@@ -144,6 +147,7 @@ def _params() -> dict[str, Param]:
             None, type=["null", "array"], items=_PAIR, description='Exact windows: [["<start>", "<end>"], …], instants.'
         ),
         "max_windows": Param(None, type=["null", "integer"], minimum=1, maximum=1024, description="At most so many."),
+        "until": Param(None, enum=[None, *UNTIL], description="The last step: staged, loaded or audited (all)."),
         "dry_run": Param(False, type="boolean", description="Only show what would be planned and claimed."),
         "replace": Param(False, type="boolean", description="Load finished windows of the range again."),
         "reason": Param(None, **_TEXT, description="Why (with replace); kept in the ledger."),

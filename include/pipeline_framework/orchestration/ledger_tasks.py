@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.run_requests import parse_date
+from include.pipeline_framework.core.windows import TimeWindow, iso_utc
 from include.pipeline_framework.orchestration import task_runs, wiring
 from include.pipeline_framework.tasks import cleanup_stale_locks, plan_outcomes, planning, record_generation
 
@@ -45,22 +49,66 @@ def require_good_configurations() -> str:
 
 
 def generate_records() -> dict[str, Any]:
-    """Generate and store the next records of one pipeline; skipped when its day is complete."""
-    params, store = task_runs.conf(), wiring.lifecycle_store()
-    target_date = params.get("target_date")
-    report = record_generation.generate_records(
-        wiring.parsed_config(params["pipeline_id"]),
+    """Generate the next records of one pipeline; skipped when its day is complete."""
+    params = task_runs.conf()
+    config = wiring.parsed_config(params["pipeline_id"])
+    generated = _generated(config, params)
+    if not generated["windows"]:
+        task_runs.skip(f"nothing to generate: {generated['note']}")
+    return generated
+
+
+def validate_records(generated: Mapping[str, Any] | None) -> list[list[str]]:
+    """Judge generated records as a claim will; returns the windows of those to store, skipped when all are future data.
+
+    Run alone (`airflow tasks test record_generation validate_records <date>`) it generates what that day lacks itself.
+
+    Raises:
+        InvalidInputError: A record is not complete: nothing is stored.
+    """
+    params = task_runs.conf()
+    config = wiring.parsed_config(params["pipeline_id"])
+    generated = generated or _generated(config, params)
+    windows = [TimeWindow(*map(datetime.fromisoformat, bounds)) for bounds in generated["windows"]]
+    checked = record_generation.validate_windows(
+        config, windows, now=wiring.lifecycle_store().now(), allow_future=bool(params.get("allow_future"))
+    )
+    for label, reason in checked.reasons.items():
+        _log.info("left for later: %s: %s", label, reason)
+    _log.info("%s: %d of %d records are complete", generated["target_day"], len(checked.rows), len(windows))
+    if not checked.rows:
+        task_runs.skip(f"nothing to store: {checked.reasons or generated['note']}")
+    return [[iso_utc(row["query_window_start_at"]), iso_utc(row["query_window_end_at"])] for row in checked.rows]
+
+
+def store_records(windows: Sequence[Sequence[str]] | None) -> dict[str, Any]:
+    """Store validated records as PENDING rows; skipped in a dry run, in a temporary test run, and without any."""
+    params, actor = task_runs.conf(), task_runs.current_actor()
+    config = wiring.parsed_config(params["pipeline_id"])
+    if params["dry_run"] or actor.is_temporary or not windows:
+        task_runs.skip(f"a dry run stores nothing: {len(windows or ())} records")
+    spans = [TimeWindow(*map(datetime.fromisoformat, bounds)) for bounds in windows or ()]
+    inserted = planning.insert_windows(config, spans, wiring.lifecycle_store(), actor)
+    return {"records": [window.local_label(config.timezone) for window in spans], "stored": len(inserted)}
+
+
+def _generated(config: PipelineConfig, params: Mapping[str, Any]) -> dict[str, Any]:
+    store, target_date = wiring.lifecycle_store(), params.get("target_date") or task_runs.date_of_test()
+    found = record_generation.next_windows(
+        config,
         store,
-        task_runs.current_actor(),
         now=store.now(),
         target_date=parse_date(target_date, "target_date", "record_generation") if target_date else None,
         max_records=params["max_records"],
-        dry_run=params["dry_run"] or task_runs.current_actor().is_temporary,
         allow_future=bool(params.get("allow_future")),
     )
-    if not report["records"]:
-        task_runs.skip(f"nothing to generate: {report}")
-    return report
+    for window in found.windows:
+        _log.info("generated %s", window.local_label(config.timezone))
+    return {
+        "target_day": found.day,
+        "windows": [[iso_utc(window.start), iso_utc(window.end)] for window in found.windows],
+        "note": found.note,
+    }
 
 
 def release_stale_locks() -> list[dict[str, Any]]:

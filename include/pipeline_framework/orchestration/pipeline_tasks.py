@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.late_data import window_of
 from include.pipeline_framework.core.lifecycle import Phase, Status
-from include.pipeline_framework.core.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.run_requests import RunRequest, last_phase, parse_request
 from include.pipeline_framework.orchestration import task_runs, wiring
 from include.pipeline_framework.tasks import cleanup_stale_locks, planning, pre_validation
 from include.pipeline_framework.tasks import store_and_validate as claiming
@@ -52,10 +53,10 @@ def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
 
 def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
     """Decide whether the window has to move; skipped when the target can prove that it has it, or when it was cut."""
-    pipeline = wiring.pipeline(pipeline_id)
+    pipeline, until = wiring.pipeline(pipeline_id), _until(pipeline_id)
 
     def work(attempt: WindowAttempt) -> dict[str, Any]:
-        return {**pre_validation.pre_validate(pipeline, attempt), "window": str(attempt.window)}
+        return {**pre_validation.pre_validate(pipeline, attempt, until=until), "window": str(attempt.window)}
 
     result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
     if result["decision"] == "split":
@@ -82,6 +83,7 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
     A window that this run completed already (the process died after writing, or the task was cleared) stays as it is,
     and its event is emitted again.
     """
+    _require_asked_for(Phase.AUDIT, _until(pipeline_id))
     pipeline, actor = wiring.pipeline(pipeline_id), task_runs.current_actor()
     row = pipeline.store.get(rec["id"])
     task_runs.identity_of(pipeline, rec).require(row)
@@ -111,7 +113,7 @@ def finish_run(pipeline_id: str) -> dict[str, int]:
     whose conf was refused would be green.
     """
     counts = cleanup_stale_locks.finish_run(
-        wiring.lifecycle_store(), wiring.parsed_config(pipeline_id), task_runs.current_actor()
+        wiring.lifecycle_store(), wiring.parsed_config(pipeline_id), task_runs.current_actor(), _until(pipeline_id)
     )
     task_runs.require_no_failed_task()
     return counts
@@ -121,7 +123,27 @@ def _request(config: Any) -> RunRequest:
     return parse_request(task_runs.conf(), config.horizon, config.source_object)
 
 
+def _until(pipeline_id: str) -> Phase:
+    """The last phase that this run was asked for."""
+    return last_phase(task_runs.conf(), pipeline_id)
+
+
+def _require_asked_for(phase: Phase, until: Phase) -> None:
+    """Skip the task when its phase comes after the last one that the run was asked for; the window is not touched."""
+    if phase is not until and phase in until.and_later:
+        task_runs.skip(f"the run was asked to stop after {until}; a later run without `until` goes on from there")
+
+
 def _move(pipeline_id: str, rec: dict[str, Any], phase: Phase) -> dict[str, Any]:
+    until = _until(pipeline_id)
+    _require_asked_for(phase, until)
     pipeline = wiring.pipeline(pipeline_id)
-    result: dict[str, Any] = task_runs.on_window(pipeline, rec, lambda attempt: move_until(pipeline, attempt, phase))
+
+    def work(attempt: WindowAttempt) -> dict[str, Any]:
+        result = move_until(pipeline, attempt, phase)
+        if phase is until:
+            attempt.change(lifecycle.stop_after, until)
+        return result
+
+    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
     return result

@@ -10,7 +10,7 @@ from typing import Any
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.leases import RunState, stale_reason
-from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status, Transition
+from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Phase, Status, Transition
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
 from include.pipeline_framework.ports import LifecycleStore, Record
 
@@ -47,10 +47,13 @@ def cleanup_stale_locks(
     return released
 
 
-def finish_run(store: LifecycleStore, config: PipelineConfig, actor: Actor) -> dict[str, int]:
+def finish_run(
+    store: LifecycleStore, config: PipelineConfig, actor: Actor, until: Phase = Phase.AUDIT
+) -> dict[str, int]:
     """End of a pipeline run: give back what it still holds, then fail unless every window it ever claimed is finished.
 
-    Invalidated windows and windows that another run holds by now are not this run's business any more.
+    Invalidated windows and windows that another run holds by now are not this run's business any more; a PENDING one
+    that has got as far as `until` is as far as it was asked to be.
 
     Returns:
         Windows that this run ever claimed, by status.
@@ -65,10 +68,16 @@ def finish_run(store: LifecycleStore, config: PipelineConfig, actor: Actor) -> d
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["pipeline_final_status"]] = counts.get(row["pipeline_final_status"], 0) + 1
-    unfinished = [row for row in rows if row["pipeline_final_status"] not in {*FINISHED, Status.IN_PROGRESS}]
+    done = {*FINISHED, Status.IN_PROGRESS}
+    unfinished = [r for r in rows if r["pipeline_final_status"] not in done and not _is_as_asked(r, until)]
     if unfinished:
         raise _unfinished(unfinished)
     return counts
+
+
+def _is_as_asked(row: Record, until: Phase) -> bool:
+    is_stopped = row["pipeline_final_status"] == Status.PENDING and until is not Phase.AUDIT
+    return is_stopped and row["phase_completed"] in until.and_later
 
 
 def _unfinished(rows: Sequence[Record]) -> TerminalError:

@@ -14,11 +14,13 @@ from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 
 
-def pre_validate(pipeline: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
+def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = Phase.AUDIT) -> dict[str, Any]:
     """Look at both ends and decide: run, skip with proof, or complete an empty window right here.
 
     Equal counts alone prove nothing: only a live load receipt of exactly this window, with the source's count (in mode
     `fingerprint` its fingerprint), and a target that still holds it, ends SKIPPED. A replacement is never skipped.
+
+    A run that was asked to stop before the audit (`until`) leaves an empty window to the tasks that stop there.
 
     A window with more rows than `max_rows_per_window` is replaced by finer ones, which a later run claims.
 
@@ -31,7 +33,7 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
     source_count = pipeline.source.count(attempt.window)
     target = pipeline.target.fingerprint(row["source_object"], attempt.window)
     numbers = {"source_count": source_count, "target_count": target.rows}
-    if source_count == 0 and target.rows == 0:
+    if source_count == 0 and target.rows == 0 and until is Phase.AUDIT:
         # An empty window needs its manifest, receipt and audit like any other; nothing is worth another task.
         move_until(pipeline, attempt, Phase.AUDIT)
         return {"decision": "empty", **numbers}

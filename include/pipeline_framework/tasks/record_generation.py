@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -23,8 +23,6 @@ from include.pipeline_framework.errors import ConfigurationError, InvalidInputEr
 from include.pipeline_framework.ports import LifecycleStore
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.single_window import window_of
-
-_log = logging.getLogger(__name__)
 
 _IDENTITY = ("pipeline_id", "source_name", "source_object", "target_name")
 """What `default_record` must have before a record can become a row of the ledger."""
@@ -88,6 +86,112 @@ def storable_row(
     return row, request
 
 
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The next windows of a day.
+
+    Attributes:
+        day: The local day, `YYYY-MM-DD`.
+        windows: In order, at most as many as were asked for.
+        note: `<day> is complete` when that many are not left of it.
+    """
+
+    day: str
+    windows: list[TimeWindow]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What is fit to be stored of generated windows.
+
+    Attributes:
+        rows: Ledger rows of the complete records, in order.
+        reasons: Window (local text) → why it and those after it have to wait; it is future data.
+    """
+
+    rows: list[dict[str, Any]]
+    reasons: dict[str, str]
+
+
+def next_windows(
+    config: PipelineConfig,
+    store: LifecycleStore,
+    *,
+    now: datetime,
+    target_date: date | None = None,
+    max_records: int = 1,
+    allow_future: bool = False,
+) -> Generated:
+    """Generate the next windows of a day from its continuation point; nothing is judged or stored.
+
+    Args:
+        config: The pipeline.
+        store: The ledger; its live rows tell where to continue.
+        now: Picks the day (`now - x_time_back`) when no `target_date` is given.
+        target_date: A local day inside the horizon.
+        max_records: At most so many.
+        allow_future: `target_date` may lie after local tomorrow.
+
+    Raises:
+        InvalidInputError: The day is outside the horizon, or after tomorrow without `allow_future`.
+    """
+    if target_date is None:
+        day_start = calculate_day_from_timestamp(now, config.x_time_back, config.timezone)
+        target_date = local_day_of(day_start, config.timezone).date
+    day = LocalDay(target_date, config.timezone)
+    config.horizon.require(day, config.source_object)
+    if day.window and not allow_future:
+        config.horizon.require_not_future(day.window, now, config.source_object)
+    final_config = config.final_config()
+    continuation = latest_timestamp_available(config.source_object, day, store)
+    windows: list[TimeWindow] = []
+    while len(windows) < max_records:
+        record = build_complete_pipeline_record(
+            final_config, now=now, derive=derive, continuation_timestamp=continuation, target_day=target_date
+        )
+        if record is None:
+            return Generated(str(day), windows, f"{day} is complete")
+        continuation = record["WINDOW_END_TIME"]
+        windows.append(TimeWindow(record["WINDOW_START_TIME"], continuation))
+    return Generated(str(day), windows)
+
+
+def validate_windows(
+    config: PipelineConfig, windows: Sequence[TimeWindow], *, now: datetime, allow_future: bool = False
+) -> Validated:
+    """Judge the records of generated windows as a claim will; a window that has not settled ends the row of them.
+
+    Args:
+        config: The pipeline.
+        windows: In order.
+        now: Tells future data.
+        allow_future: Records of time that has not settled pass, too: they wait until it has.
+
+    Raises:
+        InvalidInputError: A record is not complete; the reasons are those of the first one.
+    """
+    final_config = config.final_config()
+    rows: list[dict[str, Any]] = []
+    for window in windows:
+        bounds = {"query_window_start_at": window.start, "query_window_end_at": window.end}
+        row = ledger_row(final_config, bounds)
+        result = validate_record(
+            row, check_fields=config.check_fields, now=now, x_time_back=config.x_time_back, timezone=config.timezone
+        )
+        if result.reasons:
+            raise InvalidInputError(
+                f"the {describe(result.reasons)}",
+                where=f"{config.source_object} {window}",
+                meaning="Nothing was stored",
+                remedy="Correct check_fields, metadata or derived in the pipeline's file.",
+            )
+        if result.is_future_data and not allow_future:
+            return Validated(rows, {window.local_label(config.timezone): "future data: it has not settled yet"})
+        rows.append(row)
+    return Validated(rows, {})
+
+
 @log_execution("records generated", source_object="config.source_object")
 def generate_records(
     config: PipelineConfig,
@@ -102,74 +206,23 @@ def generate_records(
 ) -> dict[str, Any]:
     """Generate, validate and (unless `dry_run`) store the next records of a day, up to its end or to future data.
 
-    Args:
-        config: The pipeline.
-        store: The ledger; its live rows tell where to continue.
-        actor: Who asks.
-        now: Picks the day (`now - x_time_back`) when no `target_date` is given, and tells future data.
-        target_date: A local day inside the horizon.
-        max_records: At most so many.
-        dry_run: Store nothing.
-        allow_future: `target_date` may lie after local tomorrow, and records of time that has not settled are stored,
-            too: they wait until it has.
-
     Returns:
         `target_day`, `records` (local windows), `stored` (how many), `reasons` (of a record that is future data) and
         `note`.
 
     Raises:
-        InvalidInputError: The day is outside the horizon, or after tomorrow without `allow_future`; or a record is not
-            complete: those before it are stored.
+        InvalidInputError: As `next_windows` and `validate_windows`; nothing was stored.
     """
-    final_config = config.final_config()
-    if target_date is None:
-        day_start = calculate_day_from_timestamp(now, config.x_time_back, config.timezone)
-        target_date = local_day_of(day_start, config.timezone).date
-    day = LocalDay(target_date, config.timezone)
-    config.horizon.require(day, config.source_object)
-    if day.window and not allow_future:
-        config.horizon.require_not_future(day.window, now, config.source_object)
-    continuation = latest_timestamp_available(config.source_object, day, store)
-    rows: list[dict[str, Any]] = []
-    reasons: dict[str, Any] = {}
-    incomplete: tuple[TimeWindow, str] | None = None
-    note = ""
-    while len(rows) < max_records:
-        record = build_complete_pipeline_record(
-            final_config, now=now, derive=derive, continuation_timestamp=continuation, target_day=target_date
-        )
-        if record is None:
-            note = f"{day} is complete"
-            break
-        window = TimeWindow(record["WINDOW_START_TIME"], record["WINDOW_END_TIME"])
-        row = ledger_row(final_config, record)  # judged as the claim will see it
-        result = validate_record(
-            row, check_fields=config.check_fields, now=now, x_time_back=config.x_time_back, timezone=config.timezone
-        )
-        if result.reasons:
-            incomplete = window, describe(result.reasons)
-            break
-        if result.is_future_data and not allow_future:
-            reasons[window.local_label(config.timezone)] = "future data: it has not settled yet"
-            note = "stopped at future data"
-            break
-        rows.append(row)
-        continuation = record["WINDOW_END_TIME"]
-    stored = 0 if dry_run or not rows else len(store.insert_planned(rows, actor).inserted)
-    windows = [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in rows]
-    report = {
-        "target_day": str(day),
+    found = next_windows(
+        config, store, now=now, target_date=target_date, max_records=max_records, allow_future=allow_future
+    )
+    checked = validate_windows(config, found.windows, now=now, allow_future=allow_future)
+    stored = 0 if dry_run or not checked.rows else len(store.insert_planned(checked.rows, actor).inserted)
+    windows = [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in checked.rows]
+    return {
+        "target_day": found.day,
         "records": [window.local_label(config.timezone) for window in windows],
         "stored": stored,
-        "reasons": reasons,
-        "note": note or f"{len(rows)} records",
+        "reasons": checked.reasons,
+        "note": "stopped at future data" if checked.reasons else found.note or f"{len(windows)} records",
     }
-    _log.info("generated %s", report)
-    if incomplete:
-        raise InvalidInputError(
-            incomplete[1],
-            where=f"{config.source_object} {incomplete[0]}",
-            meaning=f"It was not stored; {stored} records of {day} before it were",
-            remedy="Correct check_fields, metadata or derived in the pipeline's file.",
-        )
-    return report

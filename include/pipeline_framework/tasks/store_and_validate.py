@@ -10,7 +10,7 @@ from typing import Any
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.days import is_zone
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.lifecycle import Actor, Phase, Status
 from include.pipeline_framework.core.record_validation import describe, stable_until, validate_record
 from include.pipeline_framework.core.run_requests import MOST_WINDOWS, RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc
@@ -84,7 +84,10 @@ def claim_options(config: PipelineConfig, settled: datetime, request: RunRequest
         "limit": request.max_windows or config.max_windows_per_run,
         "ended_before": settled,
         "within": request.ranges if request.ranges is not None else ((horizon,) if horizon else ()),
-        "rules": config.claim_rules(any_campaign=request.ranges is not None),
+        "rules": config.claim_rules(
+            any_campaign=request.ranges is not None,
+            not_after=request.until.and_later if request.until is not Phase.AUDIT else (),
+        ),
     }
 
 
@@ -156,5 +159,7 @@ def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: 
     for row in found:
         status = str(row["pipeline_final_status"])
         statuses[status] = statuses.get(status, 0) + 1
+    if request.until is not Phase.AUDIT and Status.PENDING in statuses:
+        return f"no window in the asked ranges that has not got as far as {request.until} already: {statuses}"
     again = '; to load finished ones again, add "replace": true and a "reason"' if statuses else ""
     return f"no claimable window in the asked ranges: {statuses or 'none is planned there'}{again}"

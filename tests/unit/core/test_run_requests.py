@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from include.pipeline_framework.core.horizon import Horizon
+from include.pipeline_framework.core.lifecycle import Phase
 from include.pipeline_framework.core.run_requests import KEYS, RunRequest, parse_date, parse_request
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
@@ -36,6 +37,9 @@ def parse(conf: dict[str, Any], horizon: Horizon = HORIZON) -> RunRequest:
         ({"dry_run": False, "replace": False, "reason": ""}, RunRequest()),
         ({"dry_run": True}, RunRequest(dry_run=True)),
         ({"max_windows": 1}, RunRequest(max_windows=1)),
+        ({"until": "staged"}, RunRequest(until=Phase.SOURCE_TO_STAGE)),
+        ({"until": "loaded"}, RunRequest(until=Phase.STAGE_TO_TARGET)),
+        ({"until": "audited"}, RunRequest()),
         (
             {"target_date": "2013-03-10", "allow_future": True},
             RunRequest((span("2013-03-10T05:00", "2013-03-11T04:00"),), allow_future=True),
@@ -136,6 +140,9 @@ BAD = [
     ({"windows": [["2013-03-10T04:00:00Z", "2013-03-10T06:00:00Z"]]}, "crosses the end of 2013-03-09", "midnight"),
     ({"windows": [["2012-12-31T05:00:00Z", "2012-12-31T06:00:00Z"]]}, "outside the pipeline's horizon", "Ask for"),
     # limits, flags, reasons
+    ({"until": "STAGED"}, "until 'STAGED' is no step of a window", "Give one of staged, loaded, audited"),
+    ({"until": True}, "until True is no step of a window", "Give one of staged, loaded, audited"),
+    ({"until": ["staged"]}, "until ['staged'] is no step of a window", "Give one of staged, loaded, audited"),
     ({"max_windows": 0}, "max_windows 0 is not possible", "from 1 to 1024"),
     ({"max_windows": -1}, "max_windows -1 is not possible", "from 1 to 1024"),
     ({"max_windows": 1_025}, "max_windows 1025 is not possible", "from 1 to 1024"),

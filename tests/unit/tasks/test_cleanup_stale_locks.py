@@ -10,8 +10,15 @@ import pytest
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.leases import RunState
 from include.pipeline_framework.core.lifecycle import Actor, Phase
-from include.pipeline_framework.errors import BadDocumentError, FenceLostError, ServiceUnavailableError, TerminalError
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    FenceLostError,
+    IllegalTransitionError,
+    ServiceUnavailableError,
+    TerminalError,
+)
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks, finish_run
+from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 from tests.unit.tasks.world import CLEANUP, PLANNER, RUN_1, RUN_2, World, config
 
@@ -34,6 +41,56 @@ class Airflow:
 
 def release(world: World, airflow: Any, **configs: Any) -> list[dict[str, Any]]:
     return cleanup_stale_locks(world.store, configs or {"main": world.config}, CLEANUP, airflow)
+
+
+class TestStopping:
+    """A run that was asked to go no further than a phase."""
+
+    def stop(self, world: World, record_id: int, phase: Phase) -> None:
+        def work(attempt: WindowAttempt) -> None:
+            move_until(world.pipeline, attempt, phase)
+            attempt.change(lifecycle.stop_after, phase)
+
+        world.run(record_id, work)
+
+    def test_the_run_is_fine_with_windows_that_are_as_far_as_asked(self) -> None:
+        world = World()
+        (record_id,) = world.plan_and_claim(0)
+        self.stop(world, record_id, Phase.SOURCE_TO_STAGE)
+        assert finish_run(world.store, world.config, RUN_1, Phase.SOURCE_TO_STAGE) == {"PENDING": 1}
+        for until in (Phase.STAGE_TO_TARGET, Phase.AUDIT):
+            with pytest.raises(TerminalError, match="PENDING after 0 attempts"):
+                finish_run(world.store, world.config, RUN_1, until)
+
+    def test_a_window_that_failed_on_the_way_fails_the_run(self) -> None:
+        world = World()
+        world.plan_and_claim(0)
+        with pytest.raises(TerminalError, match="PENDING after 1 attempts"):
+            finish_run(world.store, world.config, RUN_1, Phase.SOURCE_TO_STAGE)
+
+    def test_a_later_run_goes_on_from_there(self) -> None:
+        world = World()
+        world.add_documents(3)
+        (record_id,) = world.plan_and_claim(0)
+        self.stop(world, record_id, Phase.STAGE_TO_TARGET)
+        assert [row["id"] for row in world.claim(RUN_2)] == [record_id]
+        world.move(record_id, actor=RUN_2)
+        assert (world.status(record_id), world.row(record_id)["retry_attempt"]) == ("COMPLETED", 0)
+        assert world.events(record_id).count("source_to_stage_completed") == 1
+        assert world.events(record_id).count("stage_to_target_completed") == 1
+
+    def test_stopping_twice_is_stopping_once_and_nobody_stops_short_of_the_phase(self) -> None:
+        world = World()
+        (record_id,) = world.plan_and_claim(0)
+        with pytest.raises(IllegalTransitionError, match="has not got as far as STAGE_TO_TARGET"):
+            world.run(record_id, lambda attempt: attempt.change(lifecycle.stop_after, Phase.STAGE_TO_TARGET))
+        world.move(record_id, Phase.SOURCE_TO_STAGE)
+        fence = world.row(record_id)["fence"]
+        for _ in range(2):
+            world.store.change(
+                record_id, lambda row, now: lifecycle.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE), RUN_1
+            )
+        assert world.events(record_id).count("stopped") == 1
 
 
 class TestCleanup:
