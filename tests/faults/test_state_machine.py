@@ -25,7 +25,7 @@ from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.audits import AuditNumbers
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Actor, Transition
+from include.pipeline_framework.core.lifecycle import Actor, Phase, Transition
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks, finish_run
@@ -54,6 +54,8 @@ WRITES: dict[str, Write] = {
     "late data": lambda row, fence, now: lifecycle.reopen_for_late_data(row, fence, now, NUMBERS),
     "failed": lambda row, fence, now: lifecycle.fail(row, fence, now, "boom", max_retry_task=2),
     "try again": lambda row, fence, _now: lifecycle.retry_later(row, fence, "boom"),
+    "stopped staged": lambda row, fence, now: lifecycle.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE),
+    "stopped loaded": lambda row, fence, now: lifecycle.stop_after(row, fence, now, Phase.STAGE_TO_TARGET),
     "task ended": lambda row, fence, _now: lifecycle.end_task(row, fence),
     "skipped": lambda row, fence, now: lifecycle.skip(
         row, fence, now, {"source_count": 2, "target_count": 2, "loaded_fingerprint": 12}

@@ -334,10 +334,11 @@ def complete_stage_to_target(
 
 def stop_after(row: Row, fence: int, _now: datetime, phase: Phase) -> Transition:
     """Its run was asked to go no further: PENDING again, everything done is kept and no attempt is spent."""
-    if row["pipeline_final_status"] == Status.PENDING and row["phase_completed"] in phase.and_later:
+    is_so_far = row["phase_completed"] in phase.and_later
+    if row["pipeline_final_status"] == Status.PENDING and is_so_far and row["fence"] == fence:
         return Transition("stopped")
     _require_running(row, fence)
-    if row["phase_completed"] not in phase.and_later:
+    if not is_so_far:
         raise IllegalTransitionError(
             f"a window with phase_completed {row['phase_completed']} has not got as far as {phase}", where=describe(row)
         )
