@@ -85,6 +85,8 @@ class S3Storage:
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client, self._bucket = client, bucket
+        # boto3 would ask before it sends a file, and waits for ever, busily, where that answer breaks off
+        client.meta.events.register_last("before-call.s3", _without_question, unique_id="without-question")
 
     def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
         """One PUT with Content-MD5: the object appears whole or not at all."""
@@ -185,6 +187,10 @@ class S3Storage:
             meaning="Nothing counts as staged",
             remedy="Airflow retries; if it stays, check the endpoint and its load.",
         )
+
+
+def _without_question(params: dict[str, Any], **_event: Any) -> None:
+    params["headers"].pop("Expect", None)
 
 
 class _S3Body(io.RawIOBase):

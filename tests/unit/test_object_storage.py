@@ -12,11 +12,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError, IncompleteReadError, NoCredentialsError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from pydantic import ValidationError
+from urllib3 import HTTPResponse
 
 from include.implementation_modules.object_storage import LocalStorage, ObjectStorage, S3Storage
 from include.implementation_modules.object_storage_stage import ObjectStorageStage
@@ -92,11 +94,29 @@ def test_when_a_busy_s3_wants_to_be_asked_again() -> None:
 )
 def test_errors_before_any_answer(error: Exception, expected: type[PipelineError]) -> None:
     class Broken:
+        meta = client().meta
+
         def put_object(self, **_: Any) -> None:
             raise error
 
     with pytest.raises(expected):
         put(S3Storage(Broken(), "bucket"), "a/b", b"x")
+
+
+def test_a_file_is_sent_without_asking_first() -> None:
+    """boto3 asks by itself, and a question whose answer breaks off is waited for without an end."""
+    sent: list[dict[str, str]] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        sent.append(dict(request.headers))
+        return AWSResponse(request.url, 200, {}, HTTPResponse(io.BytesIO(), preload_content=False))
+
+    s3 = client()
+    s3.meta.events.register("before-send.s3", answer)
+    put(S3Storage(s3, "bucket"), "a/b", b"x")
+    assert len(sent) == 1
+    assert "Content-MD5" in sent[0]
+    assert "Expect" not in sent[0]
 
 
 def test_a_body_that_breaks_off_is_an_error_of_the_framework() -> None:
