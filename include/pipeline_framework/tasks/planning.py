@@ -18,6 +18,7 @@ from include.pipeline_framework.core.run_requests import RunRequest
 from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
 from include.pipeline_framework.errors import (
     ConfigurationError,
+    IllegalTransitionError,
     InvalidInputError,
     PipelineError,
     TerminalError,
@@ -189,12 +190,7 @@ def populate_pipeline_batches(
         return _populate_due(config, store, actor, dry_run=dry_run)
     request.require_not_future(config.horizon, store.now(), config.source_object)
     wanted = list(request.exact) if request.exact else _grid_inside(config, store, request.ranges)
-    live = {window: store.live_windows(config.source_object, window) for window in wanted}
-    recut: list[TimeWindow] = []
-    if request.exact:
-        _require_whole_windows(config, live, request)
-    if request.exact and request.replace:
-        recut = replacing.recut(config, live, store, actor, request.reason, dry_run=dry_run)
+    live, recut = _recut(config, store, actor, request, wanted, dry_run=dry_run)
     missing = [piece for window, rows in live.items() if window not in recut for piece in uncovered(window, rows)]
     inserted = insert_windows(config, missing, store, actor, dry_run=dry_run)
     rows = store.find(source_object=config.source_object, within=request.ranges)
@@ -296,6 +292,34 @@ def _missing_days(config: PipelineConfig, store: LifecycleStore, now: datetime) 
         "the next runs go on; all at once with backfill_windows"
     )
     return _Missing(taken, left[0], note)
+
+
+def _recut(
+    config: PipelineConfig,
+    store: LifecycleStore,
+    actor: Actor,
+    request: RunRequest,
+    wanted: Sequence[TimeWindow],
+    *,
+    dry_run: bool,
+) -> tuple[dict[TimeWindow, list[TimeWindow]], list[TimeWindow]]:
+    """The live windows of each wanted one, and the exact ones that have replaced windows which they cut.
+
+    What others replace between the reading and the replacing is read again.
+    """
+    for is_last in (False, False, True):
+        live = {window: store.live_windows(config.source_object, window) for window in wanted}
+        if request.exact:
+            _require_whole_windows(config, live, request)
+        if not (request.exact and request.replace):
+            break
+        try:
+            return live, replacing.recut(config, live, store, actor, request.reason, dry_run=dry_run)
+        except IllegalTransitionError as refused:
+            if is_last:
+                raise
+            _log.warning("%s: the windows have changed meanwhile, looking again: %s", config.source_object, refused)
+    return live, []
 
 
 def _require_whole_windows(

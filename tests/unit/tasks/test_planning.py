@@ -13,7 +13,7 @@ from include.implementation_modules.memory_lifecycle_store import MemoryLifecycl
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.run_requests import RunRequest, parse_request
-from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge
 from include.pipeline_framework.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -358,6 +358,32 @@ def test_totals_do_not_grow_with_the_days() -> None:
     assert (found["sources"], found["days"], found["inserted"]) == (30, 28, 30 * 28 * 20)
     assert len(found["failed"]) == 10
     assert len(json.dumps(found)) < 300
+
+
+class TestReplacedMeanwhile:
+    """Another run cuts the hour between this one's reading and its replacing."""
+
+    def asked(self, world: World, *windows: TimeWindow) -> RunRequest:
+        exact = [[iso_utc(one.start), iso_utc(one.end)] for one in windows]
+        conf = {"windows": exact, "replace": True, "reason": "test"}
+        return parse_request(conf, world.config.horizon, "flights")
+
+    def test_it_looks_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        world.plan(0)
+        real = world.store.replace
+        halves = [window(0, 0.5), window(0.5, 0.5)]
+
+        def slow(*arguments: Any, **options: Any) -> Any:
+            monkeypatch.setattr(world.store, "replace", real)
+            populate_pipeline_batches(world.config, world.store, RUN_2, self.asked(world, *halves))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(world.store, "replace", slow)
+        wide = window(0, 2)
+        report = populate_pipeline_batches(world.config, world.store, RUN_1, self.asked(world, wide))
+        assert report["replaced"] == [wide.local_label(ZONE)]
+        assert world.store.live_windows("flights", wide) == [wide]
 
 
 class TestPopulate:
