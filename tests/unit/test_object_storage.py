@@ -18,7 +18,6 @@ from botocore.exceptions import EndpointConnectionError, IncompleteReadError, No
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from pydantic import ValidationError
-from urllib3 import HTTPResponse
 
 from include.implementation_modules.object_storage import LocalStorage, ObjectStorage, S3Storage
 from include.implementation_modules.object_storage_stage import ObjectStorageStage
@@ -105,11 +104,16 @@ def test_errors_before_any_answer(error: Exception, expected: type[PipelineError
 
 def test_a_file_is_sent_without_asking_first() -> None:
     """boto3 asks by itself, and a question whose answer breaks off is waited for without an end."""
+
+    class Empty(io.BytesIO):
+        def stream(self) -> list[bytes]:
+            return []
+
     sent: list[dict[str, str]] = []
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         sent.append(dict(request.headers))
-        return AWSResponse(request.url, 200, {}, HTTPResponse(io.BytesIO(), preload_content=False))
+        return AWSResponse(request.url, 200, {}, Empty())
 
     s3 = client()
     s3.meta.events.register("before-send.s3", answer)

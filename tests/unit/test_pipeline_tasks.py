@@ -27,6 +27,7 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, str]]:
     told: list[tuple[bool, str]] = []
     monkeypatch.setattr(task_runs, "current_actor", lambda: RUN_1)
     monkeypatch.setattr(task_runs, "is_last_try", lambda: True)
+    monkeypatch.setattr(task_runs, "conf", dict)
     monkeypatch.setattr(task_runs, "announce_if", lambda is_complete, key: told.append((is_complete, key)))
     return told
 

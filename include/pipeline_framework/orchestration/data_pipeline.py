@@ -147,7 +147,7 @@ def _params() -> dict[str, Param]:
             None, type=["null", "array"], items=_PAIR, description='Exact windows: [["<start>", "<end>"], …], instants.'
         ),
         "max_windows": Param(None, type=["null", "integer"], minimum=1, maximum=1024, description="At most so many."),
-        "until": Param(None, enum=[None, *UNTIL], description="The last step: staged, loaded or audited (all)."),
+        "until": Param(None, **_TEXT, enum=[None, *UNTIL], description="Last step: staged, loaded or audited (all)."),
         "dry_run": Param(False, type="boolean", description="Only show what would be planned and claimed."),
         "replace": Param(False, type="boolean", description="Load finished windows of the range again."),
         "reason": Param(None, **_TEXT, description="Why (with replace); kept in the ledger."),

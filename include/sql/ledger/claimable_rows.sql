@@ -7,7 +7,7 @@ WHERE
     AND query_window_end_at <= %(ended_before)s
     AND (not_before_at IS NULL OR not_before_at <= CLOCK_TIMESTAMP())
     AND (%(within)s::tstzmultirange IS NULL OR TSTZRANGE(query_window_start_at, query_window_end_at) <@ %(within)s)
-    AND (phase_completed IS NULL OR phase_completed != ALL(%(not_after)s::text []))
+    AND (phase_completed IS NULL OR phase_completed != ALL(%(not_after)s::text[]))
     AND (%(any_campaign)s OR campaign_id IS NOT DISTINCT FROM %(campaign_id)s::bigint)
 ORDER BY
     priority DESC,
