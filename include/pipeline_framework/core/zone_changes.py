@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import Any
 
 from include.pipeline_framework.core.days import LocalDay, local_day_of
@@ -137,11 +136,7 @@ def changed_days(stamps: Iterable[DayStamp], timezone: str) -> dict[date, str]:
     >>> changed_days([DayStamp(date(2013, 1, 2), "2012a", at(2, 1), at(3, 1), 24)], "UTC")
     {datetime.date(2013, 1, 2): 'the day 2013-01-02 ends at 00:00Z, not 01:00Z'}
     """
-    spans = {
-        day: (min(stamp.start for stamp in own), max(stamp.end for stamp in own))
-        for day, own in ((day, list(own)) for day, own in groupby(sorted(stamps, key=_day), key=_day))
-    }
-    found = {}
+    spans, found = _spans(stamps), {}
     for day, (start, end) in spans.items():
         _, before = spans.get(day - _DAY, (None, None))
         after, _ = spans.get(day + _DAY, (None, None))
@@ -156,14 +151,13 @@ def held_days(stamps: Sequence[DayStamp], timezone: str, zone_rules: str) -> dic
     Each with the reason. Empty for the newest rules. A day of which the ledger knows nothing yet can't be among them.
     """
     newer = [stamp for stamp in stamps if stamp.zone_rules and stamp.zone_rules > zone_rules]
-    changed, known = changed_days(newer, timezone), {stamp.day for stamp in newer}
-    beside = {
-        day + step: f"it lies beside a day that differs: {what}"
-        for day, what in changed.items()
-        for step in (-_DAY, _DAY)
-        if day + step not in known
-    }
-    return {**beside, **changed}
+    spans, changed = _spans(newer), changed_days(newer, timezone)
+    held = dict(changed)
+    for day, what in changed.items():
+        sides = [day + _DAY] + [day - _DAY] * (spans[day][0] < LocalDay(day, timezone).start)
+        for beside in (side for side in sides if side not in spans):
+            held[beside] = f"it lies beside a day that differs: {what}"
+    return held
 
 
 def replan(changed: Mapping[date, str], rows: Sequence[PlannedRow], scope: ReplanScope) -> list[Replan]:
@@ -207,8 +201,13 @@ def left_as_they_are(changed: Mapping[date, str], rows: Sequence[PlannedRow], sc
     return found
 
 
-def _day(stamp: DayStamp) -> date:
-    return stamp.day
+def _spans(stamps: Iterable[DayStamp]) -> dict[date, tuple[datetime, datetime]]:
+    """From where to where the rows of each day reach."""
+    spans: dict[date, tuple[datetime, datetime]] = {}
+    for stamp in stamps:
+        start, end = spans.get(stamp.day, (stamp.start, stamp.end))
+        spans[stamp.day] = min(start, stamp.start), max(end, stamp.end)
+    return spans
 
 
 def _difference(day: LocalDay, start: datetime, end: datetime, *, meets: tuple[bool, bool]) -> str:
