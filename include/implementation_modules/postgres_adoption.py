@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
+from include.implementation_modules import postgres_zones
 from include.implementation_modules.adoption_columns import Expressions, choose, identifier
 from include.implementation_modules.adoption_errors import (
     NOTHING_WRITTEN,
     UnreadableError,
     inclusive_end_notes,
+    other_zone_rules,
     table_name,
     translated,
     zone_with_two_meanings,
@@ -41,6 +44,7 @@ _OWN = frozenset(
     }
 )  # fmt: skip
 _PLANNED_AT_ONCE = 5_000
+_OLDEST_COMPARED, _LATEST_COMPARED = timedelta(days=3_653), timedelta(days=366)
 
 _UNIQUE_ID = SqlFragment("theirs.own_id")
 _WINDOW_ID = SqlFragment(
@@ -185,6 +189,8 @@ class PostgresImport:
         self.run("set_time_zone", zone)
         if self.run("zone_meanings", zone)[0]["differing"]:
             raise zone_with_two_meanings(self._mapping.naive_timezone, self.table)
+        if self._read.local:
+            self._require_our_rules(self._mapping.naive_timezone)
 
     def sources(self) -> list[Record]:
         """See `StateImport.sources`."""
@@ -360,6 +366,16 @@ class PostgresImport:
                 f"{table} is the ledger itself", where="--table", meaning=NOTHING_WRITTEN, remedy="Name another table."
             )
         return found
+
+    def _require_our_rules(self, timezone: str) -> None:
+        """Their local times are read by the server, with its own zone files."""
+
+        def execute(text: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+            return [tuple(row.values()) for row in self._execute(text, parameters)]
+
+        now = self.now()
+        if differing := postgres_zones.compare(execute, [timezone], now - _OLDEST_COMPARED, now + _LATEST_COMPARED):
+            raise other_zone_rules(differing, self.table)
 
     def _require_known_statuses(self) -> None:
         if "pipeline_final_status" not in self._read.by_column:
