@@ -44,7 +44,7 @@ _OWN = frozenset(
     }
 )  # fmt: skip
 _PLANNED_AT_ONCE = 5_000
-_OLDEST_COMPARED, _LATEST_COMPARED = timedelta(days=3_653), timedelta(days=366)
+_BESIDE = timedelta(days=2)
 
 _UNIQUE_ID = SqlFragment("theirs.own_id")
 _WINDOW_ID = SqlFragment(
@@ -189,8 +189,6 @@ class PostgresImport:
         self.run("set_time_zone", zone)
         if self.run("zone_meanings", zone)[0]["differing"]:
             raise zone_with_two_meanings(self._mapping.naive_timezone, self.table)
-        if self._read.local:
-            self._require_our_rules(self._mapping.naive_timezone)
 
     def sources(self) -> list[Record]:
         """See `StateImport.sources`."""
@@ -207,7 +205,10 @@ class PostgresImport:
             )
         self._require_known_statuses()
         self.notes += inclusive_end_notes(self.run("inclusive_ends")[0], self._mapping.end, self.table)
-        return self.run("their_sources")
+        found = self.run("their_sources")
+        if found and self._read.local:
+            self._require_our_rules(found)
+        return found
 
     def import_rows(self, scopes: Mapping[str, Sequence[LocalDay]]) -> int:
         """See `StateImport.import_rows`."""
@@ -367,14 +368,15 @@ class PostgresImport:
             )
         return found
 
-    def _require_our_rules(self, timezone: str) -> None:
-        """Their local times are read by the server, with its own zone files."""
+    def _require_our_rules(self, sources: Sequence[Record]) -> None:
+        """Their local times were read by the server, with its own zone files: from the first to the last it must agree."""
 
         def execute(text: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
             return [tuple(row.values()) for row in self._execute(text, parameters)]
 
-        now = self.now()
-        if differing := postgres_zones.compare(execute, [timezone], now - _OLDEST_COMPARED, now + _LATEST_COMPARED):
+        first, last = min(row["first_start_at"] for row in sources), max(row["last_start_at"] for row in sources)
+        zones = [self._mapping.naive_timezone]
+        if differing := postgres_zones.compare(execute, zones, first - _BESIDE, last + _BESIDE):
             raise other_zone_rules(differing, self.table)
 
     def _require_known_statuses(self) -> None:
