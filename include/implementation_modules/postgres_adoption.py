@@ -369,7 +369,7 @@ class PostgresImport:
         return found
 
     def _require_our_rules(self, sources: Sequence[Record]) -> None:
-        """Their local times were read by the server, with its own zone files: from the first to the last it must agree."""
+        """Their local times were read with the server's zone files: they must agree from the first row to the last."""
 
         def execute(text: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
             return [tuple(row.values()) for row in self._execute(text, parameters)]

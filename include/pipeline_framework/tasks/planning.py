@@ -195,9 +195,10 @@ def populate_pipeline_batches(
     """Make sure that the windows a run may claim exist: the first task of every pipeline run.
 
     With ranges: every missing window inside them is planned, finished and FAILED ones are replaced when asked for;
-    exact windows that cut live ones then replace those, whatever their status. Without: the ledger's state is repaired
-    as far as that harms nothing and is not too much at once (`state_manager.repair`), after `fill_missing_days` has
-    planned today and tomorrow; without that setting new days are the planner's.
+    exact windows that cut live ones then replace those, whatever their status. Without: days whose time zone rules
+    changed are planned anew, `fill_missing_days` plans today and tomorrow (without that setting new days are the
+    planner's), and the ledger's state is repaired as far as that harms nothing and is not too much at once
+    (`state_manager.repair`).
 
     Returns:
         `inserted`, `replaced` (windows as local text), `finished` (how many windows of the ranges are done already) and
@@ -237,17 +238,18 @@ def populate_pipeline_batches(
 
 
 def _populate_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool) -> dict[str, Any]:
-    planned: list[str] = []
-    left: list[str] = []
+    now = store.now()
+    zones = zone_changes.look(config, store, now)
+    anew = _plan_anew(config, store, actor, zones, now=now, dry_run=dry_run)
+    planned = [label for report in anew for label in report.windows]
+    left = [f"{report.day}: {report.failed or report.note}" for report in anew]
     if config.horizon.fill_missing_days:
-        days = [day for day in _near_days(config, store.now()) if not config.horizon.refusal(day)]
-        held = zone_changes.look(config, store, store.now()).held
+        days = [day for day in _near_days(config, now) if not config.horizon.refusal(day)]
         if question := question_of_first_plan(config, store, days):
             # for the planner; a part of it, repaired, would no longer be a first plan
             asked = {"reported": [f"daily_planner: {question}"], "note": "no row yet"}
             return {"inserted": [], "invalidated": [], **asked, "replaced": [], "finished": 0, "dry_run": dry_run}
-        left += [held[day.date] for day in days if day.date in held]
-        for day in (day for day in days if day.date not in held):
+        for day in (day for day in days if day.date not in zones.held):
             try:
                 planned += plan_day(config, day, store, actor, dry_run=dry_run, left=left).windows
             except TerminalError as error:  # whatever a row says: the windows that are planned go on

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import continuity, lifecycle, remediation
 from include.pipeline_framework.core.continuity import Analysis, Finding, Verdict
-from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.planning import planned_row
 from include.pipeline_framework.core.remediation import Action, PlanItem, RowState
@@ -28,6 +27,7 @@ from include.pipeline_framework.ports import LifecycleStore, Record
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
+from include.pipeline_framework.tasks.zone_changes import HeldTime
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class StateReview:
         analysis: Phase 1.
         findings: Phases 2 and 3.
         items: Phase 4: at most so many windows as were asked for.
-        held: Days that are left to a process with newer time zone rules, one text each; nothing is found there.
+        held: Days whose time zone rules changed, which no repair touches, one text each; nothing is found there.
     """
 
     analysis: Analysis
@@ -102,9 +102,9 @@ def review(
     """
     now = store.now()
     facts = store.state_facts([scope_of(config, now) for config in configs])
-    held = zone_changes.held_days(configs, store, now)
+    held = zone_changes.held_time(configs, store, now)
     return [
-        _without(held[name], review_facts(facts[name], store.rows_of_days, most_windows), facts[name].scope.timezone)
+        _without(held[name], review_facts(facts[name], store.rows_of_days, most_windows))
         for name in (config.source_object for config in configs)
     ]
 
@@ -191,18 +191,15 @@ def _apply_as_far_as_possible(
     return replace(outcome, changed="; ".join(text for text in (outcome.changed, *placed.left) if text))
 
 
-def _without(held: Mapping[date, str], found: StateReview, timezone: str) -> StateReview:
-    """What this process may judge: days that newer time zone rules bound otherwise are none of its business."""
-    if not held:
-        return found
-    spans = [whole for day in held if (whole := LocalDay(day, timezone).window)]
+def _without(held: HeldTime, found: StateReview) -> StateReview:
+    """What may be judged here: days that other time zone rules bound otherwise are planned as a whole, or elsewhere."""
 
     def is_free(windows: Iterable[TimeWindow]) -> bool:
-        return not any(window.overlaps(span) for window in windows for span in spans)
+        return not any(window.overlaps(span) for window in windows for span in held.spans)
 
     items = tuple(item for item in found.items if is_free([*item.windows, *(row.window for row in item.rows)]))
     findings = tuple(finding for finding in found.findings if is_free([finding.window]))
-    return StateReview(found.analysis, findings, items, tuple(held.values()))
+    return StateReview(found.analysis, findings, items, held.texts)
 
 
 def left_to_people(found: StateReview) -> list[str]:

@@ -50,6 +50,19 @@ class ZoneState:
         return (changes.newest(self.stamps) or "") <= zone_rules.version()
 
 
+@dataclass(frozen=True, slots=True)
+class HeldTime:
+    """Time of a source that no repair may touch.
+
+    Attributes:
+        texts: Why, one for each day.
+        spans: The days, and all that their rows reach.
+    """
+
+    texts: tuple[str, ...]
+    spans: tuple[TimeWindow, ...]
+
+
 def look(config: PipelineConfig, store: LifecycleStore, now: datetime) -> ZoneState:
     """One statement; what differs from this process's rules is logged as a warning, with what to do."""
     stamps = store.zone_stamps({config.source_object: config.timezone}, now - _NEAR_PAST)[config.source_object]
@@ -58,10 +71,22 @@ def look(config: PipelineConfig, store: LifecycleStore, now: datetime) -> ZoneSt
     return ZoneState(stamps, _held(config, stamps))
 
 
-def held_days(configs: Sequence[PipelineConfig], store: LifecycleStore, now: datetime) -> dict[str, dict[date, str]]:
-    """By source object, one statement for all: see `ZoneState.held`."""
-    stamps = store.zone_stamps({config.source_object: config.timezone for config in configs}, now - _NEAR_PAST)
-    return {config.source_object: _held(config, stamps[config.source_object]) for config in configs}
+def held_time(configs: Sequence[PipelineConfig], store: LifecycleStore, now: datetime) -> dict[str, HeldTime]:
+    """By source object, one statement for all: what no repair may touch.
+
+    The days of `ZoneState.held`, and from today on those that are going to be planned anew as a whole.
+    """
+    found = store.zone_stamps({config.source_object: config.timezone for config in configs}, now - _NEAR_PAST)
+    held = {}
+    for config in configs:
+        stamps, today = found[config.source_object], local_day_of(now, config.timezone).date
+        waiting = {
+            day: f"{day} waits until it is planned anew: {what}"
+            for day, what in _changed(config, ZoneState(stamps, {})).items()
+            if day >= today
+        }
+        held[config.source_object] = _held_time(config, stamps, {**_held(config, stamps), **waiting})
+    return held
 
 
 def require_plannable(config: PipelineConfig, store: LifecycleStore, now: datetime, days: Iterable[LocalDay]) -> None:
@@ -98,8 +123,7 @@ def replan_changed_days(
     Nothing is done by a process whose rules are not the newest, or while another run repairs the source. What somebody
     takes meanwhile stays, and is told.
     """
-    stale = [stamp for stamp in state.stamps if stamp.zone_rules != zone_rules.version()]
-    changed = changes.changed_days(stale, config.timezone) if state.is_newest else {}
+    changed = _changed(config, state)
     if not changed:
         return []
     with store.source_lock(config.source_object) as is_locked:
@@ -177,6 +201,18 @@ def _reports(config: PipelineConfig, found: Replan, refused: str, *, dry_run: bo
             report.expected, report.existing, report.inserted, report.conflicting = counts
         reports.append(report)
     return reports
+
+
+def _held_time(config: PipelineConfig, stamps: Sequence[DayStamp], held: Mapping[date, str]) -> HeldTime:
+    own = [whole for day in held if (whole := LocalDay(day, config.timezone).window)]
+    rows = [TimeWindow(stamp.start, stamp.end) for stamp in stamps if stamp.day in held]
+    return HeldTime(tuple(held.values()), (*own, *rows))
+
+
+def _changed(config: PipelineConfig, state: ZoneState) -> dict[date, str]:
+    """Days whose rows show other bounds than the rules of this process, if those are the newest."""
+    stale = [stamp for stamp in state.stamps if stamp.zone_rules != zone_rules.version()]
+    return changes.changed_days(stale, config.timezone) if state.is_newest else {}
 
 
 def _held(config: PipelineConfig, stamps: Sequence[DayStamp]) -> dict[date, str]:

@@ -165,6 +165,21 @@ class TestNewerRules:
         rows = [row for row in ledger.live() if row["target_day"] in (SUNDAY, MONDAY)]
         assert {(row["campaign_id"], row["priority"]) for row in rows} == {(7, 3)}
 
+    @pytest.mark.parametrize("granularity", ["1h", "4h", "1d"])
+    def test_a_run_that_comes_before_the_planner_does_the_same(self, tmp_path: Path, granularity: str) -> None:
+        ledger, planned = (Ledger(tmp_path, granularity=granularity) for _ in range(2))
+        for each in (ledger, planned):
+            each.plan_days(OLDER, SATURDAY, SUNDAY, MONDAY)
+        (found,) = review([ledger.config], ledger.store)
+        assert (found.items, len(found.held)) == ((), 2)  # no repair of single windows
+        report = populate_pipeline_batches(ledger.config, ledger.store, RUN_1, RunRequest())
+        planned.plan()
+        kept = ("target_day", "query_window_start_at", "query_window_end_at", "zone_rules", "key_x")
+        assert [[row[name] for name in kept] for row in ledger.live()] == [
+            [row[name] for name in kept] for row in planned.live()
+        ]
+        assert any(f"zone rules changed from {OLDER} to {PINNED}" in text for text in report["reported"])
+
 
 class TestWhatStays:
     @pytest.mark.parametrize("status", ["IN_PROGRESS", "COMPLETED", "FAILED", "SKIPPED"])
