@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 
 import psycopg
 
 from include.implementation_modules.postgres_errors import Trouble, said, trouble_of
-from include.pipeline_framework.core import zone_rules
-from include.pipeline_framework.core.server_rules import told
 from include.pipeline_framework.errors import (
     InvalidInputError,
     PipelineError,
@@ -117,30 +114,3 @@ def table_name(table: str) -> dict[str, str]:
         quoted.replace('""', '"') if quoted else plain for quoted, plain in (match.group(1, 2), match.group(3, 4))
     )
     return {"schema": schema or "public", "name": name}
-
-
-_SAME_ZONE = {"CET": "Europe/Brussels", "EET": "Europe/Athens", "MET": "Europe/Brussels", "WET": "Europe/Lisbon"}
-"""The zones that these names are links to since tzdata 2024b."""
-
-
-def zone_with_two_meanings(timezone: str, table: str) -> InvalidInputError:
-    """Postgres reads the name as an abbreviation with a fixed offset: each autumn would have a false gap and double."""
-    same = _SAME_ZONE.get(timezone.upper())
-    return InvalidInputError(
-        f"naive_timezone {timezone!r} means two things to Postgres: a zone, and an abbreviation without summer time",
-        where=table,
-        meaning="Times of one half of each year would be read an hour off, so nothing was imported",
-        remedy=f"Write the zone as continent and city{f': {same}' if same else ', like Europe/Berlin'}.",
-    )
-
-
-def other_zone_rules(differing: dict[str, list[date]], table: str) -> InvalidInputError:
-    """Local times would be read with rules that the days are not computed with."""
-    return InvalidInputError(
-        f"the ledger's server has other time zone rules than this process, which has {zone_rules.version()}: "
-        f"{told(differing)}",
-        where=table,
-        meaning="Times without an offset would be read an hour off there, so nothing was imported",
-        remedy="Update the zone files of the server (its operating system's tzdata, then restart Postgres), or adopt a "
-        "view whose times have an offset.",
-    )

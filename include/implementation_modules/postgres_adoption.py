@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from datetime import timedelta
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
-from include.implementation_modules import postgres_zones
 from include.implementation_modules.adoption_columns import Expressions, choose, identifier
 from include.implementation_modules.adoption_errors import (
     NOTHING_WRITTEN,
     UnreadableError,
     inclusive_end_notes,
-    other_zone_rules,
     table_name,
     translated,
-    zone_with_two_meanings,
 )
+from include.implementation_modules.adoption_zones import require_one_meaning, require_ours
 from include.implementation_modules.ledger_values import actor_parameters, json_text
 from include.implementation_modules.postgres_locks import PostgresLocks
 from include.implementation_modules.postgres_state import PostgresState
@@ -44,7 +41,6 @@ _OWN = frozenset(
     }
 )  # fmt: skip
 _PLANNED_AT_ONCE = 5_000
-_BESIDE = timedelta(days=2)
 
 _UNIQUE_ID = SqlFragment("theirs.own_id")
 _WINDOW_ID = SqlFragment(
@@ -187,8 +183,7 @@ class PostgresImport:
         }
         zone = {"timezone": self._mapping.naive_timezone}
         self.run("set_time_zone", zone)
-        if self.run("zone_meanings", zone)[0]["differing"]:
-            raise zone_with_two_meanings(self._mapping.naive_timezone, self.table)
+        require_one_meaning(self.run("zone_meanings", zone), zone["timezone"], self.table)
 
     def sources(self) -> list[Record]:
         """See `StateImport.sources`."""
@@ -206,8 +201,8 @@ class PostgresImport:
         self._require_known_statuses()
         self.notes += inclusive_end_notes(self.run("inclusive_ends")[0], self._mapping.end, self.table)
         found = self.run("their_sources")
-        if found and self._read.local:
-            self._require_our_rules(found)
+        if self._read.local:
+            require_ours(self._execute, found, self._mapping.naive_timezone, self.table)
         return found
 
     def import_rows(self, scopes: Mapping[str, Sequence[LocalDay]]) -> int:
@@ -300,14 +295,14 @@ class PostgresImport:
 
     def adopt(self, defaults: Sequence[Record], actor: Actor) -> None:
         """See `StateImport.adopt`."""
-        self._change("adopt_rows", {"defaults": json_text(_plain(defaults)), **actor_parameters(actor)})
+        self._change("adopt_rows", {"defaults": json_text([dict(row) for row in defaults]), **actor_parameters(actor)})
         self.run("know_sizes")
 
     def plan(self, rows: Sequence[Record], actor: Actor) -> None:
         """See `StateImport.plan`."""
         for first in range(0, len(rows), _PLANNED_AT_ONCE):
             some = rows[first : first + _PLANNED_AT_ONCE]
-            self._change("plan_rows", {"rows": json_text(_plain(some)), **actor_parameters(actor)})
+            self._change("plan_rows", {"rows": json_text([dict(row) for row in some]), **actor_parameters(actor)})
 
     def link_replaced(self, actor: Actor) -> None:
         """See `StateImport.link_replaced`."""
@@ -368,17 +363,6 @@ class PostgresImport:
             )
         return found
 
-    def _require_our_rules(self, sources: Sequence[Record]) -> None:
-        """Their local times were read with the server's zone files: they must agree from the first row to the last."""
-
-        def execute(text: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-            return [tuple(row.values()) for row in self._execute(text, parameters)]
-
-        first, last = min(row["first_start_at"] for row in sources), max(row["last_start_at"] for row in sources)
-        zones = [self._mapping.naive_timezone]
-        if differing := postgres_zones.compare(execute, zones, first - _BESIDE, last + _BESIDE):
-            raise other_zone_rules(differing, self.table)
-
     def _require_known_statuses(self) -> None:
         if "pipeline_final_status" not in self._read.by_column:
             self.notes.append(f"{self.table} has no status column: every row comes in as PENDING")
@@ -411,7 +395,3 @@ class PostgresImport:
     def _execute(self, text: str, parameters: Mapping[str, Any]) -> list[Record]:
         self._cursor.execute(text.encode(), parameters)
         return self._cursor.fetchall()
-
-
-def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [dict(row) for row in rows]
