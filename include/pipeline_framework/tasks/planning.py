@@ -91,11 +91,12 @@ def _plan_source(
         note, failed = (question, "") if dry_run else ("", question)
         return [PlanReport(config.source_object, str(days[0]), dry_run=dry_run, note=note, failed=failed)]
     reports = [] if target_date else _plan_anew(config, store, actor, zones, now=now, dry_run=dry_run)
-    for day in days:
-        if (held := zones.held.get(day.date)) and not config.horizon.refusal(day):
-            reports.append(PlanReport(config.source_object, str(day), dry_run=dry_run, failed=held))
-        else:
-            reports.append(_plan_or_refuse(config, day, store, actor, dry_run=dry_run))
+    for report in reports:
+        if report.day in map(str, days):  # which has a line of its own below
+            report.expected = report.existing = report.conflicting = 0
+    reports += [
+        _plan_or_refuse(config, day, store, actor, held=zones.held.get(day.date, ""), dry_run=dry_run) for day in days
+    ]
     if missing.note:
         reports.append(PlanReport(config.source_object, str(missing.first), dry_run=dry_run, note=missing.note))
     return reports
@@ -118,11 +119,12 @@ def _plan_anew(
 
 
 def _plan_or_refuse(
-    config: PipelineConfig, day: LocalDay, store: LifecycleStore, actor: Actor, *, dry_run: bool
+    config: PipelineConfig, day: LocalDay, store: LifecycleStore, actor: Actor, *, held: str, dry_run: bool
 ) -> PlanReport:
     refusal = config.horizon.refusal(day)
-    if refusal:
-        return PlanReport(config.source_object, str(day), dry_run=dry_run, note=refusal)
+    if refusal or held:
+        note, failed = (refusal, "") if refusal else ("", held)
+        return PlanReport(config.source_object, str(day), dry_run=dry_run, note=note, failed=failed)
     try:
         return plan_day(config, day, store, actor, dry_run=dry_run)
     except TransientError:

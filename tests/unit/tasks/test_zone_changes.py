@@ -86,7 +86,12 @@ class TestNewerRules:
         old = {row["id"]: row for row in ledger.live()}
         assert [row["zone_rules"] for row in old.values()] == [OLDER] * (24 + 25 + 24)
         reports = ledger.plan()
-        assert numbers(reports)[:2] == [("2026-11-01", 24, 24), ("2026-11-02", 24, 24)]
+        assert numbers(reports) == [
+            ("2026-11-01", 0, 24),  # its own line, the last, counts the rest
+            ("2026-11-02", 24, 24),
+            ("2026-10-31", 24, 0),
+            ("2026-11-01", 24, 0),
+        ]
         assert reports[0].note.startswith(
             f"zone rules changed from {OLDER} to {PINNED}: the day 2026-11-01 ends at 07:00Z, not 08:00Z; "
             "the day 2026-11-02 starts at 07:00Z, not 08:00Z: 49 PENDING windows made way"
