@@ -17,6 +17,8 @@ export CHROMIUM
 # Dozens of processes import the same files, each for a second or two longer where nobody may keep their bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
+# Time zones come from the pinned package tzdata, never from this machine's own files.
+export PYTHONTZPATH :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -1,1 +1,8 @@
-"""The shared package behind every DAG: framework, adapters, pipelines and SQL."""
+"""The shared package behind every DAG: framework, adapters, pipelines and SQL.
+
+Whoever imports it has the pinned time zone rules from then on.
+"""
+
+from include.pipeline_framework.core import zone_rules
+
+zone_rules.use_pinned()

@@ -17,6 +17,7 @@ from include import cli_backfill, cli_late, cli_logging, cli_orders, cli_state, 
 from include.cli_output import person, plain, print_table
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
+from include.pipeline_framework.core import zone_rules
 from include.pipeline_framework.core.lifecycle import Status
 from include.pipeline_framework.core.run_requests import parse_date
 from include.pipeline_framework.errors import InvalidInputError, PipelineError
@@ -312,6 +313,7 @@ def _validate(options: argparse.Namespace) -> int:
     if problems or mismatches:
         return 1
     print(f"{len(loader.pipeline_files(options.directory))} pipeline files are valid")
+    print(f"time zone rules: {zone_rules.version()}, from the package tzdata")
     return 0
 
 

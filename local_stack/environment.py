@@ -45,6 +45,7 @@ def _general(home: Home) -> dict[str, str]:
     return {
         "LOCAL_STACK_HOME": str(home.path),
         "PYTHONPATH": _first(str(REPO), os.environ.get("PYTHONPATH", "")),
+        "PYTHONTZPATH": "",  # time zones come from the pinned package tzdata, never from this machine's own files
         "PATH": _with_programs(os.environ.get("PATH", os.defpath)),
         "PGCONNECT_TIMEOUT": "300",  # a Postgres on this machine that takes long is busy, not gone
         "REQUESTS_CA_BUNDLE": str(certificates.bundle_file(home)),

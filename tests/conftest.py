@@ -28,6 +28,7 @@ REPO = Path(__file__).resolve().parents[1]
 _SCRATCH = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ["AIRFLOW_HOME"] = _SCRATCH.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["PYTHONTZPATH"] = ""  # of processes that tests start: time zones come from the package tzdata
 os.environ["PGCONNECT_TIMEOUT"] = "600"  # a Postgres that takes long is busy
 
 FIRST = ("tests/e2e/test_clearing.py", "tests/e2e/test_orders_sync.py", "tests/unit/core/test_continuity.py")

@@ -114,18 +114,3 @@ def table_name(table: str) -> dict[str, str]:
         quoted.replace('""', '"') if quoted else plain for quoted, plain in (match.group(1, 2), match.group(3, 4))
     )
     return {"schema": schema or "public", "name": name}
-
-
-_SAME_ZONE = {"CET": "Europe/Brussels", "EET": "Europe/Athens", "MET": "Europe/Brussels", "WET": "Europe/Lisbon"}
-"""The zones that these names are links to since tzdata 2024b."""
-
-
-def zone_with_two_meanings(timezone: str, table: str) -> InvalidInputError:
-    """Postgres reads the name as an abbreviation with a fixed offset: each autumn would have a false gap and double."""
-    same = _SAME_ZONE.get(timezone.upper())
-    return InvalidInputError(
-        f"naive_timezone {timezone!r} means two things to Postgres: a zone, and an abbreviation without summer time",
-        where=table,
-        meaning="Times of one half of each year would be read an hour off, so nothing was imported",
-        remedy=f"Write the zone as continent and city{f': {same}' if same else ', like Europe/Berlin'}.",
-    )

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from include.implementation_modules.memory_campaigns import MemoryCampaigns, figures
@@ -21,6 +22,7 @@ from include.pipeline_framework.core.ledger_identity import LedgerIdentity, Seen
 from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity, Status, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope, gather
 from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.core.zone_changes import DayStamp, stamps_of
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError
 from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
 from include.sql import statement
@@ -31,7 +33,7 @@ def _column_defaults() -> Record:
     text = statement("migrations/versions/0001_pipeline_lifecycle")
     body = text.split("CREATE TABLE pipeline_lifecycle (")[1].split("CONSTRAINT")[0]
     later = []
-    for migration in ("0004_backfill_campaigns", "0008_source_parts"):
+    for migration in ("0004_backfill_campaigns", "0008_source_parts", "0010_zone_rules"):
         parts = statement(f"migrations/versions/{migration}").split("ALTER TABLE pipeline_lifecycle ADD COLUMN")
         later += [part.split(";")[0] for part in parts[1:]]
     lines = [line.strip().rstrip(",") for line in (*body.splitlines(), *later)]
@@ -86,6 +88,10 @@ class MemoryLifecycleStore:
                 day = row["target_day"]
                 covered[day] = covered.get(day, timedelta()) + _window(row).duration
         return covered
+
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
+        """See `LifecycleStore.zone_stamps`."""
+        return {name: stamps_of(self.find(source_object=name), zones[name], since) for name in zones}
 
     def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
         """See `LifecycleStore.source_lock`."""
@@ -299,15 +305,14 @@ class MemoryLifecycleStore:
         reason: str,
         *,
         fence: int | None = None,
+        only_pending: bool = False,
     ) -> list[Record]:
         """See `LifecycleStore.replace`."""
+        judge = partial(lifecycle.invalidate, reason=reason, fence=fence, only_pending=only_pending)
         with self._lock:
             before = copy.deepcopy((self._rows, self._events))
             try:
-                old = [
-                    self._apply(row, lifecycle.invalidate(row, self.now(), reason, fence=fence), actor)
-                    for row in map(self._row, sorted(record_ids))
-                ]
+                old = [self._apply(row, judge(row, self.now()), actor) for row in map(self._row, sorted(record_ids))]
                 replacements = [{**record, "is_replacement_run_flag": True} for record in records]
                 outcome = self.insert_planned(replacements, actor, reason)
                 lifecycle.require_replacements(outcome.refused)

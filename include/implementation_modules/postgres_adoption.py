@@ -17,8 +17,8 @@ from include.implementation_modules.adoption_errors import (
     inclusive_end_notes,
     table_name,
     translated,
-    zone_with_two_meanings,
 )
+from include.implementation_modules.adoption_zones import require_one_meaning, require_ours
 from include.implementation_modules.ledger_values import actor_parameters, json_text
 from include.implementation_modules.postgres_locks import PostgresLocks
 from include.implementation_modules.postgres_state import PostgresState
@@ -183,8 +183,7 @@ class PostgresImport:
         }
         zone = {"timezone": self._mapping.naive_timezone}
         self.run("set_time_zone", zone)
-        if self.run("zone_meanings", zone)[0]["differing"]:
-            raise zone_with_two_meanings(self._mapping.naive_timezone, self.table)
+        require_one_meaning(self.run("zone_meanings", zone), zone["timezone"], self.table)
 
     def sources(self) -> list[Record]:
         """See `StateImport.sources`."""
@@ -201,7 +200,10 @@ class PostgresImport:
             )
         self._require_known_statuses()
         self.notes += inclusive_end_notes(self.run("inclusive_ends")[0], self._mapping.end, self.table)
-        return self.run("their_sources")
+        found = self.run("their_sources")
+        if self._read.local:
+            require_ours(self._execute, found, self._mapping.naive_timezone, self.table)
+        return found
 
     def import_rows(self, scopes: Mapping[str, Sequence[LocalDay]]) -> int:
         """See `StateImport.import_rows`."""
@@ -293,14 +295,14 @@ class PostgresImport:
 
     def adopt(self, defaults: Sequence[Record], actor: Actor) -> None:
         """See `StateImport.adopt`."""
-        self._change("adopt_rows", {"defaults": json_text(_plain(defaults)), **actor_parameters(actor)})
+        self._change("adopt_rows", {"defaults": json_text([dict(row) for row in defaults]), **actor_parameters(actor)})
         self.run("know_sizes")
 
     def plan(self, rows: Sequence[Record], actor: Actor) -> None:
         """See `StateImport.plan`."""
         for first in range(0, len(rows), _PLANNED_AT_ONCE):
             some = rows[first : first + _PLANNED_AT_ONCE]
-            self._change("plan_rows", {"rows": json_text(_plain(some)), **actor_parameters(actor)})
+            self._change("plan_rows", {"rows": json_text([dict(row) for row in some]), **actor_parameters(actor)})
 
     def link_replaced(self, actor: Actor) -> None:
         """See `StateImport.link_replaced`."""
@@ -393,7 +395,3 @@ class PostgresImport:
     def _execute(self, text: str, parameters: Mapping[str, Any]) -> list[Record]:
         self._cursor.execute(text.encode(), parameters)
         return self._cursor.fetchall()
-
-
-def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [dict(row) for row in rows]

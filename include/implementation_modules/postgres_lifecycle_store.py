@@ -37,6 +37,7 @@ from include.pipeline_framework.core.ledger_identity import SeenIdentity, requir
 from include.pipeline_framework.core.lifecycle import Actor, Decision, RowIdentity, Transition
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.zone_changes import DayStamp
 from include.pipeline_framework.errors import FenceLostError
 from include.pipeline_framework.ports import PlanInsert, Record, RestoredRow
 from include.sql import statement
@@ -102,6 +103,15 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             rows = _run(cursor, "covered_days", {"source_object": source_object})
         return {row["target_day"]: row["covered"] for row in rows}
+
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
+        """See `LifecycleStore.zone_stamps`."""
+        parameters = {"source_objects": list(zones), "timezones": list(zones.values()), "since": since}
+        found: dict[str, list[DayStamp]] = {source_object: [] for source_object in zones}
+        with self._transaction() as cursor:
+            for row in _run(cursor, "zone_stamps", parameters):
+                found[row.pop("source_object")].append(DayStamp(*row.values()))
+        return found
 
     def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
         """See `LifecycleStore.source_lock`."""
@@ -250,11 +260,13 @@ class PostgresLifecycleStore:
         reason: str,
         *,
         fence: int | None = None,
+        only_pending: bool = False,
     ) -> list[Record]:
         """See `LifecycleStore.replace`."""
+        judge = partial(lifecycle.invalidate, reason=reason, fence=fence, only_pending=only_pending)
         with self._transaction() as cursor:
             old = [
-                _apply(cursor, row, lifecycle.invalidate(row, row["database_now"], reason, fence=fence), actor)
+                _apply(cursor, row, judge(row, row["database_now"]), actor)
                 for row in _run(cursor, "lock_rows", {"ids": list(record_ids)})
             ]
             outcome = self._insert_planned(

@@ -110,6 +110,9 @@ class OrdersDatabase(Protocol):
     def keep_zone(self, timezone: str) -> None:
         """Say in which zone the dates are; coverage is kept for it."""
 
+    def zone_differences(self, timezones: Iterable[str], first: datetime, last: datetime) -> dict[str, list[date]]:
+        """By zone: days between two instants on which the server has other time zone rules than we; often none."""
+
     def coverage(self, todays: Mapping[str, date], timezone: str) -> dict[tuple[str, str], list[LogRow]]:
         """By pipeline and store: rows that lead to the same decision as `store_log` at the same moment.
 

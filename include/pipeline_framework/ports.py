@@ -25,6 +25,7 @@ from include.pipeline_framework.core.receipts import HeldRows, Receipt
 from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.zone_changes import DayStamp
 
 Record = dict[str, Any]
 """One row of `pipeline_lifecycle`, keyed by column name; instants are aware datetimes in UTC."""
@@ -472,6 +473,17 @@ class LifecycleStore(Protocol):
         """Every local day that has live rows, with the elapsed time that they cover; in order."""
         ...
 
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
+        """With which time zone rules the days of sources were planned: live rows that start at or after an instant.
+
+        By source object, each in order of day and version.
+
+        Args:
+            zones: Time zone by source object; rows that were planned in another zone are left out.
+            since: An aware instant.
+        """
+        ...
+
     def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
         """Hold a source while its state is repaired; False: somebody else is at it. Nobody waits.
 
@@ -657,10 +669,12 @@ class LifecycleStore(Protocol):
         reason: str,
         *,
         fence: int | None = None,
+        only_pending: bool = False,
     ) -> list[Record]:
         """In one transaction: invalidate rows and insert their replacements (PENDING, `is_replacement_run_flag`).
 
-        `fence`: of the task that holds the row; nobody else may replace a window in progress.
+        `fence`: of the task that holds the row; nobody else may replace a window in progress. `only_pending`: nothing
+        is replaced when one of the rows is anything else by now.
         """
         ...
 

@@ -96,7 +96,8 @@ def python_module(module: str, *arguments: str) -> list[str]:
 def python_environ() -> dict[str, str]:
     """An environment in which a child finds this package, wherever it is started."""
     paths = [str(REPO), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUNBUFFERED": "1"}
+    path = os.pathsep.join(dict.fromkeys(paths))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONTZPATH": "", "PYTHONUNBUFFERED": "1"}
 
 
 def http_status(url: str, *, timeout: float = 20.0) -> int:

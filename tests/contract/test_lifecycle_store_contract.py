@@ -15,6 +15,7 @@ from include.pipeline_framework.core.claiming import ClaimRules
 from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.lifecycle import Actor, Phase, RowIdentity
 from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.zone_changes import DayStamp
 from include.pipeline_framework.errors import (
     FenceLostError,
     IllegalTransitionError,
@@ -326,6 +327,42 @@ class TestTakingRowsAway:
 
 
 ALLOWED = ("removable_count", "is_removal_approved_flag")
+
+
+class TestZoneRules:
+    def test_stamps_tell_by_day_and_version_how_far_the_rows_reach(self, store: LifecycleStore) -> None:
+        plan(store, 0, 1, zone_rules="2025b")
+        plan(store, 2)
+        plan(store, 3, zone_rules="2026f")
+        plan(store, 24, zone_rules="2026f", target_day=date(2013, 3, 10))
+        plan(store, 0, source="trains", zone_rules="2025b")
+        plan(store, 5, zone_rules="2025b", timezone="UTC")
+        store.replace(plan(store, 6, zone_rules="2025b"), [], PLANNER, "gone")
+        zones = {"flights": "America/New_York", "ships": "UTC"}
+        day, other = date(2013, 3, 9), date(2013, 3, 10)
+        assert store.zone_stamps(zones, DAY) == {
+            "flights": [
+                DayStamp(day, None, window(2).start, window(2).end, 1),
+                DayStamp(day, "2025b", window(0).start, window(1).end, 2),
+                DayStamp(day, "2026f", window(3).start, window(3).end, 1),
+                DayStamp(other, "2026f", window(24).start, window(24).end, 1),
+            ],
+            "ships": [],
+        }
+        assert [stamp.day for stamp in store.zone_stamps(zones, DAY + 4 * HOUR)["flights"]] == [other]
+
+    def test_where_only_pending_rows_make_way_nothing_is_replaced_once_one_has_begun(
+        self, store: LifecycleStore
+    ) -> None:
+        first, second = plan(store, 0, 1)
+        claim(store, limit=1)
+        complete(store, first)
+        new = [planned(0), planned(1)]
+        with pytest.raises(IllegalTransitionError, match="is COMPLETED by now"):
+            store.replace([first, second], new, PLANNER, "zone rules", only_pending=True)
+        assert [store.get(row_id)["is_invalidated_flag"] for row_id in (first, second)] == [False, False]
+        (row,) = store.replace([second], new[1:], PLANNER, "zone rules", only_pending=True)
+        assert store.get(second)["replaced_by_id"] == row["id"]
 
 
 class TestPhases:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import Any
 
+from include.implementation_modules import postgres_zones
 from include.implementation_modules.postgres_errors import Trouble, said, state_of, trouble_of
 from include.implementation_modules.postgres_pooler import require_own_session
 from include.implementation_modules.sql_session import sql_text
@@ -94,6 +95,15 @@ class PostgresOrders:
     def keep_zone(self, timezone: str) -> None:
         """Say in which zone the dates are; coverage is kept for it."""
         self._run("keep_zone", timezone=timezone)
+
+    def zone_differences(self, timezones: Iterable[str], first: datetime, last: datetime) -> dict[str, list[date]]:
+        """By zone: days between two instants on which the server's own time zone rules are not ours."""
+
+        def execute(text: str, parameters: Mapping[str, Any]) -> list[Any]:
+            with _translated("local_times"):
+                return list(self._connection.execute(text, parameters).fetchall())
+
+        return postgres_zones.compare(execute, timezones, first, last)
 
     def coverage(self, todays: Mapping[str, date], timezone: str) -> dict[tuple[str, str], list[LogRow]]:
         """By pipeline and store, in one statement; see `OrdersDatabase`."""

@@ -6,11 +6,11 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from include.orders_sync.config import OrdersConfig
-from include.orders_sync.core.dates import parse_range, today_in
+from include.orders_sync.core.dates import parse_range, problem_of_zone, today_in
 from include.orders_sync.core.pipelines import PROFILER, Store, is_concerned, pipelines_of, problem_of_store
 from include.orders_sync.core.runs import (
     RunOptions,
@@ -24,9 +24,13 @@ from include.orders_sync.core.runs import (
 )
 from include.orders_sync.core.windows import OrdersWindow, check_options
 from include.orders_sync.ports import OrdersDatabase
-from include.pipeline_framework.errors import InvalidInputError
+from include.pipeline_framework.core import zone_rules
+from include.pipeline_framework.core.server_rules import told
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
 _log = logging.getLogger(__name__)
+
+_NEAR_PAST, _NEAR, _FAR = timedelta(days=8), timedelta(days=2), timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,41 @@ def parse_options(
 
 
 def start_run(options: RunOptions, config: OrdersConfig, database: OrdersDatabase) -> None:
-    """Write the run's summary row; first, mark runs that died without a word as failed."""
+    """Write the run's summary row; first, mark runs that died without a word as failed.
+
+    Raises:
+        ConfigurationError: The database's server has other time zone rules than this process, these days.
+    """
     if dead := database.fail_dead_runs(config.run_timeout_hours):
         _log.warning("%d runs had died without a word; they are marked as failed", dead)
+    _compare_zone_rules(options, config, database)
     database.keep_zone(config.pipeline_timezone)
     database.start_run(options.run_id, options.pipeline_name, options.run_env, options.today)
+
+
+def _compare_zone_rules(options: RunOptions, config: OrdersConfig, database: OrdersDatabase) -> None:
+    """Which days were over when they were pulled is computed by the server: with other rules it may take one as whole
+    that was not. What differs these days is refused, what will differ is told.
+    """
+    own = {store.timezone for store in database.stores(options.store_code) if store.timezone}
+    zones = {config.pipeline_timezone, *(zone for zone in own if problem_of_zone(zone) is None)}
+    now = options.began_at or database.now()
+    differing = database.zone_differences(zones, now - _NEAR_PAST, now + _FAR)
+    if not differing:
+        return
+    what = (
+        f"the orders database's server has other time zone rules than this process, which has {zone_rules.version()}: "
+        f"{told(differing)}"
+    )
+    remedy = "Update the zone files of the server (its operating system's tzdata), then restart Postgres."
+    if any(days[0] <= today_in(zone, now) + _NEAR for zone, days in differing.items()):
+        raise ConfigurationError(
+            what,
+            where="orders_postgres",
+            meaning="A day could count as over before it is, and its last orders be missed; nothing was pulled",
+            remedy=remedy,
+        )
+    _log.warning("%s. From the first of these days on runs are refused. %s", what, remedy)
 
 
 def plan_run(options: RunOptions, database: OrdersDatabase, *, timezone: str) -> RunPlan:

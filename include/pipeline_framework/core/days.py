@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from include.pipeline_framework.core import zone_rules
 from include.pipeline_framework.core.offsets import fixed_offset
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
@@ -137,3 +138,7 @@ def days_between(start: date, end: date, timezone: str) -> Iterator[LocalDay]:
     """Days from `start` to `end`, end exclusive."""
     for offset in range((end - start).days):
         yield LocalDay(start + timedelta(days=offset), timezone)
+
+
+zone_rules.on_change(first_instant.cache_clear)
+zone_rules.on_change(_days_of_year.cache_clear)

@@ -486,7 +486,13 @@ def skip(row: Row, fence: int, now: datetime, proof: Mapping[str, Any]) -> Trans
 
 
 def invalidate(
-    row: Row, now: datetime, reason: str, replaced_by_id: int | None = None, *, fence: int | None = None
+    row: Row,
+    now: datetime,
+    reason: str,
+    replaced_by_id: int | None = None,
+    *,
+    fence: int | None = None,
+    only_pending: bool = False,
 ) -> Transition:
     """Take a row out of the live rows; its replacement inherits the deletion that it owes.
 
@@ -495,6 +501,7 @@ def invalidate(
     Raises:
         WindowHeldError: A run owns the row right now.
         FenceLostError: A newer start than `fence` owns it.
+        IllegalTransitionError: `only_pending`, and it is not.
     """
     del now
     if row["is_invalidated_flag"]:
@@ -508,6 +515,12 @@ def invalidate(
             where=describe(row),
             meaning="A window that is being moved is not replaced",
             remedy="Wait for that run to finish, then ask again.",
+        )
+    if only_pending and row["pipeline_final_status"] != Status.PENDING:
+        raise IllegalTransitionError(
+            f"only a PENDING window makes way here, this one is {row['pipeline_final_status']} by now",
+            where=describe(row),
+            meaning="Nothing was changed",
         )
     return Transition("invalidated", {"is_invalidated_flag": True}, reason)
 

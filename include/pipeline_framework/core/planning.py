@@ -8,6 +8,7 @@ from typing import Any
 
 import pendulum
 
+from include.pipeline_framework.core import zone_rules
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.durations import Granularity, elapsed_text
 from include.pipeline_framework.core.offsets import fixed_offset
@@ -116,6 +117,7 @@ def planned_row(final_config: Mapping[str, Any], window: TimeWindow, derive: Der
         "timezone": timezone,
         "granularity": final_config["granularity"],
         "config_hash": final_config.get("config_hash"),
+        "zone_rules": zone_rules.version(),
         "target_day": day.date,
         "query_window_start_at": window.start,
         "query_window_end_at": window.end,

@@ -19,6 +19,7 @@ from include.pipeline_framework.core.run_requests import RunRequest, parse_reque
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc, tile
 from include.pipeline_framework.errors import InvalidInputError, LedgerRefusedError
 from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks import zone_changes
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ def start_campaign(
 
     Raises:
         InvalidInputError: The ranges reach beyond local tomorrow without `allow_future`; nothing was done.
+        LedgerRefusedError: A day was planned with newer time zone rules, which give it other bounds.
 
     Returns:
         `campaign_id` (None in a dry run or when there is nothing to load), `steps`: windows by what became of them,
@@ -104,6 +106,9 @@ def start_campaign(
     """
     dry_run = request.run.dry_run or actor.is_temporary
     request.run.require_not_future(config.horizon, store.now(), config.source_object)
+    if not request.run.exact:
+        days = (day for part in request.run.ranges or () for day in config.horizon.days(part))
+        zone_changes.require_plannable(config, store, store.now(), days)
     steps = _steps(config, store, request, None)
     if dry_run or not any(step.step in campaigns.DOES for step in steps):
         mine = [row for row in store.campaigns(source_object=config.source_object) if _is_of(row, actor)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import inclusive_ends, planning
+from include.pipeline_framework.core import inclusive_ends, planning, zone_rules
 from include.pipeline_framework.core.days import LocalDay, existing_days, local_day_of
 from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status
 from include.pipeline_framework.core.remediation import own_granularity
@@ -25,10 +25,11 @@ from include.pipeline_framework.errors import (
     TransientError,
 )
 from include.pipeline_framework.ports import LifecycleStore, Record
-from include.pipeline_framework.tasks import replacing, state_manager
+from include.pipeline_framework.tasks import replacing, state_manager, zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
 from include.pipeline_framework.tasks.plan_outcomes import PlanReport, question_of_first_plan
+from include.pipeline_framework.tasks.zone_changes import ZoneState
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +47,12 @@ def plan_sources(
 ) -> list[PlanReport]:
     """Plan one day (`target_date`) for every source, or, without it, what a scheduled run plans.
 
-    Scheduled: each source's local today and tomorrow and, with `fill_missing_days`, days without any row since its
+    Scheduled: first, planned days from today on whose time zone rules have changed are planned anew (`zone_changes`).
+    Then each source's local today and tomorrow and, with `fill_missing_days`, days without any row since its
     `start_date`: as many whole days as `state_manager_window_limit` windows allow, the newest first; a note tells how
     many are left. A day outside a source's horizon is reported with the reason and left alone. A day that can't be
-    planned (a function of the source's own raised, say) is reported as failed, in a dry run as well; all others are
-    planned. So is a first plan of many windows, unless `yes` was given.
+    planned (a function of the source's own raised, or newer time zone rules bound it otherwise) is reported as failed,
+    in a dry run as well; all others are planned. So is a first plan of many windows, unless `yes` was given.
 
     Raises:
         InvalidInputError: `target_date` is after some source's local tomorrow, and `allow_future` was not given;
@@ -58,6 +60,7 @@ def plan_sources(
         TransientError: The ledger did not answer.
     """
     asked = list(configs)
+    _log.info("time zone rules %s, from the package tzdata", zone_rules.version())
     if target_date and not allow_future:
         for config in asked:
             _require_not_future(config, LocalDay(target_date, config.timezone), now)
@@ -78,6 +81,7 @@ def _plan_source(
     dry_run: bool,
     yes: bool,
 ) -> list[PlanReport]:
+    zones = zone_changes.look(config, store, now)
     missing = _Missing()
     days = [LocalDay(target_date, config.timezone)] if target_date else _near_days(config, now)
     if not target_date:
@@ -86,7 +90,13 @@ def _plan_source(
     if not yes and (question := question_of_first_plan(config, store, days)):
         note, failed = (question, "") if dry_run else ("", question)
         return [PlanReport(config.source_object, str(days[0]), dry_run=dry_run, note=note, failed=failed)]
-    reports = [_plan_or_refuse(config, day, store, actor, dry_run=dry_run) for day in days]
+    reports = [] if target_date else _plan_anew(config, store, actor, zones, now=now, dry_run=dry_run)
+    for report in reports:
+        if report.day in map(str, days):  # which has a line of its own below
+            report.expected = report.existing = report.conflicting = 0
+    reports += [
+        _plan_or_refuse(config, day, store, actor, held=zones.held.get(day.date, ""), dry_run=dry_run) for day in days
+    ]
     if missing.note:
         reports.append(PlanReport(config.source_object, str(missing.first), dry_run=dry_run, note=missing.note))
     return reports
@@ -97,20 +107,36 @@ def _require_not_future(config: PipelineConfig, day: LocalDay, now: datetime) ->
         config.horizon.require_not_future(day.window, now, config.source_object)
 
 
+def _plan_anew(
+    config: PipelineConfig, store: LifecycleStore, actor: Actor, zones: ZoneState, *, now: datetime, dry_run: bool
+) -> list[PlanReport]:
+    try:
+        return zone_changes.replan_changed_days(config, store, actor, zones, now=now, dry_run=dry_run)
+    except TransientError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
+        return [_failed(config, local_day_of(now, config.timezone), error, dry_run=dry_run)]
+
+
 def _plan_or_refuse(
-    config: PipelineConfig, day: LocalDay, store: LifecycleStore, actor: Actor, *, dry_run: bool
+    config: PipelineConfig, day: LocalDay, store: LifecycleStore, actor: Actor, *, held: str, dry_run: bool
 ) -> PlanReport:
     refusal = config.horizon.refusal(day)
-    if refusal:
-        return PlanReport(config.source_object, str(day), dry_run=dry_run, note=refusal)
+    if refusal or held:
+        note, failed = (refusal, "") if refusal else ("", held)
+        return PlanReport(config.source_object, str(day), dry_run=dry_run, note=note, failed=failed)
     try:
         return plan_day(config, day, store, actor, dry_run=dry_run)
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
-        is_known = isinstance(error, PipelineError)
-        _log.error("%s %s could not be planned", config.source_object, day, exc_info=None if is_known else error)
-        return PlanReport(config.source_object, str(day), dry_run=dry_run, failed=f"{type(error).__name__}: {error}")
+        return _failed(config, day, error, dry_run=dry_run)
+
+
+def _failed(config: PipelineConfig, day: LocalDay, error: Exception, *, dry_run: bool) -> PlanReport:
+    is_known = isinstance(error, PipelineError)
+    _log.error("%s %s could not be planned", config.source_object, day, exc_info=None if is_known else error)
+    return PlanReport(config.source_object, str(day), dry_run=dry_run, failed=f"{type(error).__name__}: {error}")
 
 
 @log_execution("day planned", source_object="config.source_object", target_day="day", dry_run="dry_run")
@@ -171,9 +197,10 @@ def populate_pipeline_batches(
     """Make sure that the windows a run may claim exist: the first task of every pipeline run.
 
     With ranges: every missing window inside them is planned, finished and FAILED ones are replaced when asked for;
-    exact windows that cut live ones then replace those, whatever their status. Without: the ledger's state is repaired
-    as far as that harms nothing and is not too much at once (`state_manager.repair`), after `fill_missing_days` has
-    planned today and tomorrow; without that setting new days are the planner's.
+    exact windows that cut live ones then replace those, whatever their status. Without: days whose time zone rules
+    changed are planned anew, `fill_missing_days` plans today and tomorrow (without that setting new days are the
+    planner's), and the ledger's state is repaired as far as that harms nothing and is not too much at once
+    (`state_manager.repair`).
 
     Returns:
         `inserted`, `replaced` (windows as local text), `finished` (how many windows of the ranges are done already) and
@@ -184,6 +211,7 @@ def populate_pipeline_batches(
         InvalidInputError: A range reaches beyond local tomorrow without `allow_future`; an exact window cuts a live
             window, and replacing was not asked for, or would leave a part of that window without any.
         WindowHeldError: A window to replace is being moved.
+        LedgerRefusedError: A day was planned with newer time zone rules, which give it other bounds.
     """
     dry_run = dry_run or request.dry_run or actor.is_temporary
     if request.ranges is None:
@@ -212,15 +240,18 @@ def populate_pipeline_batches(
 
 
 def _populate_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool) -> dict[str, Any]:
-    planned: list[str] = []
-    left: list[str] = []
+    now = store.now()
+    zones = zone_changes.look(config, store, now)
+    anew = _plan_anew(config, store, actor, zones, now=now, dry_run=dry_run)
+    planned = [label for report in anew for label in report.windows]
+    left = [f"{report.day}: {report.failed or report.note}" for report in anew]
     if config.horizon.fill_missing_days:
-        days = [day for day in _near_days(config, store.now()) if not config.horizon.refusal(day)]
+        days = [day for day in _near_days(config, now) if not config.horizon.refusal(day)]
         if question := question_of_first_plan(config, store, days):
             # for the planner; a part of it, repaired, would no longer be a first plan
             asked = {"reported": [f"daily_planner: {question}"], "note": "no row yet"}
             return {"inserted": [], "invalidated": [], **asked, "replaced": [], "finished": 0, "dry_run": dry_run}
-        for day in days:
+        for day in (day for day in days if day.date not in zones.held):
             try:
                 planned += plan_day(config, day, store, actor, dry_run=dry_run, left=left).windows
             except TerminalError as error:  # whatever a row says: the windows that are planned go on
@@ -346,8 +377,10 @@ def _require_whole_windows(
 def _grid_inside(config: PipelineConfig, store: LifecycleStore, ranges: Sequence[TimeWindow]) -> list[TimeWindow]:
     """Windows of each day's own grid that lie wholly inside one of the ranges and inside the horizon."""
     grid: list[TimeWindow] = []
-    for part in ranges:
-        for day in config.horizon.days(part):
+    days = {part: config.horizon.days(part) for part in ranges}
+    zone_changes.require_plannable(config, store, store.now(), (day for some in days.values() for day in some))
+    for part, inside in days.items():
+        for day in inside:
             whole = day.window
             if whole is None:
                 continue

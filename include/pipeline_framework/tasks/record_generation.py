@@ -21,6 +21,7 @@ from include.pipeline_framework.core.timestamps import calculate_day_from_timest
 from include.pipeline_framework.core.windows import TimeWindow, gapless_prefix_end, iso_utc
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.single_window import window_of
 
@@ -135,6 +136,7 @@ def next_windows(
 
     Raises:
         InvalidInputError: The day is outside the horizon, or after tomorrow without `allow_future`.
+        LedgerRefusedError: The day was planned with newer time zone rules, which give it other bounds.
     """
     if target_date is None:
         day_start = calculate_day_from_timestamp(now, config.x_time_back, config.timezone)
@@ -143,6 +145,7 @@ def next_windows(
     config.horizon.require(day, config.source_object)
     if day.window and not allow_future:
         config.horizon.require_not_future(day.window, now, config.source_object)
+    zone_changes.require_plannable(config, store, now, [day])
     final_config = config.final_config()
     continuation = latest_timestamp_available(config.source_object, day, store)
     windows: list[TimeWindow] = []

@@ -24,8 +24,10 @@ from include.pipeline_framework.core.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
 from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
+from include.pipeline_framework.tasks.zone_changes import HeldTime
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +40,13 @@ class StateReview:
         analysis: Phase 1.
         findings: Phases 2 and 3.
         items: Phase 4: at most so many windows as were asked for.
+        held: Days whose time zone rules changed, which no repair touches, one text each; nothing is found there.
     """
 
     analysis: Analysis
     findings: tuple[Finding, ...]
     items: tuple[PlanItem, ...]
+    held: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """`{findings, summary}`, JSON."""
@@ -98,7 +102,11 @@ def review(
     """
     now = store.now()
     facts = store.state_facts([scope_of(config, now) for config in configs])
-    return [review_facts(facts[config.source_object], store.rows_of_days, most_windows) for config in configs]
+    held = zone_changes.held_time(configs, store, now)
+    return [
+        _without(held[name], review_facts(facts[name], store.rows_of_days, most_windows))
+        for name in (config.source_object for config in configs)
+    ]
 
 
 def review_facts(facts: StateFacts, rows_of_days: Any, most_windows: int | None = None) -> StateReview:
@@ -183,9 +191,21 @@ def _apply_as_far_as_possible(
     return replace(outcome, changed="; ".join(text for text in (outcome.changed, *placed.left) if text))
 
 
+def _without(held: HeldTime, found: StateReview) -> StateReview:
+    """What may be judged here: days that other time zone rules bound otherwise are planned as a whole, or elsewhere."""
+
+    def is_free(windows: Iterable[TimeWindow]) -> bool:
+        return not any(window.overlaps(span) for window in windows for span in held.spans)
+
+    items = tuple(item for item in found.items if is_free([*item.windows, *(row.window for row in item.rows)]))
+    findings = tuple(finding for finding in found.findings if is_free([finding.window]))
+    return StateReview(found.analysis, findings, items, held.texts)
+
+
 def left_to_people(found: StateReview) -> list[str]:
     """What no plan does, one text each."""
-    return [f"{f.kind.value} on {f.day}: {f.reason}" for f in found.findings if f.decision == Verdict.REPORT]
+    texts = [f"not looked at: {text}" for text in found.held]
+    return texts + [f"{f.kind.value} on {f.day}: {f.reason}" for f in found.findings if f.decision == Verdict.REPORT]
 
 
 def left_by_plan(found: StateReview) -> list[str]:

@@ -16,6 +16,7 @@ from include.pipeline_framework.core.run_requests import MOST_WINDOWS, RunReques
 from include.pipeline_framework.core.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def store_and_validate(
             "note": "preview, nothing is claimed",
         }
     rows = store.claim(config.source_object, actor, **options)
+    zone_changes.warn_of_claimed(config.source_object, rows)
     wrong = {row["id"]: told for row in rows if (told := _incomplete(config, store, actor, row, settled))}
     valid = [row for row in rows if row["id"] not in wrong]
     if wrong and not valid:

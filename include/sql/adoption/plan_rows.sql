@@ -16,7 +16,7 @@ planned AS (
         target_id, source_category, stage_category, target_category, key_x, key_y, key_z,
         collection_frequency, source_data_frequency, expected_source_to_stage_duration_mins,
         expected_stage_to_target_duration_mins, expected_audit_duration_mins, expected_pipeline_duration_mins,
-        priority, is_replacement_run_flag
+        priority, is_replacement_run_flag, zone_rules
     )
     SELECT
         pipeline_id, source_name, source_object, stage_name, target_name, target_object, data_domain,
@@ -25,7 +25,7 @@ planned AS (
         source_id, stage_id, target_id, source_category, stage_category, target_category, key_x, key_y, key_z,
         collection_frequency, source_data_frequency, expected_source_to_stage_duration_mins,
         expected_stage_to_target_duration_mins, expected_audit_duration_mins, expected_pipeline_duration_mins,
-        COALESCE(priority, 0), COALESCE(is_replacement_run_flag, FALSE)
+        COALESCE(priority, 0), COALESCE(is_replacement_run_flag, FALSE), zone_rules
     FROM given
     RETURNING *
 )

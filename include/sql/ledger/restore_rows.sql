@@ -22,7 +22,7 @@ restored AS (
         source_to_stage_ingestion_end_time, source_to_stage_ingestion_status, stage_location, stage_file_count,
         stage_byte_count, staged_count, staged_fingerprint, quarantined_count,
         stage_to_target_ingestion_end_time, stage_to_target_ingestion_status, loaded_count, loaded_fingerprint,
-        source_count, elt_process_status, phase_completed, is_replacement_run_flag, source_parts, removable_count
+        source_count, elt_process_status, phase_completed, is_replacement_run_flag, source_parts, removable_count, zone_rules
     )
     OVERRIDING SYSTEM VALUE
     SELECT
@@ -37,7 +37,7 @@ restored AS (
         source_to_stage_ingestion_end_time, COALESCE(source_to_stage_ingestion_status, 'PENDING'), stage_location, stage_file_count,
         stage_byte_count, staged_count, staged_fingerprint, quarantined_count,
         stage_to_target_ingestion_end_time, COALESCE(stage_to_target_ingestion_status, 'PENDING'), loaded_count, loaded_fingerprint,
-        source_count, COALESCE(elt_process_status, 'PENDING'), phase_completed, COALESCE(is_replacement_run_flag, FALSE), source_parts, removable_count
+        source_count, COALESCE(elt_process_status, 'PENDING'), phase_completed, COALESCE(is_replacement_run_flag, FALSE), source_parts, removable_count, zone_rules
     FROM given
     ON CONFLICT DO NOTHING
     RETURNING *

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import tzdata
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,6 +132,7 @@ class TestPlannedRow:
             "timezone": "America/New_York",
             "granularity": "1h",
             "config_hash": "abc",
+            "zone_rules": tzdata.IANA_VERSION,
             "target_day": date(2013, 3, 9),
             "query_window_start_at": datetime(2013, 3, 10, 4, tzinfo=UTC),
             "query_window_end_at": datetime(2013, 3, 10, 5, tzinfo=UTC),

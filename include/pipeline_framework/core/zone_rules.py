@@ -1,0 +1,57 @@
+"""The one source of time zone rules: the pinned package `tzdata`, whatever zone files the machine has.
+
+Python looks into the system's files first, so two workers from two images would plan and judge one day differently.
+Importing `include` pins the rules for its whole process: days, labels, cron expressions, Airflow's timetables.
+A process that reads zones before that import is started with an empty `PYTHONTZPATH`.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Callable, Sequence
+
+import tzdata
+
+_forget: list[Callable[[], None]] = []
+_used: str = tzdata.IANA_VERSION
+
+
+def version() -> str:
+    """The IANA version of the rules in use, such as `2026f`; versions compare as text.
+
+    >>> "2025b" < "2026a" < version() or version() == "2026a"
+    True
+    """
+    return _used
+
+
+def use_pinned() -> None:
+    """Take every zone from the package `tzdata` from now on."""
+    use(tzdata.IANA_VERSION)
+
+
+def use(iana_version: str, folders: Sequence[str] = ()) -> None:
+    """Take zones from these folders, then from the package; whatever was computed with other rules is forgotten.
+
+    Args:
+        iana_version: What the rules call themselves.
+        folders: Absolute paths of folders with TZif files. Only tests have any.
+    """
+    global _used
+    zoneinfo.reset_tzpath(to=folders)
+    _clear(zoneinfo.ZoneInfo)
+    for forget in _forget:
+        forget()
+    _used = iana_version
+
+
+def on_change(forget: Callable[[], None]) -> None:
+    """Have something called when the rules change: it forgets what it has computed."""
+    _forget.append(forget)
+
+
+def _clear(kind: type[zoneinfo.ZoneInfo]) -> None:
+    """Each class of zones has its own cache; pendulum's, which Airflow uses, is one of them."""
+    kind.clear_cache()
+    for own in kind.__subclasses__():
+        _clear(own)

@@ -1,0 +1,14 @@
+"""Gives Airflow's own processes the pinned time zone rules: the scheduler computes the runs of cron schedules.
+
+Airflow loads plugins when a job starts, before it reads the first timetable.
+"""
+
+from airflow.plugins_manager import AirflowPlugin
+
+from include.pipeline_framework.core import zone_rules
+
+
+class ZoneRulesPlugin(AirflowPlugin):
+    """Importing `include` has done it; the name tells the version in `airflow plugins`."""
+
+    name = f"zone_rules_{zone_rules.version()}"
