@@ -64,7 +64,7 @@ target: {{type: postgres, connection_id: target_postgres, table: {table}, column
 )
 # With the TCP settings of a connection, a vanished host is noticed after about two seconds.
 POSTGRES_EXTRA = {
-    "connect_timeout": TIMEOUT_SECONDS,
+    "connect_timeout": 30,  # on a busy machine a healthy server takes a while
     "keepalives_idle": 1,
     "keepalives_interval": 1,
     "keepalives_count": 2,
