@@ -73,9 +73,9 @@ def test_the_dag_runs_to_success_in_one_process(bench: Bench) -> None:
 
 
 def test_transfer_and_audit_can_be_asked_for_alone(bench: Bench) -> None:
-    """Each run does its own step and no other, and one that asks for what is done already claims nothing."""
+    """Each run does its own step and no other."""
     window = hours("2013-03-11T10:00Z", "2013-03-11T11:00Z")
-    asked = ("staged", "staged", "loaded", "audited")
+    asked = ("staged", "loaded", "audited")
     run_in_one_process(bench, *((bench.dag_id, conf_of(window, until=until)) for until in asked))
     (row,) = bench.rows(window)
     events = bench.query(
