@@ -17,6 +17,7 @@ from include import cli_backfill, cli_late, cli_logging, cli_orders, cli_state, 
 from include.cli_output import person, plain, print_table
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
+from include.pipeline_framework.config.file_sources import pipeline_files
 from include.pipeline_framework.core import zone_rules
 from include.pipeline_framework.core.lifecycle import Status
 from include.pipeline_framework.core.run_requests import parse_date
@@ -115,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     keys.set_defaults(command=_describe_config)
 
     pipeline = commands.add_parser("pipeline", help="pipelines").add_subparsers(required=True)
-    new = pipeline.add_parser("new", help="write a new pipeline's YAML and DAG file")
+    new = pipeline.add_parser(
+        "new", help="write a new pipeline's YAML and DAG file; of a source in a list the DAG file"
+    )
     new.add_argument("id", help="lower case letters, digits and _")
     new.set_defaults(command=_new)
     return parser
@@ -312,7 +315,9 @@ def _validate(options: argparse.Namespace) -> int:
         print(mismatch)
     if problems or mismatches:
         return 1
-    print(f"{len(loader.pipeline_files(options.directory))} pipeline files are valid")
+    files = len(pipeline_files(options.directory))
+    loaded = loader.load_all_pipelines(options.directory, options_model=options_model)
+    print(f"{len(loaded.configs)} pipelines in {files} files are valid")
     print(f"time zone rules: {zone_rules.version()}, from the package tzdata")
     return 0
 

@@ -132,12 +132,15 @@ class AdapterSection(BaseModel):
 
 
 class PipelineConfig(BaseModel):
-    """One pipeline, complete: its YAML file over `defaults.yaml` over the defaults below."""
+    """One pipeline, complete: what its file says of it over `defaults.yaml` over the defaults below."""
 
     model_config = ConfigDict(**_STRICT, json_schema_extra=_alias_in_schema)
 
     # what it is
-    pipeline_id: str = Field(pattern=f"^{PIPELINE_ID}$", description="The file's name without .yaml.")
+    pipeline_id: str = Field(
+        pattern=f"^{PIPELINE_ID}$",
+        description="The file's name without .yaml; of a source in a list: its own, default: source_object.",
+    )
     description: str = Field("", description="Shown on the DAG's page.")
     source_object: str = Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,127}$",

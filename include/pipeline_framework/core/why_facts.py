@@ -169,7 +169,7 @@ def outside(facts: Facts) -> Obstacle | None:
         return None
     return Obstacle(
         f"{facts.day} is outside the pipeline's horizon: {refusal}. Its rows rest.",
-        f"nothing; change enabled, start_date or end_date in include/pipelines/{facts.pipeline_id}.yaml to have it run",
+        f"nothing; change enabled, start_date or end_date of {facts.pipeline_id} in include/pipelines to have it run",
     )
 
 

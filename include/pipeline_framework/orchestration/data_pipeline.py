@@ -47,7 +47,7 @@ def data_pipeline(pipeline_id: str) -> DAG:
     """The pipeline's DAG.
 
     Raises:
-        ConfigurationError: The pipeline's YAML file is wrong; Airflow shows it as this one file's import error.
+        ConfigurationError: What YAML says of the pipeline is wrong; Airflow shows it as this one file's import error.
     """
     config = wiring.parsed_config(pipeline_id)
 

@@ -218,7 +218,7 @@ def _take(
             f"pipeline {row['pipeline_id']!r} has no good configuration",
             where=lifecycle.describe(row),
             meaning="The rows of a removed pipeline rest",
-            remedy="Restore include/pipelines/<id>.yaml, or correct it.",
+            remedy="Restore its YAML in include/pipelines, or correct it.",
         )
     require_due(config, store, actor, row)
     fence = store.take(row["id"], actor, lifecycle.RowIdentity.of(row))["fence"]
