@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include import cli_backfill, cli_late, cli_logging, cli_orders, cli_state, cli_why
+from include import cli_backfill, cli_late, cli_logging, cli_orders, cli_report, cli_state, cli_why
 from include.cli_output import person, plain, print_table
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
     columns = ledger.add_parser("describe", help="print every column with its meaning, as Markdown")
     columns.set_defaults(command=_describe_ledger)
+    cli_report.add_commands(ledger)
     cli_state.add_commands(commands, ledger)
     cli_backfill.add_commands(commands)
     cli_late.add_commands(commands)
@@ -202,7 +203,8 @@ def _record_identity(wanted: Sequence[str] | None) -> None:
     """A ledger that was rebuilt for every source may issue fences again; for some of them it may not yet."""
     from include.pipeline_framework.orchestration import wiring
 
-    store, sources = wiring.lifecycle_store(), {c.source_object for c in wiring.all_configs().configs.values()}
+    store = wiring.lifecycle_store()
+    sources = {c.source_object for c in wiring.all_configs().configs.values() if not c.is_external}
     if store.identity().is_recorded:
         return
     if wanted and (left := sorted(sources - set(wanted))):
@@ -254,7 +256,9 @@ def _reconcile(options: argparse.Namespace) -> int:
 
 
 def _for_each_source(wanted: Sequence[str] | None, work: Callable[[Pipeline], None]) -> bool:
-    """Do something for every pipeline, or those of some source objects; one that fails stops no other one."""
+    """Do something for every pipeline that this bundle moves, or those of some source objects; one that fails stops no
+    other one.
+    """
     from include.pipeline_framework.orchestration import wiring
 
     loaded = wiring.all_configs()
@@ -264,6 +268,9 @@ def _for_each_source(wanted: Sequence[str] | None, work: Callable[[Pipeline], No
         raise InvalidInputError(f"no valid pipeline has the source {unknown}", remedy=f"Choose from {sorted(sources)}.")
     errors: list[PipelineError] = [] if wanted else list(loaded.errors.values())
     for source_object in dict.fromkeys(wanted or sorted(sources)):
+        if sources[source_object].is_external and not wanted:
+            print(f"{source_object}: left out, another system moves its data", file=sys.stderr)
+            continue
         try:
             work(wiring.pipeline(sources[source_object].pipeline_id))
         except PipelineError as error:

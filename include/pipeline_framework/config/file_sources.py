@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from include.pipeline_framework.config.models import PIPELINE_ID
+from include.pipeline_framework.config.models import EXTERNAL, PIPELINE_ID
 from include.pipeline_framework.config.problems import NO_VALUE, Found, KeyPath, Problem, configuration_error, key_of
 from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS
 from include.pipeline_framework.config.yaml_file import YamlFile, read_yaml
@@ -217,7 +217,8 @@ def is_id(text: str) -> bool:
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Values over those beneath: mappings key by key, everything else as a whole.
 
-    What is beneath a section applies only to its own adapter type; either spelling of the granularity replaces both.
+    What is beneath a section applies only to its own adapter type; either spelling of the granularity replaces both. What
+    another system moves takes no section from what this bundle moves.
     """
     beneath = dict(base)
     if _ALIAS in over or _GRANULARITY in over:
@@ -225,6 +226,9 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         beneath.pop(_GRANULARITY, None)
     for role in PLACEHOLDER_SECTIONS:
         ours, theirs = over.get(role), beneath.get(role)
+        if over.get("moved_by") == EXTERNAL != base.get("moved_by"):
+            beneath.pop(role, None)
+            continue
         if (
             isinstance(ours, dict)
             and isinstance(theirs, dict)

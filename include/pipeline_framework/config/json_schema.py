@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from include.pipeline_framework.config.columns import TargetColumns
 from include.pipeline_framework.config.file_sources import SOURCES
-from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+from include.pipeline_framework.config.models import EXTERNAL, AdapterSection, PipelineConfig
 from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS
 
 SCHEMA_FILE = "pipeline.schema.json"
@@ -42,7 +42,15 @@ def pipeline_json_schema(adapters: Adapters) -> dict[str, Any]:
             "properties": {"type": _DOTTED, "connection_id": _connection_id()},
             "required": ["type"],
         }
-        schema["properties"][role] = {"oneOf": [*branches, {"$ref": f"#/$defs/{role}_dotted"}]}
+        branches += [{"$ref": f"#/$defs/{role}_dotted"}, {"$ref": "#/$defs/external"}]
+        schema["properties"][role] = {"oneOf": branches}
+    definitions["external"] = {
+        "type": "object",
+        "description": "Of a pipeline with moved_by: external.",
+        "properties": {"type": {"const": EXTERNAL}},
+        "required": ["type"],
+        "additionalProperties": False,
+    }
     schema.pop("required", None)
     schema = _with_lists(schema)
     head = {

@@ -21,6 +21,7 @@ from include.pipeline_framework.config.checks import (
     unimportable_callables,
 )
 from include.pipeline_framework.config.columns import TargetColumns
+from include.pipeline_framework.config.external import external_problems
 from include.pipeline_framework.config.file_sources import (
     DEFAULTS,
     FileSource,
@@ -30,7 +31,7 @@ from include.pipeline_framework.config.file_sources import (
     pipeline_files,
     read_sources,
 )
-from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+from include.pipeline_framework.config.models import EXTERNAL, AdapterSection, PipelineConfig
 from include.pipeline_framework.config.problems import (
     NO_VALUE,
     Found,
@@ -204,6 +205,7 @@ def _read(
         return None, [source.problem(*each) for each in source.found]
     data = source.merged(defaults.data)
     found = found_before_the_models(source, defaults.data)
+    found += external_problems(data)
     data.setdefault("pipeline_id", source.pipeline_id or "without_an_id")
     names: dict[str | int, str] = {}
     if _ALIAS in data:
@@ -226,6 +228,8 @@ def _read(
 
 def _option_problems(role: str, section: dict[str, Any], options_model: OptionsModel | None) -> list[Found]:
     """What an adapter's own model says about its options; defaults of placeholders are checked, the rest waits."""
+    if section.get("type") == EXTERNAL:
+        return []
     options = {name: value for name, value in section.items() if name not in AdapterSection.model_fields}
     options = substitute(options, lambda name: None, [])
     named = list(name_problems(role, options))

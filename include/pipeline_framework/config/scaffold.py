@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from include.pipeline_framework.config.file_sources import DEFAULTS, FileSource, all_sources, is_id
+from include.pipeline_framework.config.models import EXTERNAL
+from include.pipeline_framework.config.yaml_file import read_yaml
 from include.pipeline_framework.errors import InvalidInputError
 
 DAG_FILE = '''"""Airflow DAG of {said}; its manual is the DAG's documentation page."""
@@ -62,6 +64,12 @@ def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
         )
     pipeline, dag = _files(pipeline_id, root)
     listed = next((one for one in _listed(root) if one.pipeline_id == pipeline_id), None)
+    if listed and listed.merged(read_yaml(pipeline.with_name(f"{DEFAULTS}.yaml")).data).get("moved_by") == EXTERNAL:
+        raise InvalidInputError(
+            f"{listed.place} has moved_by: external",
+            meaning="Another system moves its data, so it has no DAG; nothing was written",
+            remedy="Remove moved_by to have this bundle move it.",
+        )
     existing = [str(path) for path in ((dag,) if listed else (pipeline, dag)) if path.exists()]
     if existing:
         raise InvalidInputError(
@@ -85,13 +93,20 @@ def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
 
 
 def pipeline_mismatches(root: Path) -> list[str]:
-    """One sentence per pipeline without its DAG file, and per DAG file without its pipeline."""
-    pipelines = {one.pipeline_id: one for one in all_sources(root / "include" / "pipelines") if one.pipeline_id}
+    """One sentence per pipeline without its DAG file, and per DAG file without a pipeline that this bundle moves."""
+    directory = root / "include" / "pipelines"
+    defaults = read_yaml(directory / f"{DEFAULTS}.yaml").data
+    pipelines = {one.pipeline_id: one for one in all_sources(directory) if one.pipeline_id}
+    external = {name for name, one in pipelines.items() if one.merged(defaults).get("moved_by") == EXTERNAL}
     dags = {path.stem.removeprefix("data_pipeline_") for path in (root / "dags").glob("data_pipeline_*.py")}
     missing = [
         f"{pipelines[name].place} has no DAG file {_files(name, root)[1]}"
         + (f"; python -m include.cli pipeline new {name} writes it" if pipelines[name].base else "")
-        for name in sorted(pipelines.keys() - dags)
+        for name in sorted(pipelines.keys() - dags - external)
+    ]
+    missing += [
+        f"{_files(n, root)[1]} must go: another system moves {n} ({pipelines[n].place} has moved_by: external)"
+        for n in sorted(dags & external)
     ]
     return missing + [
         f"{_files(n, root)[1]} has no pipeline file {_files(n, root)[0]}, and no file's list has the source {n}"
