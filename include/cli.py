@@ -39,6 +39,10 @@ _EVENT_COLUMNS: tuple[str, ...] = (
 _REBUILD_COLUMNS: tuple[str, ...] = ("source_object", "window", "rows", "fence", "origin", "outcome")
 _DIFFERENCE_COLUMNS: tuple[str, ...] = ("kind", "source_object", "window", "ledger", "target", "remedy")
 
+_WHO = """Which run has moved a window stands in `dag_id` and `dag_run_id`, each of its tries in the events. `job_id` is
+the job of another system: written by its report of a window that it moves (`ledger report`), kept by `ledger adopt`,
+else NULL."""
+
 REPO = Path(__file__).resolve().parents[1]
 
 
@@ -290,7 +294,7 @@ def _describe_ledger(_options: argparse.Namespace) -> int:
 
 def ledger_page(columns: Sequence[dict[str, Any]]) -> str:
     """The ledger's tables as Markdown, from the comments in the database."""
-    lines = ["# The ledger's tables", "", "<!-- Generated from the database's own comments: `make docs`. -->"]
+    lines = ["# The ledger's tables", "", "<!-- Generated from the database's own comments: `make docs`. -->", "", _WHO]
     for table in dict.fromkeys(column["table_name"] for column in columns):
         rows = [column for column in columns if column["table_name"] == table]
         lines += [

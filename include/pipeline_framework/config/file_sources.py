@@ -217,8 +217,8 @@ def is_id(text: str) -> bool:
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Values over those beneath: mappings key by key, everything else as a whole.
 
-    What is beneath a section applies only to its own adapter type; either spelling of the granularity replaces both. What
-    another system moves takes no section from what this bundle moves.
+    What is beneath a section applies only to its own adapter type; either spelling of the granularity replaces both.
+    What another system moves takes no section from what this bundle moves.
     """
     beneath = dict(base)
     if _ALIAS in over or _GRANULARITY in over:
