@@ -56,7 +56,8 @@ sources:
 ```
 
 What is wrong in one item (`sources[1].granularity`) concerns that source alone; what is wrong in the shared part, every
-source that has it. An id, and a `source_object`, may stand in one place of all files only.
+source that has it. An id, and a `source_object`, may stand in one place of all files only. A file may have
+1,000,000 bytes and 20,000 values; a list that is longer needs several files.
 """
 
 

@@ -337,7 +337,7 @@ def stop_after(row: Row, fence: int, _now: datetime, phase: Phase) -> Transition
     is_so_far = row["phase_completed"] in phase.and_later
     if row["pipeline_final_status"] == Status.PENDING and is_so_far and row["fence"] == fence:
         return Transition("stopped")
-    _require_running(row, fence)
+    require_running(row, fence)
     if not is_so_far:
         raise IllegalTransitionError(
             f"a window with phase_completed {row['phase_completed']} has not got as far as {phase}", where=describe(row)

@@ -109,7 +109,7 @@ def report_external_window(
     row = _row_of(config, store, window)
     if external_reports.says_the_same(row, report):
         return Reported(row, False)
-    _require_possible(config, store, row, window, report, is_replacement=bool(replace_reason))
+    _require_possible(config, store, row, window, report)
     if replace_reason and row["pipeline_final_status"] in FINISHED:
         record = planned_row(config.final_config(), window, derive)
         (row,) = store.replace([row["id"]], [record], actor, replace_reason)
@@ -162,8 +162,6 @@ def _require_possible(
     row: Record,
     window: TimeWindow,
     report: ExternalReport,
-    *,
-    is_replacement: bool,
 ) -> None:
     now = store.now()
     if not report.failed and window.end > now:
@@ -173,8 +171,7 @@ def _require_possible(
             f"the window has not ended: it is {iso_utc(now)}",
             "Report it when all of its data is there.",
         )
-    replaces = row["is_replacement_run_flag"] or (is_replacement and row["pipeline_final_status"] in FINISHED)
-    if replaces and not report.failed and not report.has_counts:
+    if row["is_replacement_run_flag"] and not report.failed and not report.has_counts:
         raise _refused(
             config,
             window,

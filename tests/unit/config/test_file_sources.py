@@ -72,7 +72,7 @@ class TestMerging:
 
     def test_the_root_of_a_file_may_be_the_list(self, tmp_path: Path) -> None:
         write(tmp_path, "defaults", shared())
-        write(tmp_path, "many", "# sources of the shop\n---\n" + yaml.safe_dump([ONE, TWO]))
+        write(tmp_path, "many", "# all of the shop\n---\n" + yaml.safe_dump([ONE, TWO]))
         assert set(load_all_pipelines(tmp_path).configs) == {"one", "two"}
         assert load_pipeline("two", tmp_path).source_object == "two"
 
@@ -158,6 +158,21 @@ class TestProblems:
         assert load_pipeline("two", tmp_path).timezone == "UTC"
         with pytest.raises(ConfigurationError, match="timezone: 'X/Y'"):
             load_pipeline("three", tmp_path)
+
+    def test_a_wrong_option_of_the_shared_part_loads_none_of_its_sources(self, tmp_path: Path) -> None:
+        loaded = listed(tmp_path, ONE, {**TWO, "source": {"type": "lenient", "size": 1}}, source={"indx": "x"})
+        assert set(loaded.configs) == {"two"}
+        assert set(loaded.errors) == {"many.yaml"}
+        (found,) = problems(tmp_path)
+        assert ": source.indx: 'x': unknown key; did you mean index?" in found
+
+    def test_what_is_wrong_in_the_defaults_is_told_once_and_loads_none(self, tmp_path: Path) -> None:
+        write(tmp_path, "defaults", {"priority": "high"})
+        loaded = listed(tmp_path, ONE, TWO)
+        assert loaded.configs == {}
+        assert set(loaded.errors) == {"one", "two"}
+        (found,) = problems(tmp_path)
+        assert found.startswith("defaults.yaml:1: priority")
 
     @pytest.mark.parametrize("key", ["source_object", "pipeline_id"])
     def test_the_shared_part_can_not_say_who_a_source_is(self, tmp_path: Path, key: str) -> None:
@@ -269,7 +284,9 @@ class TestTwice:
 
     def test_one_item_twice_is_told_once_per_place(self, tmp_path: Path) -> None:
         listed(tmp_path, ONE, ONE)
-        assert len(problems(tmp_path)) == 2
+        found = problems(tmp_path)
+        assert len(found) == 2
+        assert all("].source_object: 'one': also in " in problem for problem in found)
 
     def test_an_id_may_be_the_name_of_its_own_file(self, tmp_path: Path) -> None:
         assert set(listed(tmp_path, ONE, TWO, name="one").configs) == {"one", "two"}
@@ -291,6 +308,17 @@ class TestFinding:
         read.clear()
         assert load_pipeline("other", tmp_path).source_object == "other"
         assert read == ["other.yaml"]
+
+    def test_a_file_that_only_speaks_of_it_is_not_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        listed(tmp_path, {"source_object": "Shop.One", "pipeline_id": "one"}, TWO)
+        write(tmp_path, "aaa", good(source_object="other", description="one of a few"))
+        read: list[str] = []
+        original = file_sources.read_yaml
+        monkeypatch.setattr(
+            file_sources, "read_yaml", lambda path, **options: [read.append(path.name), original(path, **options)][1]
+        )
+        assert load_pipeline("one", tmp_path).source_object == "Shop.One"
+        assert read == ["many.yaml"]
 
     def test_an_unknown_one_names_those_of_lists_too(self, tmp_path: Path) -> None:
         listed(tmp_path, {"source_object": "orders"}, TWO)

@@ -220,6 +220,10 @@ class TestReplacements:
         assert not world.report(0, 6, 6, replace="two rows were missing").is_new
         assert len(world.store.find(include_invalidated=True)) == 2
 
+    def test_what_replaces_nothing_yet_is_a_report_like_any_other(self, world: External) -> None:
+        found = world.report(0, 5, 5, replace="in case that it is finished")
+        assert (found.is_finished, found.row["is_replacement_run_flag"]) == (True, False)
+
     def test_it_is_not_done_without_counts_and_nothing_is_replaced(self, world: External) -> None:
         world.report(0, 5, 5)
         framework.invalidate_and_replace(
@@ -315,7 +319,11 @@ class TestNothingElseMovesIt:
         with pytest.raises(ConfigurationError, match="another system moves its data"):
             getattr(framework, call)(world.config.final_config(), world.only())
 
-    def test_its_row_is_not_taken_by_an_update(self, world: External) -> None:
+    @pytest.mark.parametrize("failures", [0, 3])
+    def test_its_row_is_not_taken_by_an_update(self, world: External, failures: int) -> None:
+        for job in range(failures):
+            world.report(0, failed="no disk", job_id=str(job))
+        assert world.only()["pipeline_final_status"] == ("FAILED" if failures else "PENDING")
         changed = {"id": world.only()["id"], "pipeline_final_status": "IN_PROGRESS"}
         with pytest.raises(ConfigurationError, match="another system moves its data"):
             framework.update_record_in_database(changed, store=world.store, actor=RUN_1, configs={"main": world.config})
