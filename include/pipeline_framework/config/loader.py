@@ -122,10 +122,11 @@ def load_all_pipelines(directory: Path | None = None, *, options_model: OptionsM
 def validate_all(directory: Path | None = None, *, options_model: OptionsModel | None = None) -> list[Problem]:
     """Every problem of every file once, in file order; the pipelines' own functions are imported, too."""
     configs, problems, places = _read_all(directory or PIPELINES_DIRECTORY, options_model)
-    found = [problem for name in sorted(problems) for problem in problems[name]]
+    found = [problem for of_one in problems.values() for problem in of_one]
     for name, config in configs.items():
         found += [places[name].problem(key, NO_VALUE, message) for key, message in unimportable_callables(config)]
-    return list({str(problem): problem for problem in found}.values())
+    unique = {str(problem): problem for problem in found}.values()
+    return sorted(unique, key=lambda problem: (problem.file, problem.line or 0))
 
 
 def resolve_variables(

@@ -140,6 +140,13 @@ class TestProblems:
         with pytest.raises(ConfigurationError, match=r"sources\[1\].timezone"):
             load_pipeline("two", tmp_path, options_model=options_model)
 
+    def test_problems_come_in_the_order_of_the_file(self, tmp_path: Path) -> None:
+        wrong = [{"source_object": name, "priority": "x"} for name in ("zebra", "ant", "bee")]
+        listed(tmp_path, *wrong, timezone="X/Y")
+        lines = [int(problem.split(":")[1]) for problem in problems(tmp_path)]
+        assert lines == sorted(lines)
+        assert len(lines) == 4
+
     def test_what_is_missing_is_placed_at_the_item(self, tmp_path: Path) -> None:
         listed(tmp_path, ONE, TWO, granularity=None)
         lines = (tmp_path / "many.yaml").read_text().splitlines()
