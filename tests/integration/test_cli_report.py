@@ -62,8 +62,9 @@ def test_both_sources_of_the_file_are_planned(
     row = first(store)
     assert (row["source_name"], row["target_name"], row["job_id"]) == ("external", "external", None)
     capsys.readouterr()
-    assert main(["config", "validate", "--directory", str(loader.PIPELINES_DIRECTORY.parent)]) == 0
-    assert capsys.readouterr().out == "0 pipelines in 0 files are valid\n"
+    (empty := loader.PIPELINES_DIRECTORY / "empty").mkdir()
+    assert main(["config", "validate", "--directory", str(empty)]) == 0
+    assert capsys.readouterr().out.startswith("0 pipelines in 0 files are valid\n")
 
 
 def test_a_window_is_reported_as_its_system_moves_it(

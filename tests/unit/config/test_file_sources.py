@@ -212,7 +212,7 @@ class TestProblems:
         assert set(loaded.configs) == {"good"}
         assert len(loaded.errors) == 1
         found = problems(tmp_path)
-        assert found[0].startswith(says)
+        assert any(problem.startswith(says) for problem in found)
         if "one" in text and "- " in text:
             with pytest.raises(ConfigurationError, match=r"many\.yaml"):
                 load_pipeline("one", tmp_path)
@@ -252,8 +252,8 @@ class TestProblems:
             derived={"key_y": {"callable": "no_x:y"}},
         )
         assert [problem.split(": ")[1] for problem in problems(tmp_path)] == [
-            "sources[0].derived.key_x.callable",
             "derived.key_y.callable",
+            "sources[0].derived.key_x.callable",
         ]
 
 
