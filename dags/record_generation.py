@@ -39,7 +39,7 @@ from include.pipeline_framework.orchestration.defaults import START_DATE, defaul
     dagrun_timeout=timedelta(hours=1),
     default_args=default_args(),
     params={
-        "pipeline_id": Param("main", type="string", description="File name in include/pipelines without .yaml."),
+        "pipeline_id": Param("main", type="string", description="A pipeline of include/pipelines, by its id."),
         "target_date": Param(None, type=["null", "string"], format="date", description="A local day."),
         "max_records": Param(1, type="integer", minimum=1, maximum=1024, description="At most so many records."),
         "dry_run": Param(False, type="boolean", description="Only show the records."),

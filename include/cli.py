@@ -13,10 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include import cli_backfill, cli_late, cli_logging, cli_orders, cli_state, cli_why
+from include import cli_backfill, cli_late, cli_logging, cli_orders, cli_report, cli_state, cli_why
 from include.cli_output import person, plain, print_table
 from include.implementation_modules.registry import options_model, registered_options
 from include.pipeline_framework.config import describe, json_schema, loader, scaffold
+from include.pipeline_framework.config.file_sources import pipeline_files
 from include.pipeline_framework.core import zone_rules
 from include.pipeline_framework.core.lifecycle import Status
 from include.pipeline_framework.core.run_requests import parse_date
@@ -37,6 +38,10 @@ _EVENT_COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 _REBUILD_COLUMNS: tuple[str, ...] = ("source_object", "window", "rows", "fence", "origin", "outcome")
 _DIFFERENCE_COLUMNS: tuple[str, ...] = ("kind", "source_object", "window", "ledger", "target", "remedy")
+
+_WHO = """Which run has moved a window stands in `dag_id` and `dag_run_id`, each of its tries in the events. `job_id` is
+the job of another system: written by its report of a window that it moves (`ledger report`), kept by `ledger adopt`,
+else NULL."""
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -98,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
     columns = ledger.add_parser("describe", help="print every column with its meaning, as Markdown")
     columns.set_defaults(command=_describe_ledger)
+    cli_report.add_commands(ledger)
     cli_state.add_commands(commands, ledger)
     cli_backfill.add_commands(commands)
     cli_late.add_commands(commands)
@@ -115,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     keys.set_defaults(command=_describe_config)
 
     pipeline = commands.add_parser("pipeline", help="pipelines").add_subparsers(required=True)
-    new = pipeline.add_parser("new", help="write a new pipeline's YAML and DAG file")
+    new = pipeline.add_parser(
+        "new", help="write a new pipeline's YAML and DAG file; of a source in a list the DAG file"
+    )
     new.add_argument("id", help="lower case letters, digits and _")
     new.set_defaults(command=_new)
     return parser
@@ -199,7 +207,8 @@ def _record_identity(wanted: Sequence[str] | None) -> None:
     """A ledger that was rebuilt for every source may issue fences again; for some of them it may not yet."""
     from include.pipeline_framework.orchestration import wiring
 
-    store, sources = wiring.lifecycle_store(), {c.source_object for c in wiring.all_configs().configs.values()}
+    store = wiring.lifecycle_store()
+    sources = {c.source_object for c in wiring.all_configs().configs.values() if not c.is_external}
     if store.identity().is_recorded:
         return
     if wanted and (left := sorted(sources - set(wanted))):
@@ -251,7 +260,9 @@ def _reconcile(options: argparse.Namespace) -> int:
 
 
 def _for_each_source(wanted: Sequence[str] | None, work: Callable[[Pipeline], None]) -> bool:
-    """Do something for every pipeline, or those of some source objects; one that fails stops no other one."""
+    """Do something for every pipeline that this bundle moves, or those of some source objects; one that fails stops no
+    other one.
+    """
     from include.pipeline_framework.orchestration import wiring
 
     loaded = wiring.all_configs()
@@ -261,6 +272,9 @@ def _for_each_source(wanted: Sequence[str] | None, work: Callable[[Pipeline], No
         raise InvalidInputError(f"no valid pipeline has the source {unknown}", remedy=f"Choose from {sorted(sources)}.")
     errors: list[PipelineError] = [] if wanted else list(loaded.errors.values())
     for source_object in dict.fromkeys(wanted or sorted(sources)):
+        if sources[source_object].is_external and not wanted:
+            print(f"{source_object}: left out, another system moves its data", file=sys.stderr)
+            continue
         try:
             work(wiring.pipeline(sources[source_object].pipeline_id))
         except PipelineError as error:
@@ -280,7 +294,7 @@ def _describe_ledger(_options: argparse.Namespace) -> int:
 
 def ledger_page(columns: Sequence[dict[str, Any]]) -> str:
     """The ledger's tables as Markdown, from the comments in the database."""
-    lines = ["# The ledger's tables", "", "<!-- Generated from the database's own comments: `make docs`. -->"]
+    lines = ["# The ledger's tables", "", "<!-- Generated from the database's own comments: `make docs`. -->", "", _WHO]
     for table in dict.fromkeys(column["table_name"] for column in columns):
         rows = [column for column in columns if column["table_name"] == table]
         lines += [
@@ -312,7 +326,9 @@ def _validate(options: argparse.Namespace) -> int:
         print(mismatch)
     if problems or mismatches:
         return 1
-    print(f"{len(loader.pipeline_files(options.directory))} pipeline files are valid")
+    files = len(pipeline_files(options.directory))
+    loaded = loader.load_all_pipelines(options.directory, options_model=options_model)
+    print(f"{len(loaded.configs)} pipelines in {files} files are valid")
     print(f"time zone rules: {zone_rules.version()}, from the package tzdata")
     return 0
 

@@ -29,6 +29,7 @@ from include.pipeline_framework.orchestration.record_calls import (
     update_record_in_database,
     upload_record_to_database,
 )
+from include.pipeline_framework.orchestration.report_calls import report_external_window
 from include.pipeline_framework.orchestration.state_calls import ConcurrencyManager, PipelineStateManager
 from include.pipeline_framework.orchestration.why_calls import why
 from include.pipeline_framework.orchestration.window_calls import (
@@ -51,8 +52,8 @@ __all__ = [
     "cleanup_stale_locks", "convert_to_pendulum", "download_oldest_pending_record", "function_x", "function_y",
     "function_z", "generate_pipeline_time_window_record", "get_all_in_progress_records", "get_source_count",
     "get_target_count", "invalidate_and_replace", "latest_timestamp_available", "load_final_config",
-    "log_execution", "parse_time_to_seconds", "plan_target_date", "pre_validation", "retry_with_backoff",
-    "seconds_to_time_string", "source_to_stage", "stage_to_target", "store_and_validate",
+    "log_execution", "parse_time_to_seconds", "plan_target_date", "pre_validation", "report_external_window",
+    "retry_with_backoff", "seconds_to_time_string", "source_to_stage", "stage_to_target", "store_and_validate",
     "transfer_source_to_stage", "transfer_stage_to_target", "update_record_in_database",
     "upload_record_to_database", "why",
 ]  # fmt: skip

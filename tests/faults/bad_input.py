@@ -167,7 +167,7 @@ FILES = [
     changed("type: postgres,", "type: postgress,", "is no source; did you mean postgres?"),
     changed("table: orders_source", "table: '${NO_SUCH_VARIABLE}'", "not set: NO_SUCH_VARIABLE", "Set the Airflow"),
     pipeline_file("an empty file", "", "source_object: is missing", "target: is missing"),
-    pipeline_file("a list", "- a\n- b\n", "the file must be a mapping of keys to values"),
+    pipeline_file("a list", "- a\n- b\n", "a source must be a mapping of its own keys"),
     pipeline_file("binary", bytes(range(256)), "can't be read"),
     pipeline_file("not UTF-8", b"description: \xff\n", "can't be read"),
     pipeline_file("aliases of aliases of aliases (a bomb)", BOMB, "more than 20,000 values"),

@@ -121,7 +121,7 @@ def test_migrating_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_the_pipelines_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "validate"]) == 0
-    told = f"2 pipeline files are valid\ntime zone rules: {tzdata.IANA_VERSION}, from the package tzdata\n"
+    told = f"2 pipelines in 2 files are valid\ntime zone rules: {tzdata.IANA_VERSION}, from the package tzdata\n"
     assert capsys.readouterr().out == told
 
 

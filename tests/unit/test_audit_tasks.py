@@ -33,6 +33,7 @@ def conf(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "main": config(),
         "late": config(pipeline_id="late", source_object="late", start_date="2014-01-01"),
         "off": config(pipeline_id="off", source_object="off", enabled=False),
+        "lake": config(pipeline_id="lake", source_object="lake", moved_by="external"),
     }
     errors = {"broken": ConfigurationError("broken")}
     monkeypatch.setattr(wiring, "all_configs", lambda: LoadedPipelines(configs, errors))
@@ -46,6 +47,12 @@ def test_by_schedule_every_enabled_pipeline(conf: dict[str, Any]) -> None:
 def test_a_range_leaves_out_pipelines_that_do_not_have_it(conf: dict[str, Any]) -> None:
     conf["target_date"] = "2013-03-09"
     assert audit_tasks.choose_pipelines() == ["main"]
+
+
+def test_a_named_pipeline_that_another_system_moves_is_an_error(conf: dict[str, Any]) -> None:
+    conf["pipelines"] = ["main", "lake"]
+    with pytest.raises(ConfigurationError, match="another system moves its data"):
+        audit_tasks.choose_pipelines()
 
 
 @pytest.mark.parametrize("wrong", [{"mode": "guess"}, {"target_date": "2013-03-09", "pipelines": ["main", "late"]}])

@@ -66,6 +66,7 @@ REQUIRED: dict[str, list[str]] = {
     "ConcurrencyManager": ["final_config"],
     "why": ["source_object", "instant"],  # not of the documents: for people who ask
     "PipelineStateManager": ["final_config"],
+    "report_external_window": ["final_config", "start", "end"],  # ours: for systems that move data themselves
 }
 OPTIONAL = {"continuation_timestamp", "dry_run", "event", "pipeline_id"}
 OPTIONAL_TIMEZONE = "convert_to_pendulum"

@@ -59,6 +59,7 @@ def test_one_mirror_per_place_that_pipelines_load_into(bundle: dict[str, Pipelin
         "more": pipeline("more", database="SALES", schema="RAW"),
         "pg": pipeline("pg", "postgres"),
         "own": pipeline("own", "my.module:Target"),
+        "lake": pipeline("lake", "external"),
         "unset": None,  # type: ignore[dict-item] # names a Variable that is not set
     }
     assert mirror_tasks.find_mirrors() == [

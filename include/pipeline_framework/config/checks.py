@@ -8,7 +8,8 @@ from typing import Any
 
 from include.pipeline_framework.config.derived import import_callable
 from include.pipeline_framework.config.derived_columns import CallableRule
-from include.pipeline_framework.config.models import PIPELINE_ID, PipelineConfig
+from include.pipeline_framework.config.file_sources import SOURCES, FileSource
+from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.config.problems import NO_VALUE, Found, KeyPath, one_line
 from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS, has_placeholder, spelling_problem, texts
 from include.pipeline_framework.core.durations import parse_granularity
@@ -28,18 +29,22 @@ _ALLOWED_IN_NAMES = {
     _IDENTIFIER: "letters, digits, '_' and '$' only",
     _INDEX: "small letters, digits and '_ - . + * :' only, several separated by commas",
 }
-_NOT_FOR_DEFAULTS = ("pipeline_id", "source_object")
+_NOT_FOR_DEFAULTS = {
+    **dict.fromkeys(("pipeline_id", "source_object"), "belongs to one pipeline; it can't have a default"),
+    SOURCES: "belongs into a pipeline file; defaults.yaml is beneath all of them",
+}
 _ANY_NAME = ("columns",)  # below these, keys are names of the data and not settings
 
 
-def found_before_the_models(file: dict[str, Any], defaults: dict[str, Any], stem: str) -> list[Found]:
-    """Everything to say about a pipeline's file and its defaults before their merged values are validated."""
+def found_before_the_models(source: FileSource, defaults: dict[str, Any]) -> list[Found]:
+    """Everything to say about a source, what it shares and the defaults before their merged values are validated."""
+    said = (source.own, source.shared, defaults)
     return [
-        *_identity(file, defaults, stem),
-        *_granularity_spellings(file),
-        *_granularity_spellings(defaults),
-        *(found for data in (file, defaults) for found in secrets(data)),
-        *(found for data in (file, defaults) for found in _placeholders(data)),
+        *source.found,
+        *((((key,), NO_VALUE, text)) for key, text in _NOT_FOR_DEFAULTS.items() if key in defaults),
+        *(found for data in said for found in _granularity_spellings(data)),
+        *(found for data in said for found in secrets(data)),
+        *(found for data in said for found in _placeholders(data)),
     ]
 
 
@@ -60,16 +65,6 @@ def unimportable_callables(config: PipelineConfig) -> Iterator[tuple[KeyPath, st
                 import_callable(rule.callable)
             except ConfigurationError as error:
                 yield ("derived", name, "callable"), one_line(error)
-
-
-def _identity(file: dict[str, Any], defaults: dict[str, Any], stem: str) -> Iterator[Found]:
-    if not re.fullmatch(PIPELINE_ID, stem):
-        yield ("pipeline_id",), stem, "the file's name is the id: a small letter, then small letters, digits and '_'"
-    elif file.get("pipeline_id", stem) != stem:
-        yield ("pipeline_id",), file["pipeline_id"], f"it must be the file's name, {stem}; or leave it out"
-    for key in _NOT_FOR_DEFAULTS:
-        if key in defaults:
-            yield (key,), NO_VALUE, "belongs to one pipeline; it can't have a default"
 
 
 def _granularity_spellings(data: dict[str, Any]) -> Iterator[Found]:

@@ -17,13 +17,47 @@ _INTRODUCTION = """# Pipeline files
 
 <!-- Generated from the models: `make docs`. Edit include/pipeline_framework/config/models.py instead. -->
 
-One file per pipeline, `include/pipelines/<id>.yaml`, over `include/pipelines/defaults.yaml`. `python -m include.cli
-config validate` names every problem with file, line, path, value and what is allowed; editors check while you type with
-`pipeline.schema.json`. No secrets: credentials live in Airflow connections. In `source`, `stage` and `target`,
-`${NAME}` and `${NAME:-default}` are replaced by Airflow Variables when a task runs.
+One file per pipeline, `include/pipelines/<id>.yaml`, or several in one file (below), over
+`include/pipelines/defaults.yaml`. `python -m include.cli config validate` names every problem with file, line, path,
+value and what is allowed; editors check while you type with `pipeline.schema.json`. No secrets: credentials live in
+Airflow connections. In `source`, `stage` and `target`, `${NAME}` and `${NAME:-default}` are replaced by Airflow
+Variables when a task runs.
 
 The environment variable `PIPELINES_DIRECTORY` names another folder than `include/pipelines`, outside the bundle say;
 every process of Airflow, and the command line, has to have it.
+
+## Several sources in one file
+
+A file may have a key `sources`, a list of mappings. Everything else in the file is shared by them, merged as
+`defaults.yaml` is: mappings key by key, a section only for the same `type`; what an item says wins. A file whose root
+is a list is the same without a shared part. An item's id is its `pipeline_id`, else its `source_object`; each has a DAG
+file of its own, which `python -m include.cli pipeline new <id>` writes.
+
+```yaml
+# include/pipelines/shop.yaml: three pipelines, shop_orders, shop_returns and clicks
+timezone: Europe/Berlin
+granularity: 1h
+start_date: 2025-01-01
+source: {type: postgres, connection_id: source_shop, id_column: id, time_column: created_at}
+stage: {type: object_storage, connection_id: stage_s3, bucket: stage}
+target: {type: snowflake, connection_id: target_snowflake, database: ANALYTICS, schema: SHOP}
+sources:
+  - source_object: shop_orders
+    source: {table: orders}
+    target: {table: ORDERS}
+  - source_object: shop_returns
+    granularity: 1d
+    source: {table: returns}
+    target: {table: RETURNS}
+  - pipeline_id: clicks
+    source_object: Shop.Clicks-v2
+    source: {table: clicks}
+    target: {table: CLICKS}
+```
+
+What is wrong in one item (`sources[1].granularity`) concerns that source alone; what is wrong in the shared part, every
+source that has it. An id, and a `source_object`, may stand in one place of all files only. A file may have
+1,000,000 bytes and 20,000 values; a list that is longer needs several files.
 """
 
 

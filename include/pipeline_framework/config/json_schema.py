@@ -14,7 +14,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from include.pipeline_framework.config.columns import TargetColumns
-from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+from include.pipeline_framework.config.file_sources import SOURCES
+from include.pipeline_framework.config.models import EXTERNAL, AdapterSection, PipelineConfig
+from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS
 
 SCHEMA_FILE = "pipeline.schema.json"
 
@@ -40,14 +42,45 @@ def pipeline_json_schema(adapters: Adapters) -> dict[str, Any]:
             "properties": {"type": _DOTTED, "connection_id": _connection_id()},
             "required": ["type"],
         }
-        schema["properties"][role] = {"oneOf": [*branches, {"$ref": f"#/$defs/{role}_dotted"}]}
+        branches += [{"$ref": f"#/$defs/{role}_dotted"}, {"$ref": "#/$defs/external"}]
+        schema["properties"][role] = {"oneOf": branches}
+    definitions["external"] = {
+        "type": "object",
+        "description": "Of a pipeline with moved_by: external.",
+        "properties": {"type": {"const": EXTERNAL}},
+        "required": ["type"],
+        "additionalProperties": False,
+    }
     schema.pop("required", None)
+    schema = _with_lists(schema)
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A pipeline, or the defaults of all pipelines",
+        "title": "A pipeline, a list of sources, or the defaults of all pipelines",
         "description": "Generated from the models; do not edit.",
     }
     return {**_closed(schema), **head}
+
+
+def _with_lists(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same for a file with a list of sources: below the key `sources`, or as the root of the file."""
+    properties: dict[str, Any] = {name: {"$ref": f"#/properties/{name}"} for name in schema["properties"]}
+    for role in PLACEHOLDER_SECTIONS:  # its type may be a shared one
+        properties[role] = {"anyOf": [properties[role], {"type": "object", "not": {"required": ["type"]}}]}
+    item = {
+        "type": "object",
+        "description": "One source of a list; its id is its pipeline_id, else its source_object.",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    schema["$defs"]["source_of_a_list"] = item
+    sources = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/source_of_a_list"}}
+    described = {**sources, "description": "Several sources in one file, over everything else that it says."}
+    return {
+        **schema,
+        **sources,
+        "type": ["object", "array"],
+        "properties": {**schema["properties"], SOURCES: described},
+    }
 
 
 def render_json_schema(adapters: Adapters) -> str:

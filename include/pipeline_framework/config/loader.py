@@ -1,16 +1,14 @@
-"""YAML files to `PipelineConfig`: one file per pipeline over `defaults.yaml`, all problems of a file in one report.
+"""YAML files to `PipelineConfig`: pipelines over `defaults.yaml`, all problems of one in one report.
 
-A file that is wrong never takes another one down, except `defaults.yaml`, which every pipeline is built on. Nothing
-outside the directory is read: no variable, no connection; placeholders (see `variables`) stay as they are until
-`resolve_variables`.
+A file that is wrong never takes another one down, nor a source of a list the others (see `file_sources`), except
+`defaults.yaml`, which every pipeline is built on. Nothing outside the directory is read: no variable, no connection;
+placeholders (see `variables`) stay as they are until `resolve_variables`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +21,19 @@ from include.pipeline_framework.config.checks import (
     unimportable_callables,
 )
 from include.pipeline_framework.config.columns import TargetColumns
-from include.pipeline_framework.config.models import PIPELINE_ID, AdapterSection, PipelineConfig
+from include.pipeline_framework.config.external import external_problems
+from include.pipeline_framework.config.file_sources import (
+    DEFAULTS,
+    FileSource,
+    duplicates,
+    duplicates_of,
+    find_source,
+    pipeline_files,
+    read_sources,
+)
+from include.pipeline_framework.config.models import EXTERNAL, AdapterSection, PipelineConfig
 from include.pipeline_framework.config.problems import (
+    NO_VALUE,
     Found,
     KeyPath,
     Problem,
@@ -46,14 +55,16 @@ PIPELINES_DIRECTORY = Path(
 ).resolve()
 """Where the files are, unless a caller says so; the environment variable keeps them outside the bundle."""
 
-DEFAULTS = "defaults"
 ROLES = PLACEHOLDER_SECTIONS
 
 _ALIAS, _GRANULARITY = "query_window_delta_label", "granularity"
 
 
 class LoadedPipelines(NamedTuple):
-    """Every pipeline of a directory by its id: the good ones, and why the others are not."""
+    """Every pipeline of a directory by its id: the good ones, and why the others are not.
+
+    What is wrong with all of a file that has a list is one error, under the file's name (`<name>.yaml`).
+    """
 
     configs: dict[str, PipelineConfig]
     errors: dict[str, ConfigurationError]
@@ -62,21 +73,22 @@ class LoadedPipelines(NamedTuple):
 def load_pipeline(
     pipeline_id: str = "main", directory: Path | None = None, *, options_model: OptionsModel | None = None
 ) -> PipelineConfig:
-    """One pipeline, checked; the other files are only looked at for the same `source_object`.
+    """One pipeline, checked; the other files are only looked at for the same id or `source_object`.
 
     Args:
-        pipeline_id: The file's name without `.yaml`.
+        pipeline_id: The file's name without `.yaml`, or the id of a source in a file's list.
         directory: Where the files are; `PIPELINES_DIRECTORY` when not given.
         options_model: Checks the options of source, stage and target; without it they are taken as they are.
 
     Raises:
-        ConfigurationError: All problems of the file, or there is no such file.
+        ConfigurationError: All problems of the pipeline, or there is no such one.
     """
     directory = directory or PIPELINES_DIRECTORY
-    path = _file_of(pipeline_id, directory)
-    config, problems = _read(path, read_yaml(path), _read_defaults(directory), options_model)
-    if config is not None and not problems:
-        problems = _claimed_elsewhere(path, config.source_object)
+    read, source = find_source(pipeline_id, directory)
+    config, problems = _read(source, _read_defaults(directory), options_model)
+    problems = [*(read.problems if read.is_list else ()), *problems]
+    if not problems:
+        problems = duplicates_of(source, read, directory)
     if config is None or problems:
         raise configuration_error(problems, where=f"pipeline {pipeline_id}")
     return config
@@ -101,20 +113,20 @@ def load_final_config(
 
 
 def load_all_pipelines(directory: Path | None = None, *, options_model: OptionsModel | None = None) -> LoadedPipelines:
-    """Every pipeline of a directory; two files with one `source_object` are both refused, each naming the other."""
-    configs, problems = _read_all(directory or PIPELINES_DIRECTORY, options_model)
-    errors = {name: configuration_error(found, where=f"pipeline {name}") for name, found in problems.items()}
+    """Every pipeline of a directory; two with one id or `source_object` are both refused, each naming the other."""
+    configs, problems, _ = _read_all(directory or PIPELINES_DIRECTORY, options_model)
+    errors = {name: configuration_error(found, where=_where(name)) for name, found in problems.items()}
     return LoadedPipelines({name: config for name, config in configs.items() if name not in errors}, errors)
 
 
 def validate_all(directory: Path | None = None, *, options_model: OptionsModel | None = None) -> list[Problem]:
     """Every problem of every file once, in file order; the pipelines' own functions are imported, too."""
-    configs, problems = _read_all(directory or PIPELINES_DIRECTORY, options_model)
-    found = [problem for name in sorted(problems) for problem in problems[name]]
+    configs, problems, places = _read_all(directory or PIPELINES_DIRECTORY, options_model)
+    found = [problem for of_one in problems.values() for problem in of_one]
     for name, config in configs.items():
-        path = str((directory or PIPELINES_DIRECTORY) / f"{name}.yaml")
-        found += [Problem(path, key, message=message) for key, message in unimportable_callables(config)]
-    return list({str(problem): problem for problem in found}.values())
+        found += [places[name].problem(key, NO_VALUE, message) for key, message in unimportable_callables(config)]
+    unique = {str(problem): problem for problem in found}.values()
+    return sorted(unique, key=lambda problem: (problem.file, problem.line or 0))
 
 
 def resolve_variables(
@@ -149,51 +161,53 @@ def resolve_variables(
     except ValidationError as error:
         found += problems_of(error, PipelineConfig, data)
     if found:
-        file = f"{config.pipeline_id}.yaml, with its variables"
+        file = f"{config.pipeline_id}, with its variables"
         problems = {path: Problem(file, path, value=value, message=message) for path, value, message in reversed(found)}
         raise configuration_error([problems[path] for path in dict.fromkeys(each[0] for each in found)], where=where)
     return resolved.with_hash_of(config)
 
 
-def pipeline_files(directory: Path) -> list[Path]:
-    """The pipelines' files: every `*.yaml` but `defaults.yaml`, in order."""
-    return sorted(path for path in directory.glob("*.yaml") if path.stem != DEFAULTS)
-
-
 def _read_all(
     directory: Path, options_model: OptionsModel | None
-) -> tuple[dict[str, PipelineConfig], dict[str, list[Problem]]]:
+) -> tuple[dict[str, PipelineConfig], dict[str, list[Problem]], dict[str, FileSource]]:
+    """Configurations, problems and places by id; the problems of a list's file by the file's name."""
     defaults = _read_defaults(directory)
     configs: dict[str, PipelineConfig] = {}
     problems: dict[str, list[Problem]] = {}
-    owners: dict[str, list[Path]] = {}
-    for path in pipeline_files(directory):
-        file = read_yaml(path)
-        config, found = _read(path, file, defaults, options_model)
-        if found:
-            problems[path.stem] = found
-        if config is not None:
-            configs[path.stem] = config
-        owners.setdefault(str(file.data.get("source_object", path)), []).append(path)
-    for source_object, paths in owners.items():
-        for path in paths if len(paths) > 1 else []:
-            others = [other for other in paths if other != path]
-            problems.setdefault(path.stem, []).append(_duplicate(path, source_object, others))
+    sources: list[FileSource] = []
+    for read in map(read_sources, pipeline_files(directory)):
+        of_file = list(read.problems) if read.is_list else []
+        for source in read.sources:
+            config, found = _read(source, defaults, options_model)
+            shared = [problem for problem in found if source.is_shared(problem)]
+            of_file += shared
+            if own := [problem for problem in found if problem not in shared]:
+                problems.setdefault(source.name, []).extend(own)
+            if config is not None and not shared and not (read.is_list and read.problems):
+                configs[source.name] = config
+        sources += read.sources
+        if of_file:
+            problems[read.name] = list({str(problem): problem for problem in of_file}.values())
+    for source, problem in duplicates(sources):
+        problems.setdefault(source.name, []).append(problem)
     for path in sorted(directory.glob("*.yml")):
         problems[path.stem] = [Problem(str(path), message="is not read; rename it to end with .yaml")]
     if not configs and not problems and defaults.problems:
         problems[DEFAULTS] = defaults.problems
-    return configs, problems
+    return configs, problems, {source.name: source for source in sources}
 
 
 def _read(
-    path: Path, file: YamlFile, defaults: YamlFile, options_model: OptionsModel | None
+    source: FileSource, defaults: YamlFile, options_model: OptionsModel | None
 ) -> tuple[PipelineConfig | None, list[Problem]]:
-    if file.problems or defaults.problems:
-        return None, [*file.problems, *defaults.problems]
-    data = _merged(defaults.data, file.data)
-    found = found_before_the_models(file.data, defaults.data, path.stem)
-    data.setdefault("pipeline_id", path.stem)
+    if source.key_problems or defaults.problems:
+        return None, [*source.key_problems, *defaults.problems]
+    if not source.is_mapping:
+        return None, [source.problem(*each) for each in source.found]
+    data = source.merged(defaults.data)
+    found = found_before_the_models(source, defaults.data)
+    found += external_problems(data)
+    data.setdefault("pipeline_id", source.pipeline_id or "without_an_id")
     names: dict[str | int, str] = {}
     if _ALIAS in data:
         names = {_GRANULARITY: _ALIAS} if _GRANULARITY not in data else {}
@@ -209,12 +223,14 @@ def _read(
     problems: dict[KeyPath, Problem] = {}
     for key_path, value, message in found:  # the first word on a place counts: it hides what must not be shown
         shown = tuple(names.get(part, part) for part in key_path)
-        problems.setdefault(shown, _placed(file, defaults, shown, value, message))
+        problems.setdefault(shown, source.problem(shown, value, message, defaults))
     return config, sorted(problems.values(), key=lambda problem: (problem.file, problem.line or 0))
 
 
 def _option_problems(role: str, section: dict[str, Any], options_model: OptionsModel | None) -> list[Found]:
     """What an adapter's own model says about its options; defaults of placeholders are checked, the rest waits."""
+    if section.get("type") == EXTERNAL:
+        return []
     options = {name: value for name, value in section.items() if name not in AdapterSection.model_fields}
     options = substitute(options, lambda name: None, [])
     named = list(name_problems(role, options))
@@ -251,75 +267,10 @@ def _column_problems(options: dict[str, Any]) -> list[Found]:
     return []
 
 
-def _merged(defaults: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """The pipeline's values over the defaults: mappings key by key, everything else as a whole.
-
-    Defaults of a section apply only to its own adapter type; either spelling of the granularity replaces both.
-    """
-    base = dict(defaults)
-    if _ALIAS in over or _GRANULARITY in over:
-        base.pop(_ALIAS, None)
-        base.pop(_GRANULARITY, None)
-    for role in ROLES:
-        ours, theirs = over.get(role), base.get(role)
-        if (
-            isinstance(ours, dict)
-            and isinstance(theirs, dict)
-            and "type" in ours
-            and ours["type"] != theirs.get("type")
-        ):
-            base.pop(role)
-    return _deep_merged(base, over)
-
-
-def _deep_merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _deep_merged(merged[key], value) if both else value
-    return merged
-
-
-def _placed(file: YamlFile, defaults: YamlFile, path: KeyPath, value: Any, message: str) -> Problem:
-    """The problem at its line, in the file that says it: the pipeline's, unless only the defaults have the key."""
-    for candidate in (file, defaults):
-        if path in candidate.lines:
-            return Problem(str(candidate.path), path, candidate.lines[path], value=value, message=message)
-    return Problem(str(file.path), path, value=value, message=message)
-
-
-def _file_of(pipeline_id: str, directory: Path) -> Path:
-    path = directory / f"{pipeline_id}.yaml"
-    known = [file.stem for file in pipeline_files(directory)]
-    if not re.fullmatch(PIPELINE_ID, pipeline_id) or pipeline_id == DEFAULTS or not path.is_file():
-        raise ConfigurationError(
-            f"there is no pipeline {pipeline_id!r}; {did_you_mean(pipeline_id, known) or 'there is none at all'}",
-            where=str(path),
-            remedy="Name an existing file, or create a pipeline with the command line.",
-        )
-    return path
+def _where(name: str) -> str:
+    return name if ".yaml" in name else f"pipeline {name}"
 
 
 def _read_defaults(directory: Path) -> YamlFile:
     path = directory / f"{DEFAULTS}.yaml"
     return read_yaml(path) if path.exists() else YamlFile(path)
-
-
-def _claimed_elsewhere(path: Path, source_object: str) -> list[Problem]:
-    """Cheap enough for every parse of a DAG file: another file is read only when it holds the text at all."""
-    others = []
-    for other in pipeline_files(path.parent):
-        with suppress(OSError):  # it is its own pipeline's problem
-            if other != path and source_object.encode() in other.read_bytes():
-                others.append(other)
-    others = [other for other in others if read_yaml(other).data.get("source_object") == source_object]
-    return [_duplicate(path, source_object, others)] if others else []
-
-
-def _duplicate(path: Path, source_object: str, others: list[Path]) -> Problem:
-    return Problem(
-        str(path),
-        ("source_object",),
-        value=source_object,
-        message=f"also in {', '.join(str(other) for other in others)}; two pipelines would claim each other's windows",
-    )

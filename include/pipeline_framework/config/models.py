@@ -29,7 +29,7 @@ from pydantic import (
 
 from include.pipeline_framework.config.derived_columns import DerivedColumns
 from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
-from include.pipeline_framework.config.variables import has_placeholder
+from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS, has_placeholder
 from include.pipeline_framework.core.claiming import Cap, ClaimRules
 from include.pipeline_framework.core.days import zone
 from include.pipeline_framework.core.durations import Granularity, parse_granularity, parse_time_back
@@ -37,6 +37,9 @@ from include.pipeline_framework.core.horizon import Horizon
 from include.pipeline_framework.core.planning import DERIVED_COLUMNS, PLAN_COLUMNS
 from include.pipeline_framework.core.record_fields import GENERATED_NAMES, unknown_fields
 from include.pipeline_framework.core.vanishing import VanishedDataLimit
+
+EXTERNAL = "external"
+"""Value of `moved_by`, and type of the sections that such a pipeline leaves out."""
 
 PIPELINE_ID = r"[a-z][a-z0-9_]{0,63}"
 CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
@@ -108,7 +111,9 @@ def _alias_in_schema(schema: dict[str, Any]) -> None:
 
 
 class AdapterSection(BaseModel):
-    """Which adapter plays a role, through which connection, with which options of its own."""
+    """Which adapter plays a role, through which connection, with which options of its own; of a pipeline that another
+    system moves, type `external` when nothing is to be said of it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
@@ -132,12 +137,15 @@ class AdapterSection(BaseModel):
 
 
 class PipelineConfig(BaseModel):
-    """One pipeline, complete: its YAML file over `defaults.yaml` over the defaults below."""
+    """One pipeline, complete: what its file says of it over `defaults.yaml` over the defaults below."""
 
     model_config = ConfigDict(**_STRICT, json_schema_extra=_alias_in_schema)
 
     # what it is
-    pipeline_id: str = Field(pattern=f"^{PIPELINE_ID}$", description="The file's name without .yaml.")
+    pipeline_id: str = Field(
+        pattern=f"^{PIPELINE_ID}$",
+        description="The file's name without .yaml; of a source in a list: its own, default: source_object.",
+    )
     description: str = Field("", description="Shown on the DAG's page.")
     source_object: str = Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,127}$",
@@ -166,6 +174,11 @@ class PipelineConfig(BaseModel):
     end_date: LocalDate | None = Field(None, description="First local day that is not part of it any more.")
     enabled: bool = Field(True, description="false: nothing is planned or claimed, its rows rest.")
     fill_missing_days: bool = Field(True, description="Plan days without any row since start_date without being asked.")
+    moved_by: Literal["pipeline", "external"] = Field(
+        "pipeline",
+        description="external: another system moves the data; windows are planned and watched here, never claimed, and "
+        "that system reports them (ledger report). source, stage and target may be left out, and there is no DAG file.",
+    )
 
     # when, and how much at once
     cron_schedule: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="None: manual runs only.")
@@ -241,7 +254,9 @@ class PipelineConfig(BaseModel):
     def _names_follow_the_sections(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        written = {role: data.get(role) for role in ("source", "stage", "target")}
+        if data.get("moved_by") == EXTERNAL:
+            data = {**{role: {"type": EXTERNAL} for role in PLACEHOLDER_SECTIONS}, **data}
+        written = {role: data.get(role) for role in PLACEHOLDER_SECTIONS}
         sections = {role: section if isinstance(section, dict) else {} for role, section in written.items()}
         types = {role: section.get("type") for role, section in sections.items()}
         names = {f"{role}_name": name if isinstance(name, str) else "unknown" for role, name in types.items()}
@@ -284,8 +299,13 @@ class PipelineConfig(BaseModel):
         self._config_hash = self._hash()
 
     @property
+    def is_external(self) -> bool:
+        """Whether another system moves the data."""
+        return self.moved_by == EXTERNAL
+
+    @property
     def dag_id(self) -> str:
-        """Id of the pipeline's DAG."""
+        """Id of the pipeline's DAG; there is none when another system moves the data."""
         return f"data_pipeline_{self.pipeline_id}"
 
     @property

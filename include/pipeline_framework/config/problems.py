@@ -45,14 +45,18 @@ class Problem:
     @property
     def key(self) -> str:
         """The path as people write it: `target.columns.year.type`, `email_list[0]`."""
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
-        return text.removeprefix(".")
+        return key_of(self.path)
 
     def __str__(self) -> str:
         """One line: file, line, path, value, message."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         value = "" if self.value is NO_VALUE else _shown(self.value)
         return ": ".join(part for part in (place, self.key, value, self.message) if part)
+
+
+def key_of(path: KeyPath) -> str:
+    """A path as people write it: `sources[1].target.table`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
 def configuration_error(problems: Sequence[Problem], where: str) -> ConfigurationError:

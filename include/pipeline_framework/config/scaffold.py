@@ -1,15 +1,15 @@
-"""A new pipeline: its YAML file and its three-line DAG file; and the check that every pipeline has both."""
+"""A new pipeline: its YAML file, unless a list has it, and its DAG file; and the check that every pipeline has both."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from include.pipeline_framework.config.loader import DEFAULTS, pipeline_files
-from include.pipeline_framework.config.models import PIPELINE_ID
+from include.pipeline_framework.config.file_sources import DEFAULTS, FileSource, all_sources, is_id
+from include.pipeline_framework.config.models import EXTERNAL
+from include.pipeline_framework.config.yaml_file import read_yaml
 from include.pipeline_framework.errors import InvalidInputError
 
-DAG_FILE = '''"""Airflow DAG of include/pipelines/{pipeline_id}.yaml; its manual is the DAG's documentation page."""
+DAG_FILE = '''"""Airflow DAG of {said}; its manual is the DAG's documentation page."""
 
 from include.pipeline_framework.orchestration.data_pipeline import data_pipeline
 
@@ -48,41 +48,74 @@ target:
 """
 
 
-def new_pipeline(pipeline_id: str, root: Path) -> tuple[Path, Path]:
-    """Write `include/pipelines/<id>.yaml` and `dags/data_pipeline_<id>.py` under `root`; returns both paths.
+def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
+    """Write `include/pipelines/<id>.yaml` and `dags/data_pipeline_<id>.py` under `root`; returns what was written.
 
-    The new pipeline is valid and disabled. Nothing is ever overwritten.
+    The new pipeline is valid and disabled. Of a source that is in a file's list already only the DAG file is written.
+    Nothing is ever overwritten.
 
     Raises:
-        InvalidInputError: Not an id, or one of the two files exists; nothing was written.
+        InvalidInputError: Not an id, or what would be written exists; nothing was written.
     """
-    if not re.fullmatch(PIPELINE_ID, pipeline_id) or pipeline_id == DEFAULTS:
+    if not is_id(pipeline_id):
         raise InvalidInputError(
             f"{pipeline_id!r} can't be a pipeline's id",
             remedy=f"Use a small letter, then up to 63 small letters, digits and '_'; {DEFAULTS!r} is taken.",
         )
     pipeline, dag = _files(pipeline_id, root)
-    existing = [str(path) for path in (pipeline, dag) if path.exists()]
+    listed = next((one for one in _listed(root) if one.pipeline_id == pipeline_id), None)
+    if listed and listed.merged(read_yaml(pipeline.with_name(f"{DEFAULTS}.yaml")).data).get("moved_by") == EXTERNAL:
+        raise InvalidInputError(
+            f"{listed.place} has moved_by: external",
+            meaning="Another system moves its data, so it has no DAG; nothing was written",
+            remedy="Remove moved_by to have this bundle move it.",
+        )
+    existing = [str(path) for path in ((dag,) if listed else (pipeline, dag)) if path.exists()]
     if existing:
         raise InvalidInputError(
-            f"{' and '.join(existing)} exists", meaning="Nothing was written", remedy="Take another id, or edit it."
+            f"{' and '.join(existing)} exists"
+            + (f", and {listed.place} is the pipeline {pipeline_id}" if listed else ""),
+            meaning="Nothing was written",
+            remedy="Take another id, or edit it.",
         )
-    for path, template in ((pipeline, YAML_FILE), (dag, DAG_FILE)):
+    said = f"include/pipelines/{pipeline_id}.yaml"
+    if listed:
+        said = f"the source {pipeline_id} in include/pipelines/{listed.file.path.name}"
+    text = DAG_FILE.format(pipeline_id=pipeline_id, said=said)
+    files = {dag: text}
+    if not listed:
+        files = {pipeline: YAML_FILE.format(pipeline_id=pipeline_id, table=pipeline_id.upper()), dag: text}
+    for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(template.format(pipeline_id=pipeline_id, table=pipeline_id.upper()))
-    return pipeline, dag
+            file.write(content)
+    return list(files)
 
 
 def pipeline_mismatches(root: Path) -> list[str]:
-    """One sentence per pipeline without its DAG file, and per DAG file without its pipeline."""
+    """One sentence per pipeline without its DAG file, and per DAG file without a pipeline that this bundle moves."""
     directory = root / "include" / "pipelines"
-    pipelines = {path.stem for path in pipeline_files(directory)}
+    defaults = read_yaml(directory / f"{DEFAULTS}.yaml").data
+    pipelines = {one.pipeline_id: one for one in all_sources(directory) if one.pipeline_id}
+    external = {name for name, one in pipelines.items() if one.merged(defaults).get("moved_by") == EXTERNAL}
     dags = {path.stem.removeprefix("data_pipeline_") for path in (root / "dags").glob("data_pipeline_*.py")}
-    missing = [f"{_files(name, root)[0]} has no DAG file {_files(name, root)[1]}" for name in sorted(pipelines - dags)]
-    return missing + [
-        f"{_files(n, root)[1]} has no pipeline file {_files(n, root)[0]}" for n in sorted(dags - pipelines)
+    missing = [
+        f"{pipelines[name].place} has no DAG file {_files(name, root)[1]}"
+        + (f"; python -m include.cli pipeline new {name} writes it" if pipelines[name].base else "")
+        for name in sorted(pipelines.keys() - dags - external)
     ]
+    missing += [
+        f"{_files(n, root)[1]} must go: another system moves {n} ({pipelines[n].place} has moved_by: external)"
+        for n in sorted(dags & external)
+    ]
+    return missing + [
+        f"{_files(n, root)[1]} has no pipeline file {_files(n, root)[0]}, and no file's list has the source {n}"
+        for n in sorted(dags - pipelines.keys())
+    ]
+
+
+def _listed(root: Path) -> list[FileSource]:
+    return [source for source in all_sources(root / "include" / "pipelines") if source.base]
 
 
 def _files(pipeline_id: str, root: Path) -> tuple[Path, Path]:

@@ -41,20 +41,23 @@ class YamlFile:
     Attributes:
         path: The file.
         data: Its mapping; empty when the file is, or when it can't be read.
+        items: Its list, when the root of the file is one and may be.
         lines: Line (from 1) of each key and list item, by its path.
         problems: What is wrong with it as YAML.
     """
 
     path: Path
     data: dict[str, Any] = field(default_factory=dict)
+    items: list[Any] | None = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_yaml(path: Path) -> YamlFile:
+def read_yaml(path: Path, *, may_be_list: bool = False) -> YamlFile:
     """Read one file; whatever is wrong ends up in `problems`, nothing is raised.
 
-    Only the safe subset of YAML is read: a tag that would build an object is a problem.
+    Only the safe subset of YAML is read: a tag that would build an object is a problem. With `may_be_list` the root may
+    be a list, too; keys that are wrong leave the rest readable then, so that they concern the item they are in.
     """
     read = YamlFile(path)
     try:
@@ -70,9 +73,11 @@ def read_yaml(path: Path) -> YamlFile:
         node = loader.get_single_node()
         if node is None:
             return read
-        _Walk(read).visit(node, (), frozenset())
-        if not read.problems:
-            read.data = loader.construct_document(node)
+        walk = _Walk(read, may_be_list)
+        walk.visit(node, (), frozenset())
+        if not read.problems or (may_be_list and not walk.is_unreadable):
+            found = loader.construct_document(node)
+            read.data, read.items = (found, None) if isinstance(found, dict) else ({}, found)
     except _NoPipelineError as error:
         read.problems = [Problem(str(path), message=str(error))]
     except (yaml.YAMLError, ValueError) as error:
@@ -96,17 +101,21 @@ class _Walk:
     """Notes the line of every key and finds what YAML allows and a pipeline file must not have."""
 
     read: YamlFile
+    may_be_list: bool = False
     visited: int = 0
+    is_unreadable: bool = False
 
     def visit(self, node: yaml.Node, path: KeyPath, ancestors: frozenset[int]) -> None:
         self.visited += 1
         if self.visited > MOST_VALUES:
             raise _NoPipelineError(f"it has more than {MOST_VALUES:,} values, with its aliases followed")
         if id(node) in ancestors:
+            self.is_unreadable = True
             self._problem(node, path, "an alias may not contain itself")
         elif isinstance(node, yaml.MappingNode):
             self._mapping(node, path, ancestors | {id(node)})
-        elif not path:
+        elif not path and not (self.may_be_list and isinstance(node, yaml.SequenceNode)):
+            self.is_unreadable = True
             self._problem(node, path, "the file must be a mapping of keys to values")
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):

@@ -53,9 +53,7 @@ class AuditNumbers:
     @property
     def percentage_difference(self) -> Decimal | None:
         """`count_difference` in percent of the source's rows; None when the source has none."""
-        if self.source_count == 0:
-            return None
-        return round(Decimal(self.count_difference) * 100 / self.source_count, 4)
+        return percentage_of(self.count_difference, self.source_count)
 
     def columns(self) -> dict[str, Any]:
         """The ledger's audit columns."""
@@ -67,6 +65,15 @@ class AuditNumbers:
             "percentage_difference": self.percentage_difference,
             "undated_count": self.undated_count,
         }
+
+
+def percentage_of(count_difference: int, source_count: int) -> Decimal | None:
+    """A difference in percent of the source's rows, as the ledger has it; None when the source has none.
+
+    >>> percentage_of(1, 3), percentage_of(0, 0)
+    (Decimal('33.3333'), None)
+    """
+    return round(Decimal(count_difference) * 100 / source_count, 4) if source_count else None
 
 
 class AuditOutcome(Enum):

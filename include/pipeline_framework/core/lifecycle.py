@@ -257,7 +257,7 @@ def retry_later(row: Row, fence: int, reason: str) -> Transition:
 
 def start_source_to_stage(row: Row, fence: int, now: datetime) -> Transition:
     """The extract begins; what an earlier attempt staged counts no more."""
-    _require_running(row, fence)
+    require_running(row, fence)
     changes: dict[str, Any] = {
         "elt_process_status": Status.IN_PROGRESS,
         "source_to_stage_ingestion_status": Status.IN_PROGRESS,
@@ -278,7 +278,7 @@ def complete_source_to_stage(row: Row, fence: int, now: datetime, staged: Mappin
     """
     if row["phase_completed"] == Phase.SOURCE_TO_STAGE and row["fence"] == fence:
         return Transition("source_to_stage_completed")
-    _require_running(row, fence, doing=("source_to_stage_ingestion_status", Phase.SOURCE_TO_STAGE))
+    require_running(row, fence, doing=("source_to_stage_ingestion_status", Phase.SOURCE_TO_STAGE))
     changes = {
         **staged,
         "source_to_stage_ingestion_status": Status.COMPLETED,
@@ -292,7 +292,7 @@ def complete_source_to_stage(row: Row, fence: int, now: datetime, staged: Mappin
 
 def start_stage_to_target(row: Row, fence: int, now: datetime) -> Transition:
     """The load begins, from a manifest."""
-    _require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
+    require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
     changes = {
         "stage_to_target_ingestion_status": Status.IN_PROGRESS,
         "stage_to_target_ingestion_start_time": now,
@@ -304,7 +304,7 @@ def start_stage_to_target(row: Row, fence: int, now: datetime) -> Transition:
 
 def discard_stage(row: Row, fence: int, _now: datetime, reason: str) -> Transition:
     """What is staged can't be loaded as it is: the next try extracts again, when the source may have been mended."""
-    _require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
+    require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
     changes = {"phase_completed": None, "source_to_stage_ingestion_status": Status.PENDING}
     return Transition("stage_discarded", changes, reason)
 
@@ -318,7 +318,7 @@ def complete_stage_to_target(
     """
     if row["phase_completed"] == Phase.STAGE_TO_TARGET and row["fence"] == fence:
         return Transition("stage_to_target_completed")
-    _require_running(row, fence, doing=("stage_to_target_ingestion_status", Phase.STAGE_TO_TARGET))
+    require_running(row, fence, doing=("stage_to_target_ingestion_status", Phase.STAGE_TO_TARGET))
     changes = {
         "loaded_count": loaded["loaded_count"],
         "loaded_fingerprint": loaded["loaded_fingerprint"],
@@ -337,7 +337,7 @@ def stop_after(row: Row, fence: int, _now: datetime, phase: Phase) -> Transition
     is_so_far = row["phase_completed"] in phase.and_later
     if row["pipeline_final_status"] == Status.PENDING and is_so_far and row["fence"] == fence:
         return Transition("stopped")
-    _require_running(row, fence)
+    require_running(row, fence)
     if not is_so_far:
         raise IllegalTransitionError(
             f"a window with phase_completed {row['phase_completed']} has not got as far as {phase}", where=describe(row)
@@ -347,7 +347,7 @@ def stop_after(row: Row, fence: int, _now: datetime, phase: Phase) -> Transition
 
 def start_audit(row: Row, fence: int, now: datetime) -> Transition:
     """The audit begins."""
-    _require_running(row, fence, after=Phase.STAGE_TO_TARGET)
+    require_running(row, fence, after=Phase.STAGE_TO_TARGET)
     changes = {"audit_process_status": Status.IN_PROGRESS, "audit_start_time": now, "audit_end_time": None}
     return Transition("audit_started", changes)
 
@@ -356,7 +356,7 @@ def pass_audit(row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, re
     """PASSED: the window is COMPLETED."""
     if row["pipeline_final_status"] == Status.COMPLETED and row["fence"] == fence:
         return Transition("completed")
-    _require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
+    require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
     changes = {
         **numbers.columns(),
         "audit_process_status": Status.COMPLETED,
@@ -384,7 +384,7 @@ def reopen_for_late_data(
 
     That publish may take `removable_rows` away: the source may have moved because it shows less. None: as before.
     """
-    _require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
+    require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
     changes = {
         **numbers.columns(),
         **_released(),
@@ -406,7 +406,7 @@ def fail_audit(
     row: Row, fence: int, now: datetime, numbers: AuditNumbers, reason: str, *, max_retry_task: int
 ) -> Transition:
     """FAILED: back to PENDING from the start, or FAILED for good. Written before the target's rows are deleted."""
-    _require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
+    require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
     return _spent(
         row,
         now,
@@ -460,7 +460,7 @@ def skip(row: Row, fence: int, now: datetime, proof: Mapping[str, Any]) -> Trans
     """
     if row["pipeline_final_status"] == Status.SKIPPED and row["fence"] == fence:
         return Transition("skipped")
-    _require_running(row, fence)
+    require_running(row, fence)
     if row["phase_completed"] is not None:
         raise IllegalTransitionError(
             f"a window with phase_completed {row['phase_completed']} is not SKIPPED any more", where=describe(row)
@@ -647,9 +647,20 @@ def _require_fence(row: Row, fence: int) -> None:
         )
 
 
-def _require_running(
+def require_running(
     row: Row, fence: int, *, doing: tuple[str, Phase] | None = None, after: Phase | None = None
 ) -> None:
+    """Refuse a step of a start that does not own the window (any more), or that is not the row's next one.
+
+    Args:
+        row: As it is.
+        fence: The start's own.
+        doing: Column of the phase that has to be IN_PROGRESS.
+        after: Phase that the step follows.
+
+    Raises:
+        LedgerRefusedError: Names what the row is instead.
+    """
     _require_fence(row, fence)
     error: LedgerRefusedError | None = None
     if row["pipeline_final_status"] != Status.IN_PROGRESS:

@@ -111,8 +111,13 @@ def overdue_scope(
     )
 
 
-def alarm_lines(overdue: Overdue, timezone: str) -> list[str]:
+def alarm_lines(overdue: Overdue, timezone: str, *, is_external: bool = False) -> list[str]:
     """The alarm as a text: how much, since when, and the first windows with their reasons.
+
+    Args:
+        overdue: What is overdue.
+        timezone: Of the texts.
+        is_external: Another system moves the data, so that no run takes it.
 
     >>> from datetime import date
     >>> alarm_lines(Overdue("flights", days=(LocalDay(date(2013, 3, 9), "UTC"),)), "UTC")[0]
@@ -129,18 +134,19 @@ def alarm_lines(overdue: Overdue, timezone: str) -> list[str]:
     for day in overdue.days:
         lines.append(f"{overdue.source_object}: no windows on {day}, which should have been planned by now")
     if overdue.rows:
-        lines += ["", *_table(overdue.rows, timezone)]
+        lines += ["", *_table(overdue.rows, timezone, _UNREPORTED if is_external else _NO_REASON)]
     if overdue.windows > len(overdue.rows):
         lines.append(f"… and {overdue.windows - len(overdue.rows)} more")
     if overdue.rows:
         example = iso_utc(overdue.rows[0]["query_window_start_at"])
         lines += ["", f"Why: python -m include.cli why {overdue.source_object} {example}"]
     if overdue.days:
-        lines += ["", "Days are planned by daily_planner and by every run of the pipeline: is a DAG paused?"]
+        planners = "daily_planner" if is_external else "daily_planner and by every run of the pipeline"
+        lines += ["", f"Days are planned by {planners}: is a DAG paused?"]
     return lines
 
 
-def _table(rows: Sequence[Mapping[str, Any]], timezone: str) -> list[str]:
+def _table(rows: Sequence[Mapping[str, Any]], timezone: str, without: Mapping[str, str]) -> list[str]:
     cells = [("id", "window", "status", "attempts", "held by", "reason")]
     for row in rows:
         window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
@@ -152,7 +158,7 @@ def _table(rows: Sequence[Mapping[str, Any]], timezone: str) -> list[str]:
                 str(row["pipeline_final_status"]),
                 str(row["retry_attempt"]),
                 str(row["dag_run_id"] or "") if row["pipeline_final_status"] == "IN_PROGRESS" else "",
-                reason[-1] if reason else _NO_REASON.get(row["pipeline_final_status"], ""),
+                reason[-1] if reason else without.get(row["pipeline_final_status"], ""),
             )
         )
     widths = [max(len(line[n]) for line in cells) for n in range(len(cells[0]))]
@@ -160,3 +166,4 @@ def _table(rows: Sequence[Mapping[str, Any]], timezone: str) -> list[str]:
 
 
 _NO_REASON = {"PENDING": "no run has taken it", "IN_PROGRESS": "its run has not finished it"}
+_UNREPORTED = {"PENDING": "its system has not reported it", "IN_PROGRESS": "a report of it was not finished"}

@@ -15,6 +15,7 @@ from include.pipeline_framework.core.campaigns import CampaignState
 from include.pipeline_framework.core.leases import RunState, stale_reason
 from include.pipeline_framework.core.lifecycle import FINISHED, Row, Status
 from include.pipeline_framework.core.record_validation import is_future_data
+from include.pipeline_framework.core.why_external import explain_external
 from include.pipeline_framework.core.why_facts import (
     Explanation,
     Facts,
@@ -51,6 +52,8 @@ def explain(row: Row | None, events: Sequence[Mapping[str, Any]], facts: Facts, 
     if row["is_invalidated_flag"]:
         return explain_invalidated(row, facts)
     status = Status(row["pipeline_final_status"])
+    if facts.is_external and status != Status.IN_PROGRESS:
+        return _with_history(explain_external(row, facts, now), row, facts)
     explained = {
         Status.PENDING: _pending,
         Status.IN_PROGRESS: _in_progress,

@@ -51,6 +51,7 @@ class Facts:
         ahead: Windows that are claimed before this one; None: not known.
         invalidated: Invalidated rows over the instant, oldest first.
         is_day_planned: Whether the instant's local day has any live row.
+        is_external: Whether another system moves the data: no run of this bundle claims it.
     """
 
     source_object: str
@@ -70,6 +71,7 @@ class Facts:
     ahead: int | None = None
     invalidated: tuple[Row, ...] = ()
     is_day_planned: bool = False
+    is_external: bool = False
 
     @property
     def day(self) -> LocalDay:
@@ -78,7 +80,9 @@ class Facts:
 
     @property
     def dag(self) -> str:
-        """The pipeline's DAG."""
+        """The pipeline's DAG; the planner's, when another system moves the data."""
+        if self.is_external:
+            return "daily_planner"
         return f"data_pipeline_{self.pipeline_id}" if self.pipeline_id else "the pipeline's DAG"
 
     def show(self, instant: datetime) -> str:
@@ -169,7 +173,7 @@ def outside(facts: Facts) -> Obstacle | None:
         return None
     return Obstacle(
         f"{facts.day} is outside the pipeline's horizon: {refusal}. Its rows rest.",
-        f"nothing; change enabled, start_date or end_date in include/pipelines/{facts.pipeline_id}.yaml to have it run",
+        f"nothing; change enabled, start_date or end_date of {facts.pipeline_id} in include/pipelines to have it run",
     )
 
 

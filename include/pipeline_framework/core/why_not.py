@@ -66,6 +66,14 @@ def explain_nothing(facts: Facts, now: datetime) -> Explanation:
             LocalDay(day.date - timedelta(days=1), facts.timezone).start,
             "gap",
         )
+    if facts.is_day_planned and facts.is_external:
+        return Explanation(
+            GAP,
+            (f"No live row covers {shown}, although {day} is planned: it is a gap.", *before),
+            f"nothing until somebody fills it: a plan of state_manager, or at once: {_asking(facts, day)}",
+            None,
+            "gap",
+        )
     if facts.is_day_planned:
         at = facts.next_run(now)
         return Explanation(

@@ -15,17 +15,21 @@ _log = logging.getLogger(__name__)
 def choose_pipelines() -> list[str]:
     """Ids of the pipelines to audit, after the conf was checked for each; skipped when there is none.
 
-    Without `pipelines`, a pipeline that is disabled, or whose horizon the asked range leaves, is left out with the
-    reason.
+    Without `pipelines`, a pipeline that is disabled, or that another system moves, or whose horizon the asked range
+    leaves, is left out with the reason.
 
     Raises:
         InvalidInputError: The conf makes no sense for any, or for one of the named; nothing was compared.
+        ConfigurationError: Another system moves one of the named.
     """
     params, loaded = task_runs.conf(), wiring.all_configs()
     for error in loaded.errors.values():
         _log.warning("left out, its file is broken: %s", error)
     chosen, refused = [], list[InvalidInputError]()
     for config in planning.select_pipelines(loaded.configs, loaded.errors, params.get("pipelines")):
+        if config.is_external and not params.get("pipelines"):
+            _log.info("left out, another system moves its data: %s", config.pipeline_id)
+            continue
         try:
             audit_requests.parse_audit(params, config)
         except InvalidInputError as error:
@@ -39,7 +43,7 @@ def choose_pipelines() -> list[str]:
     if refused and not chosen:
         raise refused[0]
     if not chosen:
-        task_runs.skip("no pipeline is enabled")
+        task_runs.skip("no pipeline is enabled, or other systems move all of them")
     return chosen
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, task, task_group
 
+from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.run_requests import UNTIL
 from include.pipeline_framework.orchestration import backfill_tasks, pipeline_tasks, wiring
@@ -47,9 +48,11 @@ def data_pipeline(pipeline_id: str) -> DAG:
     """The pipeline's DAG.
 
     Raises:
-        ConfigurationError: The pipeline's YAML file is wrong; Airflow shows it as this one file's import error.
+        ConfigurationError: What YAML says of the pipeline is wrong, or another system moves its data; Airflow shows it
+            as this one file's import error.
     """
     config = wiring.parsed_config(pipeline_id)
+    require_moved_here(config)
 
     @dag(
         dag_id=config.dag_id,

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from include.implementation_modules.registry import MIRRORS, create_mirror
-from include.pipeline_framework.config.models import AdapterSection
+from include.pipeline_framework.config.models import EXTERNAL, AdapterSection
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 from include.pipeline_framework.orchestration import connections, task_runs, wiring
 from include.pipeline_framework.tasks import publish_lifecycle
@@ -26,7 +26,11 @@ def find_mirrors() -> list[dict[str, Any]]:
         except ConfigurationError as error:
             errors[pipeline_id] = error
             continue
-        if target.type in MIRRORS:
+        if target.type == EXTERNAL:
+            _log.info(
+                "%s: another system moves it to a place that is not told, so its rows have no mirror", pipeline_id
+            )
+        elif target.type in MIRRORS:
             found.setdefault(_name(target), []).append(pipeline_id)
         else:
             _log.warning("%s: a target of type %s has no mirror of the ledger", pipeline_id, target.type)

@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.config.problems import Problem, configuration_error, problems_of
 from include.pipeline_framework.core.horizon import Horizon
@@ -76,11 +77,17 @@ def ledger(store: LifecycleStore | None) -> Iterator[LifecycleStore]:
 
 @contextmanager
 def wired(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Iterator[Pipeline]:
-    """The given pipeline, else one wired from the configuration, its ledger closed at the end."""
+    """The given pipeline, else one wired from the configuration, its ledger closed at the end.
+
+    Raises:
+        ConfigurationError: Another system moves the pipeline's data.
+    """
+    config = pipeline.config if pipeline else pipeline_config(final_config)
+    require_moved_here(config)
     if pipeline is not None:
         yield pipeline
         return
-    own = wiring.wire(pipeline_config(final_config))
+    own = wiring.wire(config)
     try:
         yield own
     finally:
@@ -92,6 +99,7 @@ def source(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Source
     if pipeline is not None:
         return pipeline.source
     config = pipeline_config(final_config)
+    require_moved_here(config)
     found: Source = wiring.adapter("source", config.source)
     found.settle = config.settle
     return found
@@ -99,7 +107,11 @@ def source(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Source
 
 def target(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Target:
     """The target alone."""
-    found: Target = pipeline.target if pipeline else wiring.adapter("target", pipeline_config(final_config).target)
+    if pipeline is not None:
+        return pipeline.target
+    config = pipeline_config(final_config)
+    require_moved_here(config)
+    found: Target = wiring.adapter("target", config.target)
     return found
 
 

@@ -125,8 +125,11 @@ class ConcurrencyManager:
     def next_windows(self, max_windows: int | None = None) -> list[dict[str, Any]]:
         """The windows that a run would claim now, in claim order; takes nothing.
 
-        Scheduled windows keep their share, backfill campaigns their order, concurrency and state.
+        Scheduled windows keep their share, backfill campaigns their order, concurrency and state. None of a pipeline
+        that another system moves.
         """
+        if self._config.is_external:
+            return []
         with python_calls.ledger(self._store) as ledger:
             settled = stable_until(ledger.now(), self._config.x_time_back, self._config.timezone)
             options = claim_options(self._config, settled, RunRequest(max_windows=max_windows))

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from include.implementation_modules.registry import create_adapter, options_model
+from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.loader import (
     LoadedPipelines,
     load_all_pipelines,
@@ -63,8 +64,14 @@ def overdue_alarms() -> OverdueAlarms:
 
 
 def pipeline(pipeline_id: str) -> Pipeline:
-    """A pipeline wired to its ledger, source, stage and target."""
-    return wire(runtime_config(pipeline_id))
+    """A pipeline wired to its ledger, source, stage and target.
+
+    Raises:
+        ConfigurationError: Another system moves its data.
+    """
+    config = runtime_config(pipeline_id)
+    require_moved_here(config)
+    return wire(config)
 
 
 def wire(config: PipelineConfig) -> Pipeline:

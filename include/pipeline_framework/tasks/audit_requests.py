@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.late_data import Mode
 from include.pipeline_framework.core.run_requests import LONGEST_REASON, RunRequest, parse_request
@@ -45,7 +46,9 @@ def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest
 
     Raises:
         InvalidInputError: An unknown key, a wrong value, or a range outside the horizon; nothing was done.
+        ConfigurationError: Another system moves the pipeline's data.
     """
+    require_moved_here(config)
     given = {name: value for name, value in conf.items() if value is not None and value != ""}
     if given.keys() & {"replace", "max_windows", "windows", "allow_future"}:
         raise _refused(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import campaigns
 from include.pipeline_framework.core.campaigns import CampaignState, CampaignWindow, Mode, Order, Step
@@ -57,7 +58,9 @@ def parse_backfill(conf: Mapping[str, Any], config: PipelineConfig) -> BackfillR
 
     Raises:
         InvalidInputError: An unknown key, a wrong value, no range, or a range outside the horizon; nothing was done.
+        ConfigurationError: Another system moves the pipeline's data.
     """
+    require_moved_here(config)
     own = ("mode", "order", "priority", "concurrency", "granularity", "pipelines")
     given = {name: value for name, value in conf.items() if value is not None and value != ""}
     if given.keys() & {"replace", "max_windows"}:

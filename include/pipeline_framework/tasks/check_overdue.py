@@ -65,7 +65,7 @@ def report_overdue(config: PipelineConfig, report: Mapping[str, Any], alarms: Ov
         where=config.source_object,
         meaning=f"Not finished {config.overdue_after} after it could have run"
         + ("" if send else "; nobody was mailed, email_list is empty"),
-        remedy=f"Ask why (above); is {config.dag_id} or daily_planner paused, or failing?",
+        remedy=f"Ask why (above); {_whose(config)} or daily_planner paused, or failing?",
     )
 
 
@@ -76,7 +76,14 @@ def subject_of(config: PipelineConfig, report: Mapping[str, Any]) -> str:
         for name, text in (("windows", "windows"), ("days", "days without windows"))
         if report[name]
     ]
-    return f"[overdue] {config.dag_id} {config.source_object}: {', '.join(parts)}"
+    name = config.pipeline_id if config.is_external else config.dag_id
+    return f"[overdue] {name} {config.source_object}: {', '.join(parts)}"
+
+
+def _whose(config: PipelineConfig) -> str:
+    if config.is_external:
+        return "has its system moved it, and reported it (ledger report)? Is that system"
+    return f"is {config.dag_id}"
 
 
 def scope_of(config: PipelineConfig, now: datetime) -> OverdueScope | None:
@@ -98,5 +105,5 @@ def _report(config: PipelineConfig, overdue: Overdue, now: datetime) -> dict[str
         "windows": overdue.windows,
         "days": len(overdue.days),
         "untold": overdue.untold + len(overdue.untold_days),
-        "text": "\n".join(alarm_lines(overdue, config.timezone)),
+        "text": "\n".join(alarm_lines(overdue, config.timezone, is_external=config.is_external)),
     }

@@ -281,7 +281,8 @@ def select_pipelines(
             raise errors[name]
     unknown = sorted(set(wanted or ()) - set(configs))
     if unknown:
-        raise InvalidInputError(f"there is no pipeline {unknown}", remedy=f"Choose from {sorted(configs)}.")
+        broken = f" What is broken may have it: {sorted(errors)}." if errors else ""
+        raise InvalidInputError(f"there is no pipeline {unknown}", remedy=f"Choose from {sorted(configs)}.{broken}")
     return [configs[name] for name in (wanted or sorted(configs))]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.days import local_day_of
@@ -218,8 +219,9 @@ def _take(
             f"pipeline {row['pipeline_id']!r} has no good configuration",
             where=lifecycle.describe(row),
             meaning="The rows of a removed pipeline rest",
-            remedy="Restore include/pipelines/<id>.yaml, or correct it.",
+            remedy="Restore its YAML in include/pipelines, or correct it.",
         )
+    require_moved_here(config)
     require_due(config, store, actor, row)
     fence = store.take(row["id"], actor, lifecycle.RowIdentity.of(row))["fence"]
     return store.change(row["id"], lambda current, _now: lifecycle.end_task(current, fence), actor)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import lifecycle
 from include.pipeline_framework.core.days import is_zone
@@ -46,7 +47,9 @@ def store_and_validate(
 
     Raises:
         InvalidInputError: Windows were claimed, and none of their records is complete.
+        ConfigurationError: Another system moves the pipeline's data.
     """
+    require_moved_here(config)
     settled = stable_until(now or store.now(), config.x_time_back, config.timezone)
     if not config.enabled:
         return {"claimed": [], "would_claim": [], "note": "the pipeline is disabled (enabled: false); its rows rest"}

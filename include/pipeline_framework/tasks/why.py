@@ -78,7 +78,7 @@ def why(
         facts = _with_settings(facts, config)
     if live and live["pipeline_final_status"] == Status.IN_PROGRESS:
         facts = replace(facts, run_state=run_state(live["dag_id"], live["dag_run_id"]))
-    if live and config and live["pipeline_final_status"] == Status.PENDING:
+    if live and config and not config.is_external and live["pipeline_final_status"] == Status.PENDING:
         facts = _with_queue(facts, live, config, store, now)
     # one that is gone for good explains more than the gap that it left
     row = live or (over[-1] if over and over[-1]["replaced_by_id"] else None)
@@ -89,7 +89,7 @@ def why(
 
 
 def _with_settings(facts: Facts, config: PipelineConfig) -> Facts:
-    cron = config.cron_schedule if config.enabled else None
+    cron = config.cron_schedule if config.enabled and not config.is_external else None
     return replace(
         facts,
         pipeline_id=config.pipeline_id,
@@ -98,7 +98,12 @@ def _with_settings(facts: Facts, config: PipelineConfig) -> Facts:
         max_retry_task=config.max_retry_task,
         stale_threshold=timedelta(hours=config.stale_threshold_hours),
         dagrun_timeout=config.dagrun_timeout_delta,
-        next_run=_after(cron, config.timezone) if cron else facts.next_run,
+        next_run=facts.next_planning
+        if config.is_external
+        else _after(cron, config.timezone)
+        if cron
+        else facts.next_run,
+        is_external=config.is_external,
     )
 
 

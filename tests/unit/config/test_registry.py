@@ -100,9 +100,17 @@ class TestCommittedFiles:
         {"source": {"type": "kafka"}},
         {"target": {"type": "snowflake", "table": "T", "columns": {"year": "int"}}},
         {"target": {"type": "postgres", "table": "T", "columns": {"a; drop": "text"}}},
+        {"sources": []},
+        {"sources": {"source_object": "a"}},
+        {"sources": ["a"]},
+        {"sources": [{"granularty": "1h"}]},
+        {"sources": [{"sources": []}]},
+        {"sources": [{"source": {"type": "elasticsearch", "indx": "a"}}]},
+        [{"max_retry_task": -1}],
+        [],
     ],
 )
-def test_the_schema_refuses(changes: dict[str, Any]) -> None:
+def test_the_schema_refuses(changes: Any) -> None:
     with pytest.raises(jsonschema.ValidationError):
         validator().validate(changes)
 
@@ -115,9 +123,11 @@ def test_the_schema_refuses(changes: dict[str, Any]) -> None:
         {"source": {"type": "my.module:Source", "anything": [1]}},
         {"target": {"type": "postgres", "table": "t", "columns": {"a": {"type": "text", "path": "x.y"}}}},
         {"derived": {"key_x": {"callable": "a.b:c"}, "key_y": "{target_day}"}},
+        {"timezone": "UTC", "sources": [{"source_object": "a", "source": {"index": "a"}}, {"source_object": "b"}]},
+        [{"source_object": "a", "source": {"type": "elasticsearch", "index": "a"}}],
     ],
 )
-def test_the_schema_accepts(changes: dict[str, Any]) -> None:
+def test_the_schema_accepts(changes: Any) -> None:
     validator().validate(changes)
 
 

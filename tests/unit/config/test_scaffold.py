@@ -9,6 +9,7 @@ import pytest
 from include.pipeline_framework.config.loader import load_pipeline
 from include.pipeline_framework.config.scaffold import new_pipeline, pipeline_mismatches
 from include.pipeline_framework.errors import InvalidInputError
+from tests.unit.config.doubles import good, write
 
 REPO = Path(__file__).parents[3]
 
@@ -58,3 +59,38 @@ def test_mismatches_in_both_directions(tmp_path: Path) -> None:
     without_dag, without_yaml = pipeline_mismatches(tmp_path)
     assert "no_dag.yaml has no DAG file" in without_dag
     assert "data_pipeline_no_yaml.py has no pipeline file" in without_yaml
+
+
+def many(root: Path) -> Path:
+    """A file with two sources, one of which has its DAG file."""
+    directory = root / "include/pipelines"
+    directory.mkdir(parents=True)
+    write(
+        directory, "many", {**good(source_object=None), "sources": [{"source_object": "one"}, {"source_object": "two"}]}
+    )
+    new_pipeline("one", root)
+    return directory
+
+
+def test_a_source_of_a_list_gets_its_dag_file_only(tmp_path: Path) -> None:
+    directory = many(tmp_path)
+    (dag,) = new_pipeline("two", tmp_path)
+    assert dag == tmp_path / "dags/data_pipeline_two.py"
+    assert "Airflow DAG of the source two in include/pipelines/many.yaml;" in dag.read_text()
+    assert 'dag = data_pipeline("two")' in dag.read_text()
+    assert [path.name for path in directory.iterdir()] == ["many.yaml"]
+    assert pipeline_mismatches(tmp_path) == []
+    with pytest.raises(InvalidInputError, match=r"data_pipeline_two\.py exists, and .*many\.yaml:\d+ \(sources\[1\]\)"):
+        new_pipeline("two", tmp_path)
+
+
+def test_mismatches_of_a_list(tmp_path: Path) -> None:
+    many(tmp_path)
+    (missing,) = pipeline_mismatches(tmp_path)
+    assert "many.yaml:" in missing
+    assert "(sources[1]) has no DAG file" in missing
+    assert missing.endswith("; python -m include.cli pipeline new two writes it")
+    new_pipeline("two", tmp_path)
+    (tmp_path / "dags/data_pipeline_three.py").write_text("")
+    (without,) = pipeline_mismatches(tmp_path)
+    assert without.endswith("three.yaml, and no file's list has the source three")

@@ -145,3 +145,15 @@ def test_every_pipeline_has_a_report_of_its_own() -> None:
     asked = {"overdue_after": "6h", "fill_missing_days": False}
     found = checked.reports(other=config(pipeline_id="other", source_object="orders", **asked))
     assert [(report["pipeline_id"], report["windows"]) for report in found] == [("main", 1), ("other", 0)]
+
+
+def test_of_another_system_the_alarm_asks_for_its_report() -> None:
+    checked = Checked(moved_by="external", source=None, stage=None, target=None)
+    checked.world.plan(0)
+    checked.world.at = DAY.start + 8 * HOUR
+    text = checked.check()
+    assert "its system has not reported it" in text
+    assert "ledger report" in text
+    assert "data_pipeline_main" not in text
+    ((subject, _),) = checked.mails
+    assert subject == "[overdue] main flights: 1 windows"
