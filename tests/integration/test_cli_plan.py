@@ -11,6 +11,7 @@ import yaml
 
 from include.cli import main
 from include.pipeline_framework.config import loader
+from include.pipeline_framework.tasks import plan_outcomes
 
 pytestmark = pytest.mark.integration
 
@@ -66,14 +67,17 @@ def test_named_pipelines_are_planned_and_the_broken_among_them_named(
     assert "broken file, not planned: odd" in capsys.readouterr().out
 
 
-def test_a_large_first_plan_asks_for_a_yes(files: Path, ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    add(files, "fine", granularity="30s")
+def test_a_large_first_plan_asks_for_a_yes(
+    files: Path, ledger_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_outcomes, "MOST_FIRST_WINDOWS", 200)
+    add(files, "fine", granularity="5m")
     assert main([*DAY, "--dry-run"]) == 0
-    assert "a first plan of 2,880 windows of 30s (1 days, 2013-03-09 to 2013-03-09)" in capsys.readouterr().out
+    assert "a first plan of 288 windows of 5m (1 days, 2013-03-09 to 2013-03-09)" in capsys.readouterr().out
     assert main(DAY) == 2
     assert "needs a yes: --yes" in capsys.readouterr().err
     assert counts(ledger_url) == {"flights": 24}
     assert main([*DAY, "--yes"]) == 0
-    assert counts(ledger_url) == {"flights": 24, "fine": 2_880}
+    assert counts(ledger_url) == {"flights": 24, "fine": 288}
     assert main(["plan", "--target-date", "2013-03-08"]) == 0
-    assert counts(ledger_url) == {"flights": 48, "fine": 5_760}
+    assert counts(ledger_url) == {"flights": 48, "fine": 576}

@@ -119,10 +119,12 @@ class TestFirstPlan:
         reports = plan(store, config(**self.FINE), config(source_object="other"), target_date=DAY)
         assert [(report.source_object, report.inserted) for report in reports] == [("flights", 0), ("other", 24)]
 
-    @pytest.mark.parametrize(("granularity", "is_asked"), [("1m", False), ("43s", True), ("44s", False)])
-    def test_two_thousand_are_not_asked_about(
-        self, store: MemoryLifecycleStore, granularity: str, is_asked: bool
+    @pytest.mark.parametrize(("granularity", "is_asked"), [("1h", False), ("30m", False), ("29m", True)])
+    def test_as_many_as_the_limit_are_not_asked_about(
+        self, store: MemoryLifecycleStore, monkeypatch: pytest.MonkeyPatch, granularity: str, is_asked: bool
     ) -> None:
+        assert plan_outcomes.MOST_FIRST_WINDOWS == 2_000
+        monkeypatch.setattr(plan_outcomes, "MOST_FIRST_WINDOWS", 48)
         (report,) = plan(store, config(granularity=granularity), target_date=DAY)
         assert bool(report.failed) == is_asked
 
