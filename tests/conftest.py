@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +16,9 @@ from typing import Any
 import psycopg
 import pytest
 from hypothesis import settings
-from psycopg import sql
 
 from tests import running_stack
+from tests.own_databases import PLAIN, forget_template, own_database
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -31,7 +29,11 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["PYTHONTZPATH"] = ""  # of processes that tests start: time zones come from the package tzdata
 os.environ["PGCONNECT_TIMEOUT"] = "600"  # a Postgres that takes long is busy
 
-FIRST = ("tests/e2e/test_clearing.py", "tests/e2e/test_orders_sync.py", "tests/unit/core/test_continuity.py")
+FIRST = (
+    *("tests/e2e/test_clearing.py", "tests/e2e/test_orders_sync.py", "tests/unit/core/test_continuity.py"),
+    *("tests/faults/test_schedules.py", "tests/faults/test_network_faults.py", "tests/faults/test_directed.py"),
+    "tests/faults/test_two_node_cluster.py",
+)
 """The longest; and while two processes wait for Airflow to start, the third one has something to do."""
 # `HYPOTHESIS_PROFILE=thorough` for a night; an example may take as long as the machine is busy
 settings.register_profile("ci", deadline=None, max_examples=60, database=None)
@@ -95,19 +97,11 @@ def stack_env() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def database(admin_url: str, template: str = "template1", *, is_ledger: bool = True) -> Iterator[str]:
+def database(admin_url: str, template: str = PLAIN, *, is_ledger: bool = True) -> Iterator[str]:
     """A database of its own; of a template that is a migrated ledger another ledger."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(admin_url, autocommit=True) as connection:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        connection.execute(create)
-    url = admin_url.rpartition("/")[0] + f"/{name}"
-    try:
-        if is_ledger and template != "template1":
-            record_identity(url)
+    prepare = record_identity if is_ledger and template != PLAIN else lambda _url: None
+    with own_database(admin_url, template, prepare) as url:
         yield url
-    finally:
-        _drop(admin_url, name)
 
 
 def record_identity(ledger_url: str) -> None:
@@ -118,20 +112,6 @@ def record_identity(ledger_url: str) -> None:
     store = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url))
     store.record_identity(Actor("tests", "copy"))
     store.close()
-
-
-def _drop(admin_url: str, name: str, tries: int = 20) -> None:
-    """Drop a database; FORCE may not end autovacuum, which visits a busy one for a moment."""
-    for left in reversed(range(tries)):
-        try:
-            with psycopg.connect(admin_url, autocommit=True) as connection:
-                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-        except psycopg.errors.InsufficientPrivilege:
-            if not left:
-                raise
-            time.sleep(0.5)
-        else:
-            return
 
 
 @pytest.fixture
@@ -147,7 +127,8 @@ def _migrated_template(stack_env: dict[str, str]) -> Iterator[str]:
 
     with database(stack_env["LEDGER_URL"]) as url:
         migrate(lambda: psycopg.connect(url))
-        yield url.rpartition("/")[2]
+        yield (name := url.rpartition("/")[2])
+        forget_template(stack_env["LEDGER_URL"], name)
 
 
 @pytest.fixture
@@ -215,7 +196,8 @@ def _orders_template(stack_env: dict[str, str]) -> Iterator[str]:
 
     with database(stack_env["LEDGER_URL"]) as url:
         migrate(lambda: psycopg.connect(url), ORDERS)
-        yield url.rpartition("/")[2]
+        yield (name := url.rpartition("/")[2])
+        forget_template(stack_env["LEDGER_URL"], name)
 
 
 @pytest.fixture
