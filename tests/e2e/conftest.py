@@ -205,6 +205,7 @@ def _write_lanes(home: Home) -> dict[str, str]:
     return {
         "PIPELINES_DIRECTORY": str(pipelines),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundles({"e2e": dags}),
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",  # changed files are read at once all the same
     }
 
 
