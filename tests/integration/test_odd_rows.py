@@ -18,9 +18,8 @@ from include.pipeline_framework.core.run_requests import parse_request
 from include.pipeline_framework.core.windows import TimeWindow, merge, tile
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.planning import insert_windows, plan_day, populate_pipeline_batches
-from include.pipeline_framework.tasks.record_generation import generate_records
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate
-from tests.unit.tasks.world import PLANNER, RUN_1, RUN_2, ZONE, config
+from tests.unit.tasks.world import PLANNER, RUN_1, RUN_2, ZONE, config, generate_records
 
 pytestmark = pytest.mark.integration
 
@@ -191,7 +190,7 @@ def test_a_checked_field_is_the_same_when_a_record_is_generated_and_when_its_row
     fields = {"check_fields": ["TARGET_DAY", "WINDOW_START_TIME", "window_end_time", "TIME_INTERVAL", "owner", "key_x"]}
     own = {**fields, "metadata": {"owner": "crm"}}
     now = datetime(2013, 3, 12, tzinfo=UTC)
-    report = generate_records(config(**OWN, **own), store, PLANNER, now=now, target_date=DAY.date, max_records=3)
+    report = generate_records(config(**OWN, **own), store, now=now, target_date=DAY.date, max_records=3)
     assert report["stored"] == 3
     assert len(claimed(store, **own)) == 3
 

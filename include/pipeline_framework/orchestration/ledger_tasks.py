@@ -85,9 +85,11 @@ def store_records(windows: Sequence[Sequence[str]] | None) -> dict[str, Any]:
     """Store validated records as PENDING rows; skipped in a dry run, in a temporary test run, and without any."""
     params, actor = task_runs.conf(), task_runs.current_actor()
     config = wiring.parsed_config(params["pipeline_id"])
-    if params["dry_run"] or actor.is_temporary or not windows:
-        task_runs.skip(f"a dry run stores nothing: {len(windows or ())} records")
     spans = [TimeWindow(*map(datetime.fromisoformat, bounds)) for bounds in windows or ()]
+    if not spans:
+        task_runs.skip("no validated record to store")
+    if params["dry_run"] or actor.is_temporary:
+        task_runs.skip(f"a dry run stores nothing: {[span.local_label(config.timezone) for span in spans]}")
     inserted = planning.insert_windows(config, spans, wiring.lifecycle_store(), actor)
     return {"records": [window.local_label(config.timezone) for window in spans], "stored": len(inserted)}
 

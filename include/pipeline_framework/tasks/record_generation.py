@@ -12,7 +12,6 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core import planning
 from include.pipeline_framework.core.days import LocalDay, local_day_of
 from include.pipeline_framework.core.horizon import Horizon
-from include.pipeline_framework.core.lifecycle import Actor
 from include.pipeline_framework.core.record_fields import unknown_fields
 from include.pipeline_framework.core.record_generation import build_complete_pipeline_record
 from include.pipeline_framework.core.record_validation import describe, validate_record
@@ -115,6 +114,7 @@ class Validated:
     reasons: dict[str, str]
 
 
+@log_execution("records generated", source_object="config.source_object")
 def next_windows(
     config: PipelineConfig,
     store: LifecycleStore,
@@ -160,6 +160,7 @@ def next_windows(
     return Generated(str(day), windows)
 
 
+@log_execution("records validated", source_object="config.source_object")
 def validate_windows(
     config: PipelineConfig, windows: Sequence[TimeWindow], *, now: datetime, allow_future: bool = False
 ) -> Validated:
@@ -193,39 +194,3 @@ def validate_windows(
             return Validated(rows, {window.local_label(config.timezone): "future data: it has not settled yet"})
         rows.append(row)
     return Validated(rows, {})
-
-
-@log_execution("records generated", source_object="config.source_object")
-def generate_records(
-    config: PipelineConfig,
-    store: LifecycleStore,
-    actor: Actor,
-    *,
-    now: datetime,
-    target_date: date | None = None,
-    max_records: int = 1,
-    dry_run: bool = False,
-    allow_future: bool = False,
-) -> dict[str, Any]:
-    """Generate, validate and (unless `dry_run`) store the next records of a day, up to its end or to future data.
-
-    Returns:
-        `target_day`, `records` (local windows), `stored` (how many), `reasons` (of a record that is future data) and
-        `note`.
-
-    Raises:
-        InvalidInputError: As `next_windows` and `validate_windows`; nothing was stored.
-    """
-    found = next_windows(
-        config, store, now=now, target_date=target_date, max_records=max_records, allow_future=allow_future
-    )
-    checked = validate_windows(config, found.windows, now=now, allow_future=allow_future)
-    stored = 0 if dry_run or not checked.rows else len(store.insert_planned(checked.rows, actor).inserted)
-    windows = [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in checked.rows]
-    return {
-        "target_day": found.day,
-        "records": [window.local_label(config.timezone) for window in windows],
-        "stored": stored,
-        "reasons": checked.reasons,
-        "note": "stopped at future data" if checked.reasons else found.note or f"{len(windows)} records",
-    }

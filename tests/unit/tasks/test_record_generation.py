@@ -15,19 +15,18 @@ from include.pipeline_framework.core.record_generation import build_complete_pip
 from include.pipeline_framework.core.run_requests import parse_request
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.record_generation import (
-    generate_records,
     latest_timestamp_available,
     ledger_row,
 )
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate
-from tests.unit.tasks.world import DAY, PLANNER, RUN_1, ZONE, World, config, window
+from tests.unit.tasks.world import DAY, PLANNER, RUN_1, ZONE, World, config, generate_records, window
 
 NOW = datetime(2013, 3, 12, 12, tzinfo=UTC)
 ALL_FIELDS = (*PLANNED_FIELDS, *GENERATED_NAMES, "window_start_time", "window_end_time", "owner")
 
 
 def generate(world: World, **options: Any) -> dict[str, Any]:
-    return generate_records(world.config, world.store, PLANNER, **{"now": NOW, **options})
+    return generate_records(world.config, world.store, **{"now": NOW, **options})
 
 
 class TestContinuation:
@@ -84,7 +83,7 @@ class TestGenerate:
             "records": ["2013-03-09 00:00-05:00 → 01:00-05:00"],
             "stored": 1,
             "reasons": {},
-            "note": "1 records",
+            "note": "",
         }
         (row,) = world.store.find()
         assert (row["target_day"], row["query_window_start_at"], row["time_interval"]) == (DAY.date, DAY.start, "1h")
@@ -115,14 +114,12 @@ class TestGenerate:
         report = generate(world, now=window(3).end, target_date=DAY.date, max_records=100)
         assert len(report["records"]) == 2
         assert report["reasons"] == {window(2).local_label(ZONE): "future data: it has not settled yet"}
-        assert report["note"] == "stopped at future data"
 
     def test_an_incomplete_record_is_not_stored(self) -> None:
         world = World(derived={"key_x": {"callable": "tests.unit.tasks.world:nothing"}})
         says = rf"record is not complete: key_x is missing \[flights {window(0)}\]. Nothing was stored"
-        for dry_run in (False, True):
-            with pytest.raises(InvalidInputError, match=says):
-                generate(world, target_date=DAY.date, dry_run=dry_run)
+        with pytest.raises(InvalidInputError, match=says):
+            generate(world, target_date=DAY.date)
         assert world.store.find() == []
 
     def test_complete_records_before_an_incomplete_one_are_not_stored_either(self) -> None:
@@ -139,12 +136,6 @@ class TestGenerate:
         assert generate(world, target_date=DAY.date)["stored"] == 1
         request = parse_request({}, world.config.horizon, "flights")
         assert len(store_and_validate(world.config, world.store, RUN_1, request)["claimed"]) == 1
-
-    def test_a_dry_run_stores_nothing(self) -> None:
-        world = World()
-        report = generate(world, target_date=DAY.date, max_records=3, dry_run=True)
-        assert (len(report["records"]), report["stored"]) == (3, 0)
-        assert world.store.find() == []
 
     def test_a_day_outside_the_horizon_is_refused(self) -> None:
         with pytest.raises(InvalidInputError, match="before start_date 2013-03-01"):

@@ -14,10 +14,11 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.days import LocalDay
 from include.pipeline_framework.core.lifecycle import Actor, Phase
 from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.ports import Document, Record
+from include.pipeline_framework.ports import Document, LifecycleStore, Record
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import insert_windows
+from include.pipeline_framework.tasks.record_generation import next_windows, validate_windows
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
 
 ZONE = "America/New_York"
@@ -46,6 +47,22 @@ def config(**changes: Any) -> PipelineConfig:
         **changes,
     }
     return PipelineConfig.model_validate({name: value for name, value in written.items() if value is not None})
+
+
+def generate_records(
+    config: PipelineConfig, store: LifecycleStore, *, now: datetime, allow_future: bool = False, **options: Any
+) -> dict[str, Any]:
+    """What the three tasks of `record_generation` do, one after the other."""
+    found = next_windows(config, store, now=now, allow_future=allow_future, **options)
+    checked = validate_windows(config, found.windows, now=now, allow_future=allow_future)
+    bounds = [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in checked.rows]
+    return {
+        "target_day": found.day,
+        "records": [one.local_label(config.timezone) for one in bounds],
+        "stored": len(insert_windows(config, bounds, store, PLANNER)),
+        "reasons": checked.reasons,
+        "note": found.note,
+    }
 
 
 def broken_function(*_arguments: Any) -> NoReturn:
