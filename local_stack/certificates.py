@@ -36,8 +36,12 @@ def bundle_file(home: Home) -> Path:
     return home.tls / "ca-bundle.pem"
 
 
-def ensure(home: Home) -> None:
-    """Create authority, certificate and bundle unless they are there; the authority's own key is never stored."""
+def ensure(home: Home, *, trusts_others: bool = True) -> None:
+    """Create authority, certificate and bundle unless they are there; the authority's own key is never stored.
+
+    Without the other authorities nothing but the stack can be reached, and every connection reads one certificate
+    instead of some hundred: 8 ms of processor time instead of 21 for Snowflake's client.
+    """
     if all(file.exists() for file in (certificate_file(home), key_file(home), bundle_file(home))):
         return
     home.tls.mkdir(exist_ok=True, mode=0o700)
@@ -45,7 +49,8 @@ def ensure(home: Home) -> None:
     write_private(key_file(home), key)
     authority_file(home).write_text(authority)
     certificate_file(home).write_text(chain)
-    bundle_file(home).write_text(f"{_trusted_before(home)}\n{authority}")  # last: it marks the set as complete
+    trusted = f"{_trusted_before(home)}\n{authority}" if trusts_others else authority
+    bundle_file(home).write_text(trusted)  # last: it marks the set as complete
 
 
 def _trusted_before(home: Home) -> str:

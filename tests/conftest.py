@@ -6,6 +6,7 @@ started when the first test asks for it, and removed at the end. With xdist all 
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -206,3 +207,10 @@ def orders_url(stack_env: dict[str, str], _orders_template: str, monkeypatch: py
     with database(stack_env["LEDGER_URL"], _orders_template, is_ledger=False) as url:
         monkeypatch.setenv("ORDERS_URL", url)
         yield url
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the garbage collector need not go over it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from local_stack import airflow, stack
+from local_stack import airflow, certificates, stack
 from local_stack.environment import environment
 from local_stack.home import Home
 
@@ -41,6 +41,7 @@ def variables() -> dict[str, str]:
     home = Home.at(os.environ.get(KEPT) or os.environ[OWN])
     home.create()
     with FileLock(home.path / "tests.lock"):
+        certificates.ensure(home, trusts_others=False)
         started = home.path / "tests-started"
         if KEPT in os.environ or not started.exists():
             stack.up(home, prefer_default_ports=False, is_durable=KEPT in os.environ)

@@ -16,14 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.implementation_modules import publishing
 from include.implementation_modules.postgres_errors import Trouble, said, trouble_of
 from include.implementation_modules.postgres_pooler import require_own_session
-from include.implementation_modules.sql_session import Session, sql_text
+from include.implementation_modules.sql_session import Session
 from include.implementation_modules.sql_target import MissingObjectError, SqlTarget
 from include.implementation_modules.staged_line_reader import StagedLine, staged_lines
 from include.implementation_modules.target_columns import (
     Columns,
     Name,
     convert,
-    fill,
     listed,
     parse_document,
     quoted,
@@ -163,8 +162,7 @@ class PostgresTarget(SqlTarget):
         for column, is_now, was_meant in altered:
             found = []
             if has_check:
-                fragments = {"loading": loading, "altered_column": quoted(column)}
-                text = fill(sql_text(f"{self.FOLDER}/find_misfit"), fragments)
+                text = session.text("find_misfit", {"altered_column": quoted(column)})
                 found = session.execute(text, {"type": is_now}, doing="find_misfit")
             if found or not has_check:
                 document = f"document {found[0][0]!r} has a value" if found else "a document has a value"
@@ -219,6 +217,14 @@ def translated_error(error: Exception, where: str) -> PipelineError | None:
             where=where,
             meaning="Nothing was changed in the target",
             remedy="Mend the document at its source (jsonb has no \\u0000), or use `on_bad_document: quarantine`.",
+        )
+    if trouble is Trouble.BROKEN_RULE:
+        return TerminalError(
+            f"a rule of the table refuses a row: {message}",
+            where=where,
+            meaning="Somebody has added a constraint (NOT NULL, CHECK, UNIQUE, a foreign key, a partition's bounds); "
+            "nothing was changed in the target",
+            remedy="Drop the constraint, or mend at their source the documents that break it; then clear the task.",
         )
     if getattr(error, "sqlstate", None) == "42501":
         return TerminalError(

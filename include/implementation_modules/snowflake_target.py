@@ -10,6 +10,7 @@ Names are folded to upper case and quoted, so `select dep_delay from flights` fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -56,8 +57,9 @@ _SQL_TYPES = {
 }
 _STAGE_SCHEMES = {"s3": "s3", "s3gov": "s3gov", "s3china": "s3china", "gs": "gcs", "gcs": "gcs", "azure": "azure"}
 
-_LATER = SqlFragment("{stage}")
-"""Its name may come from the stage's address, which a target learns with its first files."""
+_TEXT_TYPE = re.compile(r"VARCHAR\((\d+)\)")
+_SQL_TYPE = re.compile(r"[A-Z_]+(\(\d+(,\d+)?\))?")
+"""As DESCRIBE TABLE spells a type; what looks otherwise stands in no statement."""
 
 _LOCK_NOT_RELEASED = 625  # lost the wait for a lock: timed out, or the 21st waiter
 _STOPPED = {604, 630}  # cancelled; statement time-out
@@ -127,7 +129,6 @@ class SnowflakeTarget(SqlTarget):
         fragments = {
             "target": quoted(*place, table),
             "receipts": quoted(*place, f"{table}_RECEIPTS"),
-            "stage": _LATER,
             "place": quoted(*place) if place else SqlFragment(""),
             "integration": quoted((options.storage_integration or "none").upper()),
         }
@@ -191,7 +192,7 @@ class SnowflakeTarget(SqlTarget):
         external = self._external_stage(stage, keys[0], session.where)
 
         def run(name: str, parameters: dict[str, Any]) -> None:
-            session.execute(fill(session.text(name), {"stage": external}), parameters, doing=name)
+            session.execute(session.text(name, {"stage": external}), parameters, doing=name)
 
         try:
             run("copy_files", {"files": keys})
@@ -210,6 +211,26 @@ class SnowflakeTarget(SqlTarget):
     def _external_stage(self, stage: Stage, key: str, where: str) -> SqlFragment:
         name = self._stage_name or f"PIPELINE_STAGE_{sha256(_stage_root(stage, key, where).encode()).hexdigest()[:8]}"
         return quoted(*self._place, name.upper())
+
+    def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
+        """Snowflake names neither document nor column when somebody has altered a column."""
+        values = [("_id", "_id", "TEXT")]
+        values += [(column.name, f"value_{i}", _SQL_TYPES[column.type]) for i, column in enumerate(self._columns)]
+        there = {name: (is_now, null == "Y") for name, is_now, _kind, null, *_ in session.run("describe_target")}
+        for column, value, meant in values:
+            is_now, takes_null = there.get(column.upper(), (meant, True))
+            misfit = SqlFragment(_misfit(value, is_now, takes_null))
+            text = session.text("find_misfit", {"misfit": misfit})
+            if found := session.execute(text, None, doing="find_misfit"):
+                now = is_now if takes_null else f"{is_now} NOT NULL"
+                return BadDocumentError(
+                    f"document {found[0][0]!r} has a value that does not fit into column {column!r}: it is {now} by "
+                    f"now, {meant} is meant",
+                    where=error.where,
+                    meaning="Somebody has altered the table, or made it again; nothing was changed in it",
+                    remedy=f"Make the column {meant} again, or mend the document at its source; then clear the task.",
+                )
+        return error
 
     def _instant(self, instant: datetime) -> str:
         return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
@@ -297,6 +318,16 @@ def _cast(column: ColumnSpec, index: int) -> str:
     if column.type == "timestamp":
         return timestamp
     return fill(sql_text(f"snowflake/cast_{column.type}"), {"text": text, "kind": kind, "timestamp": timestamp})
+
+
+def _misfit(value: str, is_now: str, takes_null: bool) -> str:
+    """The condition that a value does not fit into a column, whose type is as DESCRIBE TABLE spells it."""
+    misfits = [] if takes_null else [f"{value} IS NULL"]
+    if length := _TEXT_TYPE.fullmatch(is_now):
+        misfits.append(f"LENGTH({value}) > {length[1]}")
+    elif _SQL_TYPE.fullmatch(is_now):
+        misfits.append(f"({value} IS NOT NULL AND TRY_CAST({value}::TEXT AS {is_now}) IS NULL)")
+    return " OR ".join(misfits) or "FALSE"
 
 
 def _stage_root(stage: Stage, key: str, where: str) -> str:

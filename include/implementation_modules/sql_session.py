@@ -34,9 +34,9 @@ class Session:
         self.where = where
         self._folder, self._fragments, self._translate = folder, fragments, translate
 
-    def text(self, name: str) -> str:
-        """The statement's text with its identifiers in place."""
-        return fill(sql_text(f"{self._folder}/{name}"), self._fragments)
+    def text(self, name: str, more: Mapping[str, SqlFragment] | None = None) -> str:
+        """The statement's text with its identifiers in place; `more` are those that only this call knows."""
+        return fill(sql_text(f"{self._folder}/{name}"), {**self._fragments, **(more or {})})
 
     def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Execute one statement file; its rows, if it returns any."""

@@ -13,9 +13,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from airflow.sdk.definitions.param import process_params
-from airflow.sdk.exceptions import ParamValidationError
-from airflow.sdk.execution_time.context import set_current_context
 
 from include.pipeline_framework.errors import InvalidInputError
 from tests.dags.test_dag_files import DAG_IDS, REPO
@@ -43,6 +40,9 @@ def nothing_can_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
 
 def begin(dag: Any, conf: dict[str, Any]) -> None:
     """Call the body of the DAG's first task with this conf."""
+    from airflow.sdk.definitions.param import process_params  # two seconds, which other processes can do without
+    from airflow.sdk.execution_time.context import set_current_context
+
     (first,) = dag.roots if len(dag.roots) == 1 else [task for task in dag.roots if not task.is_teardown]
     # merging a conf changes the params themselves
     own, task = (SimpleNamespace(dag_id=dag.dag_id, params=deepcopy(each.params)) for each in (dag, first))
@@ -76,6 +76,8 @@ class TestEveryDag:
                 assert f"did you mean {name} for {misspelt}?" in refused.value.remedy
 
     def test_a_value_of_another_type_is_refused(self, dags: dict[str, Any], dag_id: str) -> None:
+        from airflow.sdk.exceptions import ParamValidationError
+
         for name in dags[dag_id].params:
             schema = dags[dag_id].params.get_param(name).schema
             kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]

@@ -97,13 +97,24 @@ def test_a_column_that_the_table_lacks_is_a_matter_of_configuration(connect: Cal
         target(connect, schema_name="nowhere").prepare("flights")
 
 
-def test_a_constraint_of_the_users_own_is_no_conflict(connect: Callable[[], Any]) -> None:
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("ADD CONSTRAINT one_row UNIQUE (_source_object)", r'"one_row" \(sqlstate 23505\)'),
+        ("ADD CONSTRAINT not_d1 CHECK (_id <> 'd1')", r'"not_d1" \(sqlstate 23514\)'),
+        ("ADD COLUMN reviewed TEXT NOT NULL", r'column "reviewed" .* \(sqlstate 23502\)'),
+    ],
+)
+def test_a_constraint_of_the_users_own_is_named_and_no_conflict(
+    connect: Callable[[], Any], rule: str, says: str
+) -> None:
     stage, pg = MemoryStage(), target(connect)
     pg.prepare("flights")
     with connect() as connection:
-        connection.execute("CREATE UNIQUE INDEX ON flights (_source_object)")
-    with pytest.raises(TerminalError, match="23505"):
+        connection.execute(f"ALTER TABLE flights {rule}".encode())
+    with pytest.raises(TerminalError, match=f"a rule of the table refuses a row: .*{says}.*Drop the constraint"):
         pg.publish(staged(stage, b"{}", b"{}"), stage, fence=1, lifecycle_id=7)
+    assert pg.fingerprint("flights", WINDOW) == Fingerprint()
 
 
 def test_a_server_that_ends_the_session_inside_the_transaction_is_an_outage(connect: Callable[[], Any]) -> None:

@@ -14,8 +14,9 @@ from include.implementation_modules.memory_transfer import MemorySource
 from include.implementation_modules.object_storage import S3Storage
 from include.implementation_modules.object_storage_stage import ObjectStorageStage
 from include.implementation_modules.snowflake_target import SnowflakeTarget
+from include.pipeline_framework.core.fingerprints import Fingerprint
 from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.errors import ConfigurationError
+from include.pipeline_framework.errors import BadDocumentError, ConfigurationError
 from include.pipeline_framework.ports import Document, Manifest, StageRequest
 
 pytestmark = pytest.mark.integration
@@ -47,10 +48,11 @@ def stage(s3_client: Any, s3_bucket: str, table: str) -> ObjectStorageStage:
     return ObjectStorageStage(S3Storage(s3_client, s3_bucket), options)
 
 
-def staged(stage: ObjectStorageStage, rows: int = 5) -> Manifest:
-    content = [Document(f"d{n}", NOON + timedelta(minutes=n), b'{"n": %d}' % n) for n in range(rows)]
+def staged(stage: ObjectStorageStage, *documents: bytes, rows: int = 5, fence: int = 1) -> Manifest:
+    bodies = documents or [b'{"n": %d}' % n for n in range(rows)]
+    content = [Document(f"d{n}", NOON + timedelta(minutes=n), body) for n, body in enumerate(bodies)]
     with MemorySource(content).extract(WINDOW) as extract:
-        return stage.write(StageRequest(7, "flights", "2013-03-09", WINDOW, 1), extract)
+        return stage.write(StageRequest(7, "flights", "2013-03-09", WINDOW, fence), extract)
 
 
 def target(connect: Callable[[], Any], table: str, **options: Any) -> SnowflakeTarget:
@@ -109,7 +111,7 @@ def test_pipelines_with_different_stage_roots_load_into_one_schema_and_share_no_
         own = ObjectStorageStage(S3Storage(s3_client, s3_bucket), options)
         snowflake = SnowflakeTarget(snowflake_connect, SnowflakeTarget.Options(table=f"{table}_{number}"))
         snowflake.prepare("flights")
-        assert snowflake.publish(staged(own, number), own, fence=1, lifecycle_id=7).loaded.rows == number
+        assert snowflake.publish(staged(own, rows=number), own, fence=1, lifecycle_id=7).loaded.rows == number
     assert [query(f"SELECT COUNT(*) FROM {table}_{number}") for number in (1, 2)] == [[(1,)], [(2,)]]
 
 
@@ -123,3 +125,42 @@ def test_a_column_or_table_that_is_not_there_is_a_matter_of_configuration(
         target(snowflake_connect, table, columns={"n": "integer"}).publish(
             staged(stage), stage, fence=1, lifecycle_id=7
         )
+
+
+OWN_COLUMNS = """
+    _source_object TEXT, _id TEXT, _id_hash NUMBER(19, 0), _event_at TIMESTAMP_NTZ(6), _lifecycle_id NUMBER(38, 0),
+    _fence NUMBER(38, 0), _file TEXT, doc VARIANT
+"""
+
+
+@pytest.mark.parametrize(
+    ("made_again", "bad", "says"),
+    [
+        ("name TEXT, n NUMBER(3, 0)", b'{"n": 70000}', r"'n': it is NUMBER\(3,0\) by now, NUMBER\(37, 0\) is meant"),
+        (
+            "name VARCHAR(10), n NUMBER(3, 0)",
+            b'{"name": "much too long for it", "n": 70000}',
+            r"'name': it is VARCHAR\(10\) by now, TEXT is meant",
+        ),
+        ("name TEXT NOT NULL, n NUMBER(3, 0)", b'{"n": 70000}', r"'name': it is VARCHAR\(16777216\) NOT NULL by now"),
+    ],
+)
+def test_a_value_that_an_altered_column_does_not_take_is_named(
+    snowflake_connect: Callable[[], Any],
+    table: str,
+    stage: ObjectStorageStage,
+    query: Callable[[str], list[Any]],
+    made_again: str,
+    bad: bytes,
+    says: str,
+) -> None:
+    """The emulator enforces the digits of a number only: each bad document breaks that rule as well."""
+    snowflake = target(snowflake_connect, table, columns={"name": "text", "n": "integer"})
+    snowflake.prepare("flights")
+    query(f"DROP TABLE {table}")
+    query(f"CREATE TABLE {table} ({OWN_COLUMNS}, {made_again})")
+    good = b'{"name": "short", "n": 1}'
+    with pytest.raises(BadDocumentError, match=f"document 'd1' has a value that does not fit into column {says}"):
+        snowflake.publish(staged(stage, good, bad), stage, fence=1, lifecycle_id=7)
+    assert snowflake.fingerprint("flights", WINDOW) == Fingerprint()
+    snowflake.publish(staged(stage, good, fence=2), stage, fence=2, lifecycle_id=7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from zoneinfo import ZoneInfo, available_timezones
 
 import pendulum
@@ -27,10 +27,17 @@ ZONES = sorted(name for name in available_timezones() if "/" in name and not nam
 
 
 def changes(zone: str) -> list[datetime]:
-    """The days of a year in which the zone's offset changes, as noon before in UTC."""
-    noons = [START + timedelta(days=n, hours=12) for n in range((END - START).days + 1)]
-    offsets = [noon.astimezone(ZoneInfo(zone)).utcoffset() for noon in noons]
-    return [noon for noon, (before, after) in zip(noons, pairwise(offsets), strict=False) if before != after]
+    """The days of a year in which the zone's offset changes, as noon before in UTC; no zone changes twice in a week."""
+    found, first, day = [], START + timedelta(hours=12), timedelta(days=1)
+    for week in (first + timedelta(weeks=n) for n in range(53)):
+        if offset(week, zone) != offset(week + 7 * day, zone):
+            noons = [week + n * day for n in range(8)]
+            found += [noon for noon in noons[:-1] if offset(noon, zone) != offset(noon + day, zone)]
+    return found
+
+
+def offset(at: datetime, zone: str) -> timedelta | None:
+    return at.astimezone(ZoneInfo(zone)).utcoffset()
 
 
 def airflow_runs(cron: str, zone: str, start: datetime, end: datetime) -> list[datetime]:
@@ -54,7 +61,7 @@ def one_of_each_kind() -> list[str]:
     """Zones whose clocks change; those that change alike are one case."""
     seen: dict[tuple[object, ...], str] = {}
     for name in ZONES:
-        offsets = [at.astimezone(ZoneInfo(name)).utcoffset() for at in (START, START + (END - START) / 2)]
+        offsets = [offset(at, name) for at in (START, START + (END - START) / 2)]
         if found := changes(name):
             seen.setdefault((*found, *offsets), name)
     return list(seen.values())
