@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -92,13 +92,22 @@ def read(days: Days = ALL_DAYS) -> Iterator[tuple[str, dict[str, Any]]]:
 
     `@timestamp` is the scheduled departure as a UTC instant; the text `NA` becomes None.
     """
-    with zipfile.ZipFile(data_file()) as archive, archive.open("flights.csv") as file:
-        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8"))
-        names = next(rows)
-        year, month, day = (names.index(name) for name in ("year", "month", "day"))
-        for row in rows:
-            if days.start <= _date(row[year], row[month], row[day]) < days.end:
-                yield _document(dict(zip(names, row, strict=True)))
+    header, lines_of_days = _lines_by_day()
+    (names,) = csv.reader([header])
+    lines = (line for day, lines in lines_of_days.items() if days.start <= day < days.end for line in lines)
+    for row in csv.reader(lines):
+        yield _document(dict(zip(names, row, strict=True)))
+
+
+@lru_cache(maxsize=1)
+def _lines_by_day() -> tuple[str, dict[date, list[str]]]:
+    """The table's first line, and the lines of each day in order; kept, because many days are read one by one."""
+    with zipfile.ZipFile(data_file()) as archive:
+        header, *lines = archive.read("flights.csv").decode().splitlines()
+    found: dict[date, list[str]] = {}
+    for day, those in groupby(lines, lambda line: line.split(",", 3)[:3]):
+        found.setdefault(_date(*day), []).extend(those)
+    return header, found
 
 
 def data_file() -> Path:
