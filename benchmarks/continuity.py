@@ -28,9 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.timing import best
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.core.durations import Granularity
-from include.pipeline_framework.core.state_facts import StateScope
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.continuity.state_facts import StateScope
+from include.pipeline_framework.core.time.durations import Granularity
 from include.pipeline_framework.tasks.state_manager import review_facts
 from include.sql.migrations import migrate
 from local_stack import stack

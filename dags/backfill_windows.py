@@ -28,8 +28,8 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 
-from include.pipeline_framework.orchestration import backfill_tasks
-from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
+from include.orchestration import backfill_tasks
+from include.orchestration.defaults import START_DATE, default_args
 
 _TEXT = {"type": ["null", "string"]}
 

@@ -19,8 +19,8 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from include.pipeline_framework.orchestration import ledger_tasks
-from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
+from include.orchestration import ledger_tasks
+from include.orchestration.defaults import START_DATE, default_args
 
 
 @dag(

@@ -27,10 +27,11 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, task
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from include.pipeline_framework.orchestration import orders_tasks, orders_wiring
-from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
+from include.orchestration import orders_tasks
+from include.orchestration.defaults import START_DATE, default_args
+from include.wiring import orders_assembly
 
-config = orders_wiring.config()
+config = orders_assembly.config()
 
 
 @dag(

@@ -25,8 +25,8 @@ from datetime import timedelta
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, task
 
-from include.pipeline_framework.orchestration import state_manager_tasks
-from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
+from include.orchestration import state_manager_tasks
+from include.orchestration.defaults import START_DATE, default_args
 
 
 @dag(

@@ -24,9 +24,9 @@ from datetime import timedelta
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
 
-from include.pipeline_framework.orchestration import consumer_tasks
-from include.pipeline_framework.orchestration.assets import asset_of
-from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
+from include.orchestration import consumer_tasks
+from include.orchestration.assets import asset_of
+from include.orchestration.defaults import START_DATE, default_args
 
 
 @dag(

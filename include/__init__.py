@@ -3,6 +3,6 @@
 Whoever imports it has the pinned time zone rules from then on.
 """
 
-from include.pipeline_framework.core import zone_rules
+from include.pipeline_framework.core.time import zone_rules
 
 zone_rules.use_pinned()

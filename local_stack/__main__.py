@@ -111,7 +111,7 @@ def seed_stores(home: Home, _arguments: argparse.Namespace) -> int:
 def grow(home: Home, arguments: argparse.Namespace) -> int:
     """Let the flights of 2013 leave once more: index what has left since the pipeline's start_date, then go on."""
     from include.pipeline_framework.config.loader import load_pipeline
-    from include.pipeline_framework.core.days import first_instant
+    from include.pipeline_framework.core.time.days import first_instant
     from local_stack.environment import environment
     from local_stack.replay import INDEX, PIPELINE, follow
 

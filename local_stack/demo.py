@@ -220,12 +220,12 @@ def _standstill(counts: dict[str, Any], waiting: list[str]) -> LocalStackError:
 
 def _compare_ids() -> Ids:
     """Read every id of the three days from Elasticsearch and from the target table."""
-    from include.pipeline_framework.core.run_requests import parse_request
-    from include.pipeline_framework.orchestration import connections, wiring
+    from include.pipeline_framework.core.records.run_requests import parse_request
+    from include.wiring import assembly, connections
 
     for name in ("airflow", "elastic_transport", "snowflake", "botocore"):  # their chatter would drown the result
         logging.getLogger(name).setLevel(logging.ERROR)
-    pipeline = wiring.pipeline("main")
+    pipeline = assembly.pipeline("main")
     request = parse_request({"from": DAYS[0], "to": "2013-03-12"}, pipeline.config.horizon, SOURCE_OBJECT)
     assert request.ranges is not None  # noqa: S101 - a request with from and to has ranges
     (window,) = request.ranges

@@ -5,7 +5,7 @@ Airflow loads plugins when a job starts, before it reads the first timetable.
 
 from airflow.plugins_manager import AirflowPlugin
 
-from include.pipeline_framework.core import zone_rules
+from include.pipeline_framework.core.time import zone_rules
 
 
 class ZoneRulesPlugin(AirflowPlugin):

@@ -31,7 +31,7 @@ os.environ["PYTHONTZPATH"] = ""  # of processes that tests start: time zones com
 os.environ["PGCONNECT_TIMEOUT"] = "600"  # a Postgres that takes long is busy
 
 FIRST = (
-    *("tests/e2e/test_clearing.py", "tests/e2e/test_orders_sync.py", "tests/unit/core/test_continuity.py"),
+    *("tests/e2e/test_clearing.py", "tests/e2e/test_orders_sync.py", "tests/unit/core/continuity/test_findings.py"),
     *("tests/faults/test_schedules.py", "tests/faults/test_network_faults.py", "tests/faults/test_directed.py"),
     "tests/faults/test_two_node_cluster.py",
 )
@@ -107,8 +107,8 @@ def database(admin_url: str, template: str = PLAIN, *, is_ledger: bool = True) -
 
 def record_identity(ledger_url: str) -> None:
     """A copy of a migrated database is a ledger of its own."""
-    from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-    from include.pipeline_framework.core.lifecycle import Actor
+    from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+    from include.pipeline_framework.core.records.row import Actor
 
     store = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url))
     store.record_identity(Actor("tests", "copy"))

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from include.pipeline_framework.core.days import LocalDay, days_between
-from include.pipeline_framework.core.durations import parse_granularity
-from include.pipeline_framework.core.windows import TimeWindow, tile
+from include.pipeline_framework.core.time.days import LocalDay, days_between
+from include.pipeline_framework.core.time.durations import parse_granularity
+from include.pipeline_framework.core.time.windows import TimeWindow, tile
 
 ZONES = (
     "America/New_York", "America/Havana", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tzdata
 
-from include.pipeline_framework.core import zone_rules
+from include.pipeline_framework.core.time import zone_rules
 
 VANCOUVER = "America/Vancouver"
 PINNED = tzdata.IANA_VERSION

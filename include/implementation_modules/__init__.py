@@ -1,1 +1,1 @@
-"""Adapters: one external system per file, client injected, never airflow."""
+"""Adapters: one folder for each external system, its client injected; none knows another one, or Airflow."""

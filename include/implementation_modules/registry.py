@@ -23,20 +23,20 @@ _HERE = "include.implementation_modules"
 
 ADAPTERS: Mapping[str, Mapping[str, str]] = {
     "source": {
-        "elasticsearch": f"{_HERE}.elasticsearch_source:ElasticsearchSource",
-        "postgres": f"{_HERE}.postgres_source:PostgresSource",
+        "elasticsearch": f"{_HERE}.elasticsearch.source:ElasticsearchSource",
+        "postgres": f"{_HERE}.postgres.source:PostgresSource",
     },
-    "stage": {"object_storage": f"{_HERE}.object_storage_stage:ObjectStorageStage"},
+    "stage": {"object_storage": f"{_HERE}.object_storage.stage:ObjectStorageStage"},
     "target": {
-        "snowflake": f"{_HERE}.snowflake_target:SnowflakeTarget",
-        "postgres": f"{_HERE}.postgres_target:PostgresTarget",
+        "snowflake": f"{_HERE}.snowflake.target:SnowflakeTarget",
+        "postgres": f"{_HERE}.postgres.target:PostgresTarget",
     },
 }
 """Role → name → dotted path."""
 
 MIRRORS: Mapping[str, str] = {
-    "snowflake": f"{_HERE}.snowflake_mirror:SnowflakeMirror",
-    "postgres": f"{_HERE}.postgres_mirror:PostgresMirror",
+    "snowflake": f"{_HERE}.snowflake.mirror:SnowflakeMirror",
+    "postgres": f"{_HERE}.postgres.mirror:PostgresMirror",
 }
 """Type of a target → what mirrors the ledger beside its tables."""
 

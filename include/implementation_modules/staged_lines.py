@@ -5,16 +5,20 @@ A line is only written for a document that every target can hold; the others are
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
 
-from include.pipeline_framework.core.fingerprints import id_hash
-from include.pipeline_framework.core.windows import iso_utc
-from include.pipeline_framework.errors import BadDocumentError
-from include.pipeline_framework.ports import Document
+from include.pipeline_framework.core.proof.fingerprints import id_hash
+from include.pipeline_framework.core.time.windows import iso_utc
+from include.pipeline_framework.errors import BadDocumentError, TornStageError
+from include.pipeline_framework.ports.source import Document
+from include.pipeline_framework.ports.stage import Manifest, Stage
 
 _decoded = msgspec.json.Decoder(msgspec.Raw).decode
 _ESCAPE = re.compile(rb"\\(u0000|.)", re.DOTALL)
@@ -120,3 +124,41 @@ def _fault(body: bytes) -> str:
     except ValueError:
         return "it is not valid JSON"
     return "it has half of a surrogate pair, or a value that is no JSON"
+
+
+class StagedLine(msgspec.Struct, frozen=True):
+    """One staged line; `doc` is the document's JSON text, byte for byte."""
+
+    id: str = msgspec.field(name="_id")
+    id_hash: int = msgspec.field(name="_id_hash")
+    event_at: str = msgspec.field(name="_event_at")
+    lifecycle_id: int = msgspec.field(name="_lifecycle_id")
+    doc: msgspec.Raw
+
+
+def staged_lines(manifest: Manifest, stage: Stage) -> Iterator[StagedLine]:
+    """Every line of the manifest's files, streamed in order.
+
+    Raises:
+        TornStageError: A file is missing, cut short, or holds something that is no staged line.
+    """
+    decoder = msgspec.json.Decoder(StagedLine)
+    for file in manifest.files:
+        try:
+            with stage.open(file.key) as stored, gzip.open(stored) as lines:
+                for text in lines:
+                    line = decoder.decode(text)
+                    if line.lifecycle_id != manifest.lifecycle_id:
+                        raise _damaged(f"holds a row of another ledger row, {line.lifecycle_id}", file.key)
+                    yield line
+        except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error, msgspec.MsgspecError) as error:
+            raise _damaged(f"can't be read ({type(error).__name__})", file.key) from error
+
+
+def _damaged(what: str, key: str) -> TornStageError:
+    return TornStageError(
+        f"a staged file {what}",
+        where=key,
+        meaning="The file is missing, cut short or damaged; nothing was changed in the target",
+        remedy="Run the window again from its source.",
+    )

@@ -1,1 +1,1 @@
-"""Technology-agnostic framework: it knows no Elasticsearch, no SQL dialect and, outside `orchestration`, no Airflow."""
+"""The framework: use cases, ports, configuration and rules. It knows no Elasticsearch, no SQL dialect, no Airflow."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from include.orders_sync.config import load_config
-from include.pipeline_framework.orchestration.connections import LEDGER_CONNECTION_ID
+from include.wiring.connections import LEDGER_CONNECTION_ID
 from tests.architecture.repository import files, text
 
 

@@ -131,7 +131,7 @@ def test_its_place_and_its_tests_exist(demand: Demand) -> None:
 def test_every_function_of_the_framework_is_named() -> None:
     (exported,) = (
         node.value
-        for node in ast.parse(text("include/framework.py")).body
+        for node in ast.parse(text("include/framework/__init__.py")).body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"
     )
     names = ast.literal_eval(exported)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.ports import LifecycleStore
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
+from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])

@@ -16,9 +16,9 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from include.implementation_modules.postgres_changes import PostgresChanges
-from include.implementation_modules.postgres_mirror import PostgresMirror
-from include.implementation_modules.snowflake_mirror import SnowflakeMirror
+from include.implementation_modules.postgres.mirror import PostgresMirror
+from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
+from include.implementation_modules.snowflake.mirror import SnowflakeMirror
 from include.pipeline_framework.tasks.publish_lifecycle import MirrorReport, publish
 from tests.contract.target_harness import Faults, FaultyConnection
 

@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.memory_target import MemoryTarget
-from include.implementation_modules.memory_transfer import MemoryExtract, MemoryStage
-from include.implementation_modules.postgres_target import PostgresTarget
-from include.implementation_modules.snowflake_target import SnowflakeTarget
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.postgres.target import PostgresTarget
+from include.implementation_modules.snowflake.target import SnowflakeTarget
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     ServiceUnavailableError,
 )
-from include.pipeline_framework.ports import Document, Manifest, Stage, StageRequest
+from include.pipeline_framework.ports.source import Document
+from include.pipeline_framework.ports.stage import Manifest, Stage, StageRequest
+from tests.doubles.memory_target import MemoryTarget
+from tests.doubles.memory_transfer import MemoryExtract, MemoryStage
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2013, 3, 9, 12, tzinfo=UTC)
@@ -218,8 +219,8 @@ def postgres_harness(scratch_postgres_url: str) -> Harness:
 def snowflake_harness(snowflake_connect: Callable[[], Any], s3_client: Any, s3_bucket: str) -> Harness:
     from snowflake.connector.errors import OperationalError
 
-    from include.implementation_modules.object_storage import S3Storage
-    from include.implementation_modules.object_storage_stage import ObjectStorageStage
+    from include.implementation_modules.object_storage.stage import ObjectStorageStage
+    from include.implementation_modules.object_storage.storage import S3Storage
 
     name = uuid.uuid4().hex[:8]
     stage = ObjectStorageStage(

@@ -10,13 +10,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.core import campaigns, lifecycle
-from include.pipeline_framework.core.campaigns import CampaignState, progress
-from include.pipeline_framework.core.claiming import Cap, ClaimRules
-from include.pipeline_framework.core.lifecycle import Actor
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.lifecycle import campaigns, transitions
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, progress
+from include.pipeline_framework.core.lifecycle.claiming import Cap, ClaimRules
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import IllegalTransitionError, InvalidInputError, WindowHeldError
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
 
 START = datetime(2013, 3, 9, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -107,7 +107,7 @@ class TestClaim:
         assert claim(store, "run-2") == [2]
         assert claim(store, "run-3") == []
         (row, *_) = store.find(run=("data_pipeline_main", "run-1"))
-        store.change(row["id"], lambda r, now: lifecycle.take_over(r, now, "gone", max_retry_task=0), PERSON)
+        store.change(row["id"], lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
         assert claim(store, "run-4") == [3]
 
     @pytest.mark.parametrize("state", [CampaignState.PAUSED, CampaignState.CANCELLED])
@@ -162,7 +162,7 @@ class TestCaps:
                 most[0] = max(most[0], held)
                 for row in taken:
                     seen[row["id"]] += 1
-                    own.change(row["id"], lambda r, now: lifecycle.take_over(r, now, "x", max_retry_task=0), run)
+                    own.change(row["id"], lambda r, now: transitions.take_over(r, now, "x", max_retry_task=0), run)
             own.close()
 
         threads = [threading.Thread(target=work, args=(worker,)) for worker in range(16)]
@@ -194,7 +194,7 @@ class TestCampaigns:
         store.change_campaign(number, PERSON, is_planned=True)
         claim(store, "run-1", 2)
         first, second = store.find(run=("data_pipeline_main", "run-1"))
-        store.change(first["id"], lambda r, now: lifecycle.take_over(r, now, "gone", max_retry_task=0), PERSON)
+        store.change(first["id"], lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
         shown = progress(store.campaigns()[0])
         figures = ("state", "total", "done", "running", "failed", "remaining", "percent", "eta_seconds")
         assert [shown[name] for name in figures] == ["RUNNING", 4, 0, 1, 1, 2, 0.0, None]
@@ -205,7 +205,7 @@ class TestCampaigns:
         (row_id,) = plan(store, 0, campaign_id=number)
         store.change_campaign(number, PERSON, is_planned=True)
         claim(store, "run-1")
-        store.change(row_id, lambda r, now: lifecycle.take_over(r, now, "gone", max_retry_task=0), PERSON)
+        store.change(row_id, lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
         assert progress(store.campaigns()[0])["state"] == "DONE"
 
     def test_cancelled_is_for_good(self, store: LifecycleStore) -> None:
@@ -225,8 +225,8 @@ class TestJoinAndLeave:
         waiting, failed = plan(store, 0, 1)
         number = campaign(store)
         store.claim("flights", Actor("d", "r"), limit=2, ended_before=LATER)
-        store.change(waiting, lambda r, now: lifecycle.take_over(r, now, "gone", max_retry_task=9), PERSON)
-        store.change(failed, lambda r, now: lifecycle.take_over(r, now, "gone", max_retry_task=0), PERSON)
+        store.change(waiting, lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=9), PERSON)
+        store.change(failed, lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
         for row_id in (waiting, failed):
             row = store.change(row_id, lambda r, now: campaigns.join(r, now, number, 7), PERSON)
             assert (row["pipeline_final_status"], row["campaign_id"], row["priority"]) == ("PENDING", number, 7)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.postgres_changes import PostgresChanges
+from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
 from include.pipeline_framework.errors import (
     ConfigurationError,
     PublishConflictError,
@@ -172,7 +172,7 @@ def test_a_failure_between_the_warehouses_commit_and_the_watermark_repeats_the_r
 KILLED = """
 import json, os, signal, sys
 import psycopg
-from include.implementation_modules.postgres_changes import PostgresChanges
+from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
 from include.implementation_modules.registry import create_mirror
 from include.pipeline_framework.tasks.publish_lifecycle import publish
 given = json.loads(sys.argv[1])

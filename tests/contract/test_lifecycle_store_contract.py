@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.audits import AuditNumbers
-from include.pipeline_framework.core.claiming import ClaimRules
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Actor, Phase, RowIdentity
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.core.zone_changes import DayStamp
+from include.pipeline_framework.core.continuity.zone_changes import DayStamp
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.claiming import ClaimRules
+from include.pipeline_framework.core.proof.audits import AuditNumbers
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     FenceLostError,
     IllegalTransitionError,
@@ -25,7 +25,7 @@ from include.pipeline_framework.errors import (
     WindowHeldError,
     WindowInvalidatedError,
 )
-from include.pipeline_framework.ports import LifecycleStore, RestoredRow
+from include.pipeline_framework.ports.ledger import LifecycleStore, RestoredRow
 
 HOUR = timedelta(hours=1)
 DAY = datetime(2013, 3, 9, 5, tzinfo=UTC)
@@ -93,11 +93,11 @@ def move_to_audit(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> 
     """Take the row and go through all phases up to a started audit; returns the fence."""
     fence = store.take(record_id, task(run, "audit"))["fence"]
     for decide in (
-        lambda row, now: lifecycle.start_source_to_stage(row, fence, now),
-        lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED),
-        lambda row, now: lifecycle.start_stage_to_target(row, fence, now),
-        lambda row, now: lifecycle.complete_stage_to_target(row, fence, now, LOADED),
-        lambda row, now: lifecycle.start_audit(row, fence, now),
+        lambda row, now: transitions.start_source_to_stage(row, fence, now),
+        lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED),
+        lambda row, now: transitions.start_stage_to_target(row, fence, now),
+        lambda row, now: transitions.complete_stage_to_target(row, fence, now, LOADED),
+        lambda row, now: transitions.start_audit(row, fence, now),
     ):
         store.change(record_id, decide, task(run, "audit"))
     return fence
@@ -107,14 +107,14 @@ def complete(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> dict[
     fence = move_to_audit(store, record_id, run)
     return store.change(
         record_id,
-        lambda row, now: lifecycle.pass_audit(row, fence, now, NUMBERS, revisit_due=False),
+        lambda row, now: transitions.pass_audit(row, fence, now, NUMBERS, revisit_due=False),
         task(run, "audit"),
     )
 
 
 def fail(store: LifecycleStore, record_id: int, fence: int, retries: int = 3) -> dict[str, Any]:
     return store.change(
-        record_id, lambda row, now: lifecycle.fail(row, fence, now, "boom", max_retry_task=retries), task(RUN_1, "t")
+        record_id, lambda row, now: transitions.fail(row, fence, now, "boom", max_retry_task=retries), task(RUN_1, "t")
     )
 
 
@@ -222,9 +222,9 @@ class TestClaim:
         claim(store, limit=1)
         fence = store.take(staged, task(RUN_1, "source_to_stage"))["fence"]
         for decide in (
-            lambda row, now: lifecycle.start_source_to_stage(row, fence, now),
-            lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED),
-            lambda row, now: lifecycle.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE),
+            lambda row, now: transitions.start_source_to_stage(row, fence, now),
+            lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED),
+            lambda row, now: transitions.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE),
         ):
             row = store.change(staged, decide, task(RUN_1, "source_to_stage"))
         assert (row["pipeline_final_status"], row["phase_completed"], row["dag_run_id"]) == (
@@ -264,7 +264,7 @@ class TestFence:
         with pytest.raises(FenceLostError):
             store.heartbeat(record_id, old)
         with pytest.raises(FenceLostError):
-            store.change(record_id, lambda row, now: lifecycle.start_source_to_stage(row, old, now), RUN_1)
+            store.change(record_id, lambda row, now: transitions.start_source_to_stage(row, old, now), RUN_1)
         assert store.get(record_id) == before
         store.heartbeat(record_id, new)
 
@@ -273,7 +273,7 @@ class TestFence:
         claim(store)
         row = store.take(record_id, task(RUN_1, "t"))
         assert row["heartbeat_at"] is not None
-        row = store.change(record_id, lambda row, now: lifecycle.end_task(row, row["fence"]), RUN_1)
+        row = store.change(record_id, lambda row, now: transitions.end_task(row, row["fence"]), RUN_1)
         assert (row["heartbeat_at"], row["pipeline_final_status"]) == (None, "IN_PROGRESS")
 
     def test_another_runs_window_is_refused_by_name(self, store: LifecycleStore) -> None:
@@ -321,7 +321,7 @@ class TestTakingRowsAway:
         fence = move_to_audit(store, second)
         assert store.get(second)["source_parts"] == {"logs-a": "u1"}
         row = store.change(
-            second, lambda row, now: lifecycle.reopen_for_late_data(row, fence, now, NUMBERS, removable_rows=2), RUN_1
+            second, lambda row, now: transitions.reopen_for_late_data(row, fence, now, NUMBERS, removable_rows=2), RUN_1
         )
         assert row["removable_count"] == 2
 
@@ -396,16 +396,16 @@ class TestPhases:
         fence = store.get(record_id)["fence"]
         events = len(store.events(record_id))
         store.change(
-            record_id, lambda row, now: lifecycle.pass_audit(row, fence, now, NUMBERS, revisit_due=False), RUN_1
+            record_id, lambda row, now: transitions.pass_audit(row, fence, now, NUMBERS, revisit_due=False), RUN_1
         )
         assert len(store.events(record_id)) == events
 
     @pytest.mark.parametrize(
         ("decide", "names"),
         [
-            (lifecycle.start_stage_to_target, "SOURCE_TO_STAGE.*None"),
-            (lifecycle.start_audit, "STAGE_TO_TARGET.*None"),
-            (lambda row, f, now: lifecycle.complete_source_to_stage(row, f, now, STAGED), "PENDING, not IN_PROGRESS"),
+            (transitions.start_stage_to_target, "SOURCE_TO_STAGE.*None"),
+            (transitions.start_audit, "STAGE_TO_TARGET.*None"),
+            (lambda row, f, now: transitions.complete_source_to_stage(row, f, now, STAGED), "PENDING, not IN_PROGRESS"),
         ],
     )
     def test_an_illegal_transition_names_both_states(self, store: LifecycleStore, decide: Any, names: str) -> None:
@@ -429,7 +429,7 @@ class TestPhases:
         claim(store)
         fence = move_to_audit(store, record_id)
         row = store.change(
-            record_id, lambda row, now: lifecycle.reopen_for_late_data(row, fence, now, NUMBERS), task(RUN_1, "audit")
+            record_id, lambda row, now: transitions.reopen_for_late_data(row, fence, now, NUMBERS), task(RUN_1, "audit")
         )
         assert (row["pipeline_final_status"], row["audit_result_status"], row["retry_attempt"]) == ("PENDING", None, 0)
         assert (row["is_revisit_due_flag"], row["not_before_at"], row["phase_completed"]) == (True, None, None)
@@ -441,7 +441,9 @@ class TestPhases:
             fence = move_to_audit(store, record_id)
             row = store.change(
                 record_id,
-                lambda row, now, fence=fence: lifecycle.fail_audit(row, fence, now, NUMBERS, "lost", max_retry_task=1),
+                lambda row, now, fence=fence: transitions.fail_audit(
+                    row, fence, now, NUMBERS, "lost", max_retry_task=1
+                ),
                 task(RUN_1, "audit"),
             )
             assert (row["pipeline_final_status"], row["retry_attempt"]) == (status, attempt)
@@ -453,8 +455,8 @@ class TestFailAndTakeOver:
         (record_id,) = plan(store, 0)
         claim(store)
         fence = store.take(record_id, task(RUN_1, "t"))["fence"]
-        store.change(record_id, lambda row, now: lifecycle.start_source_to_stage(row, fence, now), RUN_1)
-        store.change(record_id, lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED), RUN_1)
+        store.change(record_id, lambda row, now: transitions.start_source_to_stage(row, fence, now), RUN_1)
+        store.change(record_id, lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED), RUN_1)
         row = fail(store, record_id, fence)
         assert (row["phase_completed"], row["retry_attempt"], row["last_error"]) == ("SOURCE_TO_STAGE", 1, "boom")
         assert row["dag_run_id"] is None
@@ -463,7 +465,7 @@ class TestFailAndTakeOver:
         (record_id,) = plan(store, 0)
         claim(store)
         fence = store.take(record_id, task(RUN_1, "t"))["fence"]
-        row = store.change(record_id, lambda row, now: lifecycle.retry_later(row, fence, "503"), RUN_1)
+        row = store.change(record_id, lambda row, now: transitions.retry_later(row, fence, "503"), RUN_1)
         assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("IN_PROGRESS", "run-1", 0)
         assert row["heartbeat_at"] is None
 
@@ -478,11 +480,13 @@ class TestFailAndTakeOver:
                 claim(store, run)
             fence = store.take(record_id, run)["fence"]
             row = store.change(
-                record_id, lambda row, now: lifecycle.take_over(row, now, "its run is gone", max_retry_task=1), PLANNER
+                record_id,
+                lambda row, now: transitions.take_over(row, now, "its run is gone", max_retry_task=1),
+                PLANNER,
             )
             statuses.append(row["pipeline_final_status"])
             with pytest.raises((FenceLostError, IllegalTransitionError)):
-                store.change(record_id, lambda row, now, f=fence: lifecycle.start_source_to_stage(row, f, now), run)
+                store.change(record_id, lambda row, now, f=fence: transitions.start_source_to_stage(row, f, now), run)
         assert statuses == ["PENDING", "FAILED"]
         numbers = store.events(record_id)[-1]["numbers"]
         assert (numbers["dag_run_id"], numbers["retry_attempt"]) == ("killed-1", 2)
@@ -513,10 +517,10 @@ class TestReplace:
         claim(store)
         fence = store.take(third["id"], task(RUN_1, "t"))["fence"]
         for decide in (
-            lambda row, now: lifecycle.start_source_to_stage(row, fence, now),
-            lambda row, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED),
-            lambda row, now: lifecycle.start_stage_to_target(row, fence, now),
-            lambda row, now: lifecycle.complete_stage_to_target(row, fence, now, LOADED, tuple(owed)),
+            lambda row, now: transitions.start_source_to_stage(row, fence, now),
+            lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED),
+            lambda row, now: transitions.start_stage_to_target(row, fence, now),
+            lambda row, now: transitions.complete_stage_to_target(row, fence, now, LOADED, tuple(owed)),
         ):
             store.change(third["id"], decide, RUN_1)
         assert store.replaced_windows(third["id"]) == {}
@@ -571,7 +575,7 @@ class TestReplace:
         fence = store.take(new["id"], task(RUN_1, "t"))["fence"]
         proof = {"source_count": 2, "target_count": 2, "loaded_fingerprint": 2**70}
         with pytest.raises(IllegalTransitionError, match="never SKIPPED"):
-            store.change(new["id"], lambda row, now: lifecycle.skip(row, fence, now, proof), RUN_1)
+            store.change(new["id"], lambda row, now: transitions.skip(row, fence, now, proof), RUN_1)
 
 
 class TestReading:
@@ -643,9 +647,9 @@ class TestRebuild:
         store.restore([lost(0, 4711)], REBUILDER)
         assert [row["id"] for row in claim(store)] == [4711]
         fence = store.take(4711, task(RUN_1, "audit"))["fence"]
-        store.change(4711, lambda row, now: lifecycle.start_audit(row, fence, now), RUN_1)
+        store.change(4711, lambda row, now: transitions.start_audit(row, fence, now), RUN_1)
         row = store.change(
-            4711, lambda row, now: lifecycle.pass_audit(row, fence, now, NUMBERS, revisit_due=False), RUN_1
+            4711, lambda row, now: transitions.pass_audit(row, fence, now, NUMBERS, revisit_due=False), RUN_1
         )
         assert row["pipeline_final_status"] == "COMPLETED"
 

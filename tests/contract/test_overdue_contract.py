@@ -10,16 +10,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
-from include.implementation_modules.memory_overdue import MemoryOverdueAlarms
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.postgres_overdue import PostgresOverdueAlarms
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.campaigns import CampaignState
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.overdue import MOST_SHOWN, Overdue, OverdueScope
-from include.pipeline_framework.ports import LifecycleStore, OverdueAlarms
+from include.implementation_modules.postgres_ledger.overdue import PostgresOverdueAlarms
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
+from include.pipeline_framework.core.records.row import Actor, Row
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.watching.overdue import MOST_SHOWN, Overdue, OverdueScope
+from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.ports.overdue import OverdueAlarms
+from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
+from tests.doubles.memory_overdue import MemoryOverdueAlarms
 
 ZONE = "America/New_York"
 HOUR = timedelta(hours=1)
@@ -54,8 +55,8 @@ class Ledger:
         (row,) = self.store.claim(source, RUN, limit=1, ended_before=DAY.end)
         fence = self.store.take(row["id"], RUN)["fence"]
 
-        def decide(current: lifecycle.Row, now: datetime) -> lifecycle.Transition:
-            return lifecycle.fail(current, fence, now, reason, max_retry_task=0)
+        def decide(current: Row, now: datetime) -> transitions.Transition:
+            return transitions.fail(current, fence, now, reason, max_retry_task=0)
 
         return int(self.store.change(row["id"], decide, RUN)["id"])
 
@@ -101,12 +102,12 @@ def test_unfinished_windows_of_all_sources_with_their_figures(ledger: Ledger) ->
 
 def test_what_is_finished_invalidated_or_not_wholly_inside_is_not(ledger: Ledger) -> None:
     first, second, _, held = ledger.plan("flights", 0, 1, 2, 3)
-    ledger.store.change(first, lambda row, now: lifecycle.invalidate(row, now, "gone"), PLANNER)
+    ledger.store.change(first, lambda row, now: transitions.invalidate(row, now, "gone"), PLANNER)
     (claimed,) = ledger.store.claim("flights", RUN, limit=1, ended_before=DAY.end)
     assert claimed["id"] == second
     fence = ledger.store.take(second, RUN)["fence"]
     proof = {"source_count": 1, "target_count": 1, "loaded_fingerprint": 5}
-    ledger.store.change(second, lambda row, now: lifecycle.skip(row, fence, now, proof), RUN)
+    ledger.store.change(second, lambda row, now: transitions.skip(row, fence, now, proof), RUN)
     (found,) = ledger.find(ledger.scope("flights", start_at=DAY.start + HOUR / 2, end_at=DAY.start + 4 * HOUR))
     assert (found.windows, ids(found)[-1]) == (2, held)
     (found,) = ledger.find(ledger.scope("flights", end_at=DAY.start + 4 * HOUR - timedelta(minutes=1)))

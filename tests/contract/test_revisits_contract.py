@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.core import late_data, lifecycle
-from include.pipeline_framework.core.audits import AuditNumbers
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.proof.audits import AuditNumbers
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.watching import late_data
 from include.pipeline_framework.errors import IllegalTransitionError
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
 from tests.contract.test_lifecycle_store_contract import LATER, LOADED, STAGED, claim, plan
 
 RUN = Actor("audit_windows", "scheduled__1", "audit_pipeline", 0, 1)
@@ -47,12 +48,12 @@ def complete(store: LifecycleStore, *hours: int, revisit_due: bool) -> list[int]
     for row in claim(store, run):
         fence = store.take(row["id"], run)["fence"]
         for decide in (
-            lambda r, now, f=fence: lifecycle.start_source_to_stage(r, f, now),
-            lambda r, now, f=fence: lifecycle.complete_source_to_stage(r, f, now, STAGED),
-            lambda r, now, f=fence: lifecycle.start_stage_to_target(r, f, now),
-            lambda r, now, f=fence: lifecycle.complete_stage_to_target(r, f, now, LOADED),
-            lambda r, now, f=fence: lifecycle.start_audit(r, f, now),
-            lambda r, now, f=fence: lifecycle.pass_audit(r, f, now, numbers, revisit_due=revisit_due),
+            lambda r, now, f=fence: transitions.start_source_to_stage(r, f, now),
+            lambda r, now, f=fence: transitions.complete_source_to_stage(r, f, now, STAGED),
+            lambda r, now, f=fence: transitions.start_stage_to_target(r, f, now),
+            lambda r, now, f=fence: transitions.complete_stage_to_target(r, f, now, LOADED),
+            lambda r, now, f=fence: transitions.start_audit(r, f, now),
+            lambda r, now, f=fence: transitions.pass_audit(r, f, now, numbers, revisit_due=revisit_due),
         ):
             store.change(row["id"], decide, run)
     return ids

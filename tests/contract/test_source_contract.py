@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 import pytest
 
-from include.implementation_modules.elasticsearch_source import ElasticsearchSource
-from include.implementation_modules.memory_transfer import MemorySource
-from include.implementation_modules.postgres_source import PostgresSource
-from include.pipeline_framework.core.durations import parse_granularity
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.windows import TimeWindow, tile
-from include.pipeline_framework.ports import BucketCount, Document, Source, fingerprint_of_documents
+from include.implementation_modules.elasticsearch.source import ElasticsearchSource
+from include.implementation_modules.postgres.source import PostgresSource
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.time.durations import parse_granularity
+from include.pipeline_framework.core.time.windows import TimeWindow, tile
+from include.pipeline_framework.ports.source import BucketCount, Document, Source
+from tests.doubles.fingerprints import fingerprint_of_documents
+from tests.doubles.memory_transfer import MemorySource
 
 START = datetime(2013, 3, 9, 5, tzinfo=UTC)
 HOUR, MILLISECOND = timedelta(hours=1), timedelta(milliseconds=1)

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.memory_transfer import MemoryStage
-from include.implementation_modules.object_storage_stage import ObjectStorageStage
-from include.pipeline_framework.core.fingerprints import Fingerprint, id_hash
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.object_storage.stage import ObjectStorageStage
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint, id_hash
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
     IncompleteExtractError,
@@ -26,7 +25,9 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
     TornStageError,
 )
-from include.pipeline_framework.ports import Document, Manifest, SourcePart, StageRequest
+from include.pipeline_framework.ports.source import Document, SourcePart
+from include.pipeline_framework.ports.stage import Manifest, StageRequest
+from tests.doubles.memory_transfer import MemoryStage
 
 START = datetime(2013, 3, 9, 5, tzinfo=UTC)
 WINDOW = TimeWindow(START, START + timedelta(hours=1))

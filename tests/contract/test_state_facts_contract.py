@@ -10,16 +10,16 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.postgres_state import PostgresState
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.durations import parse_granularity
-from include.pipeline_framework.core.horizon import Horizon
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.state_facts import StateFacts, StateScope, gather
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.ports import LifecycleStore
+from include.implementation_modules.postgres_ledger.state_facts import PostgresState
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope, gather
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.durations import parse_granularity
+from include.pipeline_framework.core.time.horizon import Horizon
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.ports.ledger import LifecycleStore
 from tests.histories import History, history
 
 HOUR = timedelta(hours=1)
@@ -88,7 +88,7 @@ def test_a_row_over_midnight_and_one_of_another_zone(store: LifecycleStore) -> N
 def test_invalidated_rows_count_nothing(store: LifecycleStore) -> None:
     made = history(1, "source", kinds=("gap_start",))
     first, *_ = stored(store, made)
-    store.change(first["id"], lambda row, now: lifecycle.invalidate(row, now, "gone"), PLANNER)
+    store.change(first["id"], lambda row, now: transitions.invalidate(row, now, "gone"), PLANNER)
     facts = store.state_facts([scope_of(made)])["source"]
     assert facts == gather(scope_of(made), store.find(source_object="source"))
     assert any(gap.start == first["query_window_start_at"] for gap in facts.gaps)
@@ -131,7 +131,7 @@ def test_a_done_window_is_counted(store: LifecycleStore) -> None:
     (row,) = store.claim("source", PLANNER, limit=1, ended_before=datetime(2030, 1, 1, tzinfo=UTC))
     fence = store.take(row["id"], PLANNER)["fence"]
     proof = {"source_count": 1, "target_count": 1, "loaded_fingerprint": 1}
-    store.change(row["id"], lambda taken, now: lifecycle.skip(taken, fence, now, proof), PLANNER)
+    store.change(row["id"], lambda taken, now: transitions.skip(taken, fence, now, proof), PLANNER)
     facts = store.state_facts([scope_of(made)])["source"]
     assert facts == gather(scope_of(made), store.find(source_object="source"))
     assert facts.completed == 1

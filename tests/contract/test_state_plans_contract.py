@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.core.state_plans import StatePlan, plan_hash
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.continuity.state_plans import StatePlan, plan_hash
 from include.pipeline_framework.errors import InvalidInputError, LedgerRefusedError
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
 
 ITEM = {
     "action": "replace",

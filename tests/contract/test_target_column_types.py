@@ -11,7 +11,7 @@ import pytest
 from include.pipeline_framework.errors import (
     BadDocumentError,
 )
-from include.pipeline_framework.ports import Document
+from include.pipeline_framework.ports.source import Document
 from tests.contract.target_harness import (  # noqa: F401 - fixtures are found by their names
     FLIGHTS,
     NOON,

@@ -8,8 +8,8 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from include.pipeline_framework.core.fingerprints import Fingerprint, id_hash
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint, id_hash
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
     FenceLostError,
@@ -19,7 +19,7 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
     TornStageError,
 )
-from include.pipeline_framework.ports import Document
+from include.pipeline_framework.ports.source import Document
 from tests.contract.target_harness import (  # noqa: F401 - fixtures are found by their names
     FLIGHTS,
     HOUR,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.pipeline_framework.core.vanishing import VanishedDataLimit
+from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
 from include.pipeline_framework.errors import BadDocumentError, RowsWouldVanishError
 from tests.contract.target_harness import (  # noqa: F401 - fixtures are found by their names
     FLIGHTS,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.receipts import HeldRows
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.proof.receipts import HeldRows
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import ConfigurationError, FenceLostError
 from tests.contract.target_harness import (  # noqa: F401 - fixtures are found by their names
     FLIGHTS,

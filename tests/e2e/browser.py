@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from local_stack import airflow
 from local_stack.home import Home
@@ -25,7 +25,8 @@ def logged_in(home: Home) -> Iterator[Page]:
     with sync_playwright() as playwright:
         # the installed one; else the one that playwright has downloaded
         browser = playwright.chromium.launch(executable_path=_installed(), args=["--no-sandbox"])
-        page = browser.new_page(base_url=airflow.address(state), viewport={"width": 1600, "height": 1400})
+        address, size = airflow.address(state), ViewportSize(width=1600, height=1400)
+        page = browser.new_page(base_url=address, viewport=size, reduced_motion="reduce")
         page.goto("/")
         page.fill("input[name=username]", "admin")
         page.fill("input[name=password]", state.secrets["airflow_admin"])

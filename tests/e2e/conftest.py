@@ -24,7 +24,7 @@ from psycopg.rows import dict_row
 
 from include.pipeline_framework.config.loader import PIPELINES_DIRECTORY, load_pipeline
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.time.windows import TimeWindow
 from local_stack import airflow
 from local_stack.airflow_api import STANDSTILL_SECONDS, AirflowApi
 from local_stack.flights import Days
@@ -48,7 +48,7 @@ NO_SCHEDULE = (
 BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 DAG_FILE = '''"""Airflow DAG of a lane of the e2e tests."""
 
-from include.pipeline_framework.orchestration.data_pipeline import data_pipeline
+from include.orchestration.data_pipeline import data_pipeline
 
 dag = data_pipeline("{pipeline_id}")
 '''
@@ -225,15 +225,15 @@ def _write(file: Path, text: str) -> None:
 
 
 def _pipeline(config: PipelineConfig) -> Any:
-    from include.pipeline_framework.orchestration import wiring
+    from include.wiring import assembly
 
-    return wiring.wire(config)
+    return assembly.wire(config)
 
 
 def _readers(
     config: PipelineConfig,
 ) -> tuple[Callable[[TimeWindow], Counter[str]], Callable[[TimeWindow], Counter[str]]]:
-    from include.pipeline_framework.orchestration import connections
+    from include.wiring import connections
 
     source = _pipeline(config).source
 
@@ -255,7 +255,7 @@ def _readers(
 
 def forget_earlier_sessions(env: dict[str, str], config: PipelineConfig) -> None:
     """A stack that is kept between sessions (TEST_STACK_HOME) starts with an empty ledger and an empty target."""
-    from include.pipeline_framework.orchestration import connections
+    from include.wiring import connections
 
     with psycopg.connect(env["LEDGER_URL"], autocommit=True) as connection:
         for source_object in (config.source_object, elsewhere(config.source_object)):

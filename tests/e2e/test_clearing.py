@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.orchestration import connections
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.wiring import connections
 from tests.e2e.conftest import Bench, conf_of, hours
 
 pytestmark = pytest.mark.e2e

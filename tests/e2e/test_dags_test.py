@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.orchestration import connections
+from include.wiring import connections
 from local_stack.home import REPO
 from tests.e2e.conftest import Bench, conf_of, hours
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.orchestration import wiring
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.tasks.planning import insert_windows
+from include.wiring import assembly
 from tests.e2e.conftest import Bench, conf_of, hours, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +51,7 @@ def test_a_run_that_times_out_in_mid_window_strands_nothing(bench: Bench) -> Non
 def test_cleanup_asks_airflow_and_releases_only_what_nobody_owns(bench: Bench) -> None:
     """A run that timed out has ended without its teardown; a deleted one is unknown to Airflow (404)."""
     window = hours("2013-03-09T22:00Z", "2013-03-10T01:00Z")
-    store = wiring.lifecycle_store()
+    store = assembly.lifecycle_store()
     ended, _state = bench.run({"target_date": "2013-03-09", "dry_run": True})
     waiting = bench.api.trigger("record_generation")  # its DAG is paused: the run stays queued
     pieces = [

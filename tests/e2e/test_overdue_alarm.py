@@ -12,9 +12,9 @@ import psycopg
 import pytest
 import yaml
 
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.config.loader import load_all_pipelines
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.tasks.planning import insert_windows
 from local_stack.home import REPO
 from tests.e2e.conftest import Bench

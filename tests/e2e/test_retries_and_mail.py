@@ -23,7 +23,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from psycopg.rows import dict_row
 
-from include.pipeline_framework.orchestration.retries import JITTER
+from include.orchestration.retries import JITTER
 from local_stack.home import REPO
 from tests.e2e.conftest import Bench, bundles
 

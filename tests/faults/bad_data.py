@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from include.pipeline_framework.core.fingerprints import Fingerprint
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.errors import (
     BadDocumentError,
     ConfigurationError,
@@ -18,7 +18,7 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
     TornStageError,
 )
-from include.pipeline_framework.ports import Manifest
+from include.pipeline_framework.ports.stage import Manifest
 from tests.fake_elasticsearch import CUT, RESET, Fault
 from tests.faults.bad_input import Case, nothing, short
 from tests.faults.bad_input_world import Row, World

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from unittest import mock
 
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
-from include.pipeline_framework.orchestration import connections
+from include.wiring import connections
 from tests.faults.bad_input_world import ORDERS, Exit, World
 
 

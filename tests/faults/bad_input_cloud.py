@@ -11,14 +11,14 @@ from typing import Any
 
 import elasticsearch
 
-from include.implementation_modules.elasticsearch_source import ElasticsearchSource
-from include.implementation_modules.object_storage import S3Storage
-from include.implementation_modules.object_storage_stage import ObjectStorageStage
-from include.implementation_modules.snowflake_target import SnowflakeTarget
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.elasticsearch.source import ElasticsearchSource
+from include.implementation_modules.object_storage.stage import ObjectStorageStage
+from include.implementation_modules.object_storage.storage import S3Storage
+from include.implementation_modules.snowflake.target import SnowflakeTarget
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import BadDocumentError, ConfigurationError
-from include.pipeline_framework.orchestration import connections
 from include.pipeline_framework.tasks import planning
+from include.wiring import connections
 from tests.faults.bad_input import Case
 from tests.faults.bad_input_world import FIRST, World
 

@@ -18,20 +18,20 @@ from unittest import mock
 
 import psycopg
 
-from include.cli import main
-from include.implementation_modules.elasticsearch_source import ElasticsearchSource
+from include.cli.__main__ import main
+from include.implementation_modules.elasticsearch.source import ElasticsearchSource
 from include.implementation_modules.registry import options_model
 from include.pipeline_framework.config.loader import load_pipeline, resolve_variables
-from include.pipeline_framework.core.lifecycle import Actor, Phase
-from include.pipeline_framework.core.run_requests import parse_request
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.orchestration import wiring
-from include.pipeline_framework.ports import Manifest
+from include.pipeline_framework.core.records.row import Actor, Phase
+from include.pipeline_framework.core.records.run_requests import parse_request
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.ports.stage import Manifest
 from include.pipeline_framework.tasks import planning
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate
 from include.pipeline_framework.tasks.window_attempt import run_on_window
+from include.wiring import assembly
 from tests.fake_elasticsearch import FakeElasticsearch, Fault, serve
 
 FIRST = datetime(2024, 5, 1, 4, tzinfo=UTC)
@@ -107,7 +107,7 @@ class World:
 
     def wired(self, name: str) -> Pipeline:
         """A pipeline of the directory."""
-        return wiring.wire(load_pipeline(name, self.pipelines, options_model=options_model))
+        return assembly.wire(load_pipeline(name, self.pipelines, options_model=options_model))
 
     # --- what is there ------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.tasks.planning import insert_windows
 from tests.faults.life import Life, Run, clean_up, hours, nowhere
 from tests.faults.points import Reach

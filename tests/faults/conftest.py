@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import structlog
 
-from include.pipeline_framework.core import lifecycle
+from include.pipeline_framework.core.lifecycle import transitions
 from tests.conftest import database
 from tests.faults.life import TABLE, Life
 
@@ -61,7 +61,7 @@ def own_life(stack_env: dict[str, str], _migrated_template: str, tmp_path: Path)
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No log lines, thousands of processes would write them; and a window does not rest after a failure."""
-    monkeypatch.setattr(lifecycle, "FIRST_RETRY_DELAY", timedelta(0))
+    monkeypatch.setattr(transitions, "FIRST_RETRY_DELAY", timedelta(0))
     before = structlog.get_config() if structlog.is_configured() else None
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)

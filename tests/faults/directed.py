@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     AuditFailedError,
     FenceLostError,

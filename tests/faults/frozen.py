@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.windows import TimeWindow
 from tests.faults.chapters import HALVES, WIDE, Chapter, life_of
 from tests.faults.life import Life, Run, broken_promises, clean_up, drain, hours
 from tests.faults.points import Reach

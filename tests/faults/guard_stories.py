@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 
-from include.implementation_modules.postgres_target import PostgresTarget
-from include.pipeline_framework.core.run_requests import RunRequest
+from include.implementation_modules.postgres.target import PostgresTarget
+from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.errors import TerminalError
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.rebuild_ledger import rebuild_ledger

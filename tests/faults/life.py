@@ -16,19 +16,18 @@ from typing import Any
 
 import psycopg
 
-from include.implementation_modules.memory_transfer import MemorySource
-from include.implementation_modules.object_storage import LocalStorage
-from include.implementation_modules.object_storage_stage import ObjectStorageStage
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.postgres_target import PostgresTarget
+from include.implementation_modules.object_storage.stage import ObjectStorageStage
+from include.implementation_modules.object_storage.storage import LocalStorage
+from include.implementation_modules.postgres.target import PostgresTarget
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Actor, Phase
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.row import Actor, Phase
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.errors import PipelineError, TransientError
-from include.pipeline_framework.ports import Document
+from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks, finish_run
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
@@ -36,6 +35,7 @@ from include.pipeline_framework.tasks.planning import populate_pipeline_batches
 from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
+from tests.doubles.memory_transfer import MemorySource
 from tests.faults.points import PointStorage, Reach, postgres_connect
 
 START = datetime(2024, 5, 1, tzinfo=UTC)

@@ -18,9 +18,9 @@ import elasticsearch
 import psycopg
 import pytest
 
-from include.implementation_modules import elasticsearch_extract
-from include.pipeline_framework.core.lifecycle import Phase
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.elasticsearch import extract
+from include.pipeline_framework.core.records.row import Phase
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import PipelineError, TerminalError
 from include.pipeline_framework.tasks.cleanup_stale_locks import finish_run
 from include.pipeline_framework.tasks.move_window import move_until
@@ -241,7 +241,7 @@ def elasticsearch_snowflake(
     patch.setenv("AIRFLOW_CONN_STAGE_S3", json.dumps(s3))
     patch.setenv("AIRFLOW_CONN_TARGET_SNOWFLAKE", json.dumps(snowflake))
     patch.setenv("AIRFLOW_CONN_SOURCE_ELASTICSEARCH", json.dumps(source))
-    patch.setattr(elasticsearch_extract, "_FIRST_PAGE", 12)
+    patch.setattr(extract, "_FIRST_PAGE", 12)
 
     name = f"network_{uuid.uuid4().hex[:8]}"
     table = f"T_{name}".upper()

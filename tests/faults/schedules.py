@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import PipelineError
 from tests.faults.life import TASKS, Life, Run, broken_promises, clean_up, drain, hours
 from tests.faults.puppets import Puppet, leave_transactions, run_out, wait_for_any

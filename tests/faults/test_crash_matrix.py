@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import TerminalError
 from tests.faults.chapters import CHAPTERS, Chapter, life_of
 from tests.faults.life import Life, Run, broken_promises, drain, hours

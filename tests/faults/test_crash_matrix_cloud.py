@@ -13,14 +13,14 @@ from typing import Any
 import elasticsearch
 import pytest
 
-from include.implementation_modules.elasticsearch_source import ElasticsearchSource
-from include.implementation_modules.object_storage import S3Storage
-from include.implementation_modules.object_storage_stage import ObjectStorageStage
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.snowflake_target import SnowflakeTarget
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.orchestration import connections
+from include.implementation_modules.elasticsearch.source import ElasticsearchSource
+from include.implementation_modules.object_storage.stage import ObjectStorageStage
+from include.implementation_modules.object_storage.storage import S3Storage
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.implementation_modules.snowflake.target import SnowflakeTarget
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.tasks.pipeline import Pipeline
+from include.wiring import connections
 from tests.faults.chapters import CHAPTERS
 from tests.faults.life import Life, hours, nowhere
 from tests.faults.points import PointConnectionProxy, PointStorage, Reach, postgres_connect

@@ -9,12 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from include.cli import main
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.postgres_target import PostgresTarget
-from include.pipeline_framework.core.lifecycle import Actor, Phase, Status
+from include.cli.__main__ import main
+from include.implementation_modules.postgres.target import PostgresTarget
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.records.row import Actor, Phase, Status
 from include.pipeline_framework.errors import FenceLostError, LedgerChangedError
-from include.pipeline_framework.ports import Document, StageRequest
+from include.pipeline_framework.ports.source import Document
+from include.pipeline_framework.ports.stage import StageRequest
 from include.sql.migrations import migrate
 from tests.faults.standby import Cluster, primary_and_standby
 from tests.unit.tasks.world import RUN_1, RUN_2, World, window

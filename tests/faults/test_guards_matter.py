@@ -20,12 +20,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules import elasticsearch_answers, postgres_lifecycle_store, publishing
-from include.implementation_modules.object_storage_stage import ObjectStorageStage
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.sql_target import SqlTarget
-from include.pipeline_framework.core import audits, lifecycle
-from include.pipeline_framework.core.lifecycle import Actor
+from include.implementation_modules.elasticsearch import answers as elasticsearch_answers
+from include.implementation_modules.object_storage.stage import ObjectStorageStage
+from include.implementation_modules.postgres_ledger import store as postgres_lifecycle_store
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.implementation_modules.sql_warehouse import publishing
+from include.implementation_modules.sql_warehouse.target import SqlTarget
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.proof import audits
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import (
     FenceLostError,
     IncompleteExtractError,
@@ -279,7 +282,7 @@ def _in_two_transactions(
     self: PostgresLifecycleStore, record_ids: Any, records: Any, actor: Actor, reason: str
 ) -> list[dict[str, Any]]:
     for record_id in record_ids:
-        self.change(record_id, lambda row, now: lifecycle.invalidate(row, now, reason), actor)
+        self.change(record_id, lambda row, now: transitions.invalidate(row, now, reason), actor)
     return self.insert_planned([{**row, "is_replacement_run_flag": True} for row in records], actor).inserted
 
 
@@ -338,7 +341,7 @@ def _without_floor(fence: int, _floor: int, overlapping: Any, where: str, real: 
 BEFORE, INSIDE = "The staged files hold", "After the insert"
 RUN_LOCK = "PG_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED(%(dag_id)s || '/' || %(dag_run_id)s, 0))"
 GUARDS = [
-    Guard("fence check in the ledger", two_tries_of_one_task, _patched(lifecycle, "_require_fence", lambda *_: None)),
+    Guard("fence check in the ledger", two_tries_of_one_task, _patched(transitions, "_require_fence", lambda *_: None)),
     Guard("receipt check in the target's transaction", a_zombie_publishes_late,
           _patched(publishing, "require_fence", lambda *_: None)),
     Guard("guard row", two_publishes_at_once, _patched(SqlTarget, "_take_guard", _without_lock)),

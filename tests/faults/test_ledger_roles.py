@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from include.implementation_modules.postgres_changes import PostgresChanges
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.postgres_mirror import PostgresMirror
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Actor, Phase, Status
+from include.implementation_modules.postgres.mirror import PostgresMirror
+from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.row import Actor, Phase, Status
 from include.pipeline_framework.errors import ServiceUnavailableError
 from include.pipeline_framework.tasks.audit_requests import parse_audit
 from include.pipeline_framework.tasks.audit_windows import audit_windows
@@ -205,6 +205,6 @@ def test_nothing_else_of_the_store_needs_more(world: World) -> None:
     """Every transition of the lifecycle goes through the same two statements; the rarest ones, too."""
     (record_id,) = world.plan_and_claim(0)
     row = world.store.take(record_id, RUN_1)
-    world.store.change(record_id, lambda r, now: lifecycle.fail(r, row["fence"], now, "no", max_retry_task=0), RUN_1)
+    world.store.change(record_id, lambda r, now: transitions.fail(r, row["fence"], now, "no", max_retry_task=0), RUN_1)
     assert world.status(record_id) == Status.FAILED
     assert world.store.take(record_id, RUN_1)["retry_attempt"] == 0

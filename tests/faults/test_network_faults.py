@@ -19,11 +19,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules import postgres_lifecycle_store
-from include.implementation_modules.postgres_target import PostgresTarget
-from include.implementation_modules.sql_session import Session
+from include.implementation_modules.postgres.target import PostgresTarget
+from include.implementation_modules.postgres_ledger import store as postgres_lifecycle_store
+from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.errors import ServiceUnavailableError, TransientError
-from include.pipeline_framework.orchestration import connections
+from include.wiring import connections
 from tests.conftest import record_identity
 from tests.faults.network import ELASTICSEARCH, POSTGRES, World, elasticsearch_snowflake, postgres_postgres, proxied
 from tests.faults.proxy import Fault

@@ -21,32 +21,32 @@ import psycopg
 import pytest
 import structlog
 
-from include.implementation_modules.memory_transfer import MemoryStage
-from include.implementation_modules.postgres_adoption import PostgresAdoption
-from include.implementation_modules.postgres_changes import PostgresChanges
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.postgres_locks import PostgresLocks
-from include.implementation_modules.postgres_mirror import PostgresMirror
-from include.implementation_modules.postgres_source import PostgresSource
-from include.implementation_modules.postgres_target import PostgresTarget
+from include.implementation_modules.postgres.mirror import PostgresMirror
+from include.implementation_modules.postgres.source import PostgresSource
+from include.implementation_modules.postgres.target import PostgresTarget
+from include.implementation_modules.postgres_ledger.adoption import PostgresAdoption
+from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
+from include.implementation_modules.postgres_ledger.locks import PostgresLocks
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.orders_sync.adapters.postgres_orders import PostgresOrders
 from include.orders_sync.core.pipelines import TD, SyncStatus
 from include.orders_sync.core.runs import store_lock
 from include.pipeline_framework.config.adoption_mapping import AdoptionMapping
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import (
     ConfigurationError,
     PipelineError,
     ServiceBusyError,
     ServiceUnavailableError,
 )
-from include.pipeline_framework.orchestration import connections
 from include.pipeline_framework.tasks.audit_requests import parse_audit
 from include.pipeline_framework.tasks.audit_windows import audit_windows
 from include.pipeline_framework.tasks.publish_lifecycle import publish
 from include.pipeline_framework.tasks.state_plans import apply_plan, make_plan
 from include.sql.migrations import migrate
+from include.wiring import connections
 from tests.conftest import database
+from tests.doubles.memory_transfer import MemoryStage
 from tests.faults.points import postgres_connect
 from tests.faults.results import record
 from tests.integration.test_postgres_target import WINDOW, staged
@@ -147,8 +147,8 @@ def test_a_lock_is_one_holders_and_nobodys_afterwards(mode: str, stores: list[Po
 
 def test_a_lock_ends_with_its_process(mode: str, stores: list[PostgresLifecycleStore]) -> None:
     holding = """
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.orchestration import connections
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.wiring import connections
 with PostgresLifecycleStore(connections.ledger_connect()).source_lock("s") as is_mine:
     print(is_mine, flush=True)
     input()

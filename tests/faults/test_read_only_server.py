@@ -15,20 +15,20 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.memory_transfer import MemoryStage
-from include.implementation_modules.postgres_changes import PostgresChanges
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.postgres_overdue import PostgresOverdueAlarms
-from include.implementation_modules.postgres_source import PostgresSource
-from include.implementation_modules.postgres_target import PostgresTarget
+from include.implementation_modules.postgres.source import PostgresSource
+from include.implementation_modules.postgres.target import PostgresTarget
+from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
+from include.implementation_modules.postgres_ledger.overdue import PostgresOverdueAlarms
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.orders_sync.adapters.postgres_orders import PostgresOrders
-from include.pipeline_framework.core.overdue import OverdueScope
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.core.watching.overdue import OverdueScope
 from include.pipeline_framework.errors import ServiceUnavailableError
-from include.pipeline_framework.orchestration import connections
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 from include.sql.migrations import LEDGER, ORDERS, migrate
+from include.wiring import connections
 from tests.conftest import record_identity
+from tests.doubles.memory_transfer import MemoryStage
 from tests.faults.results import record
 from tests.integration.test_postgres_target import staged
 from tests.postgres_servers import OwnPostgres, private_folder

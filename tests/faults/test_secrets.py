@@ -19,11 +19,11 @@ import psycopg
 import pytest
 import structlog
 
-from include.cli import main
+from include.cli.__main__ import main
 from include.pipeline_framework.config.models import AdapterSection
 from include.pipeline_framework.errors import ConfigurationError, PipelineError
-from include.pipeline_framework.orchestration import wiring
 from include.pipeline_framework.tasks.pipeline import Pipeline
+from include.wiring import assembly
 from tests.conftest import database
 from tests.fake_elasticsearch import FakeElasticsearch, serve
 from tests.faults.bad_input_cloud import Cloud
@@ -186,7 +186,7 @@ def fails(world: World, kept: Secrets, role: str, section: dict[str, Any]) -> Pi
     world.put(world.window(record_id), [Row(f"d-{record_id}", '{"n": 1}')])
     ours = world.pipeline
     adapters = {"source": ours.source, "stage": ours.stage, "target": ours.target}
-    adapters[role] = wiring.adapter(role, AdapterSection.model_validate(section))
+    adapters[role] = assembly.adapter(role, AdapterSection.model_validate(section))
     pipeline = Pipeline(ours.config, ours.store, **adapters)
     with pytest.raises(PipelineError) as caught:
         world.move(record_id, pipeline=pipeline)
@@ -250,14 +250,14 @@ def test_the_ledgers_address_is_never_repeated(
     port = json.loads(kept.stack["AIRFLOW_CONN_LIFECYCLE_POSTGRES"])["port"]
     monkeypatch.setenv("LEDGER_URL", url.format(password=kept.password, port=port, gone=free_port()))
     with pytest.raises(PipelineError) as caught:
-        wiring.lifecycle_store().now()
+        assembly.lifecycle_store().now()
     kept.see(caught.value)
     assert main(["ledger", "show"]) == 2
     printed = capfd.readouterr()
     assert "What to do:" in printed.err
     kept.see(printed.out, printed.err)
     with pytest.raises(PipelineError) as migrating:
-        wiring.migrate_ledger()
+        assembly.migrate_ledger()
     kept.see(migrating.value)
 
 
@@ -277,7 +277,7 @@ def test_an_airflow_connection_that_cant_be_read_is_not_repeated(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SECRET", text.format(password=kept.password))
     with pytest.raises(ConfigurationError, match=rf"is there, but can't be read: {wrong}") as caught:
-        wiring.adapter("target", AdapterSection.model_validate(PG_TARGET))
+        assembly.adapter("target", AdapterSection.model_validate(PG_TARGET))
     kept.see(caught.value)
 
 

@@ -20,13 +20,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.audits import AuditNumbers
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Actor, Phase, Transition
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.lifecycle.transitions import Transition
+from include.pipeline_framework.core.proof.audits import AuditNumbers
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.row import Actor, Phase, is_held_by
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks, finish_run
 from tests.faults.life import DAG, Life, history_problems, hours
@@ -44,20 +45,20 @@ STAGED = {"stage_location": "s/1", "stage_file_count": 1, "stage_byte_count": 9,
 LOADED = {"loaded_count": 2, "loaded_fingerprint": 12}
 Write = Callable[[Any, int, Any], Transition]
 WRITES: dict[str, Write] = {
-    "start stage": lifecycle.start_source_to_stage,
-    "staged": lambda row, fence, now: lifecycle.complete_source_to_stage(row, fence, now, STAGED),
-    "start load": lifecycle.start_stage_to_target,
-    "loaded": lambda row, fence, now: lifecycle.complete_stage_to_target(row, fence, now, LOADED),
-    "start audit": lifecycle.start_audit,
-    "passed": lambda row, fence, now: lifecycle.pass_audit(row, fence, now, NUMBERS, revisit_due=False),
-    "failed audit": lambda row, fence, now: lifecycle.fail_audit(row, fence, now, NUMBERS, "bad", max_retry_task=2),
-    "late data": lambda row, fence, now: lifecycle.reopen_for_late_data(row, fence, now, NUMBERS),
-    "failed": lambda row, fence, now: lifecycle.fail(row, fence, now, "boom", max_retry_task=2),
-    "try again": lambda row, fence, _now: lifecycle.retry_later(row, fence, "boom"),
-    "stopped staged": lambda row, fence, now: lifecycle.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE),
-    "stopped loaded": lambda row, fence, now: lifecycle.stop_after(row, fence, now, Phase.STAGE_TO_TARGET),
-    "task ended": lambda row, fence, _now: lifecycle.end_task(row, fence),
-    "skipped": lambda row, fence, now: lifecycle.skip(
+    "start stage": transitions.start_source_to_stage,
+    "staged": lambda row, fence, now: transitions.complete_source_to_stage(row, fence, now, STAGED),
+    "start load": transitions.start_stage_to_target,
+    "loaded": lambda row, fence, now: transitions.complete_stage_to_target(row, fence, now, LOADED),
+    "start audit": transitions.start_audit,
+    "passed": lambda row, fence, now: transitions.pass_audit(row, fence, now, NUMBERS, revisit_due=False),
+    "failed audit": lambda row, fence, now: transitions.fail_audit(row, fence, now, NUMBERS, "bad", max_retry_task=2),
+    "late data": lambda row, fence, now: transitions.reopen_for_late_data(row, fence, now, NUMBERS),
+    "failed": lambda row, fence, now: transitions.fail(row, fence, now, "boom", max_retry_task=2),
+    "try again": lambda row, fence, _now: transitions.retry_later(row, fence, "boom"),
+    "stopped staged": lambda row, fence, now: transitions.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE),
+    "stopped loaded": lambda row, fence, now: transitions.stop_after(row, fence, now, Phase.STAGE_TO_TARGET),
+    "task ended": lambda row, fence, _now: transitions.end_task(row, fence),
+    "skipped": lambda row, fence, now: transitions.skip(
         row, fence, now, {"source_count": 2, "target_count": 2, "loaded_fingerprint": 12}
     ),
 }
@@ -113,7 +114,7 @@ class Ledger(RuleBasedStateMachine):
     def claim(self, run: str, limit: int) -> None:
         self.states[run] = RunState.ACTIVE
         claimed = self.store.claim(self.source_object, self.actor(run), limit=limit, ended_before=self.store.now())
-        assert all(lifecycle.is_held_by(row, self.actor(run)) for row in claimed)
+        assert all(is_held_by(row, self.actor(run)) for row in claimed)
 
     @precondition(lambda self: self.rows())
     @rule(run=st.sampled_from(RUNS), pick=st.integers(0, 5), try_number=st.integers(1, 9))
@@ -202,7 +203,7 @@ class Ledger(RuleBasedStateMachine):
     def replace(self, pick: int, cut: int, more: bool) -> None:
         """One live row, or two neighbours, become one, two or three windows."""
         from include.pipeline_framework.config.derived import derive
-        from include.pipeline_framework.core.planning import planned_row
+        from include.pipeline_framework.core.records.planning import planned_row
 
         live = [row for row in self.rows() if not row["is_invalidated_flag"]]
         if not live:

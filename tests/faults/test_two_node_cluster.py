@@ -19,10 +19,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.implementation_modules import elasticsearch_extract
-from include.implementation_modules.elasticsearch_source import ElasticsearchSource
-from include.pipeline_framework.core.lifecycle import Phase
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.elasticsearch import extract as elasticsearch_extract
+from include.implementation_modules.elasticsearch.source import ElasticsearchSource
+from include.pipeline_framework.core.records.row import Phase
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import IncompleteExtractError, TerminalError, TransientError
 from include.pipeline_framework.tasks.cleanup_stale_locks import finish_run
 from include.pipeline_framework.tasks.move_window import move_until

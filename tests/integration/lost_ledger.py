@@ -14,10 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.pipeline_framework.core.lifecycle import Phase
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.records.row import Phase
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import AuditFailedError
-from include.pipeline_framework.orchestration import connections
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import insert_windows
@@ -25,6 +24,7 @@ from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.window_attempt import run_on_window
 from include.sql import migrations
 from include.sql.migrations import migrate
+from include.wiring import connections
 from tests.integration import moving
 from tests.integration.moving import DAY, actor
 

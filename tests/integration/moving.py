@@ -13,12 +13,12 @@ from typing import Any
 
 from include.implementation_modules.registry import options_model
 from include.pipeline_framework.config.loader import load_pipeline
-from include.pipeline_framework.core.lifecycle import Actor, Phase
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.orchestration import wiring
+from include.pipeline_framework.core.records.row import Actor, Phase
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import run_on_window
+from include.wiring import assembly
 
 DAY = datetime(2024, 5, 1, tzinfo=UTC)
 WINDOW = TimeWindow(DAY, DAY + timedelta(hours=1))
@@ -69,7 +69,7 @@ POINTS = (
 def wire(directory: Path, pipeline_id: str = "moved") -> Pipeline:
     """The pipeline of a YAML file in a directory, on the real servers that the environment names."""
     config = load_pipeline(pipeline_id, directory, options_model=options_model)
-    return wiring.wire(config)
+    return assembly.wire(config)
 
 
 def actor(number: int) -> Actor:

@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg
 
-from include.cli import main
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.windows import TimeWindow
+from include.cli.__main__ import main
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
 from tests.histories import History
 
 THEIRS = {"COMPLETED": "done", "PENDING": "queued", "IN_PROGRESS": "running", "FAILED": "broken", "SKIPPED": "skipped"}

@@ -11,8 +11,8 @@ from pathlib import Path
 import elasticsearch
 
 from include.pipeline_framework.config.loader import PIPELINES_DIRECTORY, load_pipeline
-from include.pipeline_framework.core.days import first_instant
-from include.pipeline_framework.orchestration import connections
+from include.pipeline_framework.core.time.days import first_instant
+from include.wiring import connections
 from local_stack.replay import INDEX, PIPELINE, departures
 
 TABLE = "FLIGHTS_REPLAY"

@@ -10,14 +10,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.postgres_adoption import PostgresImport
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.implementation_modules.postgres_ledger.adoption import PostgresImport
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.config import loader
 from include.pipeline_framework.config.derived import derive
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
 from tests.integration.older_table import COLUMNS, OLD_TABLE, Older, cli, tiles
 
 pytestmark = pytest.mark.integration

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from include.pipeline_framework.config import loader
-from include.pipeline_framework.core.days import LocalDay, days_between
-from include.pipeline_framework.core.durations import parse_granularity
-from include.pipeline_framework.core.windows import TimeWindow, tile
+from include.pipeline_framework.core.time.days import LocalDay, days_between
+from include.pipeline_framework.core.time.durations import parse_granularity
+from include.pipeline_framework.core.time.windows import TimeWindow, tile
 from tests.integration.older_table import Older, cli, tiles
 
 pytestmark = pytest.mark.integration

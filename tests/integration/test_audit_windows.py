@@ -15,9 +15,9 @@ import elasticsearch
 import psycopg
 import pytest
 
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import ApprovalNeededError, RowsWouldVanishError
 from include.pipeline_framework.tasks.audit_requests import parse_audit
 from include.pipeline_framework.tasks.audit_windows import AuditReport, audit_windows
@@ -109,7 +109,7 @@ def _elasticsearch(request: pytest.FixtureRequest, values: dict[str, Any], _url:
         assert not client.bulk(index=name, operations=lines, refresh=True)["errors"]
 
     def delete_in_target(_id: str) -> None:
-        from include.pipeline_framework.orchestration import connections
+        from include.wiring import connections
 
         with connections.client("target_snowflake")() as connection, connection.cursor() as cursor:
             cursor.execute(f'DELETE FROM "{table}" WHERE "_ID" = \'{_id}\'')

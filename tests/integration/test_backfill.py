@@ -11,11 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.campaigns import CampaignState, progress
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, progress
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.tasks.backfill import change_state, parse_backfill, start_campaign
 from include.pipeline_framework.tasks.planning import insert_windows
 from tests.unit.tasks.world import PLANNER, config, window
@@ -49,7 +49,7 @@ def finish_days(store: PostgresLifecycleStore, windows: int) -> None:
     insert_windows(config(), [window(hour, day=day) for hour in range(windows)], store, PLANNER)
     run = Actor("data_pipeline_main", "outage", "audit")
     for row in store.claim("flights", run, limit=windows, ended_before=LATER):
-        store.change(row["id"], lambda r, now: lifecycle.take_over(r, now, "down", max_retry_task=0), run)
+        store.change(row["id"], lambda r, now: transitions.take_over(r, now, "down", max_retry_task=0), run)
 
 
 def test_a_killed_start_of_a_thousand_windows_goes_on(ledger_url: str) -> None:

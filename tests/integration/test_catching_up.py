@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.tasks.cleanup_stale_locks import finish_run
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import populate_pipeline_batches

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 import tzdata
 
-from include.cli import main
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.cli.__main__ import main
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.config import loader
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.records.row import Actor
 from include.sql import migrations
 from tests.contract.test_revisits_contract import revisit
 

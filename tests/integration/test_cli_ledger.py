@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from include.cli import main
+from include.cli.__main__ import main
 from include.pipeline_framework.config import loader
 from include.pipeline_framework.errors import LedgerChangedError
 from tests.integration.lost_ledger import LOADED, PLANNED, ROWS_PER_HOUR, STAGED, Losable, losable

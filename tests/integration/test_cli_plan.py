@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import yaml
 
-from include.cli import main
+from include.cli.__main__ import main
 from include.pipeline_framework.config import loader
 from include.pipeline_framework.tasks import plan_outcomes
 

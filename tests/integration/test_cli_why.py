@@ -9,12 +9,13 @@ import psycopg
 import pytest
 
 from include import framework
-from include.cli import main
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.cli.__main__ import main
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.config import loader
-from include.pipeline_framework.core.lifecycle import Actor, invalidate
-from include.pipeline_framework.orchestration import wiring
+from include.pipeline_framework.core.lifecycle.transitions import invalidate
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.tasks.planning import insert_windows
+from include.wiring import assembly
 from tests.unit.tasks.world import RUN_1, window
 
 pytestmark = pytest.mark.integration
@@ -26,7 +27,7 @@ PLANNER = Actor("daily_planner", "planner-run", "plan")
 def store(ledger_url: str) -> PostgresLifecycleStore:
     """Three hours of the flights; the second one is held, the third one was taken out."""
     found = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url))
-    insert_windows(wiring.parsed_config("main"), [window(0), window(1), window(2)], found, PLANNER)
+    insert_windows(assembly.parsed_config("main"), [window(0), window(1), window(2)], found, PLANNER)
     first, second, third = (row["id"] for row in found.find(source_object="flights"))
     found.claim("flights", RUN_1, limit=1, ended_before=window(1).end, within=[window(1)])
     found.take(second, RUN_1)

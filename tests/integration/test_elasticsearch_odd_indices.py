@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.implementation_modules import elasticsearch_extract
-from include.implementation_modules.object_storage_stage import ObjectStorageStage
+from include.implementation_modules.elasticsearch import extract as elasticsearch_extract
+from include.implementation_modules.object_storage.stage import ObjectStorageStage
 from include.pipeline_framework.errors import BadDocumentError, ConfigurationError, IncompleteExtractError
-from include.pipeline_framework.ports import StageRequest
+from include.pipeline_framework.ports.stage import StageRequest
 from tests.integration.test_what_a_source_hides import START, WINDOW, Indices, read
 
 pytestmark = pytest.mark.integration

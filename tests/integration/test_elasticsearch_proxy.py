@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.implementation_modules.elasticsearch_source import ElasticsearchSource
+from include.implementation_modules.elasticsearch.source import ElasticsearchSource
 from include.pipeline_framework.errors import ConfigurationError
-from include.pipeline_framework.orchestration import connections
+from include.wiring import connections
 from tests.integration.test_what_a_source_hides import Indices, read
 
 pytestmark = pytest.mark.integration

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.implementation_modules.elasticsearch_source import ElasticsearchSource
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.elasticsearch.source import ElasticsearchSource
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
     ConfigurationError,
     IncompleteExtractError,
     InvalidInputError,
 )
-from include.pipeline_framework.ports import Document
+from include.pipeline_framework.ports.source import Document
 
 pytestmark = pytest.mark.integration
 

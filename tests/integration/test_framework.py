@@ -17,14 +17,14 @@ from elasticsearch import Elasticsearch
 from psycopg.rows import dict_row
 
 from include import framework
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import (
     InvalidInputError,
     LedgerRefusedError,
     WindowFinishedError,
     WindowHeldError,
 )
-from include.pipeline_framework.orchestration import python_calls
+from include.wiring import run_context
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("error::ResourceWarning:include")]
 
@@ -104,7 +104,7 @@ def test_the_documents_flow_from_record_to_audit(
     assert framework.get_target_count(final_config, record) == 0
     assert framework.transfer_source_to_stage(final_config, record)
     (held,) = framework.get_all_in_progress_records()
-    assert (held["phase_completed"], held["dag_id"]) == ("SOURCE_TO_STAGE", python_calls.PYTHON_SESSION)
+    assert (held["phase_completed"], held["dag_id"]) == ("SOURCE_TO_STAGE", run_context.PYTHON_SESSION)
     assert framework.transfer_stage_to_target(final_config, record)
     assert framework.get_target_count(final_config, record) == 4
     assert framework.audit(final_config, record)["pipeline_final_status"] == "COMPLETED"
@@ -193,8 +193,8 @@ def test_inside_a_task_the_task_is_the_actor(monkeypatch: pytest.MonkeyPatch) ->
     )
     ti.get_dagrun_state = lambda dag_id, run_id: "success"
     with set_current_context({"ti": ti}):  # type: ignore[typeddict-item]
-        assert python_calls.current_actor("audit") == Actor("data_pipeline_main", "manual__1", "mine", 3, 1)
-        assert not python_calls.is_last_try()
-        assert python_calls.run_state("d", "r").value == "ended"
-    assert python_calls.current_actor("audit").dag_id == python_calls.PYTHON_SESSION
-    assert json.dumps(python_calls.current_actor("audit").dag_run_id)
+        assert run_context.current_actor("audit") == Actor("data_pipeline_main", "manual__1", "mine", 3, 1)
+        assert not run_context.is_last_try()
+        assert run_context.run_state("d", "r").value == "ended"
+    assert run_context.current_actor("audit").dag_id == run_context.PYTHON_SESSION
+    assert json.dumps(run_context.current_actor("audit").dag_run_id)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.cli import main
+from include.cli.__main__ import main
 
 pytestmark = pytest.mark.integration
 

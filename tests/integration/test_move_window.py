@@ -17,15 +17,15 @@ import elasticsearch
 import psycopg
 import pytest
 
-from include.pipeline_framework.core.lifecycle import Phase
+from include.pipeline_framework.core.records.row import Phase
 from include.pipeline_framework.errors import AuditFailedError, FenceLostError
-from include.pipeline_framework.orchestration import connections
 from include.pipeline_framework.tasks.cleanup_stale_locks import finish_run
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import insert_windows
 from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.window_attempt import run_on_window
+from include.wiring import connections
 from tests.integration import moving
 from tests.integration.moving import POINTS, ROWS, WINDOW, actor, ids_at_source, move
 

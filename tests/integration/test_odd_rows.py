@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from include import framework
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.durations import Granularity
-from include.pipeline_framework.core.run_requests import parse_request
-from include.pipeline_framework.core.windows import TimeWindow, merge, tile
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.records.run_requests import parse_request
+from include.pipeline_framework.core.time.days import LocalDay, local_day_of
+from include.pipeline_framework.core.time.durations import Granularity
+from include.pipeline_framework.core.time.windows import TimeWindow, merge, tile
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.planning import insert_windows, plan_day, populate_pipeline_batches
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate

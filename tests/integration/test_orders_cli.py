@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from include.cli import main
+from include.cli.__main__ import main
 from include.orders_sync.core.pipelines import TD, UC
 from tests.orders_world import OrdersWorld, environment_of, orders_world
 

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.orchestration import alarm_tasks, task_runs
 from include.pipeline_framework.config.loader import LoadedPipelines
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import TerminalError
-from include.pipeline_framework.orchestration import alarm_tasks, task_runs, wiring
 from include.pipeline_framework.tasks.planning import insert_windows
+from include.wiring import assembly
 from tests.mailbox import Mailbox, mail_server
 from tests.unit.tasks.world import config, window
 
@@ -36,8 +37,8 @@ def two_pipelines(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     late = config(**asked)
     good = config(pipeline_id="good", source_object="orders", **asked)
     configs = {"main": late, "good": good}
-    monkeypatch.setattr(wiring, "all_configs", lambda: LoadedPipelines(configs, {}))
-    monkeypatch.setattr(wiring, "parsed_config", configs.__getitem__)
+    monkeypatch.setattr(assembly, "all_configs", lambda: LoadedPipelines(configs, {}))
+    monkeypatch.setattr(assembly, "parsed_config", configs.__getitem__)
     context = {"ti": SimpleNamespace(log_url="http://airflow/log")}
     monkeypatch.setattr(alarm_tasks, "get_current_context", lambda: context)
     monkeypatch.setattr(task_runs, "conf", dict)

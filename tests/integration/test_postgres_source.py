@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.postgres_source import PostgresSource
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.postgres.source import PostgresSource
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import BadDocumentError, ConfigurationError, ServiceUnavailableError
-from include.pipeline_framework.ports import Document
+from include.pipeline_framework.ports.source import Document
 
 pytestmark = pytest.mark.integration
 

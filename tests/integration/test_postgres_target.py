@@ -10,10 +10,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.implementation_modules.memory_transfer import MemorySource, MemoryStage
-from include.implementation_modules.postgres_target import PostgresTarget
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.postgres.target import PostgresTarget
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
     ConfigurationError,
@@ -21,7 +20,9 @@ from include.pipeline_framework.errors import (
     TerminalError,
     TornStageError,
 )
-from include.pipeline_framework.ports import Document, Manifest, StageRequest
+from include.pipeline_framework.ports.source import Document
+from include.pipeline_framework.ports.stage import Manifest, StageRequest
+from tests.doubles.memory_transfer import MemorySource, MemoryStage
 
 pytestmark = pytest.mark.integration
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.pipeline_framework.core.lifecycle import Actor, Phase, RowIdentity
-from include.pipeline_framework.core.rebuild import FENCE_MARGIN
+from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity
+from include.pipeline_framework.core.restoring.rebuild import FENCE_MARGIN
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError, RowMistakenError
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.rebuild_ledger import rebuild_ledger

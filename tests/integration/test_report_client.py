@@ -14,7 +14,7 @@ import pytest
 from include.orders_sync.adapters.http_report_client import HttpReportClient
 from include.orders_sync.config import HttpSettings, load_config
 from include.orders_sync.core.reports import REPORTS, check_report
-from include.pipeline_framework.orchestration.connections import http_settings
+from include.wiring.connections import http_settings
 from local_stack.__main__ import main
 from local_stack.crm.control import CrmControl
 from local_stack.crm.stores import StoreRow

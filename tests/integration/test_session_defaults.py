@@ -12,16 +12,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.implementation_modules.postgres_lifecycle_store import PostgresLifecycleStore
-from include.implementation_modules.postgres_source import PostgresSource
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.orchestration import connections, wiring
+from include.implementation_modules.postgres.source import PostgresSource
+from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.tasks import state_manager
 from include.pipeline_framework.tasks.audit_requests import parse_audit
 from include.pipeline_framework.tasks.audit_windows import audit_windows
 from include.pipeline_framework.tasks.planning import insert_windows
+from include.wiring import assembly, connections
 from tests.integration import moving
 
 pytestmark = pytest.mark.integration
@@ -71,7 +71,7 @@ def test_a_window_is_moved_audited_and_compared_again(odd_url: str, tmp_path: Pa
     assert (report.windows, report.changed) == (2, {})
     repaired = state_manager.repair(pipeline.config, pipeline.store, moving.actor(3), dry_run=True)
     assert (len(repaired["inserted"]) > 0, repaired["note"]) == (True, "")
-    with wiring.lifecycle_feed().lock("m") as is_mine:
+    with assembly.lifecycle_feed().lock("m") as is_mine:
         assert is_mine
 
 

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.memory_transfer import MemorySource
-from include.implementation_modules.object_storage import S3Storage
-from include.implementation_modules.object_storage_stage import ObjectStorageStage
-from include.implementation_modules.snowflake_target import SnowflakeTarget
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.object_storage.stage import ObjectStorageStage
+from include.implementation_modules.object_storage.storage import S3Storage
+from include.implementation_modules.snowflake.target import SnowflakeTarget
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import BadDocumentError, ConfigurationError
-from include.pipeline_framework.ports import Document, Manifest, StageRequest
+from include.pipeline_framework.ports.source import Document
+from include.pipeline_framework.ports.stage import Manifest, StageRequest
+from tests.doubles.memory_transfer import MemorySource
 
 pytestmark = pytest.mark.integration
 

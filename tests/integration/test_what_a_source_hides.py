@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from include.implementation_modules.elasticsearch_source import ElasticsearchSource
-from include.implementation_modules.postgres_source import PostgresSource
-from include.pipeline_framework.core.windows import TimeWindow
+from include.implementation_modules.elasticsearch.source import ElasticsearchSource
+from include.implementation_modules.postgres.source import PostgresSource
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import ConfigurationError, ServiceUnavailableError
-from include.pipeline_framework.ports import SourcePart
+from include.pipeline_framework.ports.source import SourcePart
 from tests.postgres_servers import OwnPostgres, private_folder
 
 pytestmark = pytest.mark.integration

@@ -16,11 +16,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.cli import main
+from include.cli.__main__ import main
 from include.pipeline_framework.config import loader
-from include.pipeline_framework.core import zone_rules
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.core.time import zone_rules
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.errors import ConfigurationError
 from tests.integration.older_table import Older, cli
 from tests.orders_world import orders_world
@@ -36,17 +36,17 @@ PLANNER = """
 import sys
 from datetime import date, datetime
 folder, version, now, *days = sys.argv[1:]
-from include.pipeline_framework.core import zone_rules
+from include.pipeline_framework.core.time import zone_rules
 if version:
     zone_rules.use(version, [folder])
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.orchestration import wiring
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.tasks.planning import plan_sources
+from include.wiring import assembly
 from tests.unit.tasks.world import config
 source = config(timezone="America/Vancouver", start_date="2026-10-31", granularity="4h")
 for day in days or [None]:
     target = date.fromisoformat(day) if day else None
-    actor, store = Actor("daily_planner", f"by {zone_rules.version()}", "plan_windows"), wiring.lifecycle_store()
+    actor, store = Actor("daily_planner", f"by {zone_rules.version()}", "plan_windows"), assembly.lifecycle_store()
     reports = plan_sources(
         [source], store, actor, now=datetime.fromisoformat(now), target_date=target, allow_future=True
     )

@@ -25,13 +25,13 @@ print("imported", NAME in sys.modules)
 def in_a_fork(label):
     if (pid := os.fork()) == 0:
         kept = NAME in sys.modules
-        import include.pipeline_framework.core.horizon as horizon
+        import include.pipeline_framework.core.time.horizon as horizon
         print(label, kept, getattr(horizon, "EDITED", None), flush=True)
         os._exit(0)
     os.waitpid(pid, 0)
 
 in_a_fork("before")
-file = pathlib.Path(sys.modules["include.pipeline_framework.core.horizon"].__file__)
+file = pathlib.Path(sys.modules["include.pipeline_framework.core.time.horizon"].__file__)
 file.write_text(file.read_text() + "\\nEDITED = True\\n")
 in_a_fork("after")
 file.unlink()
@@ -44,7 +44,7 @@ os.waitpid(pid, 0)
 
 def test_forks_find_the_product_imported_and_an_edited_file_counts_at_once(tmp_path: Path) -> None:
     shutil.copytree(REPO / "include", tmp_path / "include", ignore=shutil.ignore_patterns("__pycache__"))
-    name = "include.pipeline_framework.orchestration.data_pipeline"
+    name = "include.orchestration.data_pipeline"
     code = f"TEMPLATE, NAME = {str(TEMPLATE)!r}, {name!r}\n{FORKS}"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(

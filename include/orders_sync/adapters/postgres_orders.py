@@ -12,11 +12,6 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import Any
 
-from include.implementation_modules import postgres_zones
-from include.implementation_modules.postgres_errors import Trouble, said, state_of, trouble_of
-from include.implementation_modules.postgres_pooler import require_own_session
-from include.implementation_modules.sql_session import sql_text
-from include.implementation_modules.target_columns import SqlFragment, fill, quoted
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStatus
 from include.orders_sync.core.reports import ReportSchema
 from include.orders_sync.core.status import LastWindow
@@ -29,6 +24,10 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
     TerminalError,
 )
+from include.postgres_server import zones
+from include.postgres_server.errors import Trouble, said, state_of, trouble_of
+from include.postgres_server.pooler import require_own_session
+from include.sql.text import SqlFragment, fill, quoted, sql_text
 
 LONGEST_MESSAGE = 4_000
 """Characters of an error message that the log keeps."""
@@ -103,7 +102,7 @@ class PostgresOrders:
             with _translated("local_times"):
                 return list(self._connection.execute(text, parameters).fetchall())
 
-        return postgres_zones.compare(execute, timezones, first, last)
+        return zones.compare(execute, timezones, first, last)
 
     def coverage(self, todays: Mapping[str, date], timezone: str) -> dict[tuple[str, str], list[LogRow]]:
         """By pipeline and store, in one statement; see `OrdersDatabase`."""

@@ -24,8 +24,8 @@ from include.orders_sync.core.runs import (
 )
 from include.orders_sync.core.windows import OrdersWindow, check_options
 from include.orders_sync.ports import OrdersDatabase
-from include.pipeline_framework.core import zone_rules
-from include.pipeline_framework.core.server_rules import told
+from include.pipeline_framework.core.time import zone_rules
+from include.pipeline_framework.core.time.server_rules import told
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
 _log = logging.getLogger(__name__)

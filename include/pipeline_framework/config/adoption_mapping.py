@@ -24,9 +24,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from include.pipeline_framework.config.problems import Problem, problems_of
 from include.pipeline_framework.config.yaml_file import read_yaml
-from include.pipeline_framework.core.days import zone
-from include.pipeline_framework.core.durations import parse_granularity
-from include.pipeline_framework.core.lifecycle import Status
+from include.pipeline_framework.core.records.row import Status
+from include.pipeline_framework.core.time.days import zone
+from include.pipeline_framework.core.time.durations import parse_granularity
 from include.pipeline_framework.errors import ConfigurationError
 
 NULL_STATUS = "NULL"

@@ -12,7 +12,7 @@ from include.pipeline_framework.config.file_sources import SOURCES, FileSource
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.config.problems import NO_VALUE, Found, KeyPath, one_line
 from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS, has_placeholder, spelling_problem, texts
-from include.pipeline_framework.core.durations import parse_granularity
+from include.pipeline_framework.core.time.durations import parse_granularity
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
 _SECRET_KEY = re.compile(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, render, template_values
+from include.pipeline_framework.core.records.derived import DEFAULT_TEMPLATES, render, template_values
 from include.pipeline_framework.core.texts import is_storable, shown
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, check_template
+from include.pipeline_framework.core.records.derived import DEFAULT_TEMPLATES, check_template
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from include.pipeline_framework.config.derived_columns import DerivedColumns
 from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.derived import TEMPLATE_FIELDS
+from include.pipeline_framework.core.records.derived import TEMPLATE_FIELDS
 
 _INTRODUCTION = """# Pipeline files
 

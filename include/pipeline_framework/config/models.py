@@ -30,13 +30,13 @@ from pydantic import (
 from include.pipeline_framework.config.derived_columns import DerivedColumns
 from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
 from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS, has_placeholder
-from include.pipeline_framework.core.claiming import Cap, ClaimRules
-from include.pipeline_framework.core.days import zone
-from include.pipeline_framework.core.durations import Granularity, parse_granularity, parse_time_back
-from include.pipeline_framework.core.horizon import Horizon
-from include.pipeline_framework.core.planning import DERIVED_COLUMNS, PLAN_COLUMNS
-from include.pipeline_framework.core.record_fields import GENERATED_NAMES, unknown_fields
-from include.pipeline_framework.core.vanishing import VanishedDataLimit
+from include.pipeline_framework.core.lifecycle.claiming import Cap, ClaimRules
+from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
+from include.pipeline_framework.core.records.fields import GENERATED_NAMES, unknown_fields
+from include.pipeline_framework.core.records.planning import DERIVED_COLUMNS, PLAN_COLUMNS
+from include.pipeline_framework.core.time.days import zone
+from include.pipeline_framework.core.time.durations import Granularity, parse_granularity, parse_time_back
+from include.pipeline_framework.core.time.horizon import Horizon
 
 EXTERNAL = "external"
 """Value of `moved_by`, and type of the sections that such a pipeline leaves out."""

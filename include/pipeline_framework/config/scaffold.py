@@ -11,7 +11,7 @@ from include.pipeline_framework.errors import InvalidInputError
 
 DAG_FILE = '''"""Airflow DAG of {said}; its manual is the DAG's documentation page."""
 
-from include.pipeline_framework.orchestration.data_pipeline import data_pipeline
+from include.orchestration.data_pipeline import data_pipeline
 
 dag = data_pipeline("{pipeline_id}")
 '''

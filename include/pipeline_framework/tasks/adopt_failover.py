@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from include.pipeline_framework.core.ledger_identity import ID_MARGIN, SeenIdentity, require_failover
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.restoring.ledger_identity import ID_MARGIN, SeenIdentity, require_failover
+from include.pipeline_framework.ports.ledger import LifecycleStore
 
 _log = logging.getLogger(__name__)
 

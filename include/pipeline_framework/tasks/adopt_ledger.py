@@ -15,19 +15,19 @@ from typing import Any
 from include.pipeline_framework.config.adoption_mapping import AdoptionMapping
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import adoption, days
-from include.pipeline_framework.core.adoption import PlannedWindow, Resolved, Superseded
-from include.pipeline_framework.core.continuity import Analysis, Finding
-from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.durations import parse_granularity
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.planning import DERIVED_COLUMNS, planned_row
-from include.pipeline_framework.core.remediation import Action
-from include.pipeline_framework.core.state_facts import StateFacts, StateScope
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.continuity.findings import Analysis, Finding
+from include.pipeline_framework.core.continuity.remediation import Action
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.records.planning import DERIVED_COLUMNS, planned_row
+from include.pipeline_framework.core.records.row import Actor, window_of
+from include.pipeline_framework.core.restoring import adoption
+from include.pipeline_framework.core.restoring.adoption import PlannedWindow, Resolved, Superseded
+from include.pipeline_framework.core.time import days
+from include.pipeline_framework.core.time.days import LocalDay, local_day_of
+from include.pipeline_framework.core.time.durations import parse_granularity
 from include.pipeline_framework.errors import InvalidInputError, PipelineError
-from include.pipeline_framework.ports import Record
-from include.pipeline_framework.tasks.state_import import Importing, LedgerReading, StateImport
+from include.pipeline_framework.ports.adoption import Importing, LedgerReading, StateImport
+from include.pipeline_framework.ports.ledger import Record
 from include.pipeline_framework.tasks.state_manager import StateReview, review_facts, scope_of
 
 _log = logging.getLogger(__name__)
@@ -354,7 +354,7 @@ def _planned(final_config: Mapping[str, Any], planned: PlannedWindow) -> Record:
 
 
 def _derived(final_config: Mapping[str, Any], row: Record) -> Record:
-    window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+    window = window_of(row)
     planned = planned_row(final_config, window, derive)
     return {name: planned[name] for name in DERIVED_COLUMNS}
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.late_data import Mode
-from include.pipeline_framework.core.run_requests import LONGEST_REASON, RunRequest, parse_request
+from include.pipeline_framework.core.records.run_requests import LONGEST_REASON, RunRequest, parse_request
 from include.pipeline_framework.core.texts import is_storable, shown
+from include.pipeline_framework.core.watching.late_data import Mode
 from include.pipeline_framework.errors import InvalidInputError
 
 _FLAGS = ("check_target", "replace_emptied", "keep_vanished", "reload_target")

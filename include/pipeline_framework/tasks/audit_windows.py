@@ -14,18 +14,25 @@ from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import late_data
-from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.empty_windows import neighbours_of, unexpectedly_empty
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.late_data import Arrivals, Change, Kind, Mode, Recommendation, loaded, window_of
-from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Row
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.record_validation import stable_until
-from include.pipeline_framework.core.revisit_decisions import Decision, Yes, approval_needed, decide_changes
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.vanishing import lost_parts
-from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.core.proof.empty_windows import neighbours_of, unexpectedly_empty
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.proof.vanishing import lost_parts
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import FINISHED, Actor, Row, window_of
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.records.validation import stable_until
+from include.pipeline_framework.core.time.days import LocalDay, local_day_of
+from include.pipeline_framework.core.time.windows import TimeWindow, merge
+from include.pipeline_framework.core.watching import late_data
+from include.pipeline_framework.core.watching.late_data import (
+    Arrivals,
+    Change,
+    Kind,
+    Mode,
+    Recommendation,
+    loaded,
+)
+from include.pipeline_framework.core.watching.revisit_decisions import Decision, Yes, approval_needed, decide_changes
 from include.pipeline_framework.errors import (
     LedgerRefusedError,
     PipelineError,
@@ -33,7 +40,7 @@ from include.pipeline_framework.errors import (
     TerminalError,
     TransientError,
 )
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
 from include.pipeline_framework.tasks.audit_requests import AuditRequest
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.pipeline import Pipeline

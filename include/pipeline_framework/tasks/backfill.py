@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import campaigns
-from include.pipeline_framework.core.campaigns import CampaignState, CampaignWindow, Mode, Order, Step
-from include.pipeline_framework.core.durations import Granularity, parse_granularity
-from include.pipeline_framework.core.lifecycle import Actor, Status
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.run_requests import RunRequest, parse_request
-from include.pipeline_framework.core.windows import TimeWindow, iso_utc, tile
+from include.pipeline_framework.core.lifecycle import campaigns
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, CampaignWindow, Mode, Order, Step
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import Actor, Status
+from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.time.durations import Granularity, parse_granularity
+from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc, tile
 from include.pipeline_framework.errors import InvalidInputError, LedgerRefusedError
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 from include.pipeline_framework.tasks import zone_changes
 
 _log = logging.getLogger(__name__)

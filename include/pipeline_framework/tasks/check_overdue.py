@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.overdue import Overdue, OverdueScope, alarm_lines, overdue_scope
-from include.pipeline_framework.core.windows import iso_utc
+from include.pipeline_framework.core.time.windows import iso_utc
+from include.pipeline_framework.core.watching.overdue import Overdue, OverdueScope, alarm_lines, overdue_scope
 from include.pipeline_framework.errors import TerminalError
-from include.pipeline_framework.ports import OverdueAlarms
+from include.pipeline_framework.ports.overdue import OverdueAlarms
 
 _log = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.leases import RunState, stale_reason
-from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Phase, Status, Transition
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.leases import RunState, stale_reason
+from include.pipeline_framework.core.lifecycle.transitions import Transition
+from include.pipeline_framework.core.records.row import FINISHED, Actor, Phase, Row, Status, describe, is_held_by
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def _is_as_asked(row: Record, until: Phase) -> bool:
 
 def _unfinished(rows: Sequence[Record]) -> TerminalError:
     lines = [
-        f"{lifecycle.describe(row)} is {row['pipeline_final_status']} after {row['retry_attempt']} attempts"
+        f"{describe(row)} is {row['pipeline_final_status']} after {row['retry_attempt']} attempts"
         f" ({row['last_error'] or 'reopened for late data'})"
         for row in rows
     ]
@@ -93,13 +94,13 @@ def _unfinished(rows: Sequence[Record]) -> TerminalError:
     )
 
 
-def _take_over(actor: Actor, reason: str, max_retry_task: int) -> lifecycle.Decision:
+def _take_over(actor: Actor, reason: str, max_retry_task: int) -> transitions.Decision:
     """Release the row if this run still holds it: a newer claim of another run is left alone."""
 
-    def decide(row: lifecycle.Row, now: datetime) -> Transition:
-        if not lifecycle.is_held_by(row, actor) or row["pipeline_final_status"] != Status.IN_PROGRESS:
+    def decide(row: Row, now: datetime) -> Transition:
+        if not is_held_by(row, actor) or row["pipeline_final_status"] != Status.IN_PROGRESS:
             return Transition("taken_over")
-        return lifecycle.take_over(row, now, reason, max_retry_task=max_retry_task)
+        return transitions.take_over(row, now, reason, max_retry_task=max_retry_task)
 
     return decide
 
@@ -112,7 +113,7 @@ def _release_if_stale(
     max_retry_task = config.max_retry_task if config else DEFAULT_MAX_RETRY
     found: list[str] = []
 
-    def decide(row: lifecycle.Row, now: datetime) -> Transition:
+    def decide(row: Row, now: datetime) -> Transition:
         # another fence: a task of the run has started since Airflow was asked about it
         same_owner = all(row[name] == seen[name] for name in ("dag_id", "dag_run_id", "pipeline_final_status", "fence"))
         reason = same_owner and stale_reason(
@@ -121,7 +122,7 @@ def _release_if_stale(
         if not reason:
             return Transition("taken_over")
         found.append(reason)
-        return lifecycle.take_over(row, now, reason, max_retry_task=max_retry_task)
+        return transitions.take_over(row, now, reason, max_retry_task=max_retry_task)
 
     try:
         row = store.change(seen["id"], decide, actor)
@@ -130,7 +131,7 @@ def _release_if_stale(
         return None
     if not found:
         return None
-    _log.warning("released %s: %s", lifecycle.describe(row), found[0])
+    _log.warning("released %s: %s", describe(row), found[0])
     return {
         "id": row["id"],
         "source_object": row["source_object"],

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.timestamps import convert_to_pendulum
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.time.timestamps import convert_to_pendulum
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
 
 
 @dataclass(frozen=True, order=True, slots=True)

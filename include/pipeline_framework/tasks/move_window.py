@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from include.pipeline_framework.core import audits, lifecycle
-from include.pipeline_framework.core.audits import AuditNumbers, AuditOutcome, LateDataTolerance
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Phase, Status
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.proof import audits
+from include.pipeline_framework.core.proof.audits import AuditNumbers, AuditOutcome, LateDataTolerance
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
+from include.pipeline_framework.core.records.row import Phase, Status, describe
 from include.pipeline_framework.core.texts import storable
-from include.pipeline_framework.core.vanishing import VanishedDataLimit
 from include.pipeline_framework.errors import (
     AuditFailedError,
     BadDocumentError,
@@ -28,7 +29,7 @@ from include.pipeline_framework.errors import (
     TornStageError,
     TransientError,
 )
-from include.pipeline_framework.ports import Manifest, StageRequest
+from include.pipeline_framework.ports.stage import Manifest, StageRequest
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import LONGEST_REASON, WindowAttempt
 
@@ -69,7 +70,7 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
         else:
             attempt.log.info("resuming from the manifest", location=before)
             return manifest
-    attempt.change(lifecycle.start_source_to_stage)
+    attempt.change(transitions.start_source_to_stage)
     row = attempt.row
     request = StageRequest(
         lifecycle_id=row["id"],
@@ -80,7 +81,7 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
     )
     with attempt.step("extracted and staged"), pipeline.source.extract(attempt.window) as extract:
         manifest = pipeline.stage.write(request, extract, on_bad_document=pipeline.config.on_bad_document)
-    attempt.change(lifecycle.complete_source_to_stage, manifest.columns())
+    attempt.change(transitions.complete_source_to_stage, manifest.columns())
     if before and before != manifest.location:
         pipeline.stage.delete(before)
     return manifest
@@ -117,7 +118,7 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
         if time.monotonic() - waited_since > SHORT_WAIT_SECONDS:
             raise TargetBusyError(
                 f"another window is publishing into {table}",
-                where=lifecycle.describe(attempt.row),
+                where=describe(attempt.row),
                 meaning="Publishes take turns there; the staged files wait, nothing failed",
                 remedy="Nothing: the task comes back by itself.",
             )
@@ -125,7 +126,7 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
 
 
 def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
-    attempt.change(lifecycle.start_stage_to_target)
+    attempt.change(transitions.start_stage_to_target)
     replaced = pipeline.store.replaced_windows(attempt.row["id"])
     pipeline.target.prepare(attempt.row["source_object"])
     try:
@@ -142,7 +143,7 @@ def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> 
             )
     except (BadDocumentError, RowsWouldVanishError) as error:
         # what helps is a mended source: who resumed from these files would be refused for ever
-        attempt.change(lifecycle.discard_stage, storable(error.what, LONGEST_REASON))
+        attempt.change(transitions.discard_stage, storable(error.what, LONGEST_REASON))
         raise
     loaded = {
         "loaded_count": result.loaded.rows,
@@ -150,7 +151,7 @@ def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> 
         "deleted_rows": result.deleted_rows,
         "already_received": result.already_received,
     }
-    attempt.change(lifecycle.complete_stage_to_target, loaded, tuple(replaced))
+    attempt.change(transitions.complete_stage_to_target, loaded, tuple(replaced))
 
 
 def _removable(pipeline: Pipeline, attempt: WindowAttempt) -> VanishedDataLimit | None:
@@ -163,7 +164,7 @@ def _removable(pipeline: Pipeline, attempt: WindowAttempt) -> VanishedDataLimit 
 
 
 def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
-    attempt.change(lifecycle.start_audit)
+    attempt.change(transitions.start_audit)
     row, config = attempt.row, pipeline.config
     numbers = AuditNumbers(
         staged=Fingerprint(row["staged_count"], row["staged_fingerprint"]),
@@ -183,20 +184,20 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
     attempt.log.info("audited", outcome=decision.outcome.value, reason=decision.reason, **numbers.columns())
     if decision.outcome is AuditOutcome.REOPEN:
         removable = config.removable.of(numbers.staged.rows)
-        attempt.change(lifecycle.reopen_for_late_data, numbers, removable_rows=removable)
+        attempt.change(transitions.reopen_for_late_data, numbers, removable_rows=removable)
     elif decision.outcome is AuditOutcome.FAILED:
         # The ledger first: from here on nobody completes the window without another publish or a confirmed receipt,
         # and both carry a greater fence, which refuses this delete if it comes late.
-        attempt.change(lifecycle.fail_audit, numbers, decision.reason, max_retry_task=config.max_retry_task)
+        attempt.change(transitions.fail_audit, numbers, decision.reason, max_retry_task=config.max_retry_task)
         raise AuditFailedError(
             decision.reason,
-            where=lifecycle.describe(row),
+            where=describe(row),
             meaning=f"{_delete_failed_window(pipeline, attempt)}; it is {attempt.row['pipeline_final_status']} now",
             remedy="PENDING: nothing, a later run does it again. FAILED: find the cause, then clear this task.",
         )
     else:
         late = decision.outcome is AuditOutcome.PASSED_LATE_DATA
-        attempt.change(lifecycle.pass_audit, numbers, revisit_due=late)
+        attempt.change(transitions.pass_audit, numbers, revisit_due=late)
 
 
 def _delete_failed_window(pipeline: Pipeline, attempt: WindowAttempt) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.ports import LifecycleStore, Source, Stage, Target
+from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.ports.source import Source
+from include.pipeline_framework.ports.stage import Stage
+from include.pipeline_framework.ports.target import Target
 
 
 @dataclass(frozen=True)

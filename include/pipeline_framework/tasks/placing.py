@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import TerminalError
-from include.pipeline_framework.ports import Record
+from include.pipeline_framework.ports.ledger import Record
 
 
 @dataclass(slots=True)

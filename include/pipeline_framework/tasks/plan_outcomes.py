@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.windows import tile
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import tile
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
 
 MOST_FIRST_WINDOWS = 2_000
 """So many windows may a source's first plan have without a yes: a granularity of 1s for 1h is a slip of the pen."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import inclusive_ends, planning, zone_rules
-from include.pipeline_framework.core.days import LocalDay, existing_days, local_day_of
-from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Status
-from include.pipeline_framework.core.remediation import own_granularity
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow, tile, uncovered
+from include.pipeline_framework.core.continuity.remediation import own_granularity
+from include.pipeline_framework.core.records import planning
+from include.pipeline_framework.core.records.row import FINISHED, Actor, Status, window_of
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time import inclusive_ends, zone_rules
+from include.pipeline_framework.core.time.days import LocalDay, local_day_of
+from include.pipeline_framework.core.time.windows import TimeWindow, tile, uncovered
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IllegalTransitionError,
@@ -24,8 +24,9 @@ from include.pipeline_framework.errors import (
     TerminalError,
     TransientError,
 )
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore
 from include.pipeline_framework.tasks import replacing, state_manager, zone_changes
+from include.pipeline_framework.tasks.missing_days import MissingDays, missing_days
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
 from include.pipeline_framework.tasks.plan_outcomes import PlanReport, question_of_first_plan
@@ -82,10 +83,10 @@ def _plan_source(
     yes: bool,
 ) -> list[PlanReport]:
     zones = zone_changes.look(config, store, now)
-    missing = _Missing()
+    missing = MissingDays()
     days = [LocalDay(target_date, config.timezone)] if target_date else _near_days(config, now)
     if not target_date:
-        missing = _missing_days(config, store, now)
+        missing = missing_days(config, store, now)
         days = sorted([*days, *missing.days])
     if not yes and (question := question_of_first_plan(config, store, days)):
         note, failed = (question, "") if dry_run else ("", question)
@@ -108,7 +109,13 @@ def _require_not_future(config: PipelineConfig, day: LocalDay, now: datetime) ->
 
 
 def _plan_anew(
-    config: PipelineConfig, store: LifecycleStore, actor: Actor, zones: ZoneState, *, now: datetime, dry_run: bool
+    config: PipelineConfig,
+    store: LifecycleStore,
+    actor: Actor,
+    zones: ZoneState,
+    *,
+    now: datetime,
+    dry_run: bool,
 ) -> list[PlanReport]:
     try:
         return zone_changes.replan_changed_days(config, store, actor, zones, now=now, dry_run=dry_run)
@@ -185,9 +192,9 @@ def insert_windows(
         placed = place(config, windows)
         rows, left[len(left) :] = placed.rows, placed.left
     if dry_run or not rows:
-        return [_window(row) for row in rows]
+        return [window_of(row) for row in rows]
     inserted = store.insert_planned(rows, actor).inserted
-    return [_window(row) for row in inserted]
+    return [window_of(row) for row in inserted]
 
 
 @log_execution("windows planned for a run", source_object="config.source_object", dry_run="dry_run")
@@ -222,7 +229,7 @@ def populate_pipeline_batches(
     missing = [piece for window, rows in live.items() if window not in recut for piece in uncovered(window, rows)]
     inserted = insert_windows(config, missing, store, actor, dry_run=dry_run)
     rows = store.find(source_object=config.source_object, within=request.ranges)
-    uncut = [row for row in rows if not any(_window(row).overlaps(window) for window in recut)]
+    uncut = [row for row in rows if not any(window_of(row).overlaps(window) for window in recut)]
     finished = [row for row in uncut if row["pipeline_final_status"] in FINISHED]
     failed = [row for row in uncut if row["pipeline_final_status"] == Status.FAILED]
     replaced = (
@@ -292,40 +299,6 @@ def _near_days(config: PipelineConfig, now: datetime) -> list[LocalDay]:
     return [today, today.next()]
 
 
-@dataclass(frozen=True, slots=True)
-class _Missing:
-    """Past days without any row: those that are planned now, the first of the others, and a text about them."""
-
-    days: Sequence[LocalDay] = ()
-    first: LocalDay | None = None
-    note: str = ""
-
-
-def _missing_days(config: PipelineConfig, store: LifecycleStore, now: datetime) -> _Missing:
-    """Whole days, newest first: what was lost yesterday never waits behind a `start_date` moved back by years."""
-    horizon, room = config.horizon, config.state_manager_window_limit
-    today = local_day_of(now, config.timezone)
-    if not (horizon.fill_missing_days and horizon.enabled and horizon.start_date < today.date):
-        return _Missing()
-    planned = store.covered_days(config.source_object)
-    past = existing_days(horizon.start_date, today.date - timedelta(days=1), config.timezone)
-    missing = [day for day in past if day.date not in planned and not horizon.refusal(day)]
-    left, taken = list(missing), list[LocalDay]()
-    while left and left[-1].window:
-        room -= sum(1 for _ in tile(left[-1].window, config.window_granularity))
-        if room < 0:
-            break
-        taken.append(left.pop())
-    if not left:
-        return _Missing(taken)
-    note = (
-        f"{len(left)} days without any row, {left[0]} to {left[-1]}, are not planned: one run plans at most "
-        f"{config.state_manager_window_limit} windows of missing days (state_manager_window_limit), the newest first; "
-        "the next runs go on; all at once with backfill_windows"
-    )
-    return _Missing(taken, left[0], note)
-
-
 def _recut(
     config: PipelineConfig,
     store: LifecycleStore,
@@ -389,10 +362,6 @@ def _grid_inside(config: PipelineConfig, store: LifecycleStore, ranges: Sequence
             pieces = tile(whole, own_granularity(day, live, config.window_granularity))
             grid += [window for window in pieces if part.start <= window.start and window.end <= part.end]
     return grid
-
-
-def _window(row: Record) -> TimeWindow:
-    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
 
 
 def _labels(config: PipelineConfig, windows: Sequence[TimeWindow]) -> list[str]:

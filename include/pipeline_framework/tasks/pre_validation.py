@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from include.pipeline_framework.config.derived import derive
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.lifecycle import Phase
-from include.pipeline_framework.core.planning import interval_string, planned_row
-from include.pipeline_framework.core.splitting import minutes_of, split
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.records.planning import interval_string, planned_row
+from include.pipeline_framework.core.records.row import Phase
+from include.pipeline_framework.core.records.splitting import minutes_of, split
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
@@ -57,7 +57,7 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
     if not proven or receipt is None:
         return {"decision": "run", **numbers}
     proof = {**numbers, "loaded_fingerprint": target.hash_sum, "receipt_fence": receipt.fence}
-    attempt.change(lifecycle.skip, proof)
+    attempt.change(transitions.skip, proof)
     attempt.log.info("skipped with proof", receipt_fence=receipt.fence, target=str(target))
     return {"decision": "skip", **numbers}
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from include.pipeline_framework.ports import ChangedRows, LifecycleFeed, LifecycleMirror
+from include.pipeline_framework.ports.mirror import ChangedRows, LifecycleFeed, LifecycleMirror
 
 ASKED_FOR = "asked for"
 NEW_TABLE = "its table was not there"

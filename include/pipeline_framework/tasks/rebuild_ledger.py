@@ -14,15 +14,16 @@ from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import rebuild
-from include.pipeline_framework.core.days import local_day_of
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.rebuild import Proof, Verdict
-from include.pipeline_framework.core.receipts import Receipt
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.proof.receipts import Receipt
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.restoring import rebuild
+from include.pipeline_framework.core.restoring.rebuild import Proof, Verdict
+from include.pipeline_framework.core.time.days import local_day_of
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import TornStageError
-from include.pipeline_framework.ports import Manifest, RestoredRow, Stage
+from include.pipeline_framework.ports.ledger import RestoredRow
+from include.pipeline_framework.ports.stage import Manifest, Stage
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.pipeline import Pipeline
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from include.pipeline_framework.core import reconcile
-from include.pipeline_framework.core.lifecycle import Status
-from include.pipeline_framework.core.reconcile import Difference, Sides
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.ports import Record
+from include.pipeline_framework.core.records.row import Status, window_of
+from include.pipeline_framework.core.restoring import reconcile
+from include.pipeline_framework.core.restoring.reconcile import Difference, Sides
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.ports.ledger import Record
 from include.pipeline_framework.tasks.pipeline import Pipeline
 
 
@@ -31,7 +31,7 @@ def reconcile_ledger(pipeline: Pipeline) -> list[Difference]:
 def _moving(before: Iterable[Record], after: Sequence[Record]) -> list[TimeWindow]:
     stamps = {row["id"]: row["record_last_updated_at"] for row in before}
     return [
-        TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+        window_of(row)
         for row in after
         if row["pipeline_final_status"] == Status.IN_PROGRESS or row["record_last_updated_at"] != stamps.get(row["id"])
     ]

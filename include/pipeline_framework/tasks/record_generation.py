@@ -9,20 +9,20 @@ from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import planning
-from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.horizon import Horizon
-from include.pipeline_framework.core.record_fields import unknown_fields
-from include.pipeline_framework.core.record_generation import build_complete_pipeline_record
-from include.pipeline_framework.core.record_validation import describe, validate_record
-from include.pipeline_framework.core.run_requests import RunRequest, parse_request
-from include.pipeline_framework.core.timestamps import calculate_day_from_timestamp, convert_to_pendulum
-from include.pipeline_framework.core.windows import TimeWindow, gapless_prefix_end, iso_utc
+from include.pipeline_framework.core.records import planning
+from include.pipeline_framework.core.records.fields import unknown_fields
+from include.pipeline_framework.core.records.generation import build_complete_pipeline_record
+from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.records.validation import reasons_text, validate_record
+from include.pipeline_framework.core.time.days import LocalDay, local_day_of
+from include.pipeline_framework.core.time.horizon import Horizon
+from include.pipeline_framework.core.time.timestamps import calculate_day_from_timestamp, convert_to_pendulum
+from include.pipeline_framework.core.time.windows import TimeWindow, gapless_prefix_end, iso_utc
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
-from include.pipeline_framework.tasks.single_window import window_of
+from include.pipeline_framework.tasks.single_window import window_of_record
 
 _IDENTITY = ("pipeline_id", "source_name", "source_object", "target_name")
 """What `default_record` must have before a record can become a row of the ledger."""
@@ -65,7 +65,7 @@ def storable_row(
             meaning="A row of the ledger is identified by them",
             remedy="Use the configuration of load_final_config, or add them.",
         )
-    window = window_of(record)
+    window = window_of_record(record)
     where = f"{template['source_object']} {window}"
     if unknown := unknown_fields(fields, template):
         raise ConfigurationError(
@@ -78,7 +78,7 @@ def storable_row(
     checked = validate_record(row, check_fields=fields, now=window.end, x_time_back=None, timezone="UTC")
     if checked.reasons:
         raise InvalidInputError(
-            f"the {describe(checked.reasons)}",
+            f"the {reasons_text(checked.reasons)}",
             where=where,
             meaning="Nothing was stored",
             remedy="Fill the fields, or correct check_fields and derived in the pipeline's file.",
@@ -185,7 +185,7 @@ def validate_windows(
         )
         if result.reasons:
             raise InvalidInputError(
-                f"the {describe(result.reasons)}",
+                f"the {reasons_text(result.reasons)}",
                 where=f"{config.source_object} {window}",
                 meaning="Nothing was stored",
                 remedy="Correct check_fields, metadata or derived in the pipeline's file.",

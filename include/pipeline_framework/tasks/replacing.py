@@ -7,12 +7,11 @@ from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import planning
-from include.pipeline_framework.core.late_data import window_of
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.core.records import planning
+from include.pipeline_framework.core.records.row import Actor, window_of
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 
 
 def replace(

@@ -10,18 +10,18 @@ from typing import Any
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.external import require_moved_elsewhere
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import external_reports, lifecycle
-from include.pipeline_framework.core.asked_instants import parse_instant
-from include.pipeline_framework.core.audits import LateDataTolerance
-from include.pipeline_framework.core.days import local_day_of
-from include.pipeline_framework.core.external_reports import ExternalReport
-from include.pipeline_framework.core.lifecycle import FINISHED, Actor, RowIdentity
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.run_requests import LONGEST_REASON
+from include.pipeline_framework.core.lifecycle import external_reports
+from include.pipeline_framework.core.lifecycle.external_reports import ExternalReport
+from include.pipeline_framework.core.proof.audits import LateDataTolerance
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import FINISHED, Actor, RowIdentity, describe
+from include.pipeline_framework.core.records.run_requests import LONGEST_REASON
 from include.pipeline_framework.core.texts import is_storable, shown
-from include.pipeline_framework.core.windows import TimeWindow, iso_utc
+from include.pipeline_framework.core.time.asked_instants import parse_instant
+from include.pipeline_framework.core.time.days import local_day_of
+from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError, WindowFinishedError
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 from include.pipeline_framework.tasks.observing import log_execution
 
 _log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def report_external_window(
         ),
         actor,
     )
-    _log.info("%s is %s by a report of %s", lifecycle.describe(row), row["pipeline_final_status"], actor)
+    _log.info("%s is %s by a report of %s", describe(row), row["pipeline_final_status"], actor)
     return Reported(row, True)
 
 
@@ -188,7 +188,7 @@ def _finished(config: PipelineConfig, row: Record, report: ExternalReport, error
     raise WindowFinishedError(
         f"the window is {row['pipeline_final_status']} already, "
         + ("without counts" if row["source_count"] is None else f"with {counted}"),
-        where=lifecycle.describe(row),
+        where=describe(row),
         meaning="The report says something else, and a finished window is never rewritten in place",
         remedy=f"When the report is right, have the row replaced: python -m include.cli ledger report --pipeline "
         f'{config.pipeline_id} … --replace "why".',

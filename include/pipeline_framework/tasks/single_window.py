@@ -13,14 +13,24 @@ from typing import Any
 
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.days import local_day_of
-from include.pipeline_framework.core.leases import RunState, stale_reason
-from include.pipeline_framework.core.lifecycle import FINISHED, Actor, Phase, Status, Transition
-from include.pipeline_framework.core.record_fields import GENERATED_NAMES, REQUIREMENT_3_NAMES
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.timestamps import convert_to_pendulum
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.leases import RunState, stale_reason
+from include.pipeline_framework.core.lifecycle.transitions import Transition
+from include.pipeline_framework.core.records.fields import GENERATED_NAMES, REQUIREMENT_3_NAMES
+from include.pipeline_framework.core.records.row import (
+    FINISHED,
+    Actor,
+    Phase,
+    Row,
+    RowIdentity,
+    Status,
+    describe,
+    is_held_by,
+)
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.days import local_day_of
+from include.pipeline_framework.core.time.timestamps import convert_to_pendulum
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IllegalTransitionError,
@@ -30,7 +40,7 @@ from include.pipeline_framework.errors import (
     WindowHeldError,
     WindowInvalidatedError,
 )
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 from include.pipeline_framework.tasks.cleanup_stale_locks import (
     DEFAULT_DAGRUN_TIMEOUT,
     DEFAULT_MAX_RETRY,
@@ -70,7 +80,7 @@ def with_both_names(row: Record) -> Record:
     return row | {name: row[column] for name, column in REQUIREMENT_3_NAMES.items()}
 
 
-def window_of(record: Mapping[str, Any]) -> TimeWindow:
+def window_of_record(record: Mapping[str, Any]) -> TimeWindow:
     """The window of a record, whichever names it uses; a bound without a zone is UTC.
 
     Raises:
@@ -91,16 +101,16 @@ def find_row(store: LifecycleStore, source_object: str, record: Mapping[str, Any
         if row["source_object"] != source_object:
             raise InvalidInputError(
                 f"the row belongs to {row['source_object']}, the configuration to {source_object}",
-                where=lifecycle.describe(row),
+                where=describe(row),
                 meaning="Its data would end up in another pipeline's target",
                 remedy="Load the configuration of the row's own pipeline.",
             )
         if any(record.get(name) is not None for name in _BOUND_NAMES):
-            window = window_of(record)
-            lifecycle.RowIdentity(source_object, window.start, window.end).require(row)
+            window = window_of_record(record)
+            RowIdentity(source_object, window.start, window.end).require(row)
         return row
-    window = window_of(record)
-    rows = [row for row in store.find(source_object=source_object, within=[window]) if window_of(row) == window]
+    window = window_of_record(record)
+    rows = [row for row in store.find(source_object=source_object, within=[window]) if window_of_record(row) == window]
     if not rows:
         raise InvalidInputError(
             "no live row of the ledger has this window",
@@ -123,13 +133,13 @@ def require_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, row
         return
     if any(mine["id"] == row["id"] for mine in store.claimed_by(actor.dag_id, actor.dag_run_id)):
         return
-    window = window_of(row)
+    window = window_of_record(row)
     config.horizon.require(local_day_of(window.start, config.timezone), config.source_object)
     request = RunRequest(ranges=(window,), max_windows=1, dry_run=True)
     if not store_and_validate(config, store, actor, request)["would_claim"]:
         raise IllegalTransitionError(
             "the window is PENDING and can't be IN_PROGRESS yet",
-            where=lifecycle.describe(row),
+            where=describe(row),
             meaning=f"It ended less than {config.x_time_back} ago, or rests until {row['not_before_at']}",
             remedy="Wait; the pipeline's own runs claim it in time.",
         )
@@ -142,7 +152,7 @@ def require_not_held(row: Record, actor: Actor) -> None:
         WindowHeldError: Names the holder.
     """
     try:
-        lifecycle.take(row, actor, row["fence"], row["record_last_updated_at"])  # only judged, never applied
+        transitions.take(row, actor, row["fence"], row["record_last_updated_at"])  # only judged, never applied
     except (WindowFinishedError, WindowInvalidatedError):
         return
 
@@ -153,7 +163,7 @@ def delete_loaded(pipeline: Pipeline, attempt: WindowAttempt) -> int:
     The ledger is told first: a crash in between leaves rows that the next publish deletes, never a phase without rows.
     """
     if attempt.row["phase_completed"] == Phase.STAGE_TO_TARGET:
-        attempt.change(lifecycle.start_source_to_stage)
+        attempt.change(transitions.start_source_to_stage)
     source_object = attempt.row["source_object"]
     pipeline.target.prepare(source_object)
     with attempt.step("deleted at the target"):
@@ -196,10 +206,10 @@ def update_record(
     asked = _asked_status(seen, record)
     if asked == Status.IN_PROGRESS != seen["pipeline_final_status"]:
         return _take(store, seen, record, actor, config)
-    is_owned = seen["pipeline_final_status"] == Status.IN_PROGRESS and not lifecycle.is_held_by(seen, actor)
+    is_owned = seen["pipeline_final_status"] == Status.IN_PROGRESS and not is_held_by(seen, actor)
     state = run_state(seen["dag_id"], seen["dag_run_id"]) if is_owned and asked != Status.IN_PROGRESS else None
     row = store.change(seen["id"], _released(record, actor, config, seen, state), actor)
-    _log.info("%s: asked for %s, is %s", lifecycle.describe(row), asked, row["pipeline_final_status"])
+    _log.info("%s: asked for %s, is %s", describe(row), asked, row["pipeline_final_status"])
     return row
 
 
@@ -210,36 +220,36 @@ def _take(
     if run not in (None, row["dag_run_id"], actor.dag_run_id):
         raise WindowHeldError(
             f"the record names run {run} as the owner, but this is run {actor.dag_run_id}",
-            where=lifecycle.describe(row),
+            where=describe(row),
             meaning="A run takes windows for itself only",
             remedy="Leave dag_run_id as it is; the ledger writes it.",
         )
     if config is None:
         raise ConfigurationError(
             f"pipeline {row['pipeline_id']!r} has no good configuration",
-            where=lifecycle.describe(row),
+            where=describe(row),
             meaning="The rows of a removed pipeline rest",
             remedy="Restore its YAML in include/pipelines, or correct it.",
         )
     require_moved_here(config)
     require_due(config, store, actor, row)
-    fence = store.take(row["id"], actor, lifecycle.RowIdentity.of(row))["fence"]
-    return store.change(row["id"], lambda current, _now: lifecycle.end_task(current, fence), actor)
+    fence = store.take(row["id"], actor, RowIdentity.of(row))["fence"]
+    return store.change(row["id"], lambda current, _now: transitions.end_task(current, fence), actor)
 
 
 def _released(
     record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None, seen: Record, state: RunState | None
-) -> lifecycle.Decision:
+) -> transitions.Decision:
     max_retry_task = config.max_retry_task if config else DEFAULT_MAX_RETRY
 
-    def decide(row: lifecycle.Row, now: datetime) -> Transition:
+    def decide(row: Row, now: datetime) -> Transition:
         asked = _asked_status(row, record)
         if asked == row["pipeline_final_status"]:
             return Transition("updated")
         _require_releasable(row, asked, record)
         reason = str(record.get("last_error") or f"set to {asked} by {actor}")
-        if lifecycle.is_held_by(row, actor):
-            return lifecycle.fail(row, row["fence"], now, reason, max_retry_task=max_retry_task)
+        if is_held_by(row, actor):
+            return transitions.fail(row, row["fence"], now, reason, max_retry_task=max_retry_task)
         gone = stale_reason(
             row,
             state if state and row["dag_run_id"] == seen["dag_run_id"] else RunState.ACTIVE,
@@ -250,21 +260,21 @@ def _released(
         if not gone:
             raise WindowHeldError(
                 f"the window is held by run {row['dag_run_id']} of {row['dag_id']}",
-                where=lifecycle.describe(row),
+                where=describe(row),
                 meaning="Its owner is not known to be gone",
                 remedy="Let that run finish; cleanup_stale_locks releases the window when the run is gone.",
             )
-        return lifecycle.take_over(row, now, gone, max_retry_task=max_retry_task)
+        return transitions.take_over(row, now, gone, max_retry_task=max_retry_task)
 
     return decide
 
 
-def _require_releasable(row: lifecycle.Row, asked: str, record: Mapping[str, Any]) -> None:
+def _require_releasable(row: Row, asked: str, record: Mapping[str, Any]) -> None:
     status = row["pipeline_final_status"]
     if row["is_invalidated_flag"]:
         raise WindowInvalidatedError(
             f"this row was invalidated; it stays {status} and can't be {asked}",
-            where=lifecycle.describe(row),
+            where=describe(row),
             meaning=f"Its replacement is row {row['replaced_by_id'] or '(none yet)'}",
         )
     if status != Status.IN_PROGRESS or asked not in (Status.PENDING, Status.FAILED):
@@ -273,20 +283,18 @@ def _require_releasable(row: lifecycle.Row, asked: str, record: Mapping[str, Any
             if status in FINISHED
             else "COMPLETED and SKIPPED are proven by an audit or a receipt; a FAILED window is taken again, not reset."
         )
-        raise IllegalTransitionError(
-            f"{status} can't become {asked} by an update", where=lifecycle.describe(row), remedy=remedy
-        )
+        raise IllegalTransitionError(f"{status} can't become {asked} by an update", where=describe(row), remedy=remedy)
     if record.get("dag_run_id") not in (None, row["dag_run_id"]):
         raise WindowHeldError(
             f"the record names run {record['dag_run_id']} as the owner, it is {row['dag_run_id']} of {row['dag_id']}",
-            where=lifecycle.describe(row),
+            where=describe(row),
             remedy="Read the record again.",
         )
 
 
-def _asked_status(row: lifecycle.Row, record: Mapping[str, Any]) -> str:
+def _asked_status(row: Row, record: Mapping[str, Any]) -> str:
     """The status that a record asks for, after checking that it asks for nothing else and is not outdated."""
-    where = lifecycle.describe(row)
+    where = describe(row)
     differences: dict[str, set[Any]] = {}
     for name, value in record.items():
         column = _NAMES.get(name, name)
@@ -320,7 +328,7 @@ def _asked_status(row: lifecycle.Row, record: Mapping[str, Any]) -> str:
     return str(asked.pop())
 
 
-def _is_outdated(row: lifecycle.Row, record: Mapping[str, Any]) -> bool:
+def _is_outdated(row: Row, record: Mapping[str, Any]) -> bool:
     """Whether the row has moved on since the record was read, as far as the record tells.
 
     Requirement 3 lets callers set `record_last_updated_time` to now, so only an earlier time says something.

@@ -15,15 +15,16 @@ from typing import Any
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import continuity, lifecycle, remediation
-from include.pipeline_framework.core.continuity import Analysis, Finding, Verdict
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.remediation import Action, PlanItem, RowState
-from include.pipeline_framework.core.state_facts import StateFacts, StateScope
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.continuity import findings as continuity
+from include.pipeline_framework.core.continuity import remediation
+from include.pipeline_framework.core.continuity.findings import Analysis, Finding, Verdict
+from include.pipeline_framework.core.continuity.remediation import Action, PlanItem, RowState
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import Actor, describe, window_of
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
@@ -157,7 +158,7 @@ def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_r
         ]
         if dry_run:
             placed = place(config, [window for item in safe for window in item.windows])
-            windows = [_window(row) for row in placed.rows]
+            windows = [window_of(row) for row in placed.rows]
             return _repaired(windows, [row.id for item in safe for row in item.rows], [*reported, *placed.left])
         outcomes = [_apply_as_far_as_possible(config, store, actor, item) for item in safe]
         return _repaired(
@@ -253,15 +254,15 @@ def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: Pl
         inserted = store.replace([row.id for row in item.rows], rows, actor, item.reason)
     except LedgerRefusedError as error:
         return ItemOutcome(item, changed=str(error))
-    return ItemOutcome(item, tuple(_window(row) for row in inserted), tuple(row.id for row in item.rows))
+    return ItemOutcome(item, tuple(window_of(row) for row in inserted), tuple(row.id for row in item.rows))
 
 
 def _insert(store: LifecycleStore, actor: Actor, item: PlanItem, rows: Sequence[Record]) -> ItemOutcome:
     outcome = store.insert_planned(rows, actor, item.reason)
-    refused = ", ".join(str(_window(row)) for row in outcome.refused)
+    refused = ", ".join(str(window_of(row)) for row in outcome.refused)
     return ItemOutcome(
         item,
-        tuple(_window(row) for row in outcome.inserted),
+        tuple(window_of(row) for row in outcome.inserted),
         changed=f"live rows cover a part by now of {refused}" if refused else "",
     )
 
@@ -270,10 +271,10 @@ def _change_since(row: Record, planned: RowState) -> str:
     """How a row differs from what the plan saw; empty when it does not."""
     if row["is_invalidated_flag"]:
         return f"row {planned.id} is invalidated already"
-    if (row["pipeline_final_status"], row["fence"]) != (planned.status, planned.fence) or _window(
+    if (row["pipeline_final_status"], row["fence"]) != (planned.status, planned.fence) or window_of(
         row
     ) != planned.window:
-        return f"{lifecycle.describe(row)} was {planned.status} and is {row['pipeline_final_status']} by now"
+        return f"{describe(row)} was {planned.status} and is {row['pipeline_final_status']} by now"
     return ""
 
 
@@ -290,7 +291,3 @@ def _repaired(
 
 def _planned_row(config: PipelineConfig, window: TimeWindow) -> Record:
     return planned_row(config.final_config(), window, derive)
-
-
-def _window(row: Record) -> TimeWindow:
-    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])

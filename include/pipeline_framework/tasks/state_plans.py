@@ -13,14 +13,20 @@ from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.continuity import coverage
-from include.pipeline_framework.core.days import local_day_of
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.remediation import PlanItem
-from include.pipeline_framework.core.state_plans import StatePlan, applied_plan, approval_reason, by_source, plan_hash
-from include.pipeline_framework.core.windows import TimeWindow, uncovered
+from include.pipeline_framework.core.continuity.findings import coverage
+from include.pipeline_framework.core.continuity.remediation import PlanItem
+from include.pipeline_framework.core.continuity.state_plans import (
+    StatePlan,
+    applied_plan,
+    approval_reason,
+    by_source,
+    plan_hash,
+)
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.days import local_day_of
+from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError, TransientError
-from include.pipeline_framework.ports import LifecycleStore
+from include.pipeline_framework.ports.ledger import LifecycleStore
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.state_manager import (
     ItemOutcome,

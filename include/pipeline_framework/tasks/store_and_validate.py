@@ -9,14 +9,14 @@ from typing import Any
 
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.days import is_zone
-from include.pipeline_framework.core.lifecycle import Actor, Phase, Status
-from include.pipeline_framework.core.record_validation import describe, stable_until, validate_record
-from include.pipeline_framework.core.run_requests import MOST_WINDOWS, RunRequest
-from include.pipeline_framework.core.windows import TimeWindow, iso_utc
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity, Status, describe, window_of
+from include.pipeline_framework.core.records.run_requests import MOST_WINDOWS, RunRequest
+from include.pipeline_framework.core.records.validation import reasons_text, stable_until, validate_record
+from include.pipeline_framework.core.time.days import is_zone
+from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 
@@ -101,7 +101,7 @@ def small_record(row: Record) -> dict[str, Any]:
 
     `local` names the mapped task in Airflow's grid.
     """
-    window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+    window = window_of(row)
     timezone = row["timezone"] if is_zone(row["timezone"]) else "UTC"  # an odd row is shown, and fails its own check
     return {
         "id": row["id"],
@@ -121,15 +121,15 @@ def _incomplete(config: PipelineConfig, store: LifecycleStore, actor: Actor, row
     )
     if not result.reasons:  # future data is the claim's to refuse; what a run gets back here was claimed by it before
         return ""
-    reason = describe(result.reasons)
-    _log.error("%s: %s", lifecycle.describe(row), reason)
-    fence = store.take(row["id"], actor, lifecycle.RowIdentity.of(row))["fence"]
+    reason = reasons_text(result.reasons)
+    _log.error("%s: %s", describe(row), reason)
+    fence = store.take(row["id"], actor, RowIdentity.of(row))["fence"]
     store.change(
         row["id"],
-        lambda current, now: lifecycle.fail(current, fence, now, reason, max_retry_task=config.max_retry_task),
+        lambda current, now: transitions.fail(current, fence, now, reason, max_retry_task=config.max_retry_task),
         actor,
     )
-    return f"{lifecycle.describe(row)}: {reason}"
+    return f"{describe(row)}: {reason}"
 
 
 def _more(config: PipelineConfig, store: LifecycleStore, options: dict[str, Any], claimed: int) -> str:

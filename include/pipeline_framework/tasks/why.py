@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.asked_instants import parse_instant
-from include.pipeline_framework.core.days import local_day_of
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Status
-from include.pipeline_framework.core.record_validation import stable_until
-from include.pipeline_framework.core.run_requests import MOST_WINDOWS, RunRequest
-from include.pipeline_framework.core.why import as_dict, explain
-from include.pipeline_framework.core.why_facts import Facts, NextRun
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.row import Status, window_of
+from include.pipeline_framework.core.records.run_requests import MOST_WINDOWS, RunRequest
+from include.pipeline_framework.core.records.validation import stable_until
+from include.pipeline_framework.core.time.asked_instants import parse_instant
+from include.pipeline_framework.core.time.days import local_day_of
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.core.why.explain import as_dict, explain
+from include.pipeline_framework.core.why.facts import Facts, NextRun
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 from include.pipeline_framework.tasks import cron_times
 from include.pipeline_framework.tasks.store_and_validate import claim_options
 
@@ -63,7 +63,7 @@ def why(
     now = store.now()
     around = TimeWindow(asked.at - _LONGEST_WINDOW, asked.at + _LONGEST_WINDOW)
     rows = store.find(source_object=source_object, within=[around], include_invalidated=True)
-    over = [row for row in rows if _window(row).contains(asked.at)]
+    over = [row for row in rows if window_of(row).contains(asked.at)]
     live = next((row for row in over if not row["is_invalidated_flag"]), None)
     day = local_day_of(asked.at, timezone).date
     facts = Facts(
@@ -144,7 +144,3 @@ def _unknown_source(
         meaning="No pipeline file has it, and the ledger has no row of it",
         remedy=f"Choose from {known}.{also}",
     )
-
-
-def _window(row: Record) -> TimeWindow:
-    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])

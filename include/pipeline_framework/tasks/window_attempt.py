@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.lifecycle import Actor, RowIdentity, Status, Transition
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.transitions import Transition
+from include.pipeline_framework.core.records.row import Actor, Row, RowIdentity, Status
 from include.pipeline_framework.core.texts import storable
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     FenceLostError,
     LedgerRefusedError,
@@ -22,7 +23,7 @@ from include.pipeline_framework.errors import (
     TargetBusyError,
     TerminalError,
 )
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 
 Result = TypeVar("Result")
 
@@ -80,7 +81,7 @@ class WindowAttempt:
         """
         fence, expected = self.fence, RowIdentity.of(self.row)
 
-        def checked(row: lifecycle.Row, now: datetime) -> Transition:
+        def checked(row: Row, now: datetime) -> Transition:
             expected.require(row)
             return decide(row, fence, now, *arguments, **options)
 
@@ -148,12 +149,12 @@ def run_on_window(
     return result
 
 
-def _end_task(row: lifecycle.Row, fence: int, _now: Any) -> Transition:
-    return lifecycle.end_task(row, fence)
+def _end_task(row: Row, fence: int, _now: Any) -> Transition:
+    return transitions.end_task(row, fence)
 
 
-def _retry_later(row: lifecycle.Row, fence: int, _now: Any, reason: str) -> Transition:
-    return lifecycle.retry_later(row, fence, reason)
+def _retry_later(row: Row, fence: int, _now: Any, reason: str) -> Transition:
+    return transitions.retry_later(row, fence, reason)
 
 
 def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repeat: bool, max_retry_task: int) -> None:
@@ -163,7 +164,7 @@ def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repea
         if will_repeat:
             attempt.change(_retry_later, reason)
         else:
-            attempt.change(lifecycle.fail, reason, max_retry_task=max_retry_task)
+            attempt.change(transitions.fail, reason, max_retry_task=max_retry_task)
     except PipelineError as refused:
         if isinstance(refused, LedgerRefusedError):
             attempt.note_refusal(refused)

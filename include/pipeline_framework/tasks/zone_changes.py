@@ -13,15 +13,15 @@ from datetime import date, datetime, timedelta
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core import zone_changes as changes
-from include.pipeline_framework.core import zone_rules
-from include.pipeline_framework.core.days import LocalDay, local_day_of
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.planning import DayPlan, planned_row
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.core.zone_changes import DayStamp, PlannedRow, Replan, ReplanScope
+from include.pipeline_framework.core.continuity import zone_changes as changes
+from include.pipeline_framework.core.continuity.zone_changes import DayStamp, PlannedRow, Replan, ReplanScope
+from include.pipeline_framework.core.records.planning import DayPlan, planned_row
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time import zone_rules
+from include.pipeline_framework.core.time.days import LocalDay, local_day_of
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError
-from include.pipeline_framework.ports import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 from include.pipeline_framework.tasks.plan_outcomes import PlanReport
 
 _log = logging.getLogger(__name__)

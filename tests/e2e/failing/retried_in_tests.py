@@ -11,8 +11,8 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
+from include.orchestration.defaults import START_DATE, default_args
 from include.pipeline_framework.errors import ConfigurationError, ServiceUnavailableError
-from include.pipeline_framework.orchestration.defaults import START_DATE, default_args
 from tests.unit.tasks.world import config
 
 PIPELINE = config(

@@ -10,8 +10,8 @@ import pytest
 
 from include.pipeline_framework.config.derived import derive, function_x, function_y, function_z
 from include.pipeline_framework.config.loader import load_final_config
-from include.pipeline_framework.core.derived import DEFAULT_TEMPLATES, TEMPLATE_FIELDS, template_values
-from include.pipeline_framework.core.planning import DERIVED_COLUMNS
+from include.pipeline_framework.core.records.derived import DEFAULT_TEMPLATES, TEMPLATE_FIELDS, template_values
+from include.pipeline_framework.core.records.planning import DERIVED_COLUMNS
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
 ZONE = "America/New_York"

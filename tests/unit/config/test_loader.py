@@ -16,8 +16,8 @@ from include.pipeline_framework.config.loader import (
     load_pipeline,
     resolve_variables,
 )
-from include.pipeline_framework.core.durations import Granularity
-from include.pipeline_framework.core.horizon import Horizon
+from include.pipeline_framework.core.time.durations import Granularity
+from include.pipeline_framework.core.time.horizon import Horizon
 from include.pipeline_framework.errors import ConfigurationError
 from tests.unit.config.doubles import good, options_model, write
 

@@ -27,7 +27,7 @@ def test_a_new_pipeline_is_valid_and_disabled(tmp_path: Path) -> None:
 def test_the_dag_file_is_three_lines_that_airflow_reads(tmp_path: Path) -> None:
     text = new_pipeline("web_orders", tmp_path)[1].read_text()
     assert [line for line in text.splitlines() if line][1:] == [
-        "from include.pipeline_framework.orchestration.data_pipeline import data_pipeline",
+        "from include.orchestration.data_pipeline import data_pipeline",
         'dag = data_pipeline("web_orders")',
     ]
     assert "airflow" in text.lower()

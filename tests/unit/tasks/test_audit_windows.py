@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.memory_transfer import MemorySource
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.late_data import Mode
-from include.pipeline_framework.core.lifecycle import Actor, Phase
-from include.pipeline_framework.core.run_requests import parse_request
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.records.row import Actor, Phase
+from include.pipeline_framework.core.records.run_requests import parse_request
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.core.watching.late_data import Mode
 from include.pipeline_framework.errors import (
     ApprovalNeededError,
     BadDocumentError,
@@ -23,11 +22,12 @@ from include.pipeline_framework.errors import (
     TerminalError,
     TransientError,
 )
-from include.pipeline_framework.ports import BucketCount, Document
+from include.pipeline_framework.ports.source import BucketCount, Document
 from include.pipeline_framework.tasks import audit_windows as module
 from include.pipeline_framework.tasks.audit_requests import parse_audit
 from include.pipeline_framework.tasks.audit_windows import AuditReport, audit_windows, days_due
 from include.pipeline_framework.tasks.planning import populate_pipeline_batches
+from tests.doubles.memory_transfer import MemorySource
 from tests.unit.tasks.world import DAY, HOUR, RUN_2, TEMPORARY, ZONE, World, window
 
 AUDIT = Actor("audit_windows", "scheduled__1", "audit_pipeline", 0, 1)

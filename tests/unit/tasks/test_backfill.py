@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.core.campaigns import CampaignState, Mode, Step, campaign_windows, progress
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, Mode, Step, campaign_windows, progress
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks import backfill
 from include.pipeline_framework.tasks.backfill import change_state, has_more, parse_backfill, start_campaign
@@ -142,7 +142,7 @@ class TestModes:
 
 def _planned_rows(world: World, hour: int) -> list[dict[str, Any]]:
     from include.pipeline_framework.config.derived import derive
-    from include.pipeline_framework.core.planning import planned_row
+    from include.pipeline_framework.core.records.planning import planned_row
 
     return [planned_row(world.config.final_config(), window(hour), derive)]
 

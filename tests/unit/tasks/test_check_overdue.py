@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.memory_overdue import MemoryOverdueAlarms
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.errors import ServiceUnavailableError, TerminalError
 from include.pipeline_framework.tasks.check_overdue import find_overdue, report_overdue
 from include.pipeline_framework.tasks.planning import plan_day
+from tests.doubles.memory_overdue import MemoryOverdueAlarms
 from tests.unit.tasks.world import DAY, HOUR, PLANNER, World, config
 
 MAILS = list[tuple[str, str]]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.leases import RunState
-from include.pipeline_framework.core.lifecycle import Actor, Phase
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.row import Actor, Phase
 from include.pipeline_framework.errors import (
     BadDocumentError,
     FenceLostError,
@@ -49,7 +49,7 @@ class TestStopping:
     def stop(self, world: World, record_id: int, phase: Phase) -> None:
         def work(attempt: WindowAttempt) -> None:
             move_until(world.pipeline, attempt, phase)
-            attempt.change(lifecycle.stop_after, phase)
+            attempt.change(transitions.stop_after, phase)
 
         world.run(record_id, work)
 
@@ -83,12 +83,12 @@ class TestStopping:
         world = World()
         (record_id,) = world.plan_and_claim(0)
         with pytest.raises(IllegalTransitionError, match="has not got as far as STAGE_TO_TARGET"):
-            world.run(record_id, lambda attempt: attempt.change(lifecycle.stop_after, Phase.STAGE_TO_TARGET))
+            world.run(record_id, lambda attempt: attempt.change(transitions.stop_after, Phase.STAGE_TO_TARGET))
         world.move(record_id, Phase.SOURCE_TO_STAGE)
         fence = world.row(record_id)["fence"]
         for _ in range(2):
             world.store.change(
-                record_id, lambda row, now: lifecycle.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE), RUN_1
+                record_id, lambda row, now: transitions.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE), RUN_1
             )
         assert world.events(record_id).count("stopped") == 1
 
@@ -204,7 +204,7 @@ class TestCleanup:
             world.pass_time(timedelta(minutes=2))
             world.claim(RUN_2)
             world.move(record_id, actor=RUN_2)
-            attempt.change(lifecycle.start_source_to_stage)
+            attempt.change(transitions.start_source_to_stage)
 
         with pytest.raises(FenceLostError):
             world.run(record_id, hangs)

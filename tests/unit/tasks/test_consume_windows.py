@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.pipeline_framework.core.lifecycle import invalidate
+from include.pipeline_framework.core.lifecycle.transitions import invalidate
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.consume_windows import Announcement, announced_windows, window_of_key
 from tests.unit.tasks.world import PLANNER, World, window

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from include.pipeline_framework.config.derived import derive
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Phase
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import Phase
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     AuditFailedError,
     BadDocumentError,
@@ -22,7 +22,7 @@ from include.pipeline_framework.errors import (
     TornStageError,
     WindowFinishedError,
 )
-from include.pipeline_framework.ports import Document
+from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.tasks.move_window import is_reopened, move_until
 from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
-from include.pipeline_framework.core.run_requests import RunRequest
+from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError
 from include.pipeline_framework.tasks import plan_outcomes
 from include.pipeline_framework.tasks.plan_outcomes import (
@@ -19,6 +18,7 @@ from include.pipeline_framework.tasks.plan_outcomes import (
     require_planned,
 )
 from include.pipeline_framework.tasks.planning import plan_sources, populate_pipeline_batches
+from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 from tests.unit.tasks.world import PLANNER, RUN_1, config
 
 NOW = datetime(2013, 3, 12, 12, tzinfo=UTC)

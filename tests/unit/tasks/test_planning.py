@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.run_requests import RunRequest, parse_request
-from include.pipeline_framework.core.windows import TimeWindow, iso_utc, merge
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc, merge
 from include.pipeline_framework.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -29,6 +28,7 @@ from include.pipeline_framework.tasks.plan_outcomes import (
     totals,
 )
 from include.pipeline_framework.tasks.planning import plan_sources, populate_pipeline_batches, select_pipelines
+from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, ZONE, World, config, window
 
 NOW = datetime(2013, 3, 12, 12, tzinfo=UTC)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from include.pipeline_framework.config.derived import derive
-from include.pipeline_framework.core.fingerprints import Fingerprint
-from include.pipeline_framework.core.lifecycle import Phase
-from include.pipeline_framework.core.planning import planned_row
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import Phase
 from include.pipeline_framework.errors import FenceLostError, ServiceUnavailableError
 from include.pipeline_framework.tasks.cleanup_stale_locks import finish_run
 from include.pipeline_framework.tasks.move_window import move_until

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
 from include.pipeline_framework.config.derived import derive
-from include.pipeline_framework.core.ledger_identity import ID_MARGIN
-from include.pipeline_framework.core.lifecycle import Actor, Phase
-from include.pipeline_framework.core.planning import planned_row
-from include.pipeline_framework.core.rebuild import FENCE_MARGIN
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.row import Actor, Phase
+from include.pipeline_framework.core.restoring.ledger_identity import ID_MARGIN
+from include.pipeline_framework.core.restoring.rebuild import FENCE_MARGIN
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import FenceLostError, ServiceUnavailableError
-from include.pipeline_framework.ports import StageRequest
+from include.pipeline_framework.ports.stage import StageRequest
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.planning import insert_windows
 from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.rebuild_ledger import RebuildReport, rebuild_ledger
 from include.pipeline_framework.tasks.reconcile_ledger import reconcile_ledger
+from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 from tests.unit.tasks.world import RUN_2, World, config, window
 
 PERSON = Actor("cli ledger rebuild", "ann", "ledger rebuild")

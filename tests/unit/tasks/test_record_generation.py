@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from include.pipeline_framework.config.derived import derive
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.planning import PLAN_COLUMNS
-from include.pipeline_framework.core.record_fields import GENERATED_NAMES, PLANNED_FIELDS
-from include.pipeline_framework.core.record_generation import build_complete_pipeline_record
-from include.pipeline_framework.core.run_requests import parse_request
+from include.pipeline_framework.core.records.fields import GENERATED_NAMES, PLANNED_FIELDS
+from include.pipeline_framework.core.records.generation import build_complete_pipeline_record
+from include.pipeline_framework.core.records.planning import PLAN_COLUMNS
+from include.pipeline_framework.core.records.run_requests import parse_request
+from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.record_generation import (
     latest_timestamp_available,

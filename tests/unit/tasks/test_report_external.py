@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from include import framework
-from include.pipeline_framework.core.external_reports import ExternalReport, parse_report
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.lifecycle.external_reports import ExternalReport, parse_report
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     ConfigurationError,
     InvalidInputError,

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.core.continuity import Kind, Verdict
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.remediation import Action, PlanItem
-from include.pipeline_framework.core.run_requests import RunRequest
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.continuity.findings import Kind, Verdict
+from include.pipeline_framework.core.continuity.remediation import Action, PlanItem
+from include.pipeline_framework.core.records.run_requests import RunRequest
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.tasks.planning import populate_pipeline_batches
 from include.pipeline_framework.tasks.state_manager import apply_items, repair, review
 from tests.unit.tasks.world import DAY, HOUR, PLANNER, RUN_1, RUN_2, ZONE, World, window

@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.remediation import Action, PlanItem
-from include.pipeline_framework.core.state_plans import StatePlan
-from include.pipeline_framework.core.windows import TimeWindow
+from include.pipeline_framework.core.continuity.remediation import Action, PlanItem
+from include.pipeline_framework.core.continuity.state_plans import StatePlan
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError, LedgerRefusedError, TerminalError, TransientError
 from include.pipeline_framework.tasks.planning import insert_windows
 from include.pipeline_framework.tasks.state_plans import apply_plan, apply_to_source, load_plan, make_plan

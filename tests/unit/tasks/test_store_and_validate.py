@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor
-from include.pipeline_framework.core.run_requests import parse_request
-from include.pipeline_framework.core.why_facts import claimable_at
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.records.run_requests import parse_request
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.why.facts import claimable_at
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.store_and_validate import small_record, store_and_validate
 from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, World, config, window

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.core.lifecycle import Phase
+from include.pipeline_framework.core.records.row import Phase
 from include.pipeline_framework.errors import TargetBusyError
 from include.pipeline_framework.tasks import move_window
 from include.pipeline_framework.tasks.move_window import LONGEST_WAIT, move_until

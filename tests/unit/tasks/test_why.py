@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from include import framework
-from include.cli_why import lines
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.campaigns import CampaignState, join
-from include.pipeline_framework.core.leases import RunState
+from include.cli.why import lines
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, join
+from include.pipeline_framework.core.lifecycle.leases import RunState
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.tasks.why import DAILY_PLANNER_CRON, why
 from tests.unit.tasks.world import PLANNER, RUN_1, World, window
@@ -80,7 +80,7 @@ def test_a_failed_window_tells_all_its_attempts(asking: Asking) -> None:
         fence = asking.world.store.take(record_id, RUN_1)["fence"]
         asking.world.store.change(
             record_id,
-            lambda row, now, fence=fence, reason=reason: lifecycle.fail(row, fence, now, reason, max_retry_task=2),
+            lambda row, now, fence=fence, reason=reason: transitions.fail(row, fence, now, reason, max_retry_task=2),
             RUN_1,
         )
         found = asking.ask()
@@ -124,7 +124,7 @@ def test_a_gap_a_missing_day_and_the_future(asking: Asking) -> None:
 def test_a_replaced_row_is_named_and_one_that_left_nothing(asking: Asking) -> None:
     (old,) = asking.world.plan(0)
     store = asking.world.store
-    store.change(old, lambda row, now: lifecycle.invalidate(row, now, "gone"), PLANNER)
+    store.change(old, lambda row, now: transitions.invalidate(row, now, "gone"), PLANNER)
     found = asking.ask()
     assert found["state"] == "NOT_PLANNED"
     assert f"Row {old} over this time was invalidated and not replaced." in found["sentences"]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import structlog
 
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.lifecycle import Actor
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import (
     BadDocumentError,
     ConfigurationError,
@@ -187,7 +187,7 @@ class TestRefusals:
 
         def work(attempt: WindowAttempt) -> None:
             world.store.take(record_id, newer)
-            attempt.change(lifecycle.start_source_to_stage)
+            attempt.change(transitions.start_source_to_stage)
 
         with pytest.raises(FenceLostError, match="fence 1 is no longer the window's: it is 2 now"):
             world.run(record_id, work, is_last_try=True)
@@ -224,7 +224,7 @@ class TestRefusals:
         world = World()
         (record_id,) = world.plan_and_claim(3)
         with pytest.raises(IllegalTransitionError, match="phase_completed None"):
-            world.run(record_id, lambda attempt: attempt.change(lifecycle.start_audit), is_last_try=True)
+            world.run(record_id, lambda attempt: attempt.change(transitions.start_audit), is_last_try=True)
         row = world.row(record_id)
         assert (row["pipeline_final_status"], row["retry_attempt"], row["last_error"]) == ("IN_PROGRESS", 0, None)
 
@@ -367,8 +367,8 @@ class TestHeartbeats:
         (record_id,) = world.plan_and_claim(3)
 
         def work(attempt: WindowAttempt) -> None:
-            attempt.change(lifecycle.start_source_to_stage)
-            attempt.change(lifecycle.complete_source_to_stage, STAGED)
+            attempt.change(transitions.start_source_to_stage)
+            attempt.change(transitions.complete_source_to_stage, STAGED)
             wait_until(lambda: world.row(record_id)["heartbeat_at"] is not None)
 
         world.run(record_id, work, heartbeat_seconds=0.005)
@@ -386,7 +386,7 @@ def test_a_row_that_became_another_windows_while_the_task_ran_is_not_written() -
         row["query_window_start_at"], row["query_window_end_at"] = window(5).start, window(5).end
         before = dict(row)
         with pytest.raises(RowMistakenError, match=f"row {record_id} is not flights 2013-03-09T08:00:00Z"):
-            attempt.change(lifecycle.start_source_to_stage)
+            attempt.change(transitions.start_source_to_stage)
         assert world.store._rows[record_id] == before
 
     with pytest.raises(RowMistakenError):

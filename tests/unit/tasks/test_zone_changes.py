@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
-from include.pipeline_framework.core import lifecycle
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.run_requests import RunRequest, parse_request
-from include.pipeline_framework.core.windows import TimeWindow, merge
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.records.row import window_of
+from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.errors import LedgerRefusedError
 from include.pipeline_framework.tasks.plan_outcomes import PlanReport, report_table, require_planned
 from include.pipeline_framework.tasks.planning import plan_sources, populate_pipeline_batches
 from include.pipeline_framework.tasks.state_manager import review
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate
+from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 from tests.unit.tasks.world import PLANNER, RUN_1, config
 from tests.zone_rule_sets import NEWER, OLDER, PINNED, VANCOUVER, other_rules
 
@@ -65,10 +66,6 @@ class Ledger:
         for day in days:
             windows = [window_of(row) for row in self.live() if row["target_day"] == day]
             assert merge(windows) == [LocalDay(day, VANCOUVER).window]
-
-
-def window_of(row: dict[str, Any]) -> TimeWindow:
-    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
 
 
 def numbers(reports: list[PlanReport]) -> list[tuple[str, int, int]]:
@@ -337,6 +334,6 @@ class TestWhatIsSaid:
 def test_only_pending_rows_are_invalidated_where_that_is_asked(ledger: Ledger) -> None:
     ledger.plan_days(PINNED, SATURDAY)
     row = {**ledger.live()[0], "pipeline_final_status": "FAILED"}
-    assert lifecycle.invalidate(row, NOON, "a person's").changes == {"is_invalidated_flag": True}
+    assert transitions.invalidate(row, NOON, "a person's").changes == {"is_invalidated_flag": True}
     with pytest.raises(LedgerRefusedError, match="only a PENDING window makes way here, this one is FAILED by now"):
-        lifecycle.invalidate(row, NOON, "zone rules", only_pending=True)
+        transitions.invalidate(row, NOON, "zone rules", only_pending=True)

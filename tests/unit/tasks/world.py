@@ -7,19 +7,20 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn
 
-from include.implementation_modules.memory_lifecycle_store import MemoryLifecycleStore
-from include.implementation_modules.memory_target import MemoryTarget
-from include.implementation_modules.memory_transfer import MemorySource, MemoryStage
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.days import LocalDay
-from include.pipeline_framework.core.lifecycle import Actor, Phase
-from include.pipeline_framework.core.windows import TimeWindow
-from include.pipeline_framework.ports import Document, LifecycleStore, Record
+from include.pipeline_framework.core.records.row import Actor, Phase
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import insert_windows
 from include.pipeline_framework.tasks.record_generation import next_windows, validate_windows
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
+from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
+from tests.doubles.memory_target import MemoryTarget
+from tests.doubles.memory_transfer import MemorySource, MemoryStage
 
 ZONE = "America/New_York"
 HOUR = timedelta(hours=1)

@@ -1,0 +1,1 @@
+"""The command line: `python -m include.cli`, one file per command."""

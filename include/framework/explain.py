@@ -1,0 +1,45 @@
+"""`why` for notebooks, scripts and Airflow's UI: the project's pipelines and ledger unless others are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from include.framework import session
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.tasks import why as explaining
+from include.wiring import assembly, run_context
+
+
+def why(
+    source_object: str,
+    instant: str,
+    *,
+    store: LifecycleStore | None = None,
+    configs: Mapping[str, PipelineConfig] | None = None,
+    run_state: Callable[[str, str], RunState] | None = None,
+) -> dict[str, Any]:
+    """Why the window of a source over an instant is in its state, or not there, and what happens next and when.
+
+    Args:
+        source_object: The ledger's key of a pipeline.
+        instant: ISO 8601 with an offset, or a local time or date of the pipeline's zone.
+        store: The ledger.
+        configs: Pipelines by id.
+        run_state: What Airflow says of a run; asked through the task that calls, unknown outside of one.
+
+    Returns:
+        Plain values: `state`, `sentences`, `holder`, `lease_ends_at`, `reason`, `numbers`, `next`, `next_at`, …
+
+    Raises:
+        InvalidInputError: Nobody knows the source, or the instant can't be read or is ambiguous.
+    """
+    loaded = assembly.all_configs() if configs is None else None
+    known = loaded.configs if loaded else configs or {}
+    broken = list(loaded.errors) if loaded else []
+    with session.ledger(store) as ledger:
+        return explaining.why(
+            source_object, instant, known, ledger, run_state=run_state or run_context.run_state, broken=broken
+        )

@@ -1,0 +1,142 @@
+"""Requirement 4's classes for notebooks and scripts: what a pipeline's state says, and how much may run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from include.framework import session
+from include.pipeline_framework.core.continuity.remediation import PlanItem
+from include.pipeline_framework.core.continuity.state_plans import approval_reason
+from include.pipeline_framework.core.lifecycle.campaigns import progress
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.records.validation import stable_until
+from include.pipeline_framework.errors import InvalidInputError
+from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.tasks import planning, state_manager, state_plans
+from include.pipeline_framework.tasks.state_manager import StateReview
+from include.pipeline_framework.tasks.store_and_validate import claim_options, small_record
+from include.wiring import run_context
+
+
+class PipelineStateManager:
+    """The four phases for one pipeline; only `apply` and `populate_pipeline_batches` write.
+
+    Args:
+        final_config: The pipeline, from `load_final_config`.
+        store: The ledger.
+        actor: Who acts.
+    """
+
+    def __init__(
+        self, final_config: Mapping[str, Any], *, store: LifecycleStore | None = None, actor: Actor | None = None
+    ) -> None:
+        self._config = session.pipeline_config(final_config)
+        self._store = store
+        self._actor = actor
+
+    def analyse(self) -> dict[str, Any]:
+        """Phase 1: days covered, windows per day, durations, dominant granularity, first and last window."""
+        return self._review().analysis.as_dict()
+
+    def find(self) -> list[dict[str, Any]]:
+        """Phases 2 and 3: gaps, missing days, overlaps, rows over midnight, drift; each with decision and reason."""
+        return [finding.as_dict() for finding in self._review().findings]
+
+    def plan(self) -> list[dict[str, Any]]:
+        """Phase 4 without doing it: the steps, as `apply` takes them; nothing is stored."""
+        return [item.as_dict() for item in self._review().items]
+
+    def apply(self, items: Iterable[Mapping[str, Any]], *, is_approved: bool = False) -> dict[str, Any]:
+        """Execute steps of `plan`, each checked again; what has changed since is left alone and listed.
+
+        Args:
+            items: Steps of this pipeline.
+            is_approved: Somebody agrees that data at the target goes, or that so many windows are touched.
+
+        Returns:
+            `inserted` (pairs of instants), `invalidated` (ids), `changed` (texts).
+
+        Raises:
+            InvalidInputError: A step of another pipeline, or an approval is needed and not given.
+            TransientError: Another run repairs the source right now.
+        """
+        steps = [PlanItem.from_dict(item) for item in items]
+        source_object = self._config.source_object
+        if any(step.source_object != source_object for step in steps):
+            raise InvalidInputError(
+                "the plan has steps of another pipeline", where=source_object, remedy="Give those of this one only."
+            )
+        reason = approval_reason(steps, state_plans.limits([self._config]))
+        if reason and not is_approved:
+            raise InvalidInputError(
+                f"the plan needs somebody's approval: {reason}",
+                where=source_object,
+                meaning="Nothing was done",
+                remedy="Look at it, then pass is_approved=True; or let the DAG state_manager ask.",
+            )
+        who = self._actor or run_context.current_actor("PipelineStateManager.apply")
+        if who.is_temporary:
+            raise InvalidInputError(
+                "a temporary test run applies nothing", where=source_object, remedy="Trigger a run of the DAG."
+            )
+        with session.ledger(self._store) as ledger:
+            return state_plans.apply_to_source(self._config, ledger, who, steps)
+
+    def populate_pipeline_batches(
+        self, conf: Mapping[str, Any] | None = None, *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """The first task of every pipeline run: plan what the conf asks for, or repair what harms nothing.
+
+        Args:
+            conf: What `airflow dags trigger --conf` takes.
+            dry_run: Only report.
+        """
+        request = parse_request(conf or {}, self._config.horizon, self._config.source_object)
+        who = self._actor or run_context.current_actor("populate_pipeline_batches")
+        with session.ledger(self._store) as ledger:
+            return planning.populate_pipeline_batches(self._config, ledger, who, request, dry_run=dry_run)
+
+    def _review(self) -> StateReview:
+        with session.ledger(self._store) as ledger:
+            (found,) = state_manager.review([self._config], ledger)
+        return found
+
+
+class ConcurrencyManager:
+    """How much of a pipeline may run at once, and what a run would get now; deciding is the claim's, which is atomic.
+
+    Args:
+        final_config: The pipeline, from `load_final_config`.
+        store: The ledger.
+    """
+
+    def __init__(self, final_config: Mapping[str, Any], *, store: LifecycleStore | None = None) -> None:
+        self._config = session.pipeline_config(final_config)
+        self._store = store
+
+    def free_slots(self) -> dict[str, int]:
+        """How many more windows each limit of `max_windows_in_progress` allows now, by what it limits; no limit, no
+        entry.
+        """
+        with session.ledger(self._store) as ledger:
+            return ledger.free_slots(self._config.claim_rules().caps)
+
+    def next_windows(self, max_windows: int | None = None) -> list[dict[str, Any]]:
+        """The windows that a run would claim now, in claim order; takes nothing.
+
+        Scheduled windows keep their share, backfill campaigns their order, concurrency and state. None of a pipeline
+        that another system moves.
+        """
+        if self._config.is_external:
+            return []
+        with session.ledger(self._store) as ledger:
+            settled = stable_until(ledger.now(), self._config.x_time_back, self._config.timezone)
+            options = claim_options(self._config, settled, RunRequest(max_windows=max_windows))
+            return [small_record(row) for row in ledger.preview_claim(self._config.source_object, **options)]
+
+    def campaigns(self) -> list[dict[str, Any]]:
+        """The pipeline's backfill campaigns with their progress, newest first."""
+        with session.ledger(self._store) as ledger:
+            return [progress(row) for row in ledger.campaigns(source_object=self._config.source_object)]

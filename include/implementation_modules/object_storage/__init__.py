@@ -1,0 +1,1 @@
+"""Object storage, or a local directory, as a stage."""

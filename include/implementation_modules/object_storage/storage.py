@@ -1,0 +1,311 @@
+"""The few things a stage asks of object storage, for S3, a local directory and memory.
+
+A put is all or nothing: a key either has exactly the given bytes or what it had before. Errors of client libraries
+become the framework's; none of them repeats a credential.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO, Protocol
+from urllib.parse import quote
+
+from include.implementation_modules.retry_after import retry_after
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    PipelineError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+)
+
+_KEYS_PER_DELETE = 1_000
+_BUSY = frozenset(
+    {
+        "SlowDown",
+        "TooManyRequests",
+        "TooManyRequestsException",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object as a listing shows it."""
+
+    key: str
+    bytes: int
+
+
+class ObjectStorage(Protocol):
+    """Keys are relative paths with `/`; the caller has made them safe."""
+
+    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
+        """Store `content` from its present position; `size` and `md5` (16 bytes) prove that it arrived unchanged."""
+        ...
+
+    def open(self, key: str) -> Any:
+        """Context manager of a binary file object.
+
+        Raises:
+            FileNotFoundError: No such key.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterable[StoredObject]:
+        """Every object whose key starts with `prefix`; a prefix that ends with `/` is a directory."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Delete keys, those that are gone already, too; returns how many were asked for."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """Absolute address of a key."""
+        ...
+
+
+class S3Storage:
+    """A bucket. The server checks each upload against its MD5.
+
+    Args:
+        client: A boto3 S3 client; it may be shared between threads.
+        bucket: An existing bucket.
+    """
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client, self._bucket = client, bucket
+        # boto3 would ask before it sends a file, and waits for ever, busily, where that answer breaks off
+        client.meta.events.register_last("before-call.s3", _without_question, unique_id="without-question")
+
+    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
+        """One PUT with Content-MD5: the object appears whole or not at all."""
+        digest = base64.b64encode(md5).decode()
+        with self._translated(key):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentLength=size, ContentMD5=digest)
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[io.BufferedReader]:
+        """The body as it comes over the wire, never as a whole in memory."""
+        with self._translated(key, is_reading=True):
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+        with closing(body):
+            yield io.BufferedReader(_S3Body(self, key, body), 1024 * 1024)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """All pages of the listing."""
+        with self._translated(prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield StoredObject(entry["Key"], entry["Size"])
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """In batches of 1,000."""
+        wanted = list(keys)
+        for first in range(0, len(wanted), _KEYS_PER_DELETE):
+            batch = wanted[first : first + _KEYS_PER_DELETE]
+            with self._translated(batch[0]):
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+            for refused in answer.get("Errors", ()):
+                raise self._of_code(str(refused.get("Code")), str(refused.get("Key")), 403)
+        return len(wanted)
+
+    def uri(self, key: str) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self._bucket}/{key}"
+
+    @contextmanager
+    def _translated(self, key: str, *, is_reading: bool = False) -> Iterator[None]:
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            NoCredentialsError,
+            ParamValidationError,
+            PartialCredentialsError,
+        )
+
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+            if is_reading and code in ("NoSuchKey", "404"):
+                raise FileNotFoundError(key) from error
+            headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders")
+            raise self._of_code(code, key, status, retry_after(headers)) from error
+        except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:
+            raise self._of_code(type(error).__name__, key, 403) from error
+        except BotoCoreError as error:
+            raise self._of_code(type(error).__name__, key, 0) from error
+
+    def _of_code(self, code: str, key: str, status: int, seconds: float | None = None) -> PipelineError:
+        remedies = {
+            "NoSuchBucket": "Create the bucket, or correct bucket in the pipeline's stage.",
+            "AccessDenied": "Allow s3:GetObject, PutObject, DeleteObject and ListBucket on the bucket and prefix.",
+            "AllAccessDisabled": "Enable the bucket's account, or use another bucket.",
+            "InvalidAccessKeyId": "Check the access key of the stage's connection.",
+            "SignatureDoesNotMatch": "Check the secret key and the region of the stage's connection.",
+            "NoCredentialsError": "Give the stage's connection credentials.",
+            "PartialCredentialsError": "Give the stage's connection both keys.",
+            "PermanentRedirect": "Set the region or endpoint of the bucket in the stage's connection.",
+        }
+        where = self.uri(key)
+        # BadDigest is damage on the way, an expired token is renewed by the next try: both pass.
+        refused = 400 <= status < 500 and code not in {
+            *_BUSY, "RequestTimeout", "BadDigest", "ExpiredToken", "RequestTimeTooSkewed", "OperationAborted",
+            "IncompleteBody",
+        }  # fmt: skip
+        if code in remedies or refused:
+            return ConfigurationError(
+                f"The object storage refused the request ({code})",
+                where=where,
+                meaning="Trying again gives the same answer",
+                remedy=remedies.get(code, "Check bucket, prefix and connection of the stage."),
+            )
+        if code in _BUSY or status == 429 or seconds is not None:
+            return ServiceBusyError(
+                f"The object storage has too much to do ({code or f'HTTP {status}'})",
+                where=where,
+                meaning="Nothing counts as staged",
+                remedy="Airflow retries after a longer delay; if it stays, lower max_active_windows.",
+            ).asking_for(seconds)
+        return ServiceUnavailableError(
+            f"The object storage did not answer, or not now ({code or f'HTTP {status}'})",
+            where=where,
+            meaning="Nothing counts as staged",
+            remedy="Airflow retries; if it stays, check the endpoint and its load.",
+        )
+
+
+def _without_question(params: dict[str, Any], **_event: Any) -> None:
+    params["headers"].pop("Expect", None)
+
+
+class _S3Body(io.RawIOBase):
+    """A streaming body as a file whose errors are the framework's."""
+
+    def __init__(self, storage: S3Storage, key: str, body: Any) -> None:
+        self._storage, self._key, self._body = storage, key, body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._storage._translated(self._key):
+            chunk: bytes = self._body.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+class LocalStorage:
+    """A directory on one machine: for development and single-node deployments.
+
+    Args:
+        root: Created when missing; keys are paths below it.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self._root = Path(root).absolute()
+
+    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
+        """Written beside, synced, renamed: after a crash the old or the new file is there, never half of one."""
+        path = self._path(key)
+        with self._translated(key):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+                try:
+                    shutil.copyfileobj(content, file, 1024 * 1024)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    if file.tell() != size:
+                        raise OSError(f"{file.tell()} bytes written instead of {size}")
+                    Path(file.name).replace(path)
+                except BaseException:
+                    Path(file.name).unlink(missing_ok=True)
+                    raise
+            _sync_directory(path.parent)
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        """The file itself."""
+        with self._translated(key, is_reading=True):
+            file = self._path(key).open("rb")
+        with file:
+            yield file
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Files below the prefix's directory."""
+        directory = self._path(prefix.rpartition("/")[0] or ".")
+        with self._translated(prefix):
+            for path in sorted(directory.rglob("*")):
+                key = path.relative_to(self._root).as_posix()
+                if key.startswith(prefix) and path.is_file():
+                    yield StoredObject(key, path.stat().st_size)
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Files, then their directory when it became empty; parents are shared with other writers and stay."""
+        wanted = list(keys)
+        for key in wanted:
+            path = self._path(key)
+            with self._translated(key):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.parent.rmdir()
+        return len(wanted)
+
+    def uri(self, key: str) -> str:
+        """`file:///…`."""
+        return "file://" + quote(str(self._root / key), safe="/") + ("/" if key.endswith("/") else "")
+
+    def _path(self, key: str) -> Path:
+        path = (self._root / key).resolve()
+        if not path.is_relative_to(self._root.resolve()):
+            raise ConfigurationError(
+                f"The key {key!r} leads out of the stage",
+                where=str(self._root),
+                meaning="Nothing was read or written",
+                remedy="Use keys of a manifest only.",
+            )
+        return self._root / key
+
+    @contextmanager
+    def _translated(self, key: str, *, is_reading: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
+            raise ConfigurationError(
+                f"The stage's directory can't be used ({type(error).__name__})",
+                where=self.uri(key),
+                meaning="Trying again gives the same answer",
+                remedy="Let the worker's user write below the stage's path.",
+            ) from error
+        except OSError as error:
+            if is_reading and isinstance(error, FileNotFoundError):
+                raise
+            raise ServiceUnavailableError(
+                f"The stage's directory did not take or give a file ({error.strerror or error})",
+                where=self.uri(key),
+                meaning="Nothing counts as staged",
+                remedy="Check free space and health of the disk; Airflow retries.",
+            ) from error
+
+
+def _sync_directory(directory: Path) -> None:
+    """A rename survives a power loss only when its directory was synced, too."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Postgres as a source, a target and a mirror of the ledger."""

@@ -1,0 +1,333 @@
+"""A Postgres table as a source: one row is one document, as the JSON text that Postgres itself makes of it.
+
+The consistent view is one REPEATABLE READ, READ ONLY transaction: the count and the server-side cursor see the same
+snapshot. Its time zone is set to UTC, so documents look the same wherever the worker runs. Rows that a policy hides are
+an error of Postgres itself (`row_security = off`), and a standby has to have replayed what the window should have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    ConfigurationError,
+    IncompleteExtractError,
+    PipelineError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+)
+from include.pipeline_framework.ports.source import BucketCount, Document, SourcePart
+from include.postgres_server import session
+from include.postgres_server.errors import Trouble, said, trouble_of
+
+_TIMESTAMPTZ_OID = 1184
+_LONGEST_NAME = 63
+_STATEMENTS = {
+    "count": "SELECT count(*) FROM {table} AS t WHERE t.{time} >= %(start)s AND t.{time} < %(end)s",
+    "undated": "SELECT count(*) FROM {table} AS t WHERE t.{time} IS NULL OR NOT isfinite(t.{time})",
+    # the first 15 hex digits of md5 over the id's UTF-8 bytes, as core.fingerprints has it
+    "fingerprint": (
+        "SELECT count(*), coalesce(sum(('x' || left(md5(convert_to(t.{id}::text, 'UTF8')), 15))::bit(60)::bigint), 0)"
+        " FROM {table} AS t WHERE t.{time} >= %(start)s AND t.{time} < %(end)s"
+    ),
+    "histogram": (
+        "SELECT width_bucket(t.{time}, %(bounds)s::timestamptz[]), count(*) FROM {table} AS t"
+        " WHERE t.{time} >= %(start)s AND t.{time} < %(end)s GROUP BY 1"
+    ),
+    "documents": (
+        "SELECT t.{id}::text, t.{time}, convert_to(row_to_json({row})::text, 'UTF8') FROM {table} AS t"
+        " WHERE t.{time} >= %(start)s AND t.{time} < %(end)s"
+    ),
+    "types": "SELECT t.{time}, t.{id} FROM {table} AS t LIMIT 0",
+    # A standby that has replayed everything its primary had written when they last spoke is complete until that moment;
+    # otherwise until the last commit that it has replayed.
+    "server": (
+        "SELECT pg_is_in_recovery(),"
+        " GREATEST(pg_last_xact_replay_timestamp(),"
+        " (SELECT last_msg_send_time FROM pg_stat_wal_receiver WHERE latest_end_lsn <= pg_last_wal_replay_lsn())),"
+        " CONCAT_WS('/', (SELECT system_identifier FROM pg_control_system()),"
+        " (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass(%(table)s)::oid)"
+    ),
+}
+
+
+def _identifier(name: str) -> str:
+    """Any name, it is quoted; but psycopg ends it at a NUL and Postgres after 63 bytes, and then it is another one."""
+    if "\0" in name or not 0 < len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME:
+        raise ValueError(f"a name has at least one character, at most {_LONGEST_NAME} bytes, and no NUL")
+    return name
+
+
+Identifier = Annotated[str, StringConstraints(min_length=1), AfterValidator(_identifier)]
+
+
+class PostgresSourceOptions(BaseModel):
+    """Which table to read, and which of its columns say what."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table_schema: Identifier = Field(default="public", description="Schema of the table or view.")
+    table: Identifier = Field(description="Table or view.")
+    time_column: Identifier = Field(description="Event time: a column of type timestamptz.")
+    id_column: Identifier = Field(description="A column that is unique and never NULL.")
+    columns: tuple[Identifier, ...] | None = Field(
+        default=None, min_length=1, description="Columns of the document; all when left out."
+    )
+    page_size: int = Field(default=5_000, ge=1, le=100_000, description="Rows fetched at a time.")
+    row_security: Literal["refuse", "accept"] = Field(
+        default="refuse",
+        description="A policy of row-level security that hides rows from the user: `refuse`, or `accept` its part.",
+    )
+
+
+class PostgresSource:
+    """Reads windows of one table.
+
+    Args:
+        connect: Gives a new psycopg 3 connection, not in autocommit mode; it is closed here after each call.
+        options: Table and columns.
+    """
+
+    Options = PostgresSourceOptions
+
+    def __init__(self, connect: Callable[[], Any], options: PostgresSourceOptions) -> None:
+        self.options = options
+        self.settle: timedelta | None = None
+        self._connect = connect
+
+    def parts(self) -> dict[str, str]:
+        """The table, with its server, database and number in the catalog; a standby's are its primary's."""
+        with self._view() as view:
+            return {part.name: part.identity for part in view.parts}
+
+    def count(self, window: TimeWindow) -> int:
+        """Rows whose event time lies in the window, now."""
+        with self._view(window) as view:
+            return int(view.row("count")[0])
+
+    def count_undated(self) -> int:
+        """Rows whose event time is NULL or infinite."""
+        with self._view() as view:
+            return int(view.row("undated")[0])
+
+    def fingerprint(self, window: TimeWindow) -> Fingerprint:
+        """Computed by the database; no id crosses the wire."""
+        with self._view(window) as view:
+            rows, hash_sum = view.row("fingerprint")
+            return Fingerprint(int(rows), int(hash_sum))
+
+    def histogram(self, window: TimeWindow, buckets: Sequence[TimeWindow]) -> list[BucketCount]:
+        """Rows per bucket, in the buckets' order, with one scan of the window."""
+        bounds = sorted({bound for bucket in buckets for bound in (bucket.start, bucket.end)})
+        with self._view(window) as view:
+            found = dict(view.rows("histogram", bounds=bounds)) if bounds else {}
+        position = {bound: number for number, bound in enumerate(bounds)}
+        return [
+            # width_bucket counts from 1: 1 is [bounds[0], bounds[1])
+            BucketCount(
+                bucket,
+                sum(found.get(number + 1, 0) for number in range(position[bucket.start], position[bucket.end])),
+            )
+            for bucket in buckets
+        ]
+
+    @contextmanager
+    def extract(self, window: TimeWindow) -> Iterator[PostgresExtract]:
+        """Open the transaction; leaving the context ends it."""
+        with self._view(window) as view:
+            yield PostgresExtract(view, self.options.page_size)
+
+    @contextmanager
+    def _view(self, window: TimeWindow | None = None) -> Iterator[_View]:
+        where = f"table {self.options.table_schema}.{self.options.table}" + (f", window {window}" if window else "")
+        with _translated(where):
+            connection = self._connect()
+        with closing(connection):
+            view = _View(connection, self.options, window, where)
+            view.require_complete(self.settle or timedelta(0))
+            view.begin()
+            yield view
+
+
+class PostgresExtract:
+    """One window in one transaction."""
+
+    def __init__(self, view: _View, page_size: int) -> None:
+        self._view, self._page_size = view, page_size
+        self.parts = view.parts
+        self.expected_rows = int(view.row("count")[0])
+
+    def pages(self) -> Iterator[Sequence[Document]]:
+        """Rows through a server-side cursor, in the table's own order."""
+        rows = 0
+        for page in self._view.pages("documents", self._page_size):
+            rows += len(page)
+            yield [self._document(*row) for row in page]
+        if rows != self.expected_rows:
+            raise IncompleteExtractError(
+                f"{rows} rows came, {self.expected_rows} were counted in the same transaction",
+                where=self._view.where,
+                meaning="The extract has a hole or a double and is thrown away",
+                remedy="Airflow retries; if it stays, the table or view does not give repeatable results.",
+            )
+
+    def _document(self, row_id: str | None, event_at: datetime, body: bytes) -> Document:
+        if row_id is None:
+            raise BadDocumentError(
+                f"A row of {event_at.isoformat()} has no id",
+                where=self._view.where,
+                meaning="It could not be counted and compared at the target",
+                remedy="Set id_column to a column that is unique and never NULL.",
+            )
+        # json columns keep the line breaks they were written with; inside strings they are always escaped
+        return Document(row_id, event_at.astimezone(UTC), bytes(body).translate(None, b"\r\n"))
+
+
+class _View:
+    """One transaction and the statements in it."""
+
+    def __init__(self, connection: Any, options: PostgresSourceOptions, window: TimeWindow | None, where: str) -> None:
+        self._connection, self._options, self.where = connection, options, where
+        self._window = {"start": window.start, "end": window.end} if window else {}
+        self.parts: list[SourcePart] = []
+
+    def require_complete(self, settle: timedelta) -> None:
+        """Ask which server this is; refuse a standby that may lack rows which the window should have by now.
+
+        Before the transaction, so that its snapshot can't be older than what this saw.
+
+        Raises:
+            ServiceUnavailableError: It has not replayed enough yet.
+        """
+        name = f"{self._options.table_schema}.{self._options.table}"
+        with _translated(self.where):
+            self._connection.autocommit = True
+            quoted = ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in self._names)
+            row = self._connection.execute(_STATEMENTS["server"], {"table": quoted}).fetchone()
+            self._connection.autocommit = False
+        is_standby, complete_until, identity = row
+        self.parts = [SourcePart(name, identity)]
+        end = self._window.get("end")
+        if not is_standby or end is None:
+            return
+        if complete_until is None or complete_until < end + settle:
+            seen = "nothing" if complete_until is None else f"what was committed until {complete_until.isoformat()}"
+            raise ServiceUnavailableError(
+                f"The server is a standby that has replayed {seen}",
+                where=self.where,
+                meaning=f"Rows of the window that were committed until {(end + settle).isoformat()} could be missing; "
+                "nothing was read",
+                remedy="Airflow retries. If it stays, check the replication, or read from the primary. Where the "
+                "primary is idle for long, grant pg_read_all_stats: then the standby can tell that it is up to date.",
+            )
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return self._options.table_schema, self._options.table
+
+    def begin(self) -> None:
+        from psycopg import IsolationLevel
+
+        with _translated(self.where):
+            self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            self._connection.read_only = True
+            row_security = "off" if self._options.row_security == "refuse" else "on"
+            session.set_up(self._connection, is_local=True, others={"row_security": row_security})
+            cursor = self._connection.execute(self._statement("types"))
+        if cursor.description[0].type_code != _TIMESTAMPTZ_OID:
+            raise ConfigurationError(
+                f"The column {self._options.time_column!r} is not of type timestamptz",
+                where=self.where,
+                meaning="A time without a zone names no instant, so it belongs to no window",
+                remedy="Set time_column to a timestamptz column, or read a view that converts it.",
+            )
+
+    def row(self, name: str) -> tuple[Any, ...]:
+        return self.rows(name)[0]
+
+    def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        with _translated(self.where):
+            rows: list[tuple[Any, ...]] = self._connection.execute(
+                self._statement(name), self._window | parameters
+            ).fetchall()
+            return rows
+
+    def pages(self, name: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        import psycopg
+
+        with _translated(self.where):
+            cursor = self._connection.cursor(name="window_extract", binary=True)
+            cursor.execute(self._statement(name), self._window, binary=True)
+        try:
+            while True:
+                with _translated(self.where):
+                    page = cursor.fetchmany(size)
+                if not page:
+                    return
+                yield page
+        finally:
+            with suppress(psycopg.Error):  # the transaction ends anyway; every row came, or an error is on its way
+                cursor.close()
+
+    def _statement(self, name: str) -> Any:
+        from psycopg.sql import SQL, Composed, Identifier
+
+        options = self._options
+        row: Any = SQL("t")
+        if options.columns:
+            names = SQL(", ").join(SQL("t.{}").format(Identifier(column)) for column in options.columns)
+            row = SQL("(SELECT r FROM (SELECT {}) AS r)").format(names)
+        statement: Composed = SQL(_STATEMENTS[name]).format(
+            table=Identifier(options.table_schema, options.table),
+            time=Identifier(options.time_column),
+            id=Identifier(options.id_column),
+            row=row,
+        )
+        return statement
+
+
+@contextmanager
+def _translated(where: str) -> Iterator[None]:
+    """Psycopg's errors as the framework's; a server's message is repeated, a connection string never."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _of_state(error, where) from error
+
+
+def _of_state(error: Any, where: str) -> PipelineError:
+    trouble = trouble_of(error)
+    # READ_ONLY is lasting here: the transaction is read-only by its own will, so it is the view that writes
+    if trouble.is_passing and trouble is not Trouble.READ_ONLY:
+        kind = ServiceBusyError if trouble is Trouble.BUSY else ServiceUnavailableError
+        return kind(
+            f"Postgres did not answer, or not now ({said(error)})",
+            where=where,
+            meaning="What was read so far is not the whole window and is thrown away",
+            remedy="Airflow retries; if it stays, check host, port and credentials of the connection and the server.",
+        )
+    if error.sqlstate == "42501":
+        return ConfigurationError(
+            f"The user may not see all of it ({said(error)})",
+            where=where,
+            meaning="A privilege is missing, or row-level security hides rows: every count would leave them out and "
+            "look whole; nothing was read",
+            remedy="Grant SELECT, and where the table has policies BYPASSRLS (ALTER ROLE … BYPASSRLS). If the part "
+            "that the policy shows is all that is wanted, set `row_security: accept` under source.",
+        )
+    return ConfigurationError(
+        f"Postgres refused the statement ({said(error)})",
+        where=where,
+        meaning="Trying again gives the same answer",
+        remedy="Check login, table_schema, table, columns and the user's SELECT privilege.",
+    )

@@ -1,0 +1,262 @@
+"""Postgres as a target: staged lines are streamed into a temporary table, then the publish protocol of `sql_target`.
+
+`_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMPTZ: instants, whatever the session's time zone.
+Names are folded to lower case and quoted. Typed values are converted here, so that the refusals name the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.implementation_modules.sql_warehouse import publishing
+from include.implementation_modules.sql_warehouse.columns import (
+    Columns,
+    Name,
+    convert,
+    parse_document,
+    refused_value,
+    value_at,
+)
+from include.implementation_modules.sql_warehouse.session import Session
+from include.implementation_modules.sql_warehouse.target import MissingObjectError, SqlTarget
+from include.implementation_modules.staged_lines import StagedLine, staged_lines
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    PipelineError,
+    PublishConflictError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+    TerminalError,
+)
+from include.pipeline_framework.ports.stage import Manifest, Stage
+from include.pipeline_framework.ports.target import ColumnSpec
+from include.postgres_server.errors import Trouble, said, trouble_of
+from include.postgres_server.pooler import require_own_session
+from include.sql.text import listed, quoted
+
+_SQL_TYPES = {
+    "text": "TEXT",
+    "integer": "NUMERIC(37, 0)",
+    "number": "DOUBLE PRECISION",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMPTZ",
+    "date": "DATE",
+}
+_CAN_CHECK_INPUT = 160_000  # pg_input_is_valid
+_LOST_A_RACE = {"23505", "42P07", "42710"}  # unique key of the catalog; table, object exists
+_LINE_OF_COPY = re.compile(r"\bCOPY [^,]+, line (\d+)")
+
+
+class PostgresTarget(SqlTarget):
+    """Loads windows into one Postgres table; see `Target`.
+
+    Args:
+        connect: Returns a new psycopg 3 connection.
+        options: The pipeline's target settings.
+    """
+
+    FOLDER: ClassVar[str] = "postgres_target"
+    # In a stricter level the receipts would be read from a snapshot that is older than the lock.
+    BEGIN: ClassVar[str] = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+    class Options(BaseModel):
+        """Settings of a Postgres target."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+        schema_name: Name = Field(default="public", alias="schema", description="Schema; it must exist.")
+        table: Name = Field(description="Table to load; it and `<table>_receipts` are created when missing.")
+        columns: Columns = Field(
+            default=(),
+            description="Typed columns: name to type, or to {type, path, format}. The whole document is in `doc`.",
+        )
+        guard_wait_seconds: float = Field(
+            default=60, gt=0, description="How long a publish waits for another one of the same source."
+        )
+
+    def __init__(self, connect: Callable[[], Any], options: Options) -> None:
+        schema, table = options.schema_name.lower(), options.table.lower()
+        self._columns = options.columns
+        self._is_own_session = False
+        names = [quoted(column.name.lower()) for column in options.columns]
+        types = [_SQL_TYPES[column.type] for column in options.columns]
+        fragments = {
+            "target": quoted(schema, table),
+            "target_index": quoted(f"{table}_window_idx"),
+            "receipts": quoted(schema, f"{table}_receipts"),
+            "receipts_index": quoted(f"{table}_receipts_key"),
+            "loading": quoted(f"{table}_loading"),
+            "columns": listed(names),
+            "definitions": listed([f"{name} {sql_type}" for name, sql_type in zip(names, types, strict=True)]),
+        }
+        super().__init__(
+            connect, table=f"{schema}.{table}", fragments=fragments, guard_wait_seconds=options.guard_wait_seconds
+        )
+
+    def _set_up(self, session: Session) -> None:
+        from psycopg.rows import tuple_row
+
+        with session.translated("set up"):
+            session.connection.autocommit = True
+            session.cursor.row_factory = tuple_row
+        wait = {"milliseconds": str(max(1, round(self._guard_wait_seconds * 1000)))}
+        backend_pid = session.run("set_up_session", wait)[0][-1]
+        if not self._is_own_session:
+            with session.translated("look for a pooler"):
+                require_own_session(session.connection, backend_pid, self._connect, session.where)
+            self._is_own_session = True
+
+    def _create_missing(self, session: Session) -> None:
+        for name in ("create_target", "create_target_index", "create_receipts", "create_receipts_index"):
+            try:
+                session.run(name)
+            except TerminalError as error:
+                # Two sessions create the same table: a unique key of the catalog refuses one of them.
+                if getattr(error.__cause__, "sqlstate", "") not in _LOST_A_RACE:
+                    raise
+                raise _conflict(session.where) from error
+
+    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
+        session.run("create_loading")
+        rows = self._rows(manifest, stage, session.where)
+        try:
+            with session.translated("copy_lines"), session.cursor.copy(session.text("copy_lines")) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except BadDocumentError as error:
+            raise _naming_the_document(error, manifest, stage) from error.__cause__
+        count, hash_sum, ids = session.run("check_loaded")[0]
+        publishing.require_same(
+            Fingerprint(int(count), int(hash_sum)), manifest, "The staged files hold", session.where
+        )
+        return int(count) - int(ids)
+
+    def _rows(self, manifest: Manifest, stage: Stage, where: str) -> Iterator[tuple[Any, ...]]:
+        for line in staged_lines(manifest, stage):
+            body = bytes(line.doc)
+            document = parse_document(body) if self._columns else None
+            typed = [self._typed(line, document, column, where) for column in self._columns]
+            yield line.id, line.id_hash, line.event_at, body.decode(), *typed
+
+    @staticmethod
+    def _typed(line: StagedLine, document: Any, column: ColumnSpec, where: str) -> Any:
+        try:
+            value = convert(value_at(document, column.path), column.type, column.format)
+            if isinstance(value, str):
+                value.encode()  # a lone surrogate has no UTF-8
+        except ValueError as error:
+            raise refused_value(line.id, column, where) from error
+        return value
+
+    def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
+        """Postgres tells neither row nor column when a column's type was altered by somebody."""
+        loading = self._fragments["loading"]
+        altered = session.run("find_altered", {"target_name": self._fragments["target"], "loading_name": loading})
+        has_check = session.run("server_version")[0][0] >= _CAN_CHECK_INPUT
+        for column, is_now, was_meant in altered:
+            found = []
+            if has_check:
+                text = session.text("find_misfit", {"altered_column": quoted(column)})
+                found = session.execute(text, {"type": is_now}, doing="find_misfit")
+            if found or not has_check:
+                document = f"document {found[0][0]!r} has a value" if found else "a document has a value"
+                return BadDocumentError(
+                    f"{document} that does not fit into column {column!r}: it is {is_now} by now, {was_meant} is meant",
+                    where=error.where,
+                    meaning="Somebody has altered the table; nothing was changed in it",
+                    remedy=f"Make the column {was_meant} again (ALTER TABLE … ALTER COLUMN … TYPE …), or mend the "
+                    "document at its source; then clear the task.",
+                )
+        return error
+
+    def _translate(self, error: Exception, where: str) -> PipelineError | None:
+        return translated_error(error, where)
+
+
+def translated_error(error: Exception, where: str) -> PipelineError | None:
+    """The framework's error for one of the client library's; None for what is not the client library's."""
+    import psycopg
+
+    if not isinstance(error, psycopg.Error):
+        return None
+    trouble, message = trouble_of(error), said(error)
+    if trouble is Trouble.CONFLICT:
+        return _conflict(where)
+    if trouble is Trouble.READ_ONLY:
+        return ServiceUnavailableError(
+            f"Postgres takes no writes: {message}",
+            where=where,
+            meaning="It is a standby, or made read-only; nothing was changed",
+            remedy="Nothing while a failover is going on: the task is tried again. If it stays, let the connection "
+            "name the primary, or all hosts of the cluster.",
+        )
+    if trouble.is_passing:
+        kind = ServiceBusyError if trouble is Trouble.BUSY else ServiceUnavailableError
+        return kind(
+            f"Postgres did not answer, or not now ({message})",
+            where=where,
+            meaning="The receipt decides on the next try what was committed",
+            remedy="Nothing: the task is tried again. Check the server and its connection limit if it stays.",
+        )
+    if trouble is Trouble.NOT_THERE:
+        return MissingObjectError(
+            f"Postgres knows no such table, column or schema: {message}",
+            where=where,
+            meaning="It was never created or was dropped; nothing was changed",
+            remedy="Run prepare(), create the schema, or add the column with ALTER TABLE.",
+        )
+    if trouble is Trouble.BAD_VALUE:
+        return BadDocumentError(
+            f"Postgres can't hold a staged document: {message}",
+            where=where,
+            meaning="Nothing was changed in the target",
+            remedy="Mend the document at its source (jsonb has no \\u0000), or use `on_bad_document: quarantine`.",
+        )
+    if trouble is Trouble.BROKEN_RULE:
+        return TerminalError(
+            f"a rule of the table refuses a row: {message}",
+            where=where,
+            meaning="Somebody has added a constraint (NOT NULL, CHECK, UNIQUE, a foreign key, a partition's bounds); "
+            "nothing was changed in the target",
+            remedy="Drop the constraint, or mend at their source the documents that break it; then clear the task.",
+        )
+    if getattr(error, "sqlstate", None) == "42501":
+        return TerminalError(
+            f"Postgres refused a statement: {message}",
+            where=where,
+            meaning="A privilege is missing, or row-level security hides rows of the table from this role; nothing was "
+            "changed in the target",
+            remedy="Grant what is missing, and where the table has policies BYPASSRLS (ALTER ROLE … BYPASSRLS).",
+        )
+    return TerminalError(
+        f"Postgres refused a statement: {message}",
+        where=where,
+        meaning="Nothing was changed in the target; trying again gives the same answer",
+        remedy="Check the role's grants and the table's definition.",
+    )
+
+
+def _conflict(where: str) -> PublishConflictError:
+    return PublishConflictError(
+        "another session holds a lock on the target",
+        where=where,
+        meaning="A publish of the same source object is running; nothing was changed",
+        remedy="Nothing: the task is tried again. `pg_locks` and `pg_stat_activity` tell who holds it.",
+    )
+
+
+def _naming_the_document(error: BadDocumentError, manifest: Manifest, stage: Stage) -> BadDocumentError:
+    """Postgres tells the number of the line only."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    number = _LINE_OF_COPY.search(getattr(diagnosis, "context", None) or "")
+    if number is None:
+        return error
+    line = next(islice(staged_lines(manifest, stage), int(number[1]) - 1, None), None)
+    what = f"{error.what}; document {line.id!r}" if line else error.what
+    return BadDocumentError(what, where=error.where, meaning=error.meaning, remedy=error.remedy)

@@ -1,0 +1,447 @@
+"""The ledger in Postgres: every method one transaction, every transition and its event one statement."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from include.implementation_modules.postgres_ledger import errors as ledger_errors
+from include.implementation_modules.postgres_ledger.campaigns import PostgresCampaigns
+from include.implementation_modules.postgres_ledger.locks import PostgresLocks
+from include.implementation_modules.postgres_ledger.plans import PostgresPlans
+from include.implementation_modules.postgres_ledger.revisits import PostgresRevisits
+from include.implementation_modules.postgres_ledger.state_facts import PostgresState
+from include.implementation_modules.postgres_ledger.values import (
+    actor_parameters,
+    claim_parameters,
+    json_text,
+    loaded_row,
+    multirange_text,
+    only_row,
+    planned_outcome,
+)
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.continuity.zone_changes import DayStamp
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
+from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
+from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
+from include.pipeline_framework.core.records.row import Actor, RowIdentity, window_of
+from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity, require_recorded
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.errors import FenceLostError
+from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
+from include.postgres_server import pooler as postgres_pooler
+from include.postgres_server import session
+from include.postgres_server.errors import trouble_of
+from include.sql import statement
+
+Cursor = psycopg.Cursor[dict[str, Any]]
+_TABLES = [
+    "pipeline_lifecycle",
+    "pipeline_lifecycle_events",
+    "pipeline_lifecycle_import",
+    "state_manager_plans",
+    "window_revisits",
+    "lifecycle_mirrors",
+    "overdue_alerts",
+    "ledger_identity",
+]
+
+
+class PostgresLifecycleStore:
+    """`LifecycleStore` on one connection, safe to share between threads (the heartbeat's and the task's).
+
+    Each lock that is held has one more, see `PostgresLocks`. Works through a pooler in transaction mode.
+
+    Args:
+        connect: Returns a new psycopg 3 connection to the ledger's database; called again when a connection broke.
+    """
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+        self._connect = connect
+        self._connection: psycopg.Connection[Any] | None = None
+        self._lock = threading.RLock()
+        self._locks = PostgresLocks(connect)
+
+    def close(self) -> None:
+        """Give the connections back, and with them all locks; the store opens new ones when it is used again."""
+        self._locks.close()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def now(self) -> datetime:
+        """The database's clock."""
+        with self._transaction() as cursor:
+            return only_row(_run(cursor, "now"))["database_now"]
+
+    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
+        """See `LifecycleStore.insert_planned`."""
+        with self._transaction() as cursor:
+            return self._insert_planned(cursor, records, actor, reason)
+
+    def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
+        """See `LifecycleStore.live_windows`."""
+        parameters = {"source_object": source_object, "start": within.start, "end": within.end}
+        with self._transaction() as cursor:
+            rows = _run(cursor, "live_windows", parameters)
+        return [window_of(row) for row in rows]
+
+    def covered_days(self, source_object: str) -> dict[date, timedelta]:
+        """See `LifecycleStore.covered_days`."""
+        with self._transaction() as cursor:
+            rows = _run(cursor, "covered_days", {"source_object": source_object})
+        return {row["target_day"]: row["covered"] for row in rows}
+
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
+        """See `LifecycleStore.zone_stamps`."""
+        parameters = {"source_objects": list(zones), "timezones": list(zones.values()), "since": since}
+        found: dict[str, list[DayStamp]] = {source_object: [] for source_object in zones}
+        with self._transaction() as cursor:
+            for row in _run(cursor, "zone_stamps", parameters):
+                found[row.pop("source_object")].append(DayStamp(*row.values()))
+        return found
+
+    def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
+        """See `LifecycleStore.source_lock`."""
+        return self._held(f"source {source_object}")
+
+    def table_lock(self, table: str) -> AbstractContextManager[bool]:
+        """See `LifecycleStore.table_lock`."""
+        return self._held(f"table {table}")
+
+    def table_holder(self, table: str) -> int | None:
+        """See `LifecycleStore.table_holder`."""
+        with self._transaction() as cursor:
+            holder: int | None = only_row(_run(cursor, "lock_holder", {"name": f"table {table}"}))["holder"]
+        return holder
+
+    @contextmanager
+    def _held(self, name: str) -> Iterator[bool]:
+        with self._locks.holding(name) as holder:
+            yield holder is not None
+
+    def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
+        """See `LifecycleStore.state_facts`."""
+        with self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ") as cursor:  # all from one moment
+            return self._state(cursor).facts(scopes)
+
+    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
+        """See `LifecycleStore.rows_of_days`."""
+        with self._transaction() as cursor:
+            return self._state(cursor).rows_of_days(source_object, days)
+
+    def get(self, record_id: int) -> Record:
+        """See `LifecycleStore.get`."""
+        with self._transaction() as cursor:
+            rows = _run(cursor, "get_row", {"id": record_id})
+        return only_row(rows, record_id)
+
+    def find(
+        self,
+        *,
+        source_object: str | None = None,
+        within: Sequence[TimeWindow] | None = None,
+        statuses: Sequence[str] | None = None,
+        run: tuple[str, str] | None = None,
+        include_invalidated: bool = False,
+        limit: int | None = None,
+        is_oldest_first: bool = False,
+    ) -> list[Record]:
+        """See `LifecycleStore.find`."""
+        parameters = {
+            "source_object": source_object,
+            "within": multirange_text(within),
+            "statuses": list(statuses) if statuses is not None else None,
+            "dag_id": run[0] if run else None,
+            "dag_run_id": run[1] if run else None,
+            "include_invalidated": include_invalidated,
+            "is_oldest_first": is_oldest_first,
+            "limit": limit,
+        }
+        with self._transaction() as cursor:
+            return _run(cursor, "find_rows", parameters)
+
+    def claim(
+        self,
+        source_object: str,
+        actor: Actor,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> list[Record]:
+        """See `LifecycleStore.claim`."""
+        run = {"dag_id": actor.dag_id, "dag_run_id": actor.dag_run_id}
+        with self._transaction() as cursor:
+            require_recorded(SeenIdentity.of(only_row(_run(cursor, "lock_run", run))))
+            earlier = _run(cursor, "rows_of_run", run)
+            if earlier:
+                mine = [row["id"] for row in earlier if row["source_object"] == source_object]
+                rows = [
+                    row for row in _run(cursor, "lock_rows", {"ids": mine}) if transitions.may_claim_back(row, actor)
+                ]
+            else:
+                parameters = claim_parameters(source_object, limit, ended_before, within)
+                rows = PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=True)
+            return [_apply(cursor, row, transitions.claim(row, actor, row["database_now"]), actor) for row in rows]
+
+    def preview_claim(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> list[Record]:
+        """See `LifecycleStore.preview_claim`."""
+        with self._transaction() as cursor:
+            parameters = claim_parameters(source_object, limit, ended_before, within)
+            return PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=False)
+
+    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
+        """See `LifecycleStore.claimed_by`."""
+        with self._transaction() as cursor:
+            return _run(cursor, "rows_of_run", {"dag_id": dag_id, "dag_run_id": dag_run_id})
+
+    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
+        """See `LifecycleStore.take`."""
+        with self._transaction() as cursor:
+            row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
+            drawn = only_row(_run(cursor, "next_fence"))
+            require_recorded(SeenIdentity.of(drawn))
+            transition = transitions.take(row, actor, drawn["fence"], row["database_now"], expected)
+            return _apply(cursor, row, transition, actor)
+
+    def heartbeat(self, record_id: int, fence: int) -> None:
+        """See `LifecycleStore.heartbeat`."""
+        with self._transaction() as cursor:
+            if not _run(cursor, "heartbeat", {"id": record_id, "fence": fence}):
+                raise FenceLostError(
+                    f"fence {fence} no longer owns the window",
+                    where=f"ledger row {record_id}",
+                    meaning="Its lease can't be renewed; a newer start or another run has it",
+                )
+
+    def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
+        """See `LifecycleStore.change`."""
+        with self._transaction() as cursor:
+            row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
+            return _apply(cursor, row, decide(row, row["database_now"]), actor)
+
+    def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
+        """See `LifecycleStore.note_refusal`."""
+        parameters = {"id": record_id, "refused_fence": fence, "reason": reason, **actor_parameters(actor)}
+        with self._transaction() as cursor:
+            _run(cursor, "note_refusal", parameters)
+
+    def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
+        """See `LifecycleStore.replaced_windows`."""
+        with self._transaction() as cursor:
+            rows = _run(cursor, "replaced_rows", {"id": record_id})
+        return {row["id"]: window_of(row) for row in rows}
+
+    def replace(
+        self,
+        record_ids: Sequence[int],
+        records: Sequence[Mapping[str, Any]],
+        actor: Actor,
+        reason: str,
+        *,
+        fence: int | None = None,
+        only_pending: bool = False,
+    ) -> list[Record]:
+        """See `LifecycleStore.replace`."""
+        judge = partial(transitions.invalidate, reason=reason, fence=fence, only_pending=only_pending)
+        with self._transaction() as cursor:
+            old = [
+                _apply(cursor, row, judge(row, row["database_now"]), actor)
+                for row in _run(cursor, "lock_rows", {"ids": list(record_ids)})
+            ]
+            outcome = self._insert_planned(
+                cursor, [{**record, "is_replacement_run_flag": True} for record in records], actor, reason
+            )
+            transitions.require_replacements(outcome.refused)
+            for row, new in transitions.pair_replacements(old, outcome.inserted):
+                _apply(
+                    cursor, row, transitions.invalidate(row, row["record_last_updated_at"], reason, new["id"]), actor
+                )
+            return outcome.inserted
+
+    def events(self, record_id: int) -> list[Record]:
+        """See `LifecycleStore.events`."""
+        with self._transaction() as cursor:
+            return _run(cursor, "row_events", {"id": record_id})
+
+    def last_fence(self) -> int:
+        """See `LifecycleStore.last_fence`."""
+        with self._transaction() as cursor:
+            return int(only_row(_run(cursor, "last_fence"))["last_fence"])
+
+    def identity(self) -> SeenIdentity:
+        """See `LifecycleStore.identity`."""
+        with self._transaction() as cursor:
+            return SeenIdentity.of(only_row(_run(cursor, "see_identity")))
+
+    def record_identity(self, actor: Actor, *, lift_ids: int = 0) -> None:
+        """See `LifecycleStore.record_identity`."""
+        with self._transaction() as cursor:
+            cursor.execute(statement("ledger/lock_ledger").encode())
+            if lift_ids:
+                _run(cursor, "lift_ids", {"margin": lift_ids})
+            _run(cursor, "record_identity", {"recorded_by": f"{actor.dag_id}/{actor.dag_run_id}"})
+
+    def known_ids(self, record_ids: Sequence[int]) -> set[int]:
+        """See `LifecycleStore.known_ids`."""
+        with self._transaction() as cursor:
+            return {row["id"] for row in _run(cursor, "known_ids", {"ids": list(record_ids)})}
+
+    def raise_sequences(self, *, fence: int, record_id: int) -> None:
+        """See `LifecycleStore.raise_sequences`."""
+        with self._transaction() as cursor:
+            cursor.execute(statement("ledger/lock_ledger").encode())
+            _run(cursor, "raise_sequences", {"fence": fence, "record_id": record_id})
+
+    def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
+        """See `LifecycleStore.restore`."""
+        given = [{**row.record, "event_reason": row.reason, "event_numbers": dict(row.numbers)} for row in rows]
+        with self._transaction() as cursor:
+            restored = _run(cursor, "restore_rows", {"rows": Jsonb(given, dumps=json_text), **actor_parameters(actor)})
+        return planned_outcome([row.record for row in rows], restored)
+
+    def keep_plan(self, plan: Mapping[str, Any]) -> Record:
+        """See `LifecycleStore.keep_plan`."""
+        with self._transaction() as cursor:
+            return PostgresPlans(partial(_run, cursor)).keep(plan)
+
+    def stored_plan(self, plan_id: str) -> Record:
+        """See `LifecycleStore.stored_plan`."""
+        with self._transaction() as cursor:
+            return PostgresPlans(partial(_run, cursor)).get(plan_id)
+
+    def note_plan_outcome(self, plan_id: str, outcome: Mapping[str, Any], **others: Any) -> Record:
+        """See `LifecycleStore.note_plan_outcome`."""
+        with self._transaction() as cursor:
+            return PostgresPlans(partial(_run, cursor)).note(plan_id, outcome, **others)
+
+    def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
+        """See `LifecycleStore.free_slots`."""
+        with self._transaction() as cursor:
+            return PostgresCampaigns(partial(_run, cursor)).free_slots(caps)
+
+    def create_campaign(self, campaign: Mapping[str, Any], actor: Actor) -> Record:
+        """See `LifecycleStore.create_campaign`."""
+        with self._transaction() as cursor:
+            return PostgresCampaigns(partial(_run, cursor)).create(campaign, actor)
+
+    def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
+        """See `LifecycleStore.campaigns`."""
+        with self._transaction() as cursor:
+            return PostgresCampaigns(partial(_run, cursor)).find(campaign_id, source_object)
+
+    def change_campaign(
+        self, campaign_id: int, actor: Actor, *, state: CampaignState | None = None, is_planned: bool = False
+    ) -> Record:
+        """See `LifecycleStore.change_campaign`."""
+        with self._transaction() as cursor:
+            return PostgresCampaigns(partial(_run, cursor)).change(campaign_id, actor, state, is_planned=is_planned)
+
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+        """See `LifecycleStore.campaign_rows`."""
+        with self._transaction() as cursor:
+            parameters = {"campaign_id": campaign_id, "statuses": list(statuses) if statuses is not None else None}
+            return _run(cursor, "campaign_rows", parameters)
+
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+        """See `LifecycleStore.revisit_due`."""
+        with self._transaction() as cursor:
+            return PostgresRevisits(partial(_run, cursor)).due(source_object, finished_before)
+
+    def note_revisit(self, revisit: Mapping[str, Any], actor: Actor) -> bool:
+        """See `LifecycleStore.note_revisit`."""
+        with self._transaction() as cursor:
+            return PostgresRevisits(partial(_run, cursor)).note(revisit, actor)
+
+    def revisits(self, source_object: str, since: datetime) -> list[Record]:
+        """See `LifecycleStore.revisits`."""
+        with self._transaction() as cursor:
+            return PostgresRevisits(partial(_run, cursor)).find(source_object, since)
+
+    def describe(self) -> list[Record]:
+        """Columns of the ledger's tables with type and comment, as the database tells them."""
+        with self._transaction() as cursor:
+            return _run(cursor, "describe_columns", {"tables": _TABLES})
+
+    @staticmethod
+    def _state(cursor: Cursor) -> PostgresState:
+        def execute(sql: str, parameters: Mapping[str, Any]) -> list[Record]:
+            cursor.execute(sql.encode(), parameters)
+            return [loaded_row(row) for row in cursor.fetchall()]
+
+        return PostgresState(execute)
+
+    def _insert_planned(
+        self, cursor: Cursor, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = ""
+    ) -> PlanInsert:
+        require_recorded(SeenIdentity.of(only_row(_run(cursor, "see_identity"))))  # ids are given away, too
+        parameters = {
+            "records": Jsonb([dict(r) for r in records], dumps=json_text),
+            **actor_parameters(actor),
+            "reason": reason,
+        }
+        return planned_outcome(records, _run(cursor, "insert_planned", parameters))
+
+    @contextmanager
+    def _transaction(self, first: LiteralString | None = None) -> Iterator[Cursor]:
+        with self._lock, ledger_errors.translated():
+            try:
+                if self._connection is None or self._connection.closed or self._connection.broken:
+                    self._connection = self._connect()
+                    self._connection.autocommit = True
+                with self._connection.transaction(), self._connection.cursor(row_factory=dict_row) as cursor:
+                    if first:
+                        cursor.execute(first)
+                    if postgres_pooler.is_noted(self._connection):
+                        session.set_up(self._connection, is_local=True)
+                        _run(cursor, "set_up_session", {"backend_pid": self._connection.info.backend_pid})
+                    yield cursor
+            except psycopg.Error as error:
+                if trouble_of(error).needs_new_connection:
+                    self._disconnect()  # the next call connects anew, after a failover to the new primary
+                raise
+
+
+def _run(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None) -> list[Record]:
+    cursor.execute(statement(f"ledger/{name}").encode(), parameters)
+    return [loaded_row(row) for row in cursor.fetchall()]
+
+
+def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) -> Record:
+    if not transition.changes:
+        return {key: value for key, value in row.items() if key != "database_now"}
+    parameters = {
+        "id": row["id"],
+        "changes": Jsonb(dict(transition.changes), dumps=json_text),
+        "event": transition.event,
+        "reason": transition.reason,
+        "numbers": Jsonb(dict(transition.numbers), dumps=json_text),
+        "deletion_done_ids": list(transition.deletion_done_ids),
+        **actor_parameters(actor),
+    }
+    return only_row(_run(cursor, "apply_transition", parameters), row["id"])

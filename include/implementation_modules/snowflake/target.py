@@ -1,0 +1,375 @@
+"""Snowflake as a target: COPY from an external stage into a temporary table, then the publish protocol of `sql_target`.
+
+`_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMP_NTZ holding UTC: comparing, counting and
+deleting them asks no session parameter. TIMESTAMP_TZ would compare right as well, but needs an offset in every value;
+TIMESTAMP_LTZ depends on the session's TIMEZONE. Instants are bound as text and read with an explicit format, because an
+implicit cast follows the session's TIMESTAMP_INPUT_FORMAT.
+
+Names are folded to upper case and quoted, so `select dep_delay from flights` finds what the YAML calls `dep_delay`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.implementation_modules.sql_warehouse import publishing
+from include.implementation_modules.sql_warehouse.columns import Columns, Name, places, refused_value
+from include.implementation_modules.sql_warehouse.session import Session
+from include.implementation_modules.sql_warehouse.target import MissingObjectError, SqlTarget
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    ConfigurationError,
+    PipelineError,
+    PublishConflictError,
+    ServiceBusyError,
+    ServiceUnavailableError,
+    TerminalError,
+)
+from include.pipeline_framework.ports.stage import Manifest, Stage
+from include.pipeline_framework.ports.target import ColumnSpec
+from include.sql.text import SqlFragment, fill, listed, quoted, sql_text
+
+FILES_PER_COPY = 1000
+"""`FILES = (…)` takes no more."""
+
+_SQL_TYPES = {
+    "text": "TEXT",
+    "integer": "NUMBER(37, 0)",  # fakesnow 0.12.1 stores NUMBER(38, 0) in 64 bits
+    "number": "FLOAT",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMP_NTZ(6)",
+    "date": "DATE",
+}
+_STAGE_SCHEMES = {"s3": "s3", "s3gov": "s3gov", "s3china": "s3china", "gs": "gcs", "gcs": "gcs", "azure": "azure"}
+
+_TEXT_TYPE = re.compile(r"VARCHAR\((\d+)\)")
+_SQL_TYPE = re.compile(r"[A-Z_]+(\(\d+(,\d+)?\))?")
+"""As DESCRIBE TABLE spells a type; what looks otherwise stands in no statement."""
+
+_LOCK_NOT_RELEASED = 625  # lost the wait for a lock: timed out, or the 21st waiter
+_STOPPED = {604, 630}  # cancelled; statement time-out
+_SESSION_GONE = {390111, 390112, 390113, 390114}  # and its tokens; a new connection has new ones
+_NO_SUCH_OBJECT = {2003, 2043, 904}  # table, stage or schema; the same for others; column
+_EXISTS = 2002
+
+
+class SnowflakeTarget(SqlTarget):
+    """Loads windows into one Snowflake table; see `Target`.
+
+    Args:
+        connect: Returns a new `snowflake.connector` connection (paramstyle pyformat, the default) with a role, a
+            warehouse and, unless the options name them, a database and a schema.
+        options: The pipeline's target settings.
+    """
+
+    FOLDER: ClassVar[str] = "snowflake"
+    locks_table = True  # until it commits; the 21st session that waits for the lock is refused
+
+    class Options(BaseModel):
+        """Settings of a Snowflake target."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+        database: Name | None = Field(default=None, description="Database; the connection's own when left out.")
+        schema_name: Name | None = Field(
+            default=None,
+            alias="schema",
+            description="Schema; the connection's own when left out (needed with a database).",
+        )
+        table: Name = Field(description="Table to load; it and `<TABLE>_RECEIPTS` are created when missing.")
+        columns: Columns = Field(
+            default=(),
+            description="Typed columns: name to type, or to {type, path, format}. The whole document is in `doc`.",
+        )
+        stage_name: Name | None = Field(
+            default=None,
+            description="External stage whose URL is the root of the pipeline's stage; created when missing. Left out: "
+            "`PIPELINE_STAGE_` and the first 8 hex digits of the URL's SHA-256, so that each root has its own.",
+        )
+        storage_integration: Name | None = Field(
+            default=None, description="Storage integration for creating the external stage."
+        )
+        guard_wait_seconds: float = Field(
+            default=60, gt=0, description="How long a publish waits for another one of the same table."
+        )
+
+    def __init__(self, connect: Callable[[], Any], options: Options) -> None:
+        place = [part.upper() for part in (options.database, options.schema_name) if part]
+        if options.database and not options.schema_name:
+            raise ConfigurationError(
+                "a Snowflake target names a database without a schema",
+                where=options.table,
+                remedy="Add `schema:`, or drop `database:`.",
+            )
+        table = options.table.upper()
+        self._columns = options.columns
+        self._paths = {
+            f"path_{i}_{n}_{j}": key
+            for i, column in enumerate(options.columns)
+            for n, keys in enumerate(places(column.path))
+            for j, key in enumerate(keys)
+        }
+        self._has_integration = options.storage_integration is not None
+        self._place, self._stage_name = place, options.stage_name
+        fragments = {
+            "target": quoted(*place, table),
+            "receipts": quoted(*place, f"{table}_RECEIPTS"),
+            "place": quoted(*place) if place else SqlFragment(""),
+            "integration": quoted((options.storage_integration or "none").upper()),
+        }
+        fragments |= _column_fragments(options.columns)
+        self._name = table
+        super().__init__(
+            connect, table=".".join([*place, table]), fragments=fragments, guard_wait_seconds=options.guard_wait_seconds
+        )
+
+    def _session_fragments(self) -> dict[str, SqlFragment]:
+        # Temporary tables are private anyway, but fakesnow 0.12.1 keeps their columns in one table for all sessions.
+        suffix = uuid4().hex[:12].upper()
+        return {part: quoted(f"{self._name}_{part.upper()}_{suffix}") for part in ("loading", "typed")}
+
+    def _set_up(self, session: Session) -> None:
+        # Without autocommit the COPY would open the transaction, and rolling back a lost lock would undo it.
+        session.run("set_autocommit")
+        session.run("set_lock_timeout", {"seconds": max(1, round(self._guard_wait_seconds))})
+        if self._place:
+            session.run("use_schema")  # for the temporary tables: fakesnow 0.12.1 takes no qualified name for them
+
+    def _create_missing(self, session: Session) -> None:
+        for name in ("create_target", "create_receipts"):
+            try:
+                session.run(name)
+            except TerminalError:
+                self._create_again(session, name)
+
+    @staticmethod
+    def _create_again(session: Session, name: str) -> None:
+        """A second try shows whether another session was creating the same table, or the statement is refused."""
+        try:
+            session.run(name)
+        except TerminalError as error:
+            if not _says_it_exists(error.__cause__):
+                raise
+
+    def _insert_guard(self, session: Session, source_object: str) -> None:
+        # Snowflake enforces no unique key: without the anchor's lock two sessions would both find no guard row.
+        session.run("lock_anchor")
+        super()._insert_guard(session, source_object)
+
+    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
+        session.run("create_loading")
+        keys = [file.key for file in manifest.files]
+        for first in range(0, len(keys), FILES_PER_COPY):
+            try:
+                self._copy(session, keys[first : first + FILES_PER_COPY], stage)
+            except TerminalError:
+                stage.read_manifest(manifest.location)  # a missing or changed file is no fault of Snowflake's
+                raise
+        session.run("create_typed", self._paths)
+        rows, hash_sum, refused, ids = session.run("check_loaded")[0]
+        publishing.require_same(Fingerprint(int(rows), int(hash_sum)), manifest, "The staged files hold", session.where)
+        if refused:
+            document_id, index = session.run("find_refused")[0]
+            raise refused_value(document_id, self._columns[int(index)], session.where, int(refused))
+        return int(rows) - int(ids)
+
+    def _copy(self, session: Session, keys: list[str], stage: Stage) -> None:
+        external = self._external_stage(stage, keys[0], session.where)
+
+        def run(name: str, parameters: dict[str, Any]) -> None:
+            session.execute(session.text(name, {"stage": external}), parameters, doing=name)
+
+        try:
+            run("copy_files", {"files": keys})
+        except MissingObjectError:
+            url = _stage_root(stage, keys[0], session.where)
+            refusal: PipelineError | None = None
+            try:
+                run("create_stage_with_integration" if self._has_integration else "create_stage", {"url": url})
+            except TerminalError as error:
+                refusal = error  # or another session was faster: the second COPY tells
+            try:
+                run("copy_files", {"files": keys})
+            except MissingObjectError as error:
+                raise refusal or error from error
+
+    def _external_stage(self, stage: Stage, key: str, where: str) -> SqlFragment:
+        name = self._stage_name or f"PIPELINE_STAGE_{sha256(_stage_root(stage, key, where).encode()).hexdigest()[:8]}"
+        return quoted(*self._place, name.upper())
+
+    def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
+        """Snowflake names neither document nor column when somebody has altered a column."""
+        values = [("_id", "_id", "TEXT")]
+        values += [(column.name, f"value_{i}", _SQL_TYPES[column.type]) for i, column in enumerate(self._columns)]
+        there = {name: (is_now, null == "Y") for name, is_now, _kind, null, *_ in session.run("describe_target")}
+        for column, value, meant in values:
+            is_now, takes_null = there.get(column.upper(), (meant, True))
+            misfit = SqlFragment(_misfit(value, is_now, takes_null))
+            text = session.text("find_misfit", {"misfit": misfit})
+            if found := session.execute(text, None, doing="find_misfit"):
+                now = is_now if takes_null else f"{is_now} NOT NULL"
+                return BadDocumentError(
+                    f"document {found[0][0]!r} has a value that does not fit into column {column!r}: it is {now} by "
+                    f"now, {meant} is meant",
+                    where=error.where,
+                    meaning="Somebody has altered the table, or made it again; nothing was changed in it",
+                    remedy=f"Make the column {meant} again, or mend the document at its source; then clear the task.",
+                )
+        return error
+
+    def _instant(self, instant: datetime) -> str:
+        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+    def _translate(self, error: Exception, where: str) -> PipelineError | None:
+        return translated_error(error, where)
+
+
+def translated_error(error: Exception, where: str) -> PipelineError | None:
+    """The framework's error for one of the client library's; None for what is not the client library's."""
+    from snowflake.connector import errors
+
+    if not isinstance(error, errors.Error):
+        return _unavailable(error, where) if isinstance(error, OSError) else None
+    number, state = error.errno or 0, error.sqlstate or ""
+    if number == _LOCK_NOT_RELEASED:
+        return PublishConflictError(
+            "another session holds a lock on the target",
+            where=where,
+            meaning="Another publish is running, or a killed one was not cleaned up yet; nothing was changed",
+            remedy="Nothing: the task is tried again. SHOW LOCKS names the holder; killed ones end after minutes.",
+        )
+    if number in _STOPPED | _SESSION_GONE or state.startswith("08") or _is_network(error):
+        return _unavailable(error, where)
+    if number in _NO_SUCH_OBJECT:
+        return MissingObjectError(
+            f"Snowflake knows no such table, column or stage: {_brief(error)}",
+            where=where,
+            meaning="It was never created, was dropped, or the role may not see it; nothing was changed",
+            remedy="Run prepare() with a role that may create it, add the column by hand, or grant access.",
+        )
+    if state.startswith("22"):
+        return BadDocumentError(
+            f"Snowflake can't hold a staged document ({_numbers(error)})",
+            where=where,
+            meaning="Nothing was changed in the target",
+            remedy="Look the query up in Snowflake's history: it names the line. Mend the document at its source.",
+        )
+    return TerminalError(
+        f"Snowflake refused a statement: {_brief(error)}",
+        where=where,
+        meaning="Nothing was changed in the target; trying again gives the same answer",
+        remedy="Look the query up in Snowflake's history; check grants, warehouse and credentials.",
+    )
+
+
+def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]:
+    """Everything in the statements that depends on the typed columns; paths stay bound parameters."""
+    texts, refusals = [], []
+    for i, column in enumerate(columns):
+        values = [
+            "line['doc']" + "".join(f"[%(path_{i}_{n}_{j})s]" for j in range(len(keys)))
+            for n, keys in enumerate(places(column.path))
+        ]
+        texts.append(f"{_first(f'{value}::TEXT' for value in values)} AS text_{i}")
+        if column.type in ("timestamp", "date"):
+            kinds = (f"IFF({value}::TEXT IS NULL, NULL, LEFT(TO_JSON({value}), 1))" for value in values)
+            texts.append(f"{_first(kinds)} AS kind_{i}")
+        if column.type != "text":
+            refusals.append(f"WHEN text_{i} IS NOT NULL AND value_{i} IS NULL THEN {i}")
+    names = [quoted(column.name.upper()) for column in columns]
+    return {
+        "texts": listed(texts),
+        "casts": listed(f"text_{i}, {_cast(column, i)} AS value_{i}" for i, column in enumerate(columns)),
+        "values": listed(f"value_{i}" for i in range(len(columns))),
+        "columns": listed(names),
+        "definitions": listed(f"{name} {_SQL_TYPES[c.type]}" for name, c in zip(names, columns, strict=True)),
+        "refused_column": SqlFragment(f"CASE {' '.join(refusals)} END" if refusals else "NULL::NUMBER(38, 0)"),
+    }
+
+
+def _first(values: Iterable[str]) -> str:
+    """The first of some values that is not NULL."""
+    found = list(values)
+    return found[0] if len(found) == 1 else f"COALESCE({', '.join(found)})"
+
+
+def _cast(column: ColumnSpec, index: int) -> str:
+    text, kind = SqlFragment(f"text_{index}"), SqlFragment(f"kind_{index}")
+    if column.type == "text":
+        return text
+    count = sql_text(f"snowflake/count_{column.format or 'unmarked'}")
+    fragments = {"text": text, "kind": kind, "count": SqlFragment(fill(count, {"text": text}))}
+    timestamp = SqlFragment(fill(sql_text("snowflake/cast_timestamp"), fragments))
+    if column.type == "timestamp":
+        return timestamp
+    return fill(sql_text(f"snowflake/cast_{column.type}"), {"text": text, "kind": kind, "timestamp": timestamp})
+
+
+def _misfit(value: str, is_now: str, takes_null: bool) -> str:
+    """The condition that a value does not fit into a column, whose type is as DESCRIBE TABLE spells it."""
+    misfits = [] if takes_null else [f"{value} IS NULL"]
+    if length := _TEXT_TYPE.fullmatch(is_now):
+        misfits.append(f"LENGTH({value}) > {length[1]}")
+    elif _SQL_TYPE.fullmatch(is_now):
+        misfits.append(f"({value} IS NOT NULL AND TRY_CAST({value}::TEXT AS {is_now}) IS NULL)")
+    return " OR ".join(misfits) or "FALSE"
+
+
+def _stage_root(stage: Stage, key: str, where: str) -> str:
+    """The address that keys are relative to, as Snowflake spells it."""
+    scheme, _, rest = stage.uri(key).partition("://")
+    if scheme not in _STAGE_SCHEMES or not rest.endswith(key):
+        raise ConfigurationError(
+            f"Snowflake can't read a stage at {scheme}://",
+            where=where,
+            meaning="The external stage does not exist and can't be created from this address",
+            remedy="Stage to S3, or create the external stage by hand at the stage's root and name it in `stage_name`.",
+        )
+    return f"{_STAGE_SCHEMES[scheme]}://{rest.removesuffix(key)}"
+
+
+def _is_network(error: Any) -> bool:
+    from snowflake.connector import errors
+
+    if isinstance(
+        error, errors.ForbiddenError | errors.BadRequest | errors.MethodNotAllowed | errors.NonRetryableTlsError
+    ):
+        return False
+    return isinstance(error, errors.OperationalError | errors.InterfaceError) or not isinstance(
+        error, errors.DatabaseError
+    )
+
+
+def _unavailable(error: Exception, where: str) -> ServiceUnavailableError:
+    from snowflake.connector import errors
+
+    kind = ServiceBusyError if isinstance(error, errors.TooManyRequests) else ServiceUnavailableError
+    return kind(
+        f"Snowflake did not answer ({type(error).__name__} {getattr(error, 'errno', '')})".replace(" )", ")"),
+        where=where,
+        meaning="The receipt decides on the next try what was committed",
+        remedy="Nothing: the task is tried again. Check the network and Snowflake's status page if it stays.",
+    )
+
+
+def _says_it_exists(error: Any) -> bool:
+    return getattr(error, "errno", None) == _EXISTS or "already exists" in str(getattr(error, "msg", ""))
+
+
+def _brief(error: Any) -> str:
+    """First words of Snowflake's text with its numbers; not for errors about data, which quote it."""
+    text = " ".join(str(getattr(error, "raw_msg", None) or getattr(error, "msg", "")).split())
+    return f"{text[:200]} ({_numbers(error)})"
+
+
+def _numbers(error: Any) -> str:
+    query = f", query {error.sfqid}" if getattr(error, "sfqid", None) else ""
+    return f"errno {error.errno}, sqlstate {error.sqlstate}{query}"

@@ -1,0 +1,198 @@
+"""The rules of publishing exactly once, without a database: who may write a window, and what is there already.
+
+Every target reads, under its guard row's lock, the source object's floor and the receipts that overlap the window, and
+asks here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.proof.receipts import LOAD, Receipt, is_superseded
+from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.errors import (
+    BadDocumentError,
+    FenceLostError,
+    InvalidInputError,
+    RowsWouldVanishError,
+    TornStageError,
+)
+from include.pipeline_framework.ports.stage import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What a transaction knows once it holds the guard row."""
+
+    now: datetime
+    floor: int
+    overlapping: tuple[Receipt, ...]
+
+
+def require_fence(fence: int, floor: int, overlapping: Iterable[Receipt], where: str) -> None:
+    """Refuse a fence that is below the floor or older than what published into the window.
+
+    Raises:
+        FenceLostError: Names the receipt or the floor that won.
+    """
+    if fence < floor:
+        raise FenceLostError(
+            f"fence {fence} is below the target's floor {floor}",
+            where=where,
+            meaning="The ledger was rebuilt after this fence was issued; nothing was changed",
+            remedy="Nothing, if a newer run owns the window. Else let the ledger's fence sequence start at the floor.",
+        )
+    newest = max(overlapping, key=lambda receipt: receipt.fence, default=None)
+    if newest is not None and newest.fence > fence:
+        raise FenceLostError(
+            f"fence {fence} is older than fence {newest.fence}, whose {newest.kind} of {newest.window} overlaps",
+            where=where,
+            meaning=f"Row {newest.lifecycle_id} wrote there later; nothing was changed",
+            remedy="Nothing: the newer start carries on.",
+        )
+
+
+def exact_receipt(window: TimeWindow, overlapping: Iterable[Receipt]) -> Receipt | None:
+    """The receipt of exactly this window, superseded or not."""
+    return next((receipt for receipt in overlapping if receipt.window == window), None)
+
+
+def live_receipt(window: TimeWindow, overlapping: Sequence[Receipt]) -> Receipt | None:
+    """The receipt of exactly this window, unless it is superseded."""
+    receipt = exact_receipt(window, overlapping)
+    return receipt if receipt is not None and not is_superseded(receipt, overlapping) else None
+
+
+def span_of(replaced: Mapping[int, TimeWindow]) -> TimeWindow | None:
+    """From the first start to the last end of the windows that are replaced; None when there are none."""
+    windows = replaced.values()
+    return TimeWindow(min(w.start for w in windows), max(w.end for w in windows)) if windows else None
+
+
+def live_load(window: TimeWindow, overlapping: Sequence[Receipt]) -> Receipt | None:
+    """The receipt that proves what the window holds now: of a load, and touched by nothing since."""
+    receipt = live_receipt(window, overlapping)
+    return receipt if receipt is not None and receipt.kind == LOAD else None
+
+
+def received(manifest: Manifest, overlapping: Sequence[Receipt]) -> bool:
+    """Whether exactly this manifest of this row was committed before and nothing has touched the window since."""
+    receipt = live_load(manifest.window, overlapping)
+    return receipt is not None and (receipt.manifest, receipt.lifecycle_id) == (
+        manifest.location,
+        manifest.lifecycle_id,
+    )
+
+
+def require_own_manifest(manifest: Manifest, lifecycle_id: int) -> None:
+    """Refuse to load what another ledger row staged.
+
+    Raises:
+        InvalidInputError: The ids differ.
+    """
+    if manifest.lifecycle_id != lifecycle_id:
+        raise InvalidInputError(
+            f"the manifest belongs to row {manifest.lifecycle_id}, not to row {lifecycle_id}",
+            where=manifest.location,
+            meaning="Nothing was changed",
+            remedy="Publish each manifest under the row that staged it.",
+        )
+
+
+AFTER_INSERT = "After the insert the window holds"
+
+
+def require_same(found: Fingerprint, manifest: Manifest, what: str, where: str) -> None:
+    """Compare rows and hash sum with the manifest's.
+
+    Raises:
+        TornStageError: They differ.
+    """
+    if found == manifest.fingerprint:
+        return
+    meaning, remedy = "The staged files are not what was staged", "Run the window again from its source."
+    if what == AFTER_INSERT:
+        meaning = "A staged file has changed since it was checked, or the table does not keep what is inserted"
+        remedy += " If it stays, look for triggers, rules and policies of the table, or a view in its place."
+    raise TornStageError(
+        f"{what} {found}, the manifest says {manifest.fingerprint}",
+        where=f"{where}, {manifest.location}",
+        meaning=f"{meaning}; nothing was changed in the target",
+        remedy=remedy,
+    )
+
+
+def require_distinct(repeated: tuple[str, int] | None, manifest: Manifest, where: str) -> None:
+    """Refuse rows that share an id: the same document twice, or an id that names nothing.
+
+    Args:
+        repeated: One id that several rows have, and how many; None: there is none.
+        manifest: What was staged.
+        where: For the message.
+
+    Raises:
+        BadDocumentError: Names the id.
+    """
+    if repeated is not None:
+        document_id, times = repeated
+        raise BadDocumentError(
+            f"document {document_id!r} comes {times} times",
+            where=f"{where}, {manifest.location}",
+            meaning="A copy of an index in the pattern, or an id column that is not unique, loads rows twice; "
+            "nothing was changed in the target",
+            remedy="Leave the copy out of `index` (old-*,-old-copy), or choose a unique id_column. Where ids do repeat "
+            "and every row counts, say so in the pipeline's file: ids_repeat: true.",
+        )
+
+
+def may_take_rows_away(overlapping: Iterable[Receipt], replaced: Mapping[int, TimeWindow]) -> bool:
+    """Whether anything was loaded there before: a first load has nothing to take away, and needs no look."""
+    return bool(replaced) or any(receipt.kind == LOAD and receipt.fingerprint.rows for receipt in overlapping)
+
+
+def require_kept(vanishing: int, held: int, limit: VanishedDataLimit, manifest: Manifest, where: str) -> None:
+    """Refuse a load that takes away more rows than it may.
+
+    Args:
+        vanishing: Rows of the window whose ids the manifest has not.
+        held: Rows that the window holds.
+        limit: How many of them may go.
+        manifest: What would be loaded.
+        where: For the message.
+
+    Raises:
+        RowsWouldVanishError: More would go.
+    """
+    if vanishing > limit.of(held):
+        raise RowsWouldVanishError(
+            f"{vanishing} of the window's {held} rows would be gone, {limit.of(held)} may go without a person's yes: "
+            f"the source gave {manifest.fingerprint.rows} rows",
+            where=where,
+            meaning="The source shows less than it did: rows were deleted there, or are hidden (a closed index, an "
+            "alias that points elsewhere, a right that was taken away); nothing was changed in the target",
+            remedy="If it hides them, mend the source and clear this task. If they are gone for good, trigger the "
+            'pipeline with {"windows": [[start, end]], "replace": true, "reason": "…"}: that is the yes.',
+        )
+
+
+def row_columns(manifest: Manifest, fence: int) -> dict[str, Any]:
+    """The framework's own columns of every row of a load."""
+    return {
+        "source_object": manifest.source_object,
+        "lifecycle_id": manifest.lifecycle_id,
+        "fence": fence,
+        "file": lineage(manifest),
+    }
+
+
+def lineage(manifest: Manifest) -> str:
+    """Value of `_file`: the staged file, or, of several, the folder whose manifest lists them.
+
+    A COPY of many files into one VARIANT column can't tell them apart, and the targets shall agree.
+    """
+    return manifest.files[0].key if len(manifest.files) == 1 else manifest.location

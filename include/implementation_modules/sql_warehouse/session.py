@@ -1,0 +1,64 @@
+"""One DB-API connection that runs statement files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from include.pipeline_framework.errors import PipelineError
+from include.sql.text import SqlFragment, fill, sql_text
+
+
+class Session:
+    """One connection, statements by file name; every client error leaves as an error of the framework."""
+
+    def __init__(
+        self,
+        connection: Any,
+        folder: str,
+        fragments: Mapping[str, SqlFragment],
+        translate: Callable[[Exception, str], PipelineError | None],
+        where: str,
+    ) -> None:
+        self.connection = connection
+        self.cursor = connection.cursor()
+        self.where = where
+        self._folder, self._fragments, self._translate = folder, fragments, translate
+
+    def text(self, name: str, more: Mapping[str, SqlFragment] | None = None) -> str:
+        """The statement's text with its identifiers in place; `more` are those that only this call knows."""
+        return fill(sql_text(f"{self._folder}/{name}"), {**self._fragments, **(more or {})})
+
+    def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        """Execute one statement file; its rows, if it returns any."""
+        return self.execute(self.text(name), parameters, doing=name)
+
+    def change(self, name: str, parameters: Mapping[str, Any]) -> int:
+        """Execute one statement file that changes rows; how many."""
+        self.execute(self.text(name), parameters, doing=name, fetch=False)
+        return int(self.cursor.rowcount)
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | None, *, doing: str, fetch: bool = True) -> list[Any]:
+        """Execute a statement's text."""
+        with self.translated(doing):
+            self.cursor.execute(sql, parameters or {})
+            return list(self.cursor.fetchall()) if fetch and self.cursor.description else []
+
+    @contextmanager
+    def translated(self, doing: str) -> Iterator[None]:
+        """Turn the client library's errors into the framework's."""
+        try:
+            yield
+        except PipelineError:
+            raise
+        except Exception as error:
+            translated = self._translate(error, f"{self.where} ({doing})")
+            if translated is None:
+                raise
+            raise translated from error
+
+    def close(self) -> None:
+        """Give up the connection, and with it an open transaction; never raises."""
+        with suppress(Exception):
+            self.connection.close()

@@ -1,0 +1,35 @@
+"""Bodies of the tasks that look for overdue windows and tell people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from airflow.sdk import get_current_context
+
+from include.orchestration import task_runs
+from include.orchestration.notifications import Mail
+from include.pipeline_framework.tasks import check_overdue
+from include.wiring import assembly
+
+_BODY = '<pre>{{ overdue | e }}</pre><p><a href="{{ ti.log_url }}">Log</a></p>'
+"""The text comes as a value, so that nothing in an error message is read as a template or as HTML."""
+
+
+def find_overdue() -> list[dict[str, Any]]:
+    """One report per pipeline that asks for alarms."""
+    task_runs.conf()  # the DAG has no params: any key is a mistake
+    return check_overdue.find_overdue(assembly.all_configs().configs, assembly.overdue_alarms())
+
+
+def report_overdue(report: Mapping[str, Any]) -> str:
+    """Fail while the pipeline has something overdue, and mail what is new."""
+    config = assembly.parsed_config(report["pipeline_id"])
+    send = partial(_send, config.email_list) if config.email_list else None
+    return check_overdue.report_overdue(config, report, assembly.overdue_alarms(), send)
+
+
+def _send(to: list[str], subject: str, text: str) -> None:
+    context = {**get_current_context(), "overdue": text, "overdue_subject": subject}
+    Mail(to, "{{ overdue_subject }}", _BODY)(context)

@@ -1,0 +1,32 @@
+"""Bodies of the tasks of DAGs that consume a pipeline's windows."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow.sdk import get_current_context
+
+from include.orchestration import task_runs
+from include.pipeline_framework.tasks.consume_windows import Announcement, announced_windows
+from include.wiring import assembly
+
+_log = logging.getLogger(__name__)
+
+
+def log_announced_windows() -> list[dict[str, Any]]:
+    """The windows whose asset events triggered this run, with their rows; skipped when no event did."""
+    task_runs.conf()  # the DAG has no params: any key is a mistake
+    events = get_current_context()["triggering_asset_events"]
+    announcements = [
+        Announcement(event.source_dag_id, event.partition_key)
+        for of_asset in events.values()
+        for event in of_asset
+        if event.source_dag_id and event.partition_key
+    ]
+    if not announcements:
+        task_runs.skip("no event of a window triggered this run (a person did, say)")
+    windows = announced_windows(announcements, assembly.all_configs().configs, assembly.lifecycle_store())
+    for window in windows:
+        _log.info("%s %s: %s rows, %s", window["source_object"], window["local"], window["rows"], window["status"])
+    return windows

@@ -1,0 +1,174 @@
+"""The DAG of one pipeline file: `data_pipeline("main")` is all that `dags/data_pipeline_main.py` has to say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, task, task_group
+
+from include.orchestration import backfill_tasks, pipeline_tasks
+from include.orchestration.assets import target_asset
+from include.orchestration.defaults import START_DATE, default_args
+from include.pipeline_framework.config.external import require_moved_here
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.records.run_requests import UNTIL
+from include.wiring import assembly
+
+MANUAL = """
+### {description}
+
+Moves windows of `{granularity}` (local time of `{timezone}`) from `{source}` through `{stage}` into `{target}`, and
+keeps one row for each in the ledger, `pipeline_lifecycle`, under the source object `{source_object}`.
+
+**Schedule.** `{cron}`. A run claims up to {max_windows} pending windows that ended at least {x_time_back} ago, oldest
+first; which windows exist is the ledger's matter, never the run's date.
+
+**Steps.** `populate_pipeline_batches` (repairs the ledger where that harms nothing; plans what the conf asks for) →
+`store_and_validate` (the claim) → per window `pre_validation` → `source_to_stage` → `stage_to_target` → `audit` →
+`continue_backfill` (triggers the next run while a campaign of `backfill_windows` has windows left) →
+`cleanup_stale_locks` (always; fails the run while one of its windows is unfinished).
+
+**Conf.** Nothing: what is due. Or one of `target_date` (local date) | `from` + `to` (local dates or ISO instants, `to`
+exclusive) | `windows` (list of `[start, end]` instants): then only those, missing ones are planned first.
+`max_windows`, `dry_run`. Finished windows are only loaded again with `replace: true` and a `reason`. A range beyond
+local tomorrow is refused without `allow_future: true`. `until: staged | loaded | audited` names the last step: windows
+stay PENDING there with all that is done, and a later run (a scheduled one, too) goes on with them. So `loaded` is the
+transfer alone, and `audited` on windows that are loaded is the audit alone.
+
+**When a task fails.** Its log says what happened, what it means and what to do. Clearing it is safe: the window is
+taken back under a new fence and resumes where the ledger says; a finished one is skipped, one of another run is left
+alone.
+"""
+
+_TEXT = {"type": ["null", "string"]}
+_PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+
+
+def data_pipeline(pipeline_id: str) -> DAG:
+    """The pipeline's DAG.
+
+    Raises:
+        ConfigurationError: What YAML says of the pipeline is wrong, or another system moves its data; Airflow shows it
+            as this one file's import error.
+    """
+    config = assembly.parsed_config(pipeline_id)
+    require_moved_here(config)
+
+    @dag(
+        dag_id=config.dag_id,
+        schedule=_timetable(config),
+        start_date=START_DATE,
+        catchup=False,
+        max_active_runs=4,
+        dagrun_timeout=config.dagrun_timeout_delta,
+        # what is begun is finished first: windows are done from the first minutes on, however many the run has claimed
+        default_args={**default_args(config), "weight_rule": "upstream"},
+        params=_params(),
+        tags=["pipeline", config.source_object],
+        description=config.description,
+        doc_md=_manual(config),
+        allowed_run_types=["scheduled", "manual", "operator_triggered"],  # Airflow's own backfill knows no ledger
+    )
+    def pipeline() -> None:
+        _tasks(config)
+
+    return pipeline()
+
+
+def _tasks(config: PipelineConfig) -> None:
+    pipeline_id = config.pipeline_id
+    loaded = target_asset(config)
+    per_window: dict[str, Any] = {
+        "map_index_template": "{{ task.op_kwargs['rec']['local'] }}",
+        "max_active_tis_per_dagrun": config.max_active_windows,
+    }
+
+    @task(multiple_outputs=False)
+    def populate_pipeline_batches() -> dict[str, Any]:
+        """Make sure that the windows this run may claim exist."""
+        return pipeline_tasks.populate_pipeline_batches(pipeline_id)
+
+    @task
+    def store_and_validate() -> list[dict[str, Any]]:
+        """Claim windows for this run; skipped when none is due."""
+        return pipeline_tasks.store_and_validate(pipeline_id)
+
+    @task(outlets=[loaded], multiple_outputs=False, **per_window)
+    def pre_validation(rec: dict[str, Any]) -> dict[str, Any]:
+        """Skip the window when the target proves that it has it."""
+        return pipeline_tasks.pre_validate(pipeline_id, rec)
+
+    @task(multiple_outputs=False, **per_window)
+    def source_to_stage(rec: dict[str, Any]) -> dict[str, Any]:
+        """Extract completely; the manifest comes last."""
+        return pipeline_tasks.source_to_stage(pipeline_id, rec)
+
+    @task(multiple_outputs=False, **per_window)
+    def stage_to_target(rec: dict[str, Any]) -> dict[str, Any]:
+        """Load exactly once, under the window's fence."""
+        return pipeline_tasks.stage_to_target(pipeline_id, rec)
+
+    @task(outlets=[loaded], multiple_outputs=False, **per_window)
+    def audit(rec: dict[str, Any]) -> dict[str, Any]:
+        """Compare both ends; only now the window is COMPLETED."""
+        return pipeline_tasks.audit(pipeline_id, rec)
+
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def continue_backfill() -> None:
+        """Trigger the next run while a backfill campaign has windows left; skipped otherwise."""
+        backfill_tasks.continue_backfill(pipeline_id)
+
+    @task(trigger_rule=TriggerRule.ALL_DONE, retry_delay=timedelta(seconds=10), multiple_outputs=False)
+    def cleanup_stale_locks() -> dict[str, int]:
+        """Give back what this run still holds, and say honestly how it ended."""
+        return pipeline_tasks.finish_run(pipeline_id)
+
+    @task_group
+    def window(rec: dict[str, Any]) -> None:
+        """One claimed window."""
+        pre_validation(rec=rec) >> source_to_stage(rec=rec) >> stage_to_target(rec=rec) >> audit(rec=rec)
+
+    claimed = store_and_validate()
+    cleanup = cleanup_stale_locks().as_teardown(on_failure_fail_dagrun=True)
+    populate_pipeline_batches() >> claimed
+    window.expand(rec=claimed) >> continue_backfill() >> cleanup
+
+
+def _timetable(config: PipelineConfig) -> CronTriggerTimetable | None:
+    """None when the pipeline is disabled or has no schedule: its rows rest."""
+    if not config.enabled or config.cron_schedule is None:
+        return None
+    return CronTriggerTimetable(config.cron_schedule, timezone=config.timezone)
+
+
+def _params() -> dict[str, Param]:
+    return {
+        "target_date": Param(None, type=["null", "string"], format="date", description="One local day."),
+        "from": Param(None, **_TEXT, description="Start: 2013-03-09 (local) or 2013-03-09T05:00:00Z."),
+        "to": Param(None, **_TEXT, description="Exclusive end: 2013-03-10 (local) or 2013-03-09T06:00:00Z."),
+        "windows": Param(
+            None, type=["null", "array"], items=_PAIR, description='Exact windows: [["<start>", "<end>"], …], instants.'
+        ),
+        "max_windows": Param(None, type=["null", "integer"], minimum=1, maximum=1024, description="At most so many."),
+        "until": Param(None, **_TEXT, enum=[None, *UNTIL], description="Last step: staged, loaded or audited (all)."),
+        "dry_run": Param(False, type="boolean", description="Only show what would be planned and claimed."),
+        "replace": Param(False, type="boolean", description="Load finished windows of the range again."),
+        "reason": Param(None, **_TEXT, description="Why (with replace); kept in the ledger."),
+        "allow_future": Param(False, type="boolean", description="The range may reach beyond local tomorrow."),
+    }
+
+
+def _manual(config: PipelineConfig) -> str:
+    return MANUAL.format(
+        description=config.description or config.pipeline_id,
+        granularity=config.granularity,
+        timezone=config.timezone,
+        source=config.source_name,
+        stage=config.stage_name,
+        target=f"{config.target_name} {config.target_object or ''}".strip(),
+        source_object=config.source_object,
+        cron=config.cron_schedule or "none, manual runs only",
+        max_windows=config.max_windows_per_run,
+        x_time_back=config.x_time_back,
+    )

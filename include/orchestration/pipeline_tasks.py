@@ -1,0 +1,156 @@
+"""Bodies of the tasks of `data_pipeline_<id>`: wire the pipeline, call one use case, map its outcome to Airflow."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from include.orchestration import task_runs
+from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.records.row import Phase, Status, window_of
+from include.pipeline_framework.core.records.run_requests import RunRequest, last_phase, parse_request
+from include.pipeline_framework.tasks import cleanup_stale_locks, planning, pre_validation
+from include.pipeline_framework.tasks import store_and_validate as claiming
+from include.pipeline_framework.tasks.move_window import is_reopened, move_until
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt
+from include.wiring import assembly, run_context
+
+_log = logging.getLogger(__name__)
+
+
+def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
+    """Plan what this run may claim; see `tasks.planning.populate_pipeline_batches`."""
+    config = assembly.parsed_config(pipeline_id)
+    request = _request(config)  # a conf that makes no sense is refused before anything is reached
+    report = planning.populate_pipeline_batches(
+        config, assembly.lifecycle_store(), run_context.current_actor(), request
+    )
+    _log.info("%s: %s", "would plan" if report["dry_run"] else "planned", report)
+    for told in report.get("hints", ()):
+        _log.warning("%s: %s", config.source_object, told)
+    for told in report.get("reported", ()):
+        _log.warning("left for a person or the state manager: %s", told)
+    return {name: len(value) if isinstance(value, list) else value for name, value in report.items()}
+
+
+def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
+    """Claim this run's windows; skipped when there is nothing to claim, or when it only shows what it would claim."""
+    config = assembly.parsed_config(pipeline_id)
+    report = claiming.store_and_validate(
+        config, assembly.lifecycle_store(), run_context.current_actor(), _request(config)
+    )
+    for number, record in enumerate(report["would_claim"], 1):
+        _log.info("would claim %d: id %s %s", number, record["id"], record["local"])
+    if not report["claimed"]:
+        task_runs.skip(
+            f"{report['note']} ({len(report['would_claim'])} windows shown)"
+            if report["would_claim"]
+            else report["note"]
+        )
+    if report["note"]:
+        _log.warning("%s", report["note"])
+    # DDL once, before windows run in parallel: in Snowflake it would commit their transactions
+    assembly.target(config).prepare(config.source_object)
+    claimed: list[dict[str, Any]] = report["claimed"]
+    return claimed
+
+
+def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+    """Decide whether the window has to move; skipped when the target can prove that it has it, or when it was cut."""
+    pipeline, until = assembly.pipeline(pipeline_id), _until(pipeline_id)
+
+    def work(attempt: WindowAttempt) -> dict[str, Any]:
+        return {**pre_validation.pre_validate(pipeline, attempt, until=until), "window": str(attempt.window)}
+
+    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
+    if result["decision"] == "split":
+        task_runs.skip(f"too many rows for one window: cut into finer ones, which a later run claims: {result}")
+    if result["decision"] == "skip":
+        task_runs.skip(f"already loaded, proven by the target's receipt: {result}")
+    task_runs.announce_if(result["decision"] == "empty", result["window"])
+    return result
+
+
+def source_to_stage(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+    """Extract the window completely and write its manifest, or resume from the one that is there."""
+    return _move(pipeline_id, rec, Phase.SOURCE_TO_STAGE)
+
+
+def stage_to_target(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+    """Load the manifest exactly once."""
+    return _move(pipeline_id, rec, Phase.STAGE_TO_TARGET)
+
+
+def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+    """Compare source, manifest, load and target; the target's asset gets an event when they agree.
+
+    A window that this run completed already (the process died after writing, or the task was cleared) stays as it is,
+    and its event is emitted again.
+    """
+    _require_asked_for(Phase.AUDIT, _until(pipeline_id))
+    pipeline, actor = assembly.pipeline(pipeline_id), run_context.current_actor()
+    row = pipeline.store.get(rec["id"])
+    task_runs.identity_of(pipeline, rec).require(row)
+    if row["pipeline_final_status"] == Status.COMPLETED and row["dag_run_id"] == actor.dag_run_id:
+        _log.info("this run completed the window before; to load it again, trigger with replace")
+        task_runs.announce_if(True, str(window_of(row)))
+        return {"pipeline_final_status": Status.COMPLETED.value}
+
+    def work(attempt: WindowAttempt) -> dict[str, Any]:
+        return {
+            **move_until(pipeline, attempt, Phase.AUDIT),
+            "reopened": is_reopened(attempt),
+            "window": str(attempt.window),
+        }
+
+    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
+    if result["reopened"]:
+        task_runs.skip("the source moved beyond the tolerance since the extract: the window is PENDING again")
+    task_runs.announce_if(True, result["window"])
+    return result
+
+
+def finish_run(pipeline_id: str) -> dict[str, int]:
+    """Release what this run still holds; fails the run for an unfinished window, and for any task that failed.
+
+    Airflow takes the state of a run from its leaves, and this teardown is the only one: without the second check a run
+    whose conf was refused would be green.
+    """
+    counts = cleanup_stale_locks.finish_run(
+        assembly.lifecycle_store(),
+        assembly.parsed_config(pipeline_id),
+        run_context.current_actor(),
+        _until(pipeline_id),
+    )
+    task_runs.require_no_failed_task()
+    return counts
+
+
+def _request(config: Any) -> RunRequest:
+    return parse_request(task_runs.conf(), config.horizon, config.source_object)
+
+
+def _until(pipeline_id: str) -> Phase:
+    """The last phase that this run was asked for."""
+    return last_phase(task_runs.conf(), pipeline_id)
+
+
+def _require_asked_for(phase: Phase, until: Phase) -> None:
+    """Skip the task when its phase comes after the last one that the run was asked for; the window is not touched."""
+    if phase is not until and phase in until.and_later:
+        task_runs.skip(f"the run was asked to stop after {until}; a later run without `until` goes on from there")
+
+
+def _move(pipeline_id: str, rec: dict[str, Any], phase: Phase) -> dict[str, Any]:
+    until = _until(pipeline_id)
+    _require_asked_for(phase, until)
+    pipeline = assembly.pipeline(pipeline_id)
+
+    def work(attempt: WindowAttempt) -> dict[str, Any]:
+        result = move_until(pipeline, attempt, phase)
+        if phase is until:
+            attempt.change(transitions.stop_after, until)
+        return result
+
+    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
+    return result

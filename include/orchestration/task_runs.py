@@ -1,0 +1,153 @@
+"""Between Airflow's task context and the use cases: who acts, is this the last try, and what an outcome becomes.
+
+Skip: nothing to do, and that is fine, or somebody else has it. Fail: an error with a cause and a remedy. A refusal of
+the ledger is never reported as success.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import (
+    AirflowRescheduleException,
+    AirflowSkipException,
+    DagRunTriggerException,
+)
+
+from include.pipeline_framework.core.records.conf_keys import require_known_keys, require_whole_numbers
+from include.pipeline_framework.core.records.row import RowIdentity
+from include.pipeline_framework.errors import (
+    InvalidInputError,
+    TargetBusyError,
+    TerminalError,
+    WindowFinishedError,
+    WindowHeldError,
+    WindowInvalidatedError,
+)
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
+from include.wiring import run_context
+
+_log = logging.getLogger(__name__)
+
+
+def conf() -> dict[str, Any]:
+    """The run's conf over the DAG's params, as plain values: what the trigger form or `--conf` gave.
+
+    The first task of every DAG asks for it, one that has no params, too: a key that nobody reads is refused there.
+
+    Raises:
+        InvalidInputError: A key that is none of the DAG's params, a decimal for a whole number, or a conf that this
+            Airflow does not let into the params.
+    """
+    context = get_current_context()
+    dag, given, raw = context["dag"], dict(context["params"]), dict(context["dag_run"].conf or {})
+    require_known_keys([*raw, *(name for name in given if name not in raw)], list(dag.params), dag.dag_id)
+    require_whole_numbers(given, {name: dag.params.get_param(name).schema for name in dag.params}, dag.dag_id)
+    left_out = sorted(name for name, value in raw.items() if given.get(name) != value)
+    if left_out:
+        raise InvalidInputError(
+            f"the run's conf is not used: {', '.join(left_out)}",
+            where=dag.dag_id,
+            meaning="Airflow's setting core.dag_run_conf_overrides_params is off; nothing was done",
+            remedy="Turn it on (AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS=True), or trigger without a conf.",
+        )
+    return given
+
+
+def date_of_test() -> str | None:
+    """The date that `airflow tasks test` was given, as YYYY-MM-DD; None in every other run, and without a date."""
+    moment = get_current_context()["dag_run"].logical_date
+    return moment.date().isoformat() if moment and run_context.current_actor().is_temporary else None
+
+
+def skip(message: str) -> None:
+    """End the task as skipped, with the reason in its log."""
+    raise AirflowSkipException(message)
+
+
+def trigger_run(dag_id: str, dag_run_id: str, *, note: str) -> None:
+    """End the task by triggering a run of a DAG; one that is there already is left as it is.
+
+    Airflow does it for the task, as for its own TriggerDagRunOperator.
+    """
+    raise DagRunTriggerException(
+        trigger_dag_id=dag_id,
+        dag_run_id=dag_run_id,
+        conf=None,
+        reset_dag_run=False,
+        skip_when_already_exists=True,
+        wait_for_completion=False,
+        allowed_states=[],
+        failed_states=[],
+        poke_interval=60,
+        deferrable=False,
+        note=note,
+    )
+
+
+def identity_of(pipeline: Any, record: dict[str, Any]) -> RowIdentity:
+    """Which window a task means by the row's number in its record."""
+    start, end = (datetime.fromisoformat(record[name]) for name in ("start", "end"))
+    return RowIdentity(pipeline.config.source_object, start, end)
+
+
+def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttempt], Any]) -> Any:
+    """Run `work` on the window of `record` under a new fence.
+
+    Raises:
+        RowMistakenError: The ledger has given the row's number to another window.
+        AirflowSkipException: The window is finished, replaced, or held by another run; the message says what to do.
+        AirflowRescheduleException: Others publish into the table; the task comes back without holding a worker.
+    """
+    try:
+        return run_on_window(
+            pipeline.store,
+            record["id"],
+            run_context.current_actor(),
+            work,
+            expected=identity_of(pipeline, record),
+            max_retry_task=pipeline.config.max_retry_task,
+            is_last_try=run_context.is_last_try(),
+        )
+    except (WindowFinishedError, WindowHeldError, WindowInvalidatedError) as refusal:
+        raise AirflowSkipException(str(refusal)) from refusal
+    except TargetBusyError as busy:
+        _log.info("%s", busy)
+        seconds = random.uniform(5, 15)  # noqa: S311 - so that those who wait don't come back at once
+        raise AirflowRescheduleException(pipeline.store.now() + timedelta(seconds=seconds)) from busy
+
+
+def require_no_failed_task() -> None:
+    """Fail when another task of this run has failed; its own log says why.
+
+    Raises:
+        TerminalError: Names the failed tasks.
+    """
+    ti = get_current_context()["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
+    failed = sorted(name for name, state in states.items() if getattr(state, "value", state) == "failed")
+    if failed:
+        raise TerminalError(
+            f"{len(failed)} tasks of this run failed: {', '.join(failed)}",
+            where=f"{ti.dag_id} {ti.run_id}",
+            meaning="Every window that this run claimed is finished, or it claimed none",
+            remedy="Read the log of the failed task; clear it, or trigger again with a corrected conf.",
+        )
+
+
+def announce_if(is_complete: bool, window: str) -> None:
+    """Emit the task's asset event for exactly this window, as the ledger's row has it, or none at all.
+
+    Airflow emits an event for every outlet of a successful task; a window that has not passed its audit gets none.
+    """
+    context = get_current_context()
+    if is_complete:
+        for asset in context["task"].outlets:
+            context["outlet_events"][asset].add_partitions(window)
+    else:
+        context["task"].outlets = []

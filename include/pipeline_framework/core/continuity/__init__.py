@@ -1,0 +1,1 @@
+"""Whether every day is covered: findings of the state manager, and their remedies."""

@@ -1,0 +1,259 @@
+"""What a state table says about one source: the few facts from which its continuity is judged.
+
+A store gathers them with set-based statements; `gather` does the same from rows in memory.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from include.pipeline_framework.core.records.row import FINISHED, Phase, Status, window_of
+from include.pipeline_framework.core.time.days import LocalDay, existing_days, local_day_of
+from include.pipeline_framework.core.time.durations import Granularity
+from include.pipeline_framework.core.time.horizon import Horizon
+from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StateScope:
+    """Which days of a source are looked at, and by which rules.
+
+    Attributes:
+        source_object: The ledger's key.
+        timezone: Zone of its local days; a row that was planned in another zone never counts as crossing a day.
+        granularity: As configured now; used where neither a day nor the source has one of its own.
+        horizon: The pipeline's; None for a source without a pipeline file, which then has no limits.
+        fills_missing_days: Whether a day without any row is planned by itself.
+        now: When it is looked at; None: no day is ahead.
+        counts_horizon: Whether all days from the horizon's start to local today are looked at, planned or not, and not
+            only those from the first to the last planned one. Needs `horizon` and `now`.
+    """
+
+    source_object: str
+    timezone: str
+    granularity: Granularity
+    horizon: Horizon | None = None
+    fills_missing_days: bool = True
+    now: datetime | None = None
+    counts_horizon: bool = False
+
+    @property
+    def tomorrow(self) -> LocalDay | None:
+        """The last day whose gaps are filled; None: there is no last one."""
+        return None if self.now is None else local_day_of(self.now, self.timezone).next()
+
+    def days(self, planned: Collection[date]) -> tuple[LocalDay, ...]:
+        """The days that are looked at, in order, without days that the calendar skips.
+
+        Those from the first to the last planned one, or from the horizon's start to today. Of the days after tomorrow
+        only planned ones: what lies between them and tomorrow is missing to nobody.
+
+        Args:
+            planned: `target_day` of the source's rows.
+        """
+        tomorrow = self.tomorrow
+        near = [day for day in planned if tomorrow is None or day <= tomorrow.date]
+        first, last = min(near, default=None), max(near, default=None)
+        if self.counts_horizon and self.horizon and tomorrow:
+            today = tomorrow.date - timedelta(days=1)
+            first, last = self.horizon.start_date, max(today, last) if last else today
+        found = self._inside(first, last) if first and last else []
+        ahead = {day for day in planned if tomorrow is not None and day > tomorrow.date}
+        return tuple(found + [day for one in sorted(ahead) for day in self._inside(one, one)])
+
+    def _inside(self, first: date, last: date) -> list[LocalDay]:
+        horizon = self.horizon
+        if horizon is not None:
+            if not horizon.enabled:
+                return []
+            first = max(first, horizon.start_date)
+            last = min(last, horizon.end_date - timedelta(days=1)) if horizon.end_date else last
+        return existing_days(first, last, self.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """What continuity needs to know of one row.
+
+    Attributes:
+        updated_at: `record_last_updated_at`; inserted_at: `record_inserted_at`.
+        may_have_loaded: Whether the target may hold something of it.
+    """
+
+    id: int
+    window: TimeWindow
+    status: str
+    updated_at: datetime
+    inserted_at: datetime
+    may_have_loaded: bool
+    fence: int = 0
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> StateRow:
+        """From a row of the ledger, keyed by column."""
+        return cls(
+            record["id"],
+            window_of(record),
+            record["pipeline_final_status"],
+            record["record_last_updated_at"],
+            record["record_inserted_at"],
+            record["phase_completed"] in (Phase.STAGE_TO_TARGET, Phase.AUDIT)
+            or record["stage_to_target_ingestion_start_time"] is not None
+            or record["pipeline_final_status"] in FINISHED,
+            record["fence"],
+        )
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a run is moving it."""
+        return self.status == Status.IN_PROGRESS
+
+    @property
+    def is_complete(self) -> bool:
+        """COMPLETED, or SKIPPED with proof."""
+        return self.status in FINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class DurationGroup:
+    """Live rows inside one local day that have the same elapsed length; rows that cross the day are not among them.
+
+    `ends_day`: one of them ends where the day ends.
+    """
+
+    day: date
+    duration: timedelta
+    windows: int
+    ends_day: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StateFacts:
+    """What the table says about one source, inside its scope.
+
+    Attributes:
+        days: Days that are looked at (`StateScope.days`), in order.
+        groups: In order of their days.
+        gaps: Time of those days that no live row touches; may run over several days.
+        crossing: Live rows that don't lie inside their own local day, in order.
+        contested: Live rows that overlap another live row, crossing ones among them.
+        completed: How many live rows are COMPLETED, or SKIPPED with proof.
+    """
+
+    scope: StateScope
+    days: tuple[LocalDay, ...] = ()
+    groups: tuple[DurationGroup, ...] = ()
+    gaps: tuple[TimeWindow, ...] = ()
+    crossing: tuple[StateRow, ...] = ()
+    contested: tuple[StateRow, ...] = ()
+    completed: int = 0
+    first_window_start_at: datetime | None = None
+    last_window_end_at: datetime | None = None
+
+    @property
+    def days_on_request(self) -> int:
+        """Days without any row that are planned only when somebody asks for them."""
+        return 0 if self.scope.fills_missing_days else sum(len(self._whole_days(gap)) for gap in self.gaps)
+
+    def days_of(self, gap: TimeWindow) -> Iterable[int]:
+        """Positions in `days` of those that share time with a gap, without days that are planned only on request."""
+        first = bisect_right(self.days, gap.start, key=lambda day: day.end)
+        last = bisect_left(self.days, gap.end, lo=first, key=lambda day: day.start)
+        if self.scope.fills_missing_days:
+            return range(first, last)
+        whole = self._whole_days(gap)
+        return [*range(first, whole.start), *range(whole.stop, last)] if whole else range(first, last)
+
+    def _whole_days(self, gap: TimeWindow) -> range:
+        """Days without any row: found by halving, since there may be thousands."""
+        first = bisect_left(self.days, gap.start, key=lambda day: day.start)
+        return range(first, bisect_right(self.days, gap.end, lo=first, key=lambda day: day.end))
+
+    @property
+    def last_planned(self) -> date | None:
+        """The last day that is looked at and has a row of its own."""
+        crossing = (local_day_of(row.window.start, self.scope.timezone).date for row in self.crossing[-1:])
+        return max((*(group.day for group in self.groups[-1:]), *crossing), default=None)
+
+
+def gather(scope: StateScope, records: Iterable[Mapping[str, Any]]) -> StateFacts:
+    """The facts of one source from its live rows, keyed by column; rows of other sources are left out."""
+    rows = [r for r in records if r["source_object"] == scope.source_object and not r["is_invalidated_flag"]]
+    days = scope.days({r["target_day"] for r in rows})
+    bounds = {day.date: day for day in days}
+    crossing, windows, inside = [], [], []
+    for record in rows:
+        row, day = StateRow.of(record), bounds.get(record["target_day"])
+        windows.append(row.window)
+        if day and lies_inside(row.window, day):
+            inside.append((day, row.window))
+        elif day and record["timezone"] == scope.timezone:
+            crossing.append(row)
+    span = stretches(days)
+    return StateFacts(
+        scope,
+        days,
+        tuple(duration_groups(inside)),
+        tuple(gap for part in span for gap in uncovered(part, windows)),
+        tuple(sorted(crossing, key=lambda row: (row.window, row.id))),
+        tuple(_contested(StateRow.of(record) for record in rows)),
+        sum(r["pipeline_final_status"] in FINISHED for r in rows),
+        min((window.start for window in windows), default=None),
+        max((window.end for window in windows), default=None),
+    )
+
+
+def stretches(days: Iterable[LocalDay]) -> list[TimeWindow]:
+    """Time of days in order, joined where one follows the other: a year without any row is one stretch.
+
+    >>> days = existing_days(date(2011, 12, 29), date(2011, 12, 31), "Pacific/Apia")
+    >>> [str(span) for span in stretches(days)]
+    ['2011-12-29T10:00:00Z/2011-12-31T10:00:00Z']
+    """
+    found: list[TimeWindow] = []
+    first, last = None, None
+    for day in days:
+        if first and last and day.date - last.date != _DAY and day.start != last.end:
+            found.append(TimeWindow(first.start, last.end))
+            first = None
+        first, last = first or day, day
+    return [*found, TimeWindow(first.start, last.end)] if first and last else found
+
+
+def lies_inside(window: TimeWindow, day: LocalDay) -> bool:
+    """Whether a window lies wholly inside a local day."""
+    return day.start <= window.start and window.end <= day.end
+
+
+def duration_groups(rows: Iterable[tuple[LocalDay, TimeWindow]]) -> list[DurationGroup]:
+    """Groups of the rows that lie inside their day, by day, then length; the others are left out."""
+    windows: Counter[tuple[date, timedelta]] = Counter()
+    ending: set[tuple[date, timedelta]] = set()
+    for day, window in rows:
+        if lies_inside(window, day):
+            key = (day.date, window.duration)
+            windows[key] += 1
+            if window.end == day.end:
+                ending.add(key)
+    return [DurationGroup(*key, count, key in ending) for key, count in sorted(windows.items())]
+
+
+def _contested(rows: Iterable[StateRow]) -> list[StateRow]:
+    """Rows of every stretch of time in which one row overlaps another."""
+    found: list[StateRow] = []
+    stretch: list[StateRow] = []
+    reach = datetime.min.replace(tzinfo=UTC)
+    for row in sorted(rows, key=lambda row: (row.window, row.id)):
+        if row.window.start >= reach:
+            found += stretch if len(stretch) > 1 else []
+            stretch = []
+        stretch.append(row)
+        reach = max(reach, row.window.end)
+    return found + (stretch if len(stretch) > 1 else [])

@@ -1,0 +1,221 @@
+"""Backfill campaigns: what somebody asks to be loaded (again), which windows that means, and how far it has come.
+
+A campaign is one row, and a number on its windows; the pipeline's own runs claim them. Windows that another unfinished
+campaign has are left to that one, so two campaigns never load a window twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from include.pipeline_framework.core.lifecycle.transitions import Transition
+from include.pipeline_framework.core.records.planning import recut
+from include.pipeline_framework.core.records.row import FINISHED, Row, Status, describe, window_of
+from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
+from include.pipeline_framework.errors import IllegalTransitionError, InvalidInputError, WindowHeldError
+
+
+class Mode(StrEnum):
+    """Which windows of the asked ranges a campaign loads.
+
+    `missing`: those without a live row, and planned ones that have not run. `failed`: FAILED ones. `all`: both, and
+    finished ones are replaced.
+    """
+
+    MISSING = "missing"
+    FAILED = "failed"
+    ALL = "all"
+
+
+class Order(StrEnum):
+    """Which of its windows are claimed first."""
+
+    OLDEST_FIRST = "oldest_first"
+    NEWEST_FIRST = "newest_first"
+
+
+class CampaignState(StrEnum):
+    """Whether claims may take its windows."""
+
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    CANCELLED = "CANCELLED"
+
+
+class Step(StrEnum):
+    """What becomes of a window when a campaign starts."""
+
+    INSERT = "insert"
+    JOIN = "join"
+    REPLACE = "replace"
+    NOT_ASKED = "not asked for by this mode"
+    HELD = "held by a run"
+    ELSEWHERE = "left to another campaign"
+    CUT = "only a part of it was asked for"
+    OWN = "joined already"
+
+
+DOES = (Step.INSERT, Step.JOIN, Step.REPLACE)
+"""Steps that change the ledger."""
+
+FROM_STATES = {
+    CampaignState.PAUSED: (CampaignState.RUNNING, CampaignState.PAUSED),
+    CampaignState.RUNNING: (CampaignState.PAUSED, CampaignState.RUNNING),
+    CampaignState.CANCELLED: (CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.CANCELLED),
+}
+"""From which states each one can be reached; asking for the present one again changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignWindow:
+    """One step of starting a campaign.
+
+    Attributes:
+        step: What is done, or why not.
+        windows: To plan with `insert` and `replace`; the row's own window otherwise.
+        rows: Ids of the ledger rows that it is about.
+    """
+
+    step: Step
+    windows: tuple[TimeWindow, ...]
+    rows: tuple[int, ...] = ()
+
+
+def campaign_windows(
+    mode: Mode, grid: Sequence[TimeWindow], rows: Sequence[Row], campaign_id: int | None, unfinished: Collection[int]
+) -> list[CampaignWindow]:
+    """What a campaign means for the ledger as it is now, in order of time; asking again after a part was done goes on.
+
+    Args:
+        mode: Which windows.
+        grid: The windows that the asked ranges should have; they don't overlap each other.
+        rows: Live rows that overlap any of them.
+        campaign_id: The campaign itself, if it was started before.
+        unfinished: Campaigns that still have windows to load, cancelled ones not among them.
+    """
+    found: list[CampaignWindow] = []
+    cut = recut(grid, [window_of(row) for row in rows]) if mode == Mode.ALL else []
+    by_window = {window_of(row): row for row in rows}
+    cutting: set[TimeWindow] = set()
+    for piece in cut:
+        cut_rows = [by_window[window] for window in piece.replaced]
+        steps = {_step_of(mode, row, campaign_id, unfinished) for row in cut_rows}
+        blocked = steps & {Step.HELD, Step.ELSEWHERE, Step.OWN}
+        whole = not any(uncovered(window, piece.windows) for window in piece.replaced)
+        step = min(blocked) if blocked else Step.REPLACE if whole else Step.CUT
+        windows = piece.windows if step == Step.REPLACE else piece.replaced
+        found.append(CampaignWindow(step, windows, tuple(row["id"] for row in cut_rows)))
+        cutting |= {*piece.windows, *piece.replaced}
+    for row in rows:
+        window = window_of(row)
+        if window not in cutting:
+            found.append(CampaignWindow(_step_of(mode, row, campaign_id, unfinished), (window,), (row["id"],)))
+    if mode != Mode.FAILED:
+        for window in grid:
+            pieces = () if window in cutting else uncovered(window, by_window)
+            found += [CampaignWindow(Step.INSERT, (piece,)) for piece in pieces]
+    return sorted(found, key=lambda step: step.windows)
+
+
+def join(row: Row, now: datetime, campaign_id: int, priority: int) -> Transition:
+    """A window that waits, or has FAILED, becomes one of the campaign's; FAILED starts over with `retry_attempt` 0.
+
+    Raises:
+        WindowHeldError: A run is moving it.
+        IllegalTransitionError: It is finished, or was invalidated.
+    """
+    del now
+    status = row["pipeline_final_status"]
+    if status == Status.IN_PROGRESS:
+        raise WindowHeldError(f"the window is held by run {row['dag_run_id']} of {row['dag_id']}", where=describe(row))
+    if row["is_invalidated_flag"] or status in FINISHED:
+        raise IllegalTransitionError(f"a window that is {status} can't join a campaign", where=describe(row))
+    if row["campaign_id"] == campaign_id and status == Status.PENDING:
+        return Transition("joined_campaign")
+    changes: dict[str, Any] = {"campaign_id": campaign_id, "priority": priority, "not_before_at": None}
+    if status == Status.FAILED:
+        owner = {"dag_id": None, "dag_run_id": None, "pipeline_locked_at": None, "heartbeat_at": None}
+        changes |= {**owner, "pipeline_final_status": Status.PENDING, "pipeline_end_time": None, "retry_attempt": 0}
+    numbers = {"campaign_id": campaign_id, "priority_before": row["priority"]}
+    return Transition("joined_campaign", changes, f"campaign {campaign_id}", numbers)
+
+
+def priority_before(events: Sequence[Mapping[str, Any]]) -> int:
+    """What priority a window had before it joined its first campaign; `events` are its history, oldest first."""
+    joined = (event["numbers"]["priority_before"] for event in events if event["event"] == "joined_campaign")
+    return int(next(joined, 0))
+
+
+def leave(row: Row, now: datetime, priority: int) -> Transition:
+    """A waiting window is nobody's campaign's any more; one that is not waiting stays as it is."""
+    del now
+    if row["pipeline_final_status"] != Status.PENDING or row["campaign_id"] is None:
+        return Transition("left_campaign")
+    changes = {"campaign_id": None, "priority": priority}
+    return Transition("left_campaign", changes, f"campaign {row['campaign_id']} was cancelled")
+
+
+def progress(campaign: Mapping[str, Any]) -> dict[str, Any]:
+    """How far a campaign is, from its row with the figures of its windows.
+
+    `state` is DONE when nothing is left to do, PLANNING while its windows still join; `eta_seconds` is what the rest
+    takes at the pace so far, None before the first window or while nothing may run.
+    """
+    total, done, left = (int(campaign[name]) for name in ("total", "done", "remaining"))
+    running, failed = int(campaign["running"]), int(campaign["failed"])
+    state = campaign["state"]
+    if state == CampaignState.RUNNING and campaign["planned_at"] is None:
+        state = "PLANNING"
+    elif state != CampaignState.CANCELLED and campaign["planned_at"] is not None and not left and not running:
+        state = "DONE"
+    eta = None
+    if state == CampaignState.RUNNING and done and campaign["last_done_at"]:
+        spent: timedelta = campaign["last_done_at"] - campaign["created_at"]
+        eta = round(spent.total_seconds() / done * (left + running))
+    names = ("campaign_id", "source_object", "mode", "window_order", "concurrency", "priority", "reason", "created_at")
+    return {
+        **{name: campaign[name] for name in names},
+        "state": str(state),
+        "total": total,
+        "done": done,
+        "running": running,
+        "failed": failed,
+        "remaining": left,
+        "percent": round(100 * done / total, 1) if total else 100.0,
+        "eta_seconds": eta,
+    }
+
+
+def require_campaign(
+    rows: Sequence[Mapping[str, Any]], campaign_id: int, state: str | None = None
+) -> Mapping[str, Any]:
+    """The campaign, or why not.
+
+    Raises:
+        InvalidInputError: There is none of this number, or it can't get to this state.
+    """
+    if rows:
+        return rows[0]
+    what = f"there is no campaign {campaign_id}"
+    if state:
+        what += f", or it is cancelled and can't become {state}"
+    raise InvalidInputError(what, remedy="List them with: python -m include.cli backfill list.")
+
+
+def _step_of(mode: Mode, row: Row, campaign_id: int | None, unfinished: Collection[int]) -> Step:
+    status, owner = row["pipeline_final_status"], row["campaign_id"]
+    if owner is not None and owner == campaign_id:
+        return Step.OWN
+    if owner in unfinished:
+        return Step.ELSEWHERE
+    if status == Status.IN_PROGRESS:
+        return Step.HELD
+    if status in FINISHED:
+        return Step.REPLACE if mode == Mode.ALL else Step.NOT_ASKED
+    if status == Status.FAILED:
+        return Step.NOT_ASKED if mode == Mode.MISSING else Step.JOIN
+    return Step.NOT_ASKED if mode == Mode.FAILED else Step.JOIN

@@ -1,0 +1,1 @@
+"""Ledger rows: their words, how they are generated, validated, planned and asked for."""

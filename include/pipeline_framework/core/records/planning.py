@@ -1,0 +1,141 @@
+"""Planning: which windows a day should have, which exist, and which rows to insert (requirement 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pendulum
+
+from include.pipeline_framework.core.time import zone_rules
+from include.pipeline_framework.core.time.days import LocalDay, local_day_of
+from include.pipeline_framework.core.time.durations import Granularity, elapsed_text
+from include.pipeline_framework.core.time.offsets import fixed_offset
+from include.pipeline_framework.core.time.windows import TimeWindow, merge, tile, uncovered
+
+Derive = Callable[[Mapping[str, Any], str, pendulum.DateTime, pendulum.DateTime, pendulum.DateTime, str], Any]
+"""`(final_config, name, target_day, window_start_time, window_end_time, time_interval)` → value of a derived column."""
+
+DERIVED_COLUMNS = (
+    "key_x", "key_y", "key_z",
+    "source_id", "stage_id", "target_id",
+    "source_category", "stage_category", "target_category",
+)  # fmt: skip
+
+PLAN_COLUMNS = (
+    "pipeline_id", "source_name", "source_object", "stage_name", "target_name", "target_object", "data_domain",
+    "collection_frequency", "source_data_frequency",
+    "expected_source_to_stage_duration_mins", "expected_stage_to_target_duration_mins",
+    "expected_audit_duration_mins", "expected_pipeline_duration_mins", "priority",
+)  # fmt: skip
+"""Columns that come from `default_record` as they are; its other keys are kept in `static_metadata`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayPlan:
+    """What a day should hold and what is missing.
+
+    Attributes:
+        day: The local day.
+        expected: The grid: the day tiled with the granularity from its start.
+        existing: Grid windows that are live rows already.
+        missing: Pieces, of the grid or of the day's own, in time that no live row covers: the rows to insert.
+        conflicting: Grid windows that overlap a live row of another grid; their uncovered parts are in `missing`.
+    """
+
+    day: LocalDay
+    expected: tuple[TimeWindow, ...]
+    existing: tuple[TimeWindow, ...]
+    missing: tuple[TimeWindow, ...]
+    conflicting: tuple[TimeWindow, ...]
+
+
+def plan_day(
+    day: LocalDay, granularity: Granularity, live: Sequence[TimeWindow], filling: Granularity | None = None
+) -> DayPlan:
+    """Compare a day's grid with its live windows; after inserting `missing` the day is covered without a gap.
+
+    A day that the calendar skips has an empty plan.
+
+    Args:
+        day: The day.
+        granularity: Of its grid.
+        live: Its live windows.
+        filling: Of what is missing, where the day was planned with another one.
+    """
+    if day.window is None:
+        return DayPlan(day, (), (), (), ())
+    grid = tuple(tile(day.window, granularity))
+    rows = set(live)
+    existing = tuple(window for window in grid if window in rows)
+    conflicting = tuple(w for w in grid if w not in rows and any(other.overlaps(w) for other in live))
+    pieces = grid if filling is None else tile(day.window, filling)
+    missing: list[TimeWindow] = []
+    for piece in pieces:
+        if piece not in rows:
+            missing += uncovered(piece, [other for other in live if other.overlaps(piece)])
+    return DayPlan(day, grid, existing, tuple(missing), conflicting)
+
+
+@dataclass(frozen=True, slots=True)
+class Recut:
+    """Live windows that asked windows cut, and the asked ones that take their place: one ledger transaction."""
+
+    replaced: tuple[TimeWindow, ...]
+    windows: tuple[TimeWindow, ...]
+
+
+def recut(asked: Sequence[TimeWindow], live: Iterable[TimeWindow]) -> list[Recut]:
+    """How wider or narrower windows replace live ones; a live window that is asked for as it is isn't cut.
+
+    Args:
+        asked: They don't overlap each other, and together they cover every live window that they cut.
+        live: Windows of live rows, which never overlap each other.
+    """
+    touching = [row for row in live if row not in asked and any(row.overlaps(window) for window in asked)]
+    cutting = [window for window in asked if any(window.overlaps(row) for row in touching)]
+    return [
+        Recut(
+            tuple(sorted(row for row in touching if row.overlaps(whole))),
+            tuple(sorted(window for window in cutting if window.overlaps(whole))),
+        )
+        for whole in merge(cutting)
+    ]
+
+
+def planned_row(final_config: Mapping[str, Any], window: TimeWindow, derive: Derive) -> dict[str, Any]:
+    """One ledger row for a window, all statuses left to the ledger's defaults (PENDING, flags FALSE, job_id NULL)."""
+    template = dict(final_config["default_record"])
+    timezone = final_config["timezone"]
+    day = local_day_of(window.start, timezone)
+    interval = interval_string(window)
+    arguments = (local(day.start, timezone), local(window.start, timezone), local(window.end, timezone), interval)
+    row = {column: template.pop(column) for column in PLAN_COLUMNS if column in template}
+    row |= {name: derive(final_config, name, *arguments) for name in DERIVED_COLUMNS}
+    return row | {
+        "timezone": timezone,
+        "granularity": final_config["granularity"],
+        "config_hash": final_config.get("config_hash"),
+        "zone_rules": zone_rules.version(),
+        "target_day": day.date,
+        "query_window_start_at": window.start,
+        "query_window_end_at": window.end,
+        "time_interval": interval,
+        "source_query_window_duration_minutes": window.duration.total_seconds() / 60,
+        "static_metadata": template,
+    }
+
+
+def interval_string(window: TimeWindow) -> str:
+    """Elapsed length of a window, `1h` for an hour, `59m59.999s` for one that ends a millisecond earlier."""
+    return elapsed_text(window.duration)
+
+
+def local(instant: Any, timezone: str) -> pendulum.DateTime:
+    """An aware instant as pendulum, shown in a zone: an IANA name, or a fixed offset such as `+05:30`."""
+    offset = fixed_offset(timezone)
+    if offset is not None:
+        instant, timezone = instant.astimezone(offset), ""
+    shown: pendulum.DateTime = pendulum.instance(instant)
+    return shown.in_timezone(timezone) if timezone else shown

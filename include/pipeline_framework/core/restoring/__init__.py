@@ -1,0 +1,1 @@
+"""A ledger that was lost, restored or adopted."""

@@ -1,0 +1,1 @@
+"""Windows, days, durations, time zones and their rules."""

@@ -1,0 +1,136 @@
+"""What becomes of a closed window that is not any more what the ledger says: loaded again, or left to a person.
+
+More rows at the source are loaded without asking. What would take loaded rows away is done by itself only within a
+small limit, and never when the source does not consist any more of what the window was loaded from: then fewer or other
+rows are more likely hidden than gone. A target that does not hold what was loaded is a person's, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit, lost_parts
+from include.pipeline_framework.core.records.row import window_of
+from include.pipeline_framework.core.time.windows import iso_utc
+from include.pipeline_framework.core.watching.late_data import Change, Kind, loaded
+from include.pipeline_framework.errors import ApprovalNeededError
+
+_MOST_NAMED = 5
+
+
+@dataclass(slots=True)
+class Yes:
+    """What a person has agreed to, for one run.
+
+    Attributes:
+        vanished_rows: So many rows may still be taken away; it sinks with every window.
+        emptied: Windows whose source holds nothing any more may be emptied.
+        target: Windows whose target does not hold what was loaded are loaded again.
+    """
+
+    vanished_rows: int = 0
+    emptied: bool = False
+    target: bool = False
+
+    def covers(self, rows: int) -> bool:
+        """Whether so many rows are within what was agreed to; they are used up then."""
+        if not 0 < rows <= self.vanished_rows:
+            return False
+        self.vanished_rows -= rows
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One changed window.
+
+    Attributes:
+        change: What was found.
+        held: Why it waits for a person; empty: it is loaded again.
+        rows: Loaded rows that a held one would take away, or that its target has lost or changed.
+        columns: Of its replacement: what that may take away.
+    """
+
+    change: Change
+    held: str = ""
+    rows: int = 0
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_of_target(self) -> bool:
+        """Whether the target is what differs; else the source."""
+        return self.change.kind is Kind.TARGET_DIFFERS
+
+
+def decide_changes(
+    changes: Sequence[Change], rows_loaded: int, limit: VanishedDataLimit, there_now: Mapping[str, str], yes: Yes
+) -> list[Decision]:
+    """Judge the changed windows that were compared together, usually those of one day.
+
+    Args:
+        changes: In order of their windows.
+        rows_loaded: Of all windows that were compared, changed or not: what the limit is a share of.
+        limit: `vanished_data_limit`.
+        there_now: What the source consists of now.
+        yes: What a person has agreed to.
+    """
+    gone = sum(_gone(change) for change in changes if not change.has_emptied)
+    allowed = limit.of(rows_loaded)
+    return [_decide(change, gone, allowed, there_now, yes) for change in changes]
+
+
+def approval_needed(
+    held: Sequence[Decision], pipeline_id: str, source_object: str, timezone: str
+) -> ApprovalNeededError:
+    """The alarm: which windows, how many rows, why, and how to say yes or no."""
+    windows = [window_of(one.change.row) for one in held]
+    named = [
+        f"{window.local_label(timezone)}: {one.change.text} ({one.held})"
+        for window, one in zip(windows[:_MOST_NAMED], held, strict=False)
+    ]
+    more = f" and {len(held) - _MOST_NAMED} more" if len(held) > _MOST_NAMED else ""
+    ends = {"from": iso_utc(windows[0].start), "to": iso_utc(max(window.end for window in windows))}
+    of_source = [one for one in held if not one.is_of_target]
+    answers: list[tuple[dict[str, Any], str]] = []
+    if of_source:
+        answers.append(({"accept_vanished": sum(one.rows for one in of_source)}, "lets the rows go"))
+        answers.append(({"keep_vanished": True}, "keeps what is loaded"))
+    if len(of_source) < len(held):
+        answers.append(({"reload_target": True}, "loads the target again"))
+    common = {"pipelines": [pipeline_id], **ends, "reason": "…"}
+    said = "; ".join(f"{json.dumps({**common, **conf}, ensure_ascii=False)} {what}" for conf, what in answers)
+    return ApprovalNeededError(
+        f"{len(held)} windows wait for a person, {sum(one.rows for one in held)} rows are at stake: "
+        f"{'; '.join(named)}{more}",
+        where=source_object,
+        meaning="They were left as they are; everything else was compared, and what had changed there was replaced",
+        remedy=f"If the source hides rows, mend it: the next run finds them. Else trigger audit_windows with {said}.",
+    )
+
+
+def _decide(change: Change, gone: int, allowed: int, there_now: Mapping[str, str], yes: Yes) -> Decision:
+    if change.kind is Kind.TARGET_DIFFERS:
+        if yes.target:
+            return Decision(change, columns={"is_removal_approved_flag": True})
+        return Decision(change, "rows were lost or changed in the target", abs(change.was - change.now) or change.was)
+    lost = lost_parts(change.row.get("source_parts"), there_now)
+    if change.has_emptied and yes.emptied:
+        return Decision(change, columns={"removable_count": change.was})
+    why, rows = "", _gone(change)
+    if change.has_emptied:
+        why = "; ".join(["the source holds nothing of it any more", *lost])
+    elif lost:  # how many of the loaded rows are still among those of now can't be told
+        why, rows = f"it was loaded from other parts: {', '.join(lost)}", loaded(change.row).target_rows or change.was
+    elif change.kind is Kind.VANISHED_DATA and gone > allowed:
+        why = f"{gone} rows would be gone there, {allowed} may go without a person's yes"
+    if why and not yes.covers(rows):
+        return Decision(change, why, rows)
+    # an id that goes while another one comes is not counted here, but by the load
+    return Decision(change, columns={"removable_count": rows if why else max(rows, allowed - gone)})
+
+
+def _gone(change: Change) -> int:
+    return change.was - change.now if change.kind is Kind.VANISHED_DATA else 0

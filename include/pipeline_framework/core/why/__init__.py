@@ -1,0 +1,1 @@
+"""Why a window is in its state, in words."""

@@ -1,1 +1,0 @@
-"""The only package that imports Airflow: wiring, connections, retry policy, notifications, and the DAG factories."""

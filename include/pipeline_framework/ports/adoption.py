@@ -1,0 +1,99 @@
+"""What adopting an older state table needs of the database: one transaction over the table and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from include.pipeline_framework.config.adoption_mapping import AdoptionMapping
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.restoring.adoption import Superseded
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.ports.ledger import Record
+
+
+class StateImport(Protocol):
+    """One import of an older table, inside its transaction."""
+
+    table: str
+    notes: list[str]
+
+    def now(self) -> datetime:
+        """The ledger's clock."""
+
+    def sources(self) -> list[Record]:
+        """Per source: `source_object`, `total`, first and last start, `timezone`, `has_two_timezones`, `granularity`.
+
+        Raises:
+            InvalidInputError: Rows are no windows of a source, or have unknown statuses; both are listed.
+        """
+
+    def import_rows(self, scopes: Mapping[str, Sequence[LocalDay]]) -> int:
+        """Import the rows of some sources, each with the local days of all its rows; how many were new."""
+
+    def give_way(self, source_objects: Sequence[str]) -> list[Superseded]:
+        """Invalidate what live rows of the ledger stand in the way of; from here on facts have the ledger's rows, too.
+
+        Those have negative ids.
+        """
+
+    def facts(self, scopes: Sequence[StateScope], *, of_ledger: bool = False) -> dict[str, StateFacts]:
+        """Of the imported rows, or of the ledger as this transaction sees it."""
+
+    def rows_of_days(
+        self, source_object: str, days: Sequence[LocalDay], *, of_ledger: bool = False
+    ) -> list[tuple[int, TimeWindow]]:
+        """Their imported rows, or the ledger's."""
+
+    def invalidate(self, reasons: Mapping[int, str]) -> None:
+        """Rows that go."""
+
+    def run_again(self, source_objects: Sequence[str]) -> None:
+        """Kept rows that overlapped one that goes and may have been loaded."""
+
+    def latest_rows(self) -> dict[str, Record]:
+        """The latest imported row of each source."""
+
+    def derive(self, derived: Callable[[Record], Record]) -> None:
+        """Fill the derived columns of rows that will be moved."""
+
+    def adopt(self, defaults: Sequence[Record], actor: Actor) -> None:
+        """All imported rows into the ledger; `defaults`: a row per source, for what theirs don't say."""
+
+    def plan(self, rows: Sequence[Record], actor: Actor) -> None:
+        """Planned rows, each with its `event_reason`."""
+
+    def link_replaced(self, actor: Actor) -> None:
+        """Invalidated rows to what stands in their time."""
+
+    def counts(self) -> dict[str, Record]:
+        """Per source: `total`, `kept`, `run_again`, `invalidated`, `in_progress`."""
+
+
+class LedgerReading(Protocol):
+    """The ledger as it is at one moment."""
+
+    def now(self) -> datetime:
+        """The ledger's clock."""
+
+    def sources(self) -> dict[str, tuple[str, str]]:
+        """Sources that have live rows → time zone and granularity of the latest one."""
+
+    def facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
+        """See `LifecycleStore.state_facts`."""
+
+    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
+        """See `LifecycleStore.rows_of_days`."""
+
+
+class Importing(Protocol):
+    """Opens an import: commits at the end when it `keeps`, and never after an exception."""
+
+    def __call__(
+        self, table: str, mapping: AdoptionMapping, *, adopts: bool, keeps: bool
+    ) -> AbstractContextManager[StateImport]:
+        """See `PostgresAdoption.importing`."""

@@ -1,0 +1,343 @@
+"""What the ledger is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
+
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.continuity.zone_changes import DayStamp
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
+from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
+from include.pipeline_framework.core.lifecycle.transitions import Decision
+from include.pipeline_framework.core.records.row import Actor, RowIdentity
+from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.windows import TimeWindow
+
+Record = dict[str, Any]
+"""One row of `pipeline_lifecycle`, keyed by column name; instants are aware datetimes in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInsert:
+    """Outcome of inserting planned rows: what went in, and what the database refused because live rows cover it."""
+
+    inserted: list[Record] = field(default_factory=list)
+    refused: list[Record] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredRow:
+    """A row as it enters a rebuilt ledger.
+
+    Attributes:
+        record: Its columns; `id` None or left out: a new one.
+        reason: Why, for its event.
+        numbers: Figures for its event.
+    """
+
+    record: Record
+    reason: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class LifecycleStore(Protocol):
+    """The ledger: the only writer of `pipeline_lifecycle` and its events.
+
+    Every method is one transaction. Leases, heartbeats and `not_before_at` use the store's own clock (the database's).
+    """
+
+    def now(self) -> datetime:
+        """The store's clock."""
+        ...
+
+    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
+        """Insert planned rows, all PENDING; a row whose window overlaps a live row of its source object is refused.
+
+        `reason` is kept in their events.
+        """
+        ...
+
+    def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
+        """Windows of live rows that overlap `within`, in order."""
+        ...
+
+    def covered_days(self, source_object: str) -> dict[date, timedelta]:
+        """Every local day that has live rows, with the elapsed time that they cover; in order."""
+        ...
+
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
+        """With which time zone rules the days of sources were planned: live rows that start at or after an instant.
+
+        By source object, each in order of day and version.
+
+        Args:
+            zones: Time zone by source object; rows that were planned in another zone are left out.
+            since: An aware instant.
+        """
+        ...
+
+    def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
+        """Hold a source while its state is repaired; False: somebody else is at it. Nobody waits.
+
+        It keeps repairs from doing the same work at once; what protects rows are their own locks and constraints.
+        """
+        ...
+
+    def table_lock(self, table: str) -> AbstractContextManager[bool]:
+        """Hold a target table's turn to publish; False: somebody else has it. Nobody waits, and it is a courtesy only:
+        what protects rows is the target's guard row.
+        """
+        ...
+
+    def table_holder(self, table: str) -> int | None:
+        """Who has the table's turn, as a number that differs from holder to holder; None: nobody."""
+        ...
+
+    def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
+        """What the ledger says about every scope's source, by source object, from one consistent view."""
+        ...
+
+    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
+        """Id and window of every live row of the local days, in order."""
+        ...
+
+    def get(self, record_id: int) -> Record:
+        """One row.
+
+        Raises:
+            InvalidInputError: No such row.
+        """
+        ...
+
+    def find(
+        self,
+        *,
+        source_object: str | None = None,
+        within: Sequence[TimeWindow] | None = None,
+        statuses: Sequence[str] | None = None,
+        run: tuple[str, str] | None = None,
+        include_invalidated: bool = False,
+        limit: int | None = None,
+        is_oldest_first: bool = False,
+    ) -> list[Record]:
+        """Rows that match all given filters, ordered by source object and window start.
+
+        `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner. Not
+        more than `limit` of them; with `is_oldest_first` in the order in which they were inserted.
+        """
+        ...
+
+    def claim(
+        self,
+        source_object: str,
+        actor: Actor,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> list[Record]:
+        """Claim windows for the actor's DAG run, at most `limit`, in the order priority, age, window start.
+
+        A run that claimed before gets back its own windows that are still open and no others. Otherwise PENDING live
+        rows are claimed that ended at or before `ended_before`, whose `not_before_at` has passed and that lie wholly
+        inside one of `within` (None: anywhere). Windows of a backfill campaign only while it runs, in its order and up
+        to its concurrency; `rules` says how they share with the others, and limits what is in progress at once.
+        """
+        ...
+
+    def preview_claim(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> list[Record]:
+        """The rows that `claim` would take for a new run right now; takes nothing."""
+        ...
+
+    def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
+        """How many more windows each limit allows now, by its name; never below 0."""
+        ...
+
+    def create_campaign(self, campaign: Mapping[str, Any], actor: Actor) -> Record:
+        """A backfill campaign; the one that this run has made for the source before is returned as it is.
+
+        Args:
+            campaign: `source_object`, `pipeline_id`, `mode`, `ranges` (JSON), `granularity`, `window_order`,
+                `concurrency`, `priority`, `reason`.
+            actor: Who asks for it.
+        """
+        ...
+
+    def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
+        """Campaigns, newest first, with `total`, `done`, `running`, `failed`, `remaining` (live windows),
+        `last_done_at` and the ledger's clock as `database_now`.
+        """
+        ...
+
+    def change_campaign(
+        self, campaign_id: int, actor: Actor, *, state: CampaignState | None = None, is_planned: bool = False
+    ) -> Record:
+        """Pause, resume or cancel a campaign, or note that all of its windows have joined it.
+
+        Raises:
+            InvalidInputError: There is none of this number, or it can't get to this state.
+        """
+        ...
+
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+        """Live rows of a campaign, by window start."""
+        ...
+
+    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
+        """Every row that this run ever claimed, by its claim events, as it stands now."""
+        ...
+
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+        """Live COMPLETED and SKIPPED rows with `is_revisit_due_flag` that were finished by then, by window start."""
+        ...
+
+    def note_revisit(self, revisit: Mapping[str, Any], actor: Actor) -> bool:
+        """Record a revisit of a day; False, and nothing is written, when the run has recorded it before.
+
+        Args:
+            revisit: `source_object`, `target_day`, `days_after`, `mode`, `windows`, `changed`, `rows_before`,
+                `rows_now`, `late_rows`, `gone_rows`, `lags` (see `core.late_data.lags`).
+            actor: Whose run it is.
+        """
+        ...
+
+    def revisits(self, source_object: str, since: datetime) -> list[Record]:
+        """Recorded revisits, oldest first: what `note_revisit` was given, `revisited_at`, and the run."""
+        ...
+
+    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
+        """Start a task on a window: check that the actor's run may have it, and give it a new, greatest fence.
+
+        With `expected` the row is compared with what the actor means by its number.
+
+        Raises:
+            RowMistakenError: It is another window's row by now.
+            WindowHeldError, WindowFinishedError, WindowInvalidatedError: See `core.lifecycle.take`.
+        """
+        ...
+
+    def heartbeat(self, record_id: int, fence: int) -> None:
+        """Renew the lease.
+
+        Raises:
+            FenceLostError: Another start of a task owns the window.
+        """
+        ...
+
+    def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
+        """Lock the row, let `decide` (a function of `core.lifecycle`) judge it, and write its transition and event.
+
+        Returns the row as it is afterwards. What `decide` raises passes through; then nothing was written.
+        """
+        ...
+
+    def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
+        """Append an event `refused`: the actor's start, under this fence, wanted to write after a newer one. The row
+        stays as it is.
+        """
+        ...
+
+    def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
+        """Invalidated rows that this one replaces, also indirectly, and that still owe their deletion at the target.
+
+        By id, in order, each with its window.
+        """
+        ...
+
+    def replace(
+        self,
+        record_ids: Sequence[int],
+        records: Sequence[Mapping[str, Any]],
+        actor: Actor,
+        reason: str,
+        *,
+        fence: int | None = None,
+        only_pending: bool = False,
+    ) -> list[Record]:
+        """In one transaction: invalidate rows and insert their replacements (PENDING, `is_replacement_run_flag`).
+
+        `fence`: of the task that holds the row; nobody else may replace a window in progress. `only_pending`: nothing
+        is replaced when one of the rows is anything else by now.
+        """
+        ...
+
+    def events(self, record_id: int) -> list[Record]:
+        """The row's history, oldest first."""
+        ...
+
+    def last_fence(self) -> int:
+        """The greatest fence that this ledger knows of: ever issued by its sequence, or written in a row."""
+        ...
+
+    def identity(self) -> SeenIdentity:
+        """Which ledger this is, beside the one that was recorded; while they differ, nothing is planned or claimed."""
+        ...
+
+    def record_identity(self, actor: Actor, *, lift_ids: int = 0) -> None:
+        """From now on this is the ledger; new rows get ids at least `lift_ids` above the last one."""
+        ...
+
+    def known_ids(self, record_ids: Sequence[int]) -> set[int]:
+        """Those of the ids that rows have, whatever their source object; invalidated rows, too."""
+        ...
+
+    def raise_sequences(self, *, fence: int, record_id: int) -> None:
+        """From now on every new fence is greater than `fence`, every new row's id than `record_id`; none ever sinks."""
+        ...
+
+    def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
+        """Insert rows of a lost ledger with their `rebuilt` events.
+
+        A row whose window overlaps a live row of its source object, or whose id is there, is refused.
+        """
+        ...
+
+    def keep_plan(self, plan: Mapping[str, Any]) -> Record:
+        """Store a plan of the state manager; the open plan that has the same hash is returned instead of a copy.
+
+        Args:
+            plan: `created_by`, `sources`, `items` and `findings` (JSON), `hash`, `needs_approval`.
+
+        Returns:
+            It as stored: `plan_id`, `created_at`, and None for `approved_by`, `applied_at`, `applied_by`, `outcome`.
+        """
+        ...
+
+    def stored_plan(self, plan_id: str) -> Record:
+        """A plan of the state manager, by column.
+
+        Raises:
+            InvalidInputError: No such plan.
+        """
+        ...
+
+    def note_plan_outcome(
+        self,
+        plan_id: str,
+        outcome: Mapping[str, Any],
+        *,
+        applied_by: str,
+        approved_by: str | None,
+        is_complete: bool,
+    ) -> Record:
+        """Add what came of some of a plan's sources to its outcome; `is_complete`: from now on it is applied.
+
+        Raises:
+            LedgerRefusedError: It is applied already.
+        """
+        ...

@@ -1,0 +1,46 @@
+"""Past days of a pipeline that have no row at all: which of them one run plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.time.days import LocalDay, existing_days, local_day_of
+from include.pipeline_framework.core.time.windows import tile
+from include.pipeline_framework.ports.ledger import LifecycleStore
+
+
+@dataclass(frozen=True, slots=True)
+class MissingDays:
+    """Past days without any row: those that are planned now, the first of the others, and a text about them."""
+
+    days: Sequence[LocalDay] = ()
+    first: LocalDay | None = None
+    note: str = ""
+
+
+def missing_days(config: PipelineConfig, store: LifecycleStore, now: datetime) -> MissingDays:
+    """Whole days, newest first: what was lost yesterday never waits behind a `start_date` moved back by years."""
+    horizon, room = config.horizon, config.state_manager_window_limit
+    today = local_day_of(now, config.timezone)
+    if not (horizon.fill_missing_days and horizon.enabled and horizon.start_date < today.date):
+        return MissingDays()
+    planned = store.covered_days(config.source_object)
+    past = existing_days(horizon.start_date, today.date - timedelta(days=1), config.timezone)
+    missing = [day for day in past if day.date not in planned and not horizon.refusal(day)]
+    left, taken = list(missing), list[LocalDay]()
+    while left and left[-1].window:
+        room -= sum(1 for _ in tile(left[-1].window, config.window_granularity))
+        if room < 0:
+            break
+        taken.append(left.pop())
+    if not left:
+        return MissingDays(taken)
+    note = (
+        f"{len(left)} days without any row, {left[0]} to {left[-1]}, are not planned: one run plans at most "
+        f"{config.state_manager_window_limit} windows of missing days (state_manager_window_limit), the newest first; "
+        "the next runs go on; all at once with backfill_windows"
+    )
+    return MissingDays(taken, left[0], note)

@@ -1,0 +1,112 @@
+"""A pipeline's configuration and connections to working ports; built where a task runs, never at parse time."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from include.implementation_modules.registry import create_adapter, options_model
+from include.pipeline_framework.config.external import require_moved_here
+from include.pipeline_framework.config.loader import (
+    LoadedPipelines,
+    load_all_pipelines,
+    load_pipeline,
+    resolve_variables,
+)
+from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+from include.wiring import connections
+
+if TYPE_CHECKING:
+    from include.pipeline_framework.ports.ledger import LifecycleStore
+    from include.pipeline_framework.ports.mirror import LifecycleFeed
+    from include.pipeline_framework.ports.overdue import OverdueAlarms
+    from include.pipeline_framework.ports.target import Target
+    from include.pipeline_framework.tasks.pipeline import Pipeline
+
+_log = logging.getLogger(__name__)
+
+
+def parsed_config(pipeline_id: str) -> PipelineConfig:
+    """The configuration as written: what a DAG file needs while it is parsed; reads no variable and no connection.
+
+    Raises:
+        ConfigurationError: Becomes the import error of that pipeline's DAG file alone.
+    """
+    return load_pipeline(pipeline_id, options_model=options_model)
+
+
+def runtime_config(pipeline_id: str) -> PipelineConfig:
+    """The configuration with its placeholders replaced by Airflow Variables."""
+    return resolve_variables(parsed_config(pipeline_id), airflow_variable, options_model=options_model)
+
+
+def all_configs() -> LoadedPipelines:
+    """Every pipeline as written, and the errors of those whose file is broken."""
+    return load_all_pipelines(options_model=options_model)
+
+
+def lifecycle_store() -> LifecycleStore:
+    """The ledger."""
+    from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+
+    return PostgresLifecycleStore(connections.ledger_connect())
+
+
+def lifecycle_feed() -> LifecycleFeed:
+    """The ledger's changed rows, for its mirrors."""
+    from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
+
+    return PostgresChanges(connections.ledger_connect())
+
+
+def overdue_alarms() -> OverdueAlarms:
+    """What of the ledger is overdue."""
+    from include.implementation_modules.postgres_ledger.overdue import PostgresOverdueAlarms
+
+    return PostgresOverdueAlarms(connections.ledger_connect())
+
+
+def pipeline(pipeline_id: str) -> Pipeline:
+    """A pipeline wired to its ledger, source, stage and target.
+
+    Raises:
+        ConfigurationError: Another system moves its data.
+    """
+    config = runtime_config(pipeline_id)
+    require_moved_here(config)
+    return wire(config)
+
+
+def wire(config: PipelineConfig) -> Pipeline:
+    """The same for a configuration whose placeholders are replaced."""
+    from include.wiring.lazy_pipeline import WiredPipeline
+
+    return WiredPipeline(config, lifecycle_store(), adapter)
+
+
+def target(config: PipelineConfig) -> Target:
+    """A pipeline's target alone."""
+    resolved = resolve_variables(config, airflow_variable, options_model=options_model)
+    found: Target = adapter("target", resolved.target)
+    return found
+
+
+def airflow_variable(name: str) -> str | None:
+    """An Airflow Variable's text, None when it is not set."""
+    from airflow.sdk import Variable
+
+    value: str | None = Variable.get(name, default=None)
+    return value
+
+
+def adapter(role: str, section: AdapterSection) -> Any:
+    """The adapter of one section, around a ready client."""
+    client = connections.client(section.connection_id, writes=role == "target")
+    return create_adapter(role, section.type, client, section.options)
+
+
+def migrate_ledger() -> str:
+    """Bring the ledger's tables up to date; returns their version."""
+    from include.sql.migrations import migrate
+
+    return migrate(connections.ledger_connect())

@@ -1,0 +1,88 @@
+"""Who acts, whether this is the last try, and what Airflow knows of a run: decided here, once for all fronts.
+
+Inside an Airflow task all of it is the task's. Outside, a Python session acts as one run of its own, and so does a
+person's command. Airflow is not imported unless it is there already.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import socket
+import sys
+import uuid
+from functools import lru_cache
+from typing import Any
+
+from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.row import Actor
+
+_log = logging.getLogger(__name__)
+
+PYTHON_SESSION = "python session"
+"""`dag_id` of a session outside Airflow; the blank keeps it apart from every DAG."""
+
+
+def current_actor(call: str = "") -> Actor:
+    """The task try that runs now; outside of tasks this Python session, whose calls belong together like one run's.
+
+    Args:
+        call: What a Python session does; a task has its own name.
+    """
+    ti = _task_instance()
+    if ti is None:
+        return Actor(PYTHON_SESSION, _session(os.getpid()), call)
+    return Actor(ti.dag_id, ti.run_id, ti.task_id, ti.map_index if ti.map_index is not None else -1, ti.try_number)
+
+
+def person(command: str) -> Actor:
+    """A person at the command line."""
+    return Actor(f"cli {command}", os.environ.get("USER") or getpass.getuser(), command)
+
+
+def is_last_try() -> bool:
+    """Whether nobody will repeat this try when it fails with an error that may be retried."""
+    ti = _task_instance()
+    return ti is None or bool(ti.try_number > ti.max_tries)
+
+
+def run_state(dag_id: str, dag_run_id: str) -> RunState:
+    """What Airflow's task API says of a DAG run; 404 means that it does not exist, any other error: unknown.
+
+    A holder whose id no DAG can have (a person's Python session, a command) is unknown to Airflow, not missing: its
+    lease decides. Outside of tasks nobody can be asked.
+    """
+    ti = _task_instance()
+    if ti is None or " " in dag_id:
+        return RunState.UNKNOWN
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
+    try:
+        state = ti.get_dagrun_state(dag_id=dag_id, run_id=dag_run_id)
+    except AirflowRuntimeError as error:
+        detail = getattr(error.error, "detail", None) or {}
+        if detail.get("status_code") == 404:
+            return RunState.MISSING
+        _log.warning("Airflow can't tell the state of run %s of %s: %s", dag_run_id, dag_id, error)
+        return RunState.UNKNOWN
+    # an enum's str() is its qualified name, and the task SDK has returned both enums and plain text
+    return RunState.ENDED if getattr(state, "value", state) in ("success", "failed") else RunState.ACTIVE
+
+
+def _task_instance() -> Any:
+    """The task instance that this process runs; None outside of tasks."""
+    if "airflow.sdk" not in sys.modules:  # whoever runs in a task has it imported
+        return None
+    from airflow.sdk import get_current_context
+
+    try:
+        return get_current_context()["ti"]
+    except RuntimeError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _session(process_id: int) -> str:
+    user = os.environ.get("USER") or getpass.getuser()
+    return f"{user}@{socket.gethostname()}:{process_id}-{uuid.uuid4().hex[:8]}"
