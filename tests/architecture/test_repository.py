@@ -85,7 +85,7 @@ def test_the_licence_is_there() -> None:
 
 
 def test_settings_of_one_machine_are_not_committed() -> None:
-    assert {".env", ".venv/", ".local_stack/", ".local_stack_cache/"} <= set(text(".gitignore").splitlines())
+    assert {".env", ".venv", ".local_stack/", ".local_stack_cache/"} <= set(text(".gitignore").splitlines())
 
 
 @pytest.mark.parametrize(
