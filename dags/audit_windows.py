@@ -31,8 +31,7 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
 from include.orchestration import audit_tasks
 from include.orchestration.defaults import START_DATE, default_args
-
-_TEXT = {"type": ["null", "string"]}
+from include.orchestration.params import TEXT, pipelines_param, range_params
 
 
 @dag(
@@ -44,10 +43,8 @@ _TEXT = {"type": ["null", "string"]}
     dagrun_timeout=timedelta(hours=12),
     default_args=default_args(),
     params={
-        "pipelines": Param(None, type=["null", "array"], items={"type": "string"}, description="Only these pipelines."),
-        "from": Param(None, **_TEXT, description="Start: 2013-03-09 (local) or 2013-03-09T05:00:00Z."),
-        "to": Param(None, **_TEXT, description="Exclusive end: 2013-03-10 (local) or 2013-03-09T06:00:00Z."),
-        "target_date": Param(None, **_TEXT, format="date", description="One local day."),
+        "pipelines": pipelines_param("Only these pipelines."),
+        **range_params(),
         "mode": Param("count", type="string", enum=["count", "fingerprint"], description="Count, or read every id."),
         "check_target": Param(True, type="boolean", description="Compare the target, too."),
         "replace_emptied": Param(False, type="boolean", description="Replace windows whose source is empty now."),
@@ -55,7 +52,7 @@ _TEXT = {"type": ["null", "string"]}
         "keep_vanished": Param(False, type="boolean", description="Keep rows that the source does not show any more."),
         "reload_target": Param(False, type="boolean", description="Load again what the target has lost."),
         "dry_run": Param(False, type="boolean", description="Only name what has changed."),
-        "reason": Param(None, **_TEXT, description="Kept with every answer."),
+        "reason": Param(None, **TEXT, description="Kept with every answer."),
     },
     tags=["ledger"],
     doc_md=__doc__,

@@ -30,8 +30,7 @@ from airflow.sdk import Param, dag, task
 
 from include.orchestration import backfill_tasks
 from include.orchestration.defaults import START_DATE, default_args
-
-_TEXT = {"type": ["null", "string"]}
+from include.orchestration.params import TEXT, pipelines_param, range_params
 
 
 @dag(
@@ -43,18 +42,16 @@ _TEXT = {"type": ["null", "string"]}
     dagrun_timeout=timedelta(hours=6),
     default_args=default_args(),
     params={
-        "pipelines": Param(None, type=["null", "array"], items={"type": "string"}, description="Of these pipelines."),
-        "from": Param(None, **_TEXT, description="Start: 2013-03-09 (local) or 2013-03-09T05:00:00Z."),
-        "to": Param(None, **_TEXT, description="Exclusive end: 2013-03-10 (local) or 2013-03-09T06:00:00Z."),
-        "target_date": Param(None, **_TEXT, format="date", description="One local day."),
+        "pipelines": pipelines_param("Of these pipelines."),
+        **range_params(),
         "windows": Param(None, type=["null", "array"], items={"type": "array"}, description="Exact windows, instants."),
         "mode": Param("missing", type="string", enum=["missing", "failed", "all"], description="Which windows."),
         "order": Param("oldest_first", type="string", enum=["oldest_first", "newest_first"]),
         "priority": Param(1, type="integer", description="Higher first, after the scheduled windows' share."),
         "concurrency": Param(None, type=["null", "integer"], minimum=1, description="Windows in progress at once."),
-        "granularity": Param(None, **_TEXT, description="Of new windows, such as 1h; default: the pipeline's."),
+        "granularity": Param(None, **TEXT, description="Of new windows, such as 1h; default: the pipeline's."),
         "dry_run": Param(False, type="boolean", description="Only name the windows."),
-        "reason": Param(None, **_TEXT, description="Why (with mode all); kept in the ledger."),
+        "reason": Param(None, **TEXT, description="Why (with mode all); kept in the ledger."),
         "allow_future": Param(False, type="boolean", description="The range may reach beyond local tomorrow."),
     },
     tags=["ledger", "backfill"],

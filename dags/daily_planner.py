@@ -27,6 +27,7 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
 from include.orchestration import ledger_tasks
 from include.orchestration.defaults import START_DATE, default_args
+from include.orchestration.params import DATE, pipelines_param
 
 
 @dag(
@@ -38,9 +39,9 @@ from include.orchestration.defaults import START_DATE, default_args
     dagrun_timeout=timedelta(hours=1),
     default_args=default_args(),
     params={
-        "target_date": Param(None, type=["null", "string"], format="date", description="Plan exactly this local day."),
+        "target_date": Param(None, **DATE, description="Plan exactly this local day."),
         "dry_run": Param(False, type="boolean", description="Only show what would be inserted."),
-        "pipelines": Param(None, type=["null", "array"], items={"type": "string"}, description="Only these pipelines."),
+        "pipelines": pipelines_param("Only these pipelines."),
         "allow_future": Param(False, type="boolean", description="target_date may lie after local tomorrow."),
         "yes": Param(False, type="boolean", description="A source's first plan may have more than 2,000 windows."),
     },

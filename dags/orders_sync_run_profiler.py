@@ -22,66 +22,20 @@ pipeline stop for this run, the others go on. Skipped: another run holds the sto
 anew.
 """
 
-from datetime import timedelta
+from airflow.sdk import Param
 
-from airflow.sdk import Param, dag, task
-from airflow.timetables.trigger import CronTriggerTimetable
-
-from include.orchestration import orders_tasks
-from include.orchestration.defaults import START_DATE, default_args
+from include.orchestration.orders_dag import orders_dag
 from include.wiring import orders_assembly
 
 config = orders_assembly.config()
+most = config.most_workers
 
+params = {
+    "sync_group": Param("ALL", type="string", enum=["TD", "UC", "ALL"], description="Which pipelines."),
+    "window_days": Param(config.window_days, type="integer", minimum=1, description="Days of a window at most."),
+    "overlap_days": Param(config.overlap_days, type="integer", minimum=0, description="Last days pulled again."),
+    "max_workers": Param(config.max_workers, type="integer", minimum=1, maximum=most, description="Stores at once."),
+    "force": Param(False, type="boolean", description="Everything from each store's start date."),
+}
 
-@dag(
-    dag_id="orders_sync_run_profiler",
-    schedule=CronTriggerTimetable(config.schedule, timezone=config.pipeline_timezone),
-    start_date=START_DATE,
-    catchup=False,
-    max_active_runs=2,
-    dagrun_timeout=timedelta(hours=config.run_timeout_hours),
-    default_args=default_args(),
-    params={
-        "env": Param(None, type=["null", "string"], maxLength=32, description="run_env of the rows."),
-        "sync_group": Param("ALL", type="string", enum=["TD", "UC", "ALL"], description="Which pipelines."),
-        "window_days": Param(config.window_days, type="integer", minimum=1, description="Days of a window at most."),
-        "overlap_days": Param(config.overlap_days, type="integer", minimum=0, description="Last days pulled again."),
-        "max_workers": Param(
-            config.max_workers, type="integer", minimum=1, maximum=config.most_workers, description="Stores at once."
-        ),
-        "force": Param(False, type="boolean", description="Everything from each store's start date."),
-        "store_code": Param(None, type=["null", "string"], description="Only this store, exactly."),
-        "dry_run": Param(False, type="boolean", description="Only print the plan."),
-    },
-    tags=["orders"],
-    doc_md=__doc__,
-    allowed_run_types=["scheduled", "manual"],
-)
-def orders_sync_run_profiler() -> None:
-    """See the module's docstring."""
-
-    @task
-    def start_run() -> list[dict[str, object]]:
-        """Write the summary row and decide; one entry per mapped instance."""
-        return orders_tasks.start_run("orders_sync_run_profiler")
-
-    @task(
-        map_index_template="{{ task.op_kwargs['job']['name'] }}",
-        max_active_tis_per_dagrun=config.most_workers,
-        doc_md="Pulls one store's windows, in order.",
-    )
-    def sync_store(job: dict[str, object]) -> None:
-        """Pull what a store needs, under its lock."""
-        orders_tasks.sync_store(job)
-
-    @task(trigger_rule="all_done")
-    def finish_run() -> None:
-        """Write how the run ended; fails when it did not end in success."""
-        orders_tasks.finish_run()
-
-    started = start_run()
-    started >> sync_store.expand(job=started) >> finish_run()
-
-
-orders_sync_run_profiler()
+dag = orders_dag("orders_sync_run_profiler", config, __doc__, params, is_scheduled=True, runs_at_once=2)

@@ -28,6 +28,7 @@ from airflow.sdk import Param, dag, task
 
 from include.orchestration import ledger_tasks
 from include.orchestration.defaults import START_DATE, default_args
+from include.orchestration.params import DATE
 
 
 @dag(
@@ -40,7 +41,7 @@ from include.orchestration.defaults import START_DATE, default_args
     default_args=default_args(),
     params={
         "pipeline_id": Param("main", type="string", description="A pipeline of include/pipelines, by its id."),
-        "target_date": Param(None, type=["null", "string"], format="date", description="A local day."),
+        "target_date": Param(None, **DATE, description="A local day."),
         "max_records": Param(1, type="integer", minimum=1, maximum=1024, description="At most so many records."),
         "dry_run": Param(False, type="boolean", description="Only show the records."),
         "allow_future": Param(False, type="boolean", description="Records of time that has not settled, too."),

@@ -27,6 +27,7 @@ from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, task
 
 from include.orchestration import state_manager_tasks
 from include.orchestration.defaults import START_DATE, default_args
+from include.orchestration.params import TEXT, pipelines_param
 
 
 @dag(
@@ -38,8 +39,8 @@ from include.orchestration.defaults import START_DATE, default_args
     dagrun_timeout=timedelta(days=4),
     default_args=default_args(),
     params={
-        "pipelines": Param(None, type=["null", "array"], items={"type": "string"}, description="Only these pipelines."),
-        "plan_id": Param(None, type=["null", "string"], minLength=1, description="A stored plan: show it again."),
+        "pipelines": pipelines_param("Only these pipelines."),
+        "plan_id": Param(None, **TEXT, minLength=1, description="A stored plan: show it again."),
         "apply": Param(False, type="boolean", description="Execute exactly the plan of plan_id."),
     },
     tags=["ledger"],

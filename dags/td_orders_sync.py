@@ -18,63 +18,15 @@ that another run holds is skipped, its holder named.
 **Re-run.** Clear a store's instance, or the run: its log row is updated, rows that are the same are not touched.
 """
 
-from datetime import timedelta
+from airflow.sdk import Param
 
-from airflow.sdk import Param, dag, task
-
-from include.orchestration import orders_tasks
-from include.orchestration.defaults import START_DATE, default_args
+from include.orchestration.orders_dag import date_params, orders_dag
 from include.wiring import orders_assembly
 
-config = orders_assembly.config()
-_DATE = {"type": ["null", "string"], "format": "date"}
+params = {
+    **date_params(),
+    "orders_only": Param(False, type="boolean", description="Without sales; ends partial, covers nothing."),
+    "sales_only": Param(False, type="boolean", description="Without orders; ends partial, covers nothing."),
+}
 
-
-@dag(
-    dag_id="td_orders_sync",
-    schedule=None,
-    start_date=START_DATE,
-    catchup=False,
-    max_active_runs=4,
-    dagrun_timeout=timedelta(hours=config.run_timeout_hours),
-    default_args=default_args(),
-    params={
-        "from_date": Param(None, **_DATE, description="First local date."),
-        "to_date": Param(None, **_DATE, description="Last local date, inclusive."),
-        "store_code": Param(None, type=["null", "string"], description="Only this store, exactly."),
-        "orders_only": Param(False, type="boolean", description="Without sales; ends partial, covers nothing."),
-        "sales_only": Param(False, type="boolean", description="Without orders; ends partial, covers nothing."),
-        "env": Param(None, type=["null", "string"], maxLength=32, description="run_env of the rows."),
-        "dry_run": Param(False, type="boolean", description="Only print the windows."),
-    },
-    tags=["orders"],
-    doc_md=__doc__,
-    allowed_run_types=["manual"],
-)
-def td_orders_sync() -> None:
-    """See the module's docstring."""
-
-    @task
-    def start_run() -> list[dict[str, object]]:
-        """Write the summary row; one entry per mapped instance."""
-        return orders_tasks.start_run("td_orders_sync")
-
-    @task(
-        map_index_template="{{ task.op_kwargs['job']['name'] }}",
-        max_active_tis_per_dagrun=config.most_workers,
-        doc_md="Pulls one store's window.",
-    )
-    def sync_store(job: dict[str, object]) -> None:
-        """Pull the window of a store, under its lock."""
-        orders_tasks.sync_store(job)
-
-    @task(trigger_rule="all_done")
-    def finish_run() -> None:
-        """Write how the run ended."""
-        orders_tasks.finish_run()
-
-    started = start_run()
-    started >> sync_store.expand(job=started) >> finish_run()
-
-
-td_orders_sync()
+dag = orders_dag("td_orders_sync", orders_assembly.config(), __doc__, params)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from include.cli import backfill, late, logs, orders, report, state, why
 from include.cli.output import plain, print_table
@@ -22,13 +22,10 @@ from include.pipeline_framework.core.records.row import Status
 from include.pipeline_framework.core.records.run_requests import parse_date
 from include.pipeline_framework.core.time import zone_rules
 from include.pipeline_framework.errors import InvalidInputError, PipelineError
-from include.pipeline_framework.tasks import plan_outcomes, planning
-from include.pipeline_framework.tasks.rebuild_ledger import RebuildReport, rebuild_ledger
-from include.pipeline_framework.tasks.reconcile_ledger import reconcile_ledger
+from include.pipeline_framework.tasks import plan_outcomes
+from include.pipeline_framework.tasks.rebuild_ledger import RebuildReport
 from include.wiring.run_context import person
-
-if TYPE_CHECKING:
-    from include.pipeline_framework.tasks.pipeline import Pipeline
+from include.wiring.workspace import Workspace
 
 _ROW_COLUMNS: tuple[str, ...] = (
     "id", "source_object", "target_day", "query_window_start_at", "time_interval", "pipeline_final_status",
@@ -131,25 +128,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from include.wiring import assembly
-
-    loaded, store = assembly.all_configs(), assembly.lifecycle_store()
-    chosen, broken = plan_outcomes.choose_sources(loaded.configs, loaded.errors, options.pipeline)
-    reports = planning.plan_sources(
-        chosen,
-        store,
-        person("plan"),
-        now=store.now(),
-        target_date=parse_date(options.target_date, "--target-date", "plan") if options.target_date else None,
-        dry_run=options.dry_run,
-        allow_future=options.allow_future,
-        yes=options.yes,
-    )
-    print("\n".join(plan_outcomes.outcome_table(reports, loaded.errors)))
-    plan_outcomes.require_planned(reports, broken)
-    if options.target_date and not any(report.expected for report in reports):
+    with Workspace(actor=person("plan")) as workspace:
+        planned = workspace.plan(
+            parse_date(options.target_date, "--target-date", "plan") if options.target_date else None,
+            options.pipeline,
+            dry_run=options.dry_run,
+            allow_future=options.allow_future,
+            yes=options.yes,
+        )
+    print("\n".join(plan_outcomes.outcome_table(planned.reports, planned.loaded.errors)))
+    plan_outcomes.require_planned(planned.reports, planned.broken)
+    if options.target_date and not any(each.expected for each in planned.reports):
         return 1  # the notes say why nothing can be planned on that day
-    plan_outcomes.require_pipelines(loaded.configs, broken)
+    plan_outcomes.require_pipelines(planned.loaded.configs, planned.broken)
     return 0
 
 
@@ -191,39 +182,37 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    def rebuild(pipeline: Pipeline) -> None:
-        report = rebuild_ledger(pipeline, person("ledger rebuild"), apply=options.apply)
-        if report.lines:
-            print_table(_REBUILD_COLUMNS, [asdict(line) for line in report.lines])
-        print(_summary(report))
+    with Workspace(actor=person("ledger rebuild")) as workspace:
 
-    if not _for_each_source(options.source, rebuild):
-        return 2
-    if options.apply:
-        _record_identity(options.source)
+        def rebuild(source_object: str) -> None:
+            found = workspace.rebuild(source_object, apply=options.apply)
+            if found.lines:
+                print_table(_REBUILD_COLUMNS, [asdict(line) for line in found.lines])
+            print(_summary(found))
+
+        if not _for_each_source(workspace, options.source, rebuild):
+            return 2
+        if options.apply:
+            _record_identity(workspace, options.source)
     return 0
 
 
-def _record_identity(wanted: Sequence[str] | None) -> None:
+def _record_identity(workspace: Workspace, wanted: Sequence[str] | None) -> None:
     """A ledger that was rebuilt for every source may issue fences again; for some of them it may not yet."""
-    from include.wiring import assembly
-
-    store = assembly.lifecycle_store()
-    sources = {c.source_object for c in assembly.all_configs().configs.values() if not c.is_external}
+    store = workspace.store
+    sources = {config.source_object for config in workspace.loaded.configs.values() if not config.is_external}
     if store.identity().is_recorded:
         return
     if wanted and (left := sorted(sources - set(wanted))):
         print(f"claims stay refused: this is not the recorded ledger, and {', '.join(left)} are not rebuilt yet")
         return
-    store.record_identity(person("ledger rebuild"))
+    store.record_identity(workspace.actor)
     print(f"recorded as the ledger: {store.identity().present}")
 
 
 def _adopt_failover(options: argparse.Namespace) -> int:
-    from include.pipeline_framework.tasks.adopt_failover import adopt_failover
-    from include.wiring import assembly
-
-    seen = adopt_failover(assembly.lifecycle_store(), person("ledger adopt-failover"), apply=options.apply)
+    with Workspace(actor=person("ledger adopt-failover")) as workspace:
+        seen = workspace.adopt_failover(apply=options.apply)
     by = f" ({seen.recorded_at:%Y-%m-%d %H:%M:%S %Z}, {seen.recorded_by})" if seen.recorded_at else ""
     print(f"recorded: {seen.recorded}{by}\npresent:  {seen.present}")
     if seen.is_recorded:
@@ -246,11 +235,13 @@ def _summary(report: RebuildReport) -> str:
 
 def _reconcile(options: argparse.Namespace) -> int:
     found: list[dict[str, Any]] = []
+    with Workspace(actor=person("ledger reconcile")) as workspace:
 
-    def reconcile(pipeline: Pipeline) -> None:
-        found.extend(asdict(difference) | {"window": difference.window} for difference in reconcile_ledger(pipeline))
+        def reconcile(source_object: str) -> None:
+            differences = workspace.reconcile(source_object)
+            found.extend(asdict(difference) | {"window": difference.window} for difference in differences)
 
-    all_compared = _for_each_source(options.source, reconcile)
+        all_compared = _for_each_source(workspace, options.source, reconcile)
     if options.format == "json":
         print(json.dumps(found, default=plain, indent=2))
     elif found:
@@ -260,24 +251,23 @@ def _reconcile(options: argparse.Namespace) -> int:
     return (1 if found else 0) if all_compared else 2
 
 
-def _for_each_source(wanted: Sequence[str] | None, work: Callable[[Pipeline], None]) -> bool:
-    """Do something for every pipeline that this bundle moves, or those of some source objects; one that fails stops no
-    other one.
-    """
-    from include.wiring import assembly
+def _for_each_source(workspace: Workspace, wanted: Sequence[str] | None, work: Callable[[str], None]) -> bool:
+    """Do something for the source of every pipeline that this bundle moves, or for some; one that fails stops no other.
 
-    loaded = assembly.all_configs()
-    sources = {config.source_object: config for config in loaded.configs.values()}
+    Returns:
+        Whether none has failed.
+    """
+    sources = {config.source_object: config for config in workspace.loaded.configs.values()}
     unknown = sorted(set(wanted or ()) - set(sources))
     if unknown:
         raise InvalidInputError(f"no valid pipeline has the source {unknown}", remedy=f"Choose from {sorted(sources)}.")
-    errors: list[PipelineError] = [] if wanted else list(loaded.errors.values())
+    errors: list[PipelineError] = [] if wanted else list(workspace.loaded.errors.values())
     for source_object in dict.fromkeys(wanted or sorted(sources)):
         if sources[source_object].is_external and not wanted:
             print(f"{source_object}: left out, another system moves its data", file=sys.stderr)
             continue
         try:
-            work(assembly.pipeline(sources[source_object].pipeline_id))
+            work(source_object)
         except PipelineError as error:
             errors.append(error)
     for failed in errors:

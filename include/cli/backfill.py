@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from include.cli.output import plain, print_table
-from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, progress, require_campaign
-from include.pipeline_framework.tasks import backfill
+from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.wiring.run_context import person
+from include.wiring.workspace import Workspace
 
 _COLUMNS = (
     "campaign_id", "source_object", "mode", "state", "percent", "done", "running", "failed", "remaining", "eta",
@@ -44,20 +44,15 @@ def add_commands(commands: Commands) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from include.wiring import assembly
-
-    wanted = getattr(options, "id", None)
-    found = assembly.lifecycle_store().campaigns(campaign_id=wanted, source_object=options.source)
-    if wanted is not None:
-        require_campaign(found, wanted)
-    _show([progress(row) for row in found], options.format)
+    with Workspace(actor=person("backfill list")) as workspace:
+        found = workspace.campaigns(getattr(options, "id", None), options.source)
+    _show(found, options.format)
     return 0
 
 
 def _change(options: argparse.Namespace, *, name: str, state: CampaignState) -> int:
-    from include.wiring import assembly
-
-    report = backfill.change_state(assembly.lifecycle_store(), person(f"backfill {name}"), options.id, state)
+    with Workspace(actor=person(f"backfill {name}")) as workspace:
+        report = workspace.change_campaign(options.id, state)
     _show([report], "table")
     if report["given_back"]:
         print(f"{report['given_back']} waiting windows were given back to the ordinary runs")

@@ -9,7 +9,9 @@ from typing import Any
 from include.cli.output import plain, print_table
 from include.pipeline_framework.core.watching.late_data import distribution
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.tasks.audit_windows import KNOWN_DAYS, advise
+from include.pipeline_framework.tasks.audit_windows import KNOWN_DAYS
+from include.wiring.run_context import person
+from include.wiring.workspace import Workspace
 
 _COLUMNS = ("later_than_hours", "rows_certainly", "rows_at_most", "percent_at_most")
 
@@ -28,17 +30,10 @@ def add_commands(commands: Commands) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from include.wiring import assembly
-
-    sources = {config.source_object: config for config in assembly.all_configs().configs.values()}
-    if options.source not in sources:
-        raise InvalidInputError(
-            f"no valid pipeline has the source {options.source!r}", remedy=f"Choose from {sorted(sources)}."
-        )
     if not 1 <= options.days <= 36_500:
         raise InvalidInputError(f"--days {options.days} is not possible", remedy="Give a number from 1 to 36500.")
-    store = assembly.lifecycle_store()
-    found, advice = advise(sources[options.source], store, store.now(), known_days=options.days)
+    with Workspace(actor=person("late report")) as workspace:
+        found, advice = workspace.advise(options.source, options.days)
     steps = distribution(found)
     if options.format == "json":
         figures = {"rows": found.rows, "days": found.days, "late_rows": found.late_rows, "seen_hours": found.seen_hours}

@@ -6,9 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from include.pipeline_framework.core.lifecycle.external_reports import parse_report
-from include.pipeline_framework.tasks.report_external import Reported, report_external_window, reported_window
+from include.pipeline_framework.tasks.report_external import Reported
+from include.wiring import assembly
 from include.wiring.run_context import person
+from include.wiring.workspace import Workspace
 
 Commands = Any
 """argparse's subparsers, whose class has no public name."""
@@ -37,19 +38,15 @@ def add_commands(ledger: Commands) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from include.wiring import assembly
-
-    config = assembly.parsed_config(options.pipeline)
-    found = report_external_window(
-        config,
-        assembly.lifecycle_store(),
-        person("ledger report"),
-        reported_window(config, options.start, options.end),
-        parse_report(
-            options.source_count, options.target_count, options.failed, options.job_id, where=config.source_object
-        ),
-        replace_reason=options.replace or "",
-    )
+    with Workspace(actor=person("ledger report")) as workspace:
+        found = workspace.report_external(
+            assembly.parsed_config(options.pipeline),
+            (options.start, options.end),
+            counts=(options.source_count, options.target_count),
+            failed=options.failed,
+            job_id=options.job_id,
+            replace=options.replace,
+        )
     print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False) if options.format == "json" else _line(found))
     return 0 if found.is_finished or options.failed else 1
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from include.cli.output import print_table
-from include.pipeline_framework.config.adoption_mapping import read_mapping
 from include.pipeline_framework.core.continuity.findings import coverage
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.tasks.adopt_ledger import StateReport, adopt_ledger, analyse_ledger, analyse_table
+from include.pipeline_framework.tasks.adopt_ledger import StateReport
 from include.wiring.run_context import person
+from include.wiring.workspace import Workspace
 
 _FINDING_COLUMNS = ("kind", "source_object", "day", "start", "end", "rows", "decision", "reason")
 _SOURCE_COLUMNS = (
@@ -52,39 +52,19 @@ def add_commands(commands: Commands, ledger: Commands) -> None:
 
 
 def _analyse(options: argparse.Namespace) -> int:
-    from include.implementation_modules.postgres_ledger.adoption import PostgresAdoption
-    from include.wiring import assembly, connections
-
     if options.mapping and not options.table:
         raise InvalidInputError("--mapping without --table", remedy="Name the table that it maps.")
-    adoption, loaded = PostgresAdoption(connections.ledger_connect()), assembly.all_configs()
-    configs = list(loaded.configs.values())
-    if options.table:
-        report = analyse_table(
-            adoption.importing, options.table, read_mapping(options.mapping), configs, options.source
-        )
-    else:
-        with adoption.reading() as ledger:
-            report = analyse_ledger(ledger, configs, options.source)
+    workspace = Workspace(actor=person("state analyse"))
+    report = workspace.analyse(options.source, options.table, options.mapping)
     _print(report, options.format, _analysed)
-    errors = [] if options.source or options.table else list(loaded.errors.values())
+    errors = [] if options.source or options.table else list(workspace.loaded.errors.values())
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     return 2 if errors else 1 if report.findings else 0
 
 
 def _adopt(options: argparse.Namespace) -> int:
-    from include.implementation_modules.postgres_ledger.adoption import PostgresAdoption
-    from include.wiring import assembly, connections
-
-    report = adopt_ledger(
-        PostgresAdoption(connections.ledger_connect()).importing,
-        options.table,
-        read_mapping(options.mapping),
-        list(assembly.all_configs().configs.values()),
-        person("ledger adopt"),
-        apply=options.apply,
-    )
+    report = Workspace(actor=person("ledger adopt")).adopt(options.table, options.mapping, apply=options.apply)
     _print(report, options.format, _adopted)
     return 0
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.core.why.facts import show
-from include.pipeline_framework.tasks.why import why
+from include.wiring.run_context import person
+from include.wiring.workspace import Workspace
 
 Commands = Any
 """argparse's subparsers, whose class has no public name."""
@@ -26,16 +27,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _why(options: argparse.Namespace) -> int:
-    from include.wiring import assembly
-
-    loaded = assembly.all_configs()
-    found = why(
-        options.source_object,
-        options.instant,
-        loaded.configs,
-        assembly.lifecycle_store(),
-        broken=list(loaded.errors),
-    )
+    with Workspace(actor=person("why")) as workspace:
+        found = workspace.why(options.source_object, options.instant)
     print(json.dumps(found, indent=2, ensure_ascii=False) if options.format == "json" else "\n".join(lines(found)))
     return 0
 

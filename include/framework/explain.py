@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from include.framework import session
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle.leases import RunState
 from include.pipeline_framework.ports.ledger import LifecycleStore
-from include.pipeline_framework.tasks import why as explaining
-from include.wiring import assembly, run_context
+from include.wiring.workspace import Workspace
 
 
 def why(
@@ -36,10 +34,5 @@ def why(
     Raises:
         InvalidInputError: Nobody knows the source, or the instant can't be read or is ambiguous.
     """
-    loaded = assembly.all_configs() if configs is None else None
-    known = loaded.configs if loaded else configs or {}
-    broken = list(loaded.errors) if loaded else []
-    with session.ledger(store) as ledger:
-        return explaining.why(
-            source_object, instant, known, ledger, run_state=run_state or run_context.run_state, broken=broken
-        )
+    with Workspace(store=store, configs=configs) as workspace:
+        return workspace.why(source_object, instant, run_state)

@@ -18,18 +18,17 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.config.variables import Variables
 from include.pipeline_framework.core.records import generation as record_generation
 from include.pipeline_framework.core.records.row import Actor, Status
-from include.pipeline_framework.core.records.run_requests import parse_date, parse_request
+from include.pipeline_framework.core.records.run_requests import parse_date
 from include.pipeline_framework.core.time.days import LocalDay, is_zone, local_day_of
 from include.pipeline_framework.core.time.offsets import name_of
 from include.pipeline_framework.core.time.timestamps import calculate_day_from_timestamp, convert_to_pendulum, local_day
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports.ledger import LifecycleStore, Record
-from include.pipeline_framework.tasks import cleanup_stale_locks as cleaning
-from include.pipeline_framework.tasks import plan_outcomes, planning, single_window
+from include.pipeline_framework.tasks import plan_outcomes, single_window
 from include.pipeline_framework.tasks import record_generation as generating
-from include.pipeline_framework.tasks import store_and_validate as claiming
 from include.pipeline_framework.tasks.cleanup_stale_locks import RunStates
 from include.wiring import assembly, run_context
+from include.wiring.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 Config = Mapping[str, Any]
@@ -66,22 +65,17 @@ def plan_target_date(
         InvalidInputError: The day is after local tomorrow, and `allow_future` was not given; nothing was planned.
         TerminalError: A file is broken, a source's function raised, or a first plan needs a `yes`; all others are done.
     """
-    loaded = assembly.all_configs() if configs is None else loader.LoadedPipelines(dict(configs), {})
-    who = actor or run_context.current_actor("plan_target_date")
-    with session.ledger(store) as ledger:
-        chosen, broken = plan_outcomes.choose_sources(loaded.configs, loaded.errors, pipelines)
-        reports = planning.plan_sources(
-            chosen,
-            ledger,
-            who,
-            now=ledger.now(),
-            target_date=parse_date(str(target_date), "target_date", "plan_target_date"),
-            dry_run=dry_run or who.is_temporary,
+    with Workspace("plan_target_date", actor=actor, store=store, configs=configs) as workspace:
+        planned = workspace.plan(
+            parse_date(str(target_date), "target_date", "plan_target_date"),
+            pipelines,
+            dry_run=dry_run,
             allow_future=allow_future,
             yes=yes,
         )
-    plan_outcomes.conclude(reports, loaded.configs, loaded.errors, broken, _log.info)
-    return [report.as_dict() for report in reports]
+    loaded = planned.loaded
+    plan_outcomes.conclude(planned.reports, loaded.configs, loaded.errors, planned.broken, _log.info)
+    return [report.as_dict() for report in planned.reports]
 
 
 def latest_timestamp_available(
@@ -100,8 +94,8 @@ def latest_timestamp_available(
         InvalidInputError: Not a day, or one without a zone of an unknown source object.
     """
     day = _local_day(source_object, target_day, timezone)
-    with session.ledger(store) as ledger:
-        found = generating.latest_timestamp_available(source_object, day, ledger)
+    with Workspace(store=store) as workspace:
+        found = generating.latest_timestamp_available(source_object, day, workspace.store)
     return None if found is None else convert_to_pendulum(found, day.timezone)
 
 
@@ -170,24 +164,24 @@ def upload_record_to_database(
         InvalidInputError: The window crosses a day, the horizon or tomorrow, or a field of `check_fields` is missing.
         LedgerRefusedError: As `update_record_in_database`.
     """
-    who = actor or run_context.current_actor("upload_record_to_database")
-    with session.ledger(store) as ledger:
+    with Workspace("upload_record_to_database", actor=actor, store=store) as workspace:
+        who = workspace.actor
         if record.get("id") is not None:
             config = session.pipeline_config(final_config)
-            single_window.find_row(ledger, config.source_object, record)
-            single_window.update_record(ledger, record, who, config, run_context.run_state)
+            single_window.find_row(workspace.store, config.source_object, record)
+            single_window.update_record(workspace.store, record, who, config, run_context.run_state)
             return True
         row, asked = generating.storable_row(final_config, record, session.horizon(final_config))
         window = single_window.window_of_record(row)
         for told in asked.hints:
             _log.warning("%s: %s", row["source_object"], told)
         if not allow_future:
-            asked.require_not_future(session.horizon(final_config), ledger.now(), row["source_object"])
+            asked.require_not_future(session.horizon(final_config), workspace.store.now(), row["source_object"])
         if who.is_temporary:
             _log.info("a temporary test run stores nothing; it would store %s", window)
             return False
-        inserted = ledger.insert_planned([row], who).inserted
-        return bool(inserted) or window in ledger.live_windows(row["source_object"], window)
+        inserted = workspace.store.insert_planned([row], who).inserted
+        return bool(inserted) or window in workspace.store.live_windows(row["source_object"], window)
 
 
 def download_oldest_pending_record(
@@ -197,15 +191,17 @@ def download_oldest_pending_record(
 
     It is not claimed: `store_and_validate` is how a run gets windows, in claim order.
     """
-    with session.ledger(store) as ledger:
-        rows = ledger.find(source_object=source_object, statuses=[Status.PENDING], limit=1, is_oldest_first=True)
+    with Workspace(store=store) as workspace:
+        rows = workspace.store.find(
+            source_object=source_object, statuses=[Status.PENDING], limit=1, is_oldest_first=True
+        )
     return single_window.with_both_names(rows[0]) if rows else None
 
 
 def get_all_in_progress_records(*, store: LifecycleStore | None = None) -> list[Record]:
     """Every live IN_PROGRESS row, held by a living run or not."""
-    with session.ledger(store) as ledger:
-        return [single_window.with_both_names(row) for row in ledger.find(statuses=[Status.IN_PROGRESS])]
+    with Workspace(store=store) as workspace:
+        return [single_window.with_both_names(row) for row in workspace.store.find(statuses=[Status.IN_PROGRESS])]
 
 
 def update_record_in_database(
@@ -225,12 +221,8 @@ def update_record_in_database(
         InvalidInputError: Something beside the status was changed, or a name is unknown.
         LedgerRefusedError: The transition is not legal, or not this actor's; nothing was written.
     """
-    known = assembly.all_configs().configs if configs is None else configs
-    who = actor or run_context.current_actor("update_record_in_database")
-    with session.ledger(store) as ledger:
-        pipeline_id = ledger.get(record["id"])["pipeline_id"] if record.get("id") is not None else None
-        config = known.get(pipeline_id) if pipeline_id else None
-        single_window.update_record(ledger, record, who, config, run_state or run_context.run_state)
+    with Workspace("update_record_in_database", actor=actor, store=store, configs=configs) as workspace:
+        workspace.update_record(record, run_state)
     return True
 
 
@@ -252,10 +244,8 @@ def store_and_validate(
         actor: Whose run claims. A run that claimed before gets its own open windows back and no others.
     """
     config = session.pipeline_config(final_config)
-    request = parse_request(conf or {}, config.horizon, config.source_object)
-    who = actor or run_context.current_actor("store_and_validate")
-    with session.ledger(store) as ledger:
-        report = claiming.store_and_validate(config, ledger, who, request, now=now)
+    with Workspace("store_and_validate", actor=actor, store=store) as workspace:
+        report = workspace.claim(config, conf or {}, now=now)
     if report["note"]:
         _log.info("%s: %s", config.source_object, report["note"])
     claimed: list[dict[str, Any]] = report["claimed"]
@@ -294,10 +284,8 @@ def invalidate_and_replace(
     """
     config = session.pipeline_config(final_config)
     conf = {"windows": [list(pair) for pair in windows], "replace": True, "reason": reason, "dry_run": dry_run}
-    request = parse_request(conf | {"allow_future": allow_future}, config.horizon, config.source_object)
-    who = actor or run_context.current_actor("invalidate_and_replace")
-    with session.ledger(store) as ledger:
-        return planning.populate_pipeline_batches(config, ledger, who, request)
+    with Workspace("invalidate_and_replace", actor=actor, store=store) as workspace:
+        return workspace.populate(config, conf | {"allow_future": allow_future})
 
 
 def cleanup_stale_locks(
@@ -308,10 +296,8 @@ def cleanup_stale_locks(
     run_state: RunStates | None = None,
 ) -> list[dict[str, Any]]:
     """Release every window whose owner is gone; outside Airflow, leases and the claim's age decide."""
-    known = assembly.all_configs().configs if configs is None else configs
-    who = actor or run_context.current_actor("cleanup_stale_locks")
-    with session.ledger(store) as ledger:
-        return cleaning.cleanup_stale_locks(ledger, known, who, run_state or run_context.run_state)
+    with Workspace("cleanup_stale_locks", actor=actor, store=store, configs=configs) as workspace:
+        return workspace.release_stale(run_state)
 
 
 def _next_place(
@@ -323,11 +309,11 @@ def _next_place(
     source_object = final_config["default_record"].get("source_object")
     asks_ledger = bool(source_object) and (store is not None or "config_hash" in final_config)
     if asks_ledger and (continuation is None or now is None):
-        with session.ledger(store) as ledger:
-            now = ledger.now() if now is None else now
+        with Workspace(store=store) as workspace:
+            now = workspace.store.now() if now is None else now
             day = _target_day(final_config, now, target_day)
             if continuation is None:
-                continuation = generating.latest_timestamp_available(source_object, day, ledger)
+                continuation = generating.latest_timestamp_available(source_object, day, workspace.store)
     now = datetime.now(UTC) if now is None else now  # noqa: TID251 - the clock that a caller may leave out
     day = _target_day(final_config, now, target_day)
     horizon = session.horizon(final_config)

@@ -7,11 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from include.framework import session
-from include.pipeline_framework.core.lifecycle.external_reports import parse_report
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.ports.ledger import LifecycleStore
-from include.pipeline_framework.tasks import report_external
-from include.wiring import run_context
+from include.wiring.workspace import Workspace
 
 
 def report_external_window(
@@ -53,11 +51,13 @@ def report_external_window(
         LedgerRefusedError: The finished window says something else, or somebody else is at it.
     """
     config = session.pipeline_config(final_config)
-    window = report_external.reported_window(config, start, end)
-    report = parse_report(source_count, target_count, failed, job_id, where=config.source_object)
-    who = actor or run_context.current_actor("report_external_window")
-    with session.ledger(store) as ledger:
-        found = report_external.report_external_window(
-            config, ledger, who, window, report, replace_reason=replace or ""
+    with Workspace("report_external_window", actor=actor, store=store) as workspace:
+        found = workspace.report_external(
+            config,
+            (start, end),
+            counts=(source_count, target_count),
+            failed=failed,
+            job_id=job_id,
+            replace=replace,
         )
     return found.as_dict()

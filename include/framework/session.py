@@ -17,26 +17,12 @@ from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.config.problems import Problem, configuration_error, problems_of
 from include.pipeline_framework.core.time.horizon import Horizon
-from include.pipeline_framework.ports.ledger import LifecycleStore
 from include.pipeline_framework.ports.source import Source
 from include.pipeline_framework.ports.target import Target
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.wiring import assembly
 
 _FIRST_DAY = date(1, 1, 2)  # the day before can't be shown in zones east of Greenwich
-
-
-@contextmanager
-def ledger(store: LifecycleStore | None) -> Iterator[LifecycleStore]:
-    """The given ledger, else the project's own, closed at the end."""
-    if store is not None:
-        yield store
-        return
-    own = assembly.lifecycle_store()
-    try:
-        yield own
-    finally:
-        getattr(own, "close", lambda: None)()
 
 
 @contextmanager
@@ -55,7 +41,7 @@ def wired(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Iterato
     try:
         yield own
     finally:
-        getattr(own.store, "close", lambda: None)()
+        own.store.close()
 
 
 def source(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Source:

@@ -8,16 +8,15 @@ from typing import Any
 from include.framework import session
 from include.pipeline_framework.core.continuity.remediation import PlanItem
 from include.pipeline_framework.core.continuity.state_plans import approval_reason
-from include.pipeline_framework.core.lifecycle.campaigns import progress
 from include.pipeline_framework.core.records.row import Actor
-from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.records.validation import stable_until
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports.ledger import LifecycleStore
-from include.pipeline_framework.tasks import planning, state_manager, state_plans
+from include.pipeline_framework.tasks import state_plans
 from include.pipeline_framework.tasks.state_manager import StateReview
 from include.pipeline_framework.tasks.store_and_validate import claim_options, small_record
-from include.wiring import run_context
+from include.wiring.workspace import Workspace
 
 
 class PipelineStateManager:
@@ -76,13 +75,12 @@ class PipelineStateManager:
                 meaning="Nothing was done",
                 remedy="Look at it, then pass is_approved=True; or let the DAG state_manager ask.",
             )
-        who = self._actor or run_context.current_actor("PipelineStateManager.apply")
-        if who.is_temporary:
-            raise InvalidInputError(
-                "a temporary test run applies nothing", where=source_object, remedy="Trigger a run of the DAG."
-            )
-        with session.ledger(self._store) as ledger:
-            return state_plans.apply_to_source(self._config, ledger, who, steps)
+        with self._workspace("PipelineStateManager.apply") as workspace:
+            if workspace.actor.is_temporary:
+                raise InvalidInputError(
+                    "a temporary test run applies nothing", where=source_object, remedy="Trigger a run of the DAG."
+                )
+            return workspace.apply_items(self._config, steps)
 
     def populate_pipeline_batches(
         self, conf: Mapping[str, Any] | None = None, *, dry_run: bool = False
@@ -93,15 +91,16 @@ class PipelineStateManager:
             conf: What `airflow dags trigger --conf` takes.
             dry_run: Only report.
         """
-        request = parse_request(conf or {}, self._config.horizon, self._config.source_object)
-        who = self._actor or run_context.current_actor("populate_pipeline_batches")
-        with session.ledger(self._store) as ledger:
-            return planning.populate_pipeline_batches(self._config, ledger, who, request, dry_run=dry_run)
+        with self._workspace("populate_pipeline_batches") as workspace:
+            return workspace.populate(self._config, conf or {}, dry_run=dry_run)
 
     def _review(self) -> StateReview:
-        with session.ledger(self._store) as ledger:
-            (found,) = state_manager.review([self._config], ledger)
+        with self._workspace() as workspace:
+            (found,) = workspace.review([self._config])
         return found
+
+    def _workspace(self, call: str = "") -> Workspace:
+        return Workspace(call, actor=self._actor, store=self._store)
 
 
 class ConcurrencyManager:
@@ -120,8 +119,8 @@ class ConcurrencyManager:
         """How many more windows each limit of `max_windows_in_progress` allows now, by what it limits; no limit, no
         entry.
         """
-        with session.ledger(self._store) as ledger:
-            return ledger.free_slots(self._config.claim_rules().caps)
+        with Workspace(store=self._store) as workspace:
+            return workspace.store.free_slots(self._config.claim_rules().caps)
 
     def next_windows(self, max_windows: int | None = None) -> list[dict[str, Any]]:
         """The windows that a run would claim now, in claim order; takes nothing.
@@ -131,12 +130,12 @@ class ConcurrencyManager:
         """
         if self._config.is_external:
             return []
-        with session.ledger(self._store) as ledger:
-            settled = stable_until(ledger.now(), self._config.x_time_back, self._config.timezone)
+        with Workspace(store=self._store) as workspace:
+            settled = stable_until(workspace.store.now(), self._config.x_time_back, self._config.timezone)
             options = claim_options(self._config, settled, RunRequest(max_windows=max_windows))
-            return [small_record(row) for row in ledger.preview_claim(self._config.source_object, **options)]
+            return [small_record(row) for row in workspace.store.preview_claim(self._config.source_object, **options)]
 
     def campaigns(self) -> list[dict[str, Any]]:
         """The pipeline's backfill campaigns with their progress, newest first."""
-        with session.ledger(self._store) as ledger:
-            return [progress(row) for row in ledger.campaigns(source_object=self._config.source_object)]
+        with Workspace(store=self._store) as workspace:
+            return workspace.campaigns(source_object=self._config.source_object)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from include.framework import session
-from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity, Status, describe, is_held_by
+from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity, Status, describe, is_completed_by
 from include.pipeline_framework.tasks import single_window
 from include.pipeline_framework.tasks.move_window import is_reopened, move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
@@ -130,7 +130,7 @@ def audit(
 
     with session.wired(final_config, pipeline) as wired:
         row = single_window.find_row(wired.store, wired.config.source_object, record)
-        if row["pipeline_final_status"] == Status.COMPLETED and is_held_by(row, who):
+        if is_completed_by(row, who):
             return {"pipeline_final_status": Status.COMPLETED.value, "reopened": False}
         return _on_window(final_config, record, work, "audit", wired, who)
 

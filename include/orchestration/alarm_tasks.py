@@ -10,8 +10,7 @@ from airflow.sdk import get_current_context
 
 from include.orchestration import task_runs
 from include.orchestration.notifications import Mail
-from include.pipeline_framework.tasks import check_overdue
-from include.wiring import assembly
+from include.wiring.workspace import Workspace
 
 _BODY = '<pre>{{ overdue | e }}</pre><p><a href="{{ ti.log_url }}">Log</a></p>'
 """The text comes as a value, so that nothing in an error message is read as a template or as HTML."""
@@ -20,14 +19,12 @@ _BODY = '<pre>{{ overdue | e }}</pre><p><a href="{{ ti.log_url }}">Log</a></p>'
 def find_overdue() -> list[dict[str, Any]]:
     """One report per pipeline that asks for alarms."""
     task_runs.conf()  # the DAG has no params: any key is a mistake
-    return check_overdue.find_overdue(assembly.all_configs().configs, assembly.overdue_alarms())
+    return Workspace().find_overdue()
 
 
 def report_overdue(report: Mapping[str, Any]) -> str:
     """Fail while the pipeline has something overdue, and mail what is new."""
-    config = assembly.parsed_config(report["pipeline_id"])
-    send = partial(_send, config.email_list) if config.email_list else None
-    return check_overdue.report_overdue(config, report, assembly.overdue_alarms(), send)
+    return Workspace().report_overdue(report, lambda to: partial(_send, to))
 
 
 def _send(to: list[str], subject: str, text: str) -> None:

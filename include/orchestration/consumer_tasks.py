@@ -8,8 +8,8 @@ from typing import Any
 from airflow.sdk import get_current_context
 
 from include.orchestration import task_runs
-from include.pipeline_framework.tasks.consume_windows import Announcement, announced_windows
-from include.wiring import assembly
+from include.pipeline_framework.tasks.consume_windows import Announcement
+from include.wiring.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def log_announced_windows() -> list[dict[str, Any]]:
     ]
     if not announcements:
         task_runs.skip("no event of a window triggered this run (a person did, say)")
-    windows = announced_windows(announcements, assembly.all_configs().configs, assembly.lifecycle_store())
+    windows = Workspace().announced(announcements)
     for window in windows:
         _log.info("%s %s: %s rows, %s", window["source_object"], window["local"], window["rows"], window["status"])
     return windows

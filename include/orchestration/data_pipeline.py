@@ -10,6 +10,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, task
 from include.orchestration import backfill_tasks, pipeline_tasks
 from include.orchestration.assets import target_asset
 from include.orchestration.defaults import START_DATE, default_args
+from include.orchestration.params import TEXT, range_params
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.records.run_requests import UNTIL
@@ -41,7 +42,6 @@ taken back under a new fence and resumes where the ledger says; a finished one i
 alone.
 """
 
-_TEXT = {"type": ["null", "string"]}
 _PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
 
 
@@ -144,17 +144,15 @@ def _timetable(config: PipelineConfig) -> CronTriggerTimetable | None:
 
 def _params() -> dict[str, Param]:
     return {
-        "target_date": Param(None, type=["null", "string"], format="date", description="One local day."),
-        "from": Param(None, **_TEXT, description="Start: 2013-03-09 (local) or 2013-03-09T05:00:00Z."),
-        "to": Param(None, **_TEXT, description="Exclusive end: 2013-03-10 (local) or 2013-03-09T06:00:00Z."),
+        **range_params(),
         "windows": Param(
             None, type=["null", "array"], items=_PAIR, description='Exact windows: [["<start>", "<end>"], …], instants.'
         ),
         "max_windows": Param(None, type=["null", "integer"], minimum=1, maximum=1024, description="At most so many."),
-        "until": Param(None, **_TEXT, enum=[None, *UNTIL], description="Last step: staged, loaded or audited (all)."),
+        "until": Param(None, **TEXT, enum=[None, *UNTIL], description="Last step: staged, loaded or audited (all)."),
         "dry_run": Param(False, type="boolean", description="Only show what would be planned and claimed."),
         "replace": Param(False, type="boolean", description="Load finished windows of the range again."),
-        "reason": Param(None, **_TEXT, description="Why (with replace); kept in the ledger."),
+        "reason": Param(None, **TEXT, description="Why (with replace); kept in the ledger."),
         "allow_future": Param(False, type="boolean", description="The range may reach beyond local tomorrow."),
     }
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from include.implementation_modules.registry import MIRRORS, create_mirror
+from include.implementation_modules.registry import MIRRORS
 from include.orchestration import task_runs
 from include.pipeline_framework.config.models import EXTERNAL, AdapterSection
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
-from include.pipeline_framework.tasks import publish_lifecycle
-from include.wiring import assembly, connections, run_context
+from include.wiring import assembly
+from include.wiring.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ def find_mirrors() -> list[dict[str, Any]]:
     """One mirror per place that pipelines load into, disabled ones, too; skipped when there is none."""
     task_runs.conf()  # refuses a key that is none of the DAG's, before anything is mirrored
     found: dict[str, list[str]] = {}
-    loaded = assembly.all_configs()
+    loaded = Workspace().loaded
     errors = dict(loaded.errors)
     for pipeline_id in sorted(loaded.configs):
         try:
@@ -52,18 +52,11 @@ def publish(mirror: str, pipelines: list[str]) -> dict[str, Any]:
             meaning="Their files or Variables were changed while the run went on; nothing was mirrored",
             remedy="Nothing: the next run finds it.",
         )
-    params = task_runs.conf()
-    dry_run = bool(params.get("dry_run")) or run_context.current_actor().is_temporary
-    report = publish_lifecycle.publish(
-        mirror,
-        pipelines,
-        assembly.lifecycle_feed(),
-        create_mirror(target.type, connections.client(target.connection_id, writes=True), target.options),
-        is_full=bool(params.get("full")),
-        dry_run=dry_run,
-    )
+    params, workspace = task_runs.conf(), Workspace()
+    dry_run = bool(params.get("dry_run"))
+    report = workspace.mirror(mirror, pipelines, is_full=bool(params.get("full")), dry_run=dry_run)
     _log.info("%s", report)
-    if report.skipped_because and not dry_run:
+    if report.skipped_because and not (dry_run or workspace.actor.is_temporary):
         task_runs.skip(report.skipped_because)
     return report.as_dict()
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from include.orchestration import task_runs
 from include.pipeline_framework.core.lifecycle import transitions
-from include.pipeline_framework.core.records.row import Phase, Status, window_of
-from include.pipeline_framework.core.records.run_requests import RunRequest, last_phase, parse_request
-from include.pipeline_framework.tasks import cleanup_stale_locks, planning, pre_validation
-from include.pipeline_framework.tasks import store_and_validate as claiming
+from include.pipeline_framework.core.records.row import Phase, Status, is_completed_by, window_of
+from include.pipeline_framework.core.records.run_requests import last_phase
+from include.pipeline_framework.tasks import pre_validation
 from include.pipeline_framework.tasks.move_window import is_reopened, move_until
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 from include.wiring import assembly, run_context
+from include.wiring.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
@@ -21,10 +21,7 @@ _log = logging.getLogger(__name__)
 def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
     """Plan what this run may claim; see `tasks.planning.populate_pipeline_batches`."""
     config = assembly.parsed_config(pipeline_id)
-    request = _request(config)  # a conf that makes no sense is refused before anything is reached
-    report = planning.populate_pipeline_batches(
-        config, assembly.lifecycle_store(), run_context.current_actor(), request
-    )
+    report = Workspace().populate(config, task_runs.conf())
     _log.info("%s: %s", "would plan" if report["dry_run"] else "planned", report)
     for told in report.get("hints", ()):
         _log.warning("%s: %s", config.source_object, told)
@@ -36,9 +33,7 @@ def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
 def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
     """Claim this run's windows; skipped when there is nothing to claim, or when it only shows what it would claim."""
     config = assembly.parsed_config(pipeline_id)
-    report = claiming.store_and_validate(
-        config, assembly.lifecycle_store(), run_context.current_actor(), _request(config)
-    )
+    report = Workspace().claim(config, task_runs.conf())
     for number, record in enumerate(report["would_claim"], 1):
         _log.info("would claim %d: id %s %s", number, record["id"], record["local"])
     if not report["claimed"]:
@@ -88,10 +83,10 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
     and its event is emitted again.
     """
     _require_asked_for(Phase.AUDIT, _until(pipeline_id))
-    pipeline, actor = assembly.pipeline(pipeline_id), run_context.current_actor()
+    pipeline = assembly.pipeline(pipeline_id)
     row = pipeline.store.get(rec["id"])
     task_runs.identity_of(pipeline, rec).require(row)
-    if row["pipeline_final_status"] == Status.COMPLETED and row["dag_run_id"] == actor.dag_run_id:
+    if is_completed_by(row, run_context.current_actor()):
         _log.info("this run completed the window before; to load it again, trigger with replace")
         task_runs.announce_if(True, str(window_of(row)))
         return {"pipeline_final_status": Status.COMPLETED.value}
@@ -116,18 +111,9 @@ def finish_run(pipeline_id: str) -> dict[str, int]:
     Airflow takes the state of a run from its leaves, and this teardown is the only one: without the second check a run
     whose conf was refused would be green.
     """
-    counts = cleanup_stale_locks.finish_run(
-        assembly.lifecycle_store(),
-        assembly.parsed_config(pipeline_id),
-        run_context.current_actor(),
-        _until(pipeline_id),
-    )
+    counts = Workspace().finish_run(assembly.parsed_config(pipeline_id), _until(pipeline_id))
     task_runs.require_no_failed_task()
     return counts
-
-
-def _request(config: Any) -> RunRequest:
-    return parse_request(task_runs.conf(), config.horizon, config.source_object)
 
 
 def _until(pipeline_id: str) -> Phase:

@@ -11,8 +11,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity.plan_texts import LINES, plan_markdown, plan_table
 from include.pipeline_framework.core.continuity.state_plans import StatePlan, counts
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.tasks import planning, state_plans
-from include.wiring import assembly, run_context
+from include.wiring.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
@@ -44,20 +43,20 @@ def check_conf() -> str:
 
 def make_plan() -> dict[str, Any]:
     """Find what is wrong, store what would be done about it, show it; a temporary test run only shows it."""
-    loaded, actor = assembly.all_configs(), run_context.current_actor()
-    for error in loaded.errors.values():
+    workspace = Workspace()
+    for error in workspace.loaded.errors.values():
         _log.warning("left out, its file is broken: %s", error)
-    configs = planning.select_pipelines(loaded.configs, loaded.errors, task_runs.conf().get("pipelines"))
-    made = state_plans.make_plan(configs, assembly.lifecycle_store(), actor, is_stored=not actor.is_temporary)
+    made = workspace.make_plan(task_runs.conf().get("pipelines"))
     for source_object, texts in made.left.items():
         for text in texts[:LINES]:
             _log.warning("not in the plan: %s: %s", source_object, text)
     for source_object, text in made.coverage.items():
         _log.info("%s: %s", source_object, text)
     if not made.items:
-        _log.info("nothing is wrong with what is planned of %d sources; how much that is stands above", len(configs))
+        sources = len(made.coverage)
+        _log.info("nothing is wrong with what is planned of %d sources; how much that is stands above", sources)
     else:
-        for line in plan_table(made.items, _zones(loaded.configs)):
+        for line in plan_table(made.items, _zones(workspace.loaded.configs)):
             _log.info("%s", line)
     if made.plan:
         _log.info('plan %s; to execute it: {"plan_id": "%s", "apply": true}', made.plan.plan_id, made.plan.plan_id)
@@ -71,9 +70,9 @@ def make_plan() -> dict[str, Any]:
 
 def load_plan() -> dict[str, Any]:
     """Show the plan of the conf, and give what `approve` and `apply_plan` need of it."""
-    configs = assembly.all_configs().configs
-    plan, zones = state_plans.load_plan(task_runs.conf()["plan_id"], assembly.lifecycle_store()), _zones(configs)
-    reason = state_plans.approval_of(plan, configs.values())
+    workspace = Workspace()
+    plan, zones = workspace.stored_plan(task_runs.conf()["plan_id"]), _zones(workspace.loaded.configs)
+    reason = workspace.approval_of(plan)
     _log.info("plan %s, made by %s at %s", plan.plan_id, plan.created_by, plan.created_at)
     for line in plan_table(plan.items, zones):
         _log.info("%s", line)
@@ -106,17 +105,13 @@ def apply_plan(plan: Mapping[str, Any], approval: Mapping[str, Any] | None) -> d
         plan: What `load_plan` returned.
         approval: What `approve` returned; None when it was skipped.
     """
-    store, actor = assembly.lifecycle_store(), run_context.current_actor()
-    before = state_plans.load_plan(plan["plan_id"], store)
+    workspace = Workspace()
+    before = workspace.stored_plan(plan["plan_id"])
     if before.applied_at is not None:
         task_runs.skip(f"plan {before.plan_id} was applied by {before.applied_by} at {before.applied_at}")
-    if actor.is_temporary:
+    if workspace.actor.is_temporary:
         task_runs.skip(f"a temporary test run applies nothing; it would apply plan {before.plan_id}")
-    configs = {config.source_object: config for config in assembly.all_configs().configs.values()}
-    done = state_plans.apply_plan(
-        plan["plan_id"], configs, store, actor, seen_hash=plan["hash"], approved_by=_approver(approval)
-    )
-    return _report(done)
+    return _report(workspace.apply_plan(before.plan_id, seen_hash=plan["hash"], approved_by=_approver(approval)))
 
 
 def _report(done: StatePlan) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from include.implementation_modules.registry import create_adapter, options_model
+from include.implementation_modules.registry import create_adapter, create_mirror, options_model
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.loader import (
     LoadedPipelines,
@@ -18,7 +18,7 @@ from include.wiring import connections
 
 if TYPE_CHECKING:
     from include.pipeline_framework.ports.ledger import LifecycleStore
-    from include.pipeline_framework.ports.mirror import LifecycleFeed
+    from include.pipeline_framework.ports.mirror import LifecycleFeed, LifecycleMirror
     from include.pipeline_framework.ports.overdue import OverdueAlarms
     from include.pipeline_framework.ports.target import Target
     from include.pipeline_framework.tasks.pipeline import Pipeline
@@ -57,6 +57,13 @@ def lifecycle_feed() -> LifecycleFeed:
     from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
 
     return PostgresChanges(connections.ledger_connect())
+
+
+def adoption() -> Any:
+    """What adopting an older state table needs of the ledger's database."""
+    from include.implementation_modules.postgres_ledger.adoption import PostgresAdoption
+
+    return PostgresAdoption(connections.ledger_connect())
 
 
 def overdue_alarms() -> OverdueAlarms:
@@ -103,6 +110,13 @@ def adapter(role: str, section: AdapterSection) -> Any:
     """The adapter of one section, around a ready client."""
     client = connections.client(section.connection_id, writes=role == "target")
     return create_adapter(role, section.type, client, section.options)
+
+
+def mirror(target: AdapterSection) -> LifecycleMirror:
+    """What mirrors the ledger beside the tables of a target."""
+    client = connections.client(target.connection_id, writes=True)
+    found: LifecycleMirror = create_mirror(target.type, client, target.options)
+    return found
 
 
 def migrate_ledger() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -26,9 +26,8 @@ from include.pipeline_framework.errors import (
     WindowInvalidatedError,
 )
 from include.pipeline_framework.ports.ledger import LifecycleStore, RestoredRow
+from tests.contract.ledger_rows import DAY, HOUR, planned, window
 
-HOUR = timedelta(hours=1)
-DAY = datetime(2013, 3, 9, 5, tzinfo=UTC)
 LOW = 2**40 - 1
 """The bits of a fence that count; above them is the ledger's timeline."""
 
@@ -52,28 +51,6 @@ STAGED = {
 LOADED = {"loaded_count": 2, "loaded_fingerprint": 2**70}
 SAME = Fingerprint(2, 2**70)
 NUMBERS = AuditNumbers(SAME, SAME, SAME, source_count=2)
-
-
-def window(hour: int) -> TimeWindow:
-    return TimeWindow(DAY + hour * HOUR, DAY + (hour + 1) * HOUR)
-
-
-def planned(hour: int, source: str = "flights", **extra: Any) -> dict[str, Any]:
-    piece = window(hour)
-    return {
-        "pipeline_id": "main",
-        "source_name": "elasticsearch",
-        "source_object": source,
-        "target_name": "snowflake",
-        "timezone": "America/New_York",
-        "granularity": "1h",
-        "target_day": date(2013, 3, 9),
-        "query_window_start_at": piece.start,
-        "query_window_end_at": piece.end,
-        "time_interval": "1h",
-        "source_query_window_duration_minutes": 60,
-        **extra,
-    }
 
 
 def plan(store: LifecycleStore, *hours: int, **extra: Any) -> list[int]:

@@ -139,7 +139,7 @@ def test_the_profiler_has_a_param_for_every_flag(dags: dict[str, Any]) -> None:
     assert schemas["sync_group"]["enum"] == ["TD", "UC", "ALL"]
     numbers = {name: (dag.params[name], schema["minimum"]) for name, schema in schemas.items() if "minimum" in schema}
     assert numbers == {"window_days": (90, 1), "overlap_days": (1, 0), "max_workers": (3, 1)}
-    assert dag.timetable.summary == "15 */3 * * *"
+    assert dag.timetable.expression == "15 */3 * * *"
 
 
 @pytest.mark.parametrize("dag_id", ["td_orders_sync", "uc_orders_sync"])

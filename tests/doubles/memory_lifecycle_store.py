@@ -23,27 +23,10 @@ from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
-from include.sql import statement
+from tests.doubles import table_rules
 from tests.doubles.memory_campaigns import MemoryCampaigns, figures
 from tests.doubles.memory_plans import MemoryPlans
 from tests.doubles.memory_revisits import MemoryRevisits
-
-
-def _column_defaults() -> Record:
-    """The table's columns, taken from its migration, so that this double never has other ones."""
-    text = statement("migrations/versions/0001_pipeline_lifecycle")
-    body = text.split("CREATE TABLE pipeline_lifecycle (")[1].split("CONSTRAINT")[0]
-    later = []
-    for migration in ("0004_backfill_campaigns", "0008_source_parts", "0010_zone_rules"):
-        parts = statement(f"migrations/versions/{migration}").split("ALTER TABLE pipeline_lifecycle ADD COLUMN")
-        later += [part.split(";")[0] for part in parts[1:]]
-    lines = [line.strip().rstrip(",") for line in (*body.splitlines(), *later)]
-    return {line.split()[0]: _default(line) for line in lines if line and not line.startswith("--")}
-
-
-def _default(line: str) -> Any:
-    known = {"'PENDING'": Status.PENDING.value, "FALSE": False, "0": 0, "'{}'": {}}
-    return known.get(line.rpartition(" DEFAULT ")[2]) if " DEFAULT " in line else None
 
 
 class MemoryLifecycleStore:
@@ -64,7 +47,10 @@ class MemoryLifecycleStore:
         self._campaigns = MemoryCampaigns()
         self._plans = MemoryPlans()
         self._revisits = MemoryRevisits()
-        self._defaults = _column_defaults()
+        self._defaults = table_rules.column_defaults()
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def now(self) -> datetime:
         """See `LifecycleStore.now`."""
@@ -382,6 +368,7 @@ class MemoryLifecycleStore:
                     continue
                 values = {key: value for key, value in record.items() if value is not None}
                 row = {**copy.deepcopy(self._defaults), "id": self._last_id + 1, **values, **stamps}
+                table_rules.require(row)
                 self._last_id = max(self._last_id, row["id"])
                 self._rows[row["id"]] = row
                 self._write_event(row, transition, actor, None, None)
@@ -397,10 +384,10 @@ class MemoryLifecycleStore:
         row = self._rows[seen["id"]]
         if transition.changes:
             before = row["pipeline_final_status"], row["phase_completed"]
-            unknown = set(transition.changes) - set(row)
-            if unknown:
-                raise KeyError(f"no such ledger columns: {sorted(unknown)}")
-            row.update(transition.changes, record_last_updated_at=self.now())
+            transitions.require_columns(transition, row)
+            changed = {**row, **transition.changes, "record_last_updated_at": self.now()}
+            table_rules.require(changed)
+            row.update(changed)
             for record_id in transition.deletion_done_ids:
                 self._rows[record_id]["target_deletion_done_flag"] = True
             self._write_event(row, transition, actor, *before)

@@ -44,6 +44,7 @@ from include.postgres_server import pooler as postgres_pooler
 from include.postgres_server import session
 from include.postgres_server.errors import trouble_of
 from include.sql import statement
+from include.sql.text import fill, listed, quoted, sql_text
 
 Cursor = psycopg.Cursor[dict[str, Any]]
 _TABLES = [
@@ -435,6 +436,9 @@ def _run(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None)
 def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) -> Record:
     if not transition.changes:
         return {key: value for key, value in row.items() if key != "database_now"}
+    transitions.require_columns(transition, row)
+    columns = [quoted(name) for name in sorted(transition.changes)]
+    lists = {"columns": listed(columns), "new_values": listed(f"new.{name}" for name in columns)}
     parameters = {
         "id": row["id"],
         "changes": Jsonb(dict(transition.changes), dumps=json_text),
@@ -444,4 +448,5 @@ def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) ->
         "deletion_done_ids": list(transition.deletion_done_ids),
         **actor_parameters(actor),
     }
-    return only_row(_run(cursor, "apply_transition", parameters), row["id"])
+    cursor.execute(fill(sql_text("ledger/apply_transition"), lists).encode(), parameters)
+    return loaded_row(only_row(cursor.fetchall(), row["id"]))

@@ -52,6 +52,10 @@ class LifecycleStore(Protocol):
     Every method is one transaction. Leases, heartbeats and `not_before_at` use the store's own clock (the database's).
     """
 
+    def close(self) -> None:
+        """Give connections back, and with them all locks; used again, the store opens new ones."""
+        ...
+
     def now(self) -> datetime:
         """The store's clock."""
         ...

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from include.pipeline_framework.config.external import require_moved_here
+from include.pipeline_framework.config.loader import LoadedPipelines
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.records.run_requests import LONGEST_REASON, RunRequest, parse_request
 from include.pipeline_framework.core.texts import is_storable, shown
 from include.pipeline_framework.core.watching.late_data import Mode
 from include.pipeline_framework.errors import InvalidInputError
+from include.pipeline_framework.tasks.planning import select_pipelines
 
 _FLAGS = ("check_target", "replace_emptied", "keep_vanished", "reload_target")
 
@@ -79,6 +81,41 @@ def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest
     return AuditRequest(
         request, Mode(given.get("mode", Mode.COUNT)), accept_vanished=accepted, reason=reason.strip(), **flags
     )
+
+
+def choose_pipelines(loaded: LoadedPipelines, conf: Mapping[str, Any], tell: Callable[[str], None]) -> list[str]:
+    """Ids of the pipelines to audit, after the conf was checked for each.
+
+    Without `pipelines`, a pipeline that is disabled, or that another system moves, or whose horizon the asked range
+    leaves, is left out with the reason.
+
+    Args:
+        loaded: Every pipeline.
+        conf: What a person asked for.
+        tell: Called with every reason for leaving one out.
+
+    Raises:
+        InvalidInputError: The conf makes no sense for any, or for one of the named; nothing was compared.
+        ConfigurationError: Another system moves one of the named.
+    """
+    chosen, refused, named = [], list[InvalidInputError](), conf.get("pipelines")
+    for config in select_pipelines(loaded.configs, loaded.errors, named):
+        if config.is_external and not named:
+            tell(f"left out, another system moves its data: {config.pipeline_id}")
+            continue
+        try:
+            parse_audit(conf, config)
+        except InvalidInputError as error:
+            if named:
+                raise
+            refused.append(error)
+            tell(f"left out: {error}")
+            continue
+        if config.enabled:
+            chosen.append(config.pipeline_id)
+    if refused and not chosen:
+        raise refused[0]
+    return chosen
 
 
 def _refused(config: PipelineConfig, what: str, remedy: str) -> InvalidInputError:

@@ -10,17 +10,21 @@ from typing import Any, TypeVar
 
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.external import require_moved_here
+from include.pipeline_framework.config.loader import LoadedPipelines
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import campaigns
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, CampaignWindow, Mode, Order, Step
 from include.pipeline_framework.core.records.planning import planned_row
-from include.pipeline_framework.core.records.row import Actor, Status
+from include.pipeline_framework.core.records.row import FINISHED, Actor, Status
 from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
+from include.pipeline_framework.core.records.validation import stable_until
 from include.pipeline_framework.core.time.durations import Granularity, parse_granularity
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc, tile
 from include.pipeline_framework.errors import InvalidInputError, LedgerRefusedError
 from include.pipeline_framework.ports.ledger import LifecycleStore, Record
 from include.pipeline_framework.tasks import zone_changes
+from include.pipeline_framework.tasks.planning import select_pipelines
+from include.pipeline_framework.tasks.store_and_validate import claim_options
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +91,59 @@ def parse_backfill(conf: Mapping[str, Any], config: PipelineConfig) -> BackfillR
         _number(config, given, "concurrency", 1) if "concurrency" in given else None,
         granularity,
     )
+
+
+def start_campaigns(
+    loaded: LoadedPipelines,
+    conf: Mapping[str, Any],
+    store: LifecycleStore,
+    actor: Actor,
+    *,
+    tick: Callable[[str], Tick],
+    tell: Callable[[str, str], None],
+) -> list[dict[str, Any]]:
+    """One campaign for each pipeline of the conf; every one is checked before the first starts.
+
+    Args:
+        loaded: Every pipeline.
+        conf: As `parse_backfill`, with `pipelines`.
+        store: The ledger.
+        actor: Who asks.
+        tick: Of a source object: what its progress is told to.
+        tell: Called with a source object and a hint about what was asked for.
+
+    Returns: The reports of `start_campaign`.
+
+    Raises:
+        InvalidInputError: No pipelines are named, or as `parse_backfill`; nothing was done.
+        ConfigurationError: The file of a named pipeline is broken.
+    """
+    if not conf.get("pipelines"):
+        raise InvalidInputError("a backfill needs to know of which pipelines", remedy='Add "pipelines": ["main"].')
+    configs = select_pipelines(loaded.configs, loaded.errors, conf["pipelines"])
+    requests, now = [(config, parse_backfill(conf, config)) for config in configs], store.now()
+    for config, request in requests:
+        request.run.require_not_future(config.horizon, now, config.source_object)
+    reports = []
+    for config, request in requests:
+        for hint in request.run.hints:
+            tell(config.source_object, hint)
+        reports.append(start_campaign(config, store, actor, request, tick=tick(config.source_object)))
+    return reports
+
+
+def why_no_further_run(config: PipelineConfig, store: LifecycleStore, actor: Actor) -> str | None:
+    """Why the actor's run triggers no further one of its pipeline; None: a campaign has windows to claim now.
+
+    A run that finished no window triggers none, so that a source that is down doesn't use up every window's attempts.
+    """
+    mine = store.claimed_by(actor.dag_id, actor.dag_run_id)
+    if actor.is_temporary or not any(row["pipeline_final_status"] in FINISHED for row in mine):
+        return "this run finished no window, so it triggers no further one"
+    settled = stable_until(store.now(), config.x_time_back, config.timezone)
+    if not has_more(config, store, **claim_options(config, settled, RunRequest())):
+        return "no running backfill campaign has windows that could be claimed now"
+    return None
 
 
 def start_campaign(

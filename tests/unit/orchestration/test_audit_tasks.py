@@ -29,7 +29,7 @@ def conf(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     given: dict[str, Any] = {}
     monkeypatch.setattr(task_runs, "conf", lambda: given)
     monkeypatch.setattr(task_runs, "skip", skip)
-    monkeypatch.setattr(run_context, "current_actor", lambda: Actor("audit_windows", "run-1", "audit_pipeline"))
+    monkeypatch.setattr(run_context, "current_actor", lambda *_: Actor("audit_windows", "run-1", "audit_pipeline"))
     configs = {
         "main": config(),
         "late": config(pipeline_id="late", source_object="late", start_date="2014-01-01"),

@@ -12,6 +12,7 @@ from include.pipeline_framework.config.loader import LoadedPipelines
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+from include.pipeline_framework.tasks import publish_lifecycle
 from include.wiring import assembly, connections, run_context
 from tests.unit.tasks.world import TEMPORARY, World
 
@@ -47,7 +48,7 @@ def bundle(monkeypatch: pytest.MonkeyPatch) -> dict[str, PipelineConfig]:
     monkeypatch.setattr(assembly, "runtime_config", configured)
     monkeypatch.setattr(task_runs, "skip", skip)
     monkeypatch.setattr(task_runs, "conf", dict)
-    monkeypatch.setattr(run_context, "current_actor", lambda: RUN)
+    monkeypatch.setattr(run_context, "current_actor", lambda *_: RUN)
     monkeypatch.setattr(connections, "client", lambda _, **__: None)
     return configs
 
@@ -107,13 +108,13 @@ def test_conf_and_temporary_runs_reach_the_cycle(
 
     def publish(mirror: str, pipelines: list[str], *_: Any, **options: Any) -> Any:
         given.update(options)
-        return mirror_tasks.publish_lifecycle.MirrorReport(mirror, 3, "asked for")
+        return publish_lifecycle.MirrorReport(mirror, 3, "asked for")
 
     bundle["main"] = pipeline("main")
     monkeypatch.setattr(assembly, "lifecycle_feed", Busy)
-    monkeypatch.setattr(mirror_tasks.publish_lifecycle, "publish", publish)
+    monkeypatch.setattr(publish_lifecycle, "publish", publish)
     monkeypatch.setattr(task_runs, "conf", lambda: {"full": True, "dry_run": False})
-    monkeypatch.setattr(run_context, "current_actor", lambda: actor)
+    monkeypatch.setattr(run_context, "current_actor", lambda *_: actor)
     report = mirror_tasks.publish("target_snowflak", ["main"])
     assert report == {"mirror": "target_snowflak", "rows": 3, "full_because": "asked for", "skipped_because": None}
     assert given == {"is_full": True, "dry_run": actor.is_temporary}

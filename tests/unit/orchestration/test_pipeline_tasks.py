@@ -26,7 +26,7 @@ TASKS: dict[str, Callable[[str, dict[str, Any]], Any]] = {
 @pytest.fixture
 def announced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, str]]:
     told: list[tuple[bool, str]] = []
-    monkeypatch.setattr(run_context, "current_actor", lambda: RUN_1)
+    monkeypatch.setattr(run_context, "current_actor", lambda *_: RUN_1)
     monkeypatch.setattr(run_context, "is_last_try", lambda: True)
     monkeypatch.setattr(task_runs, "conf", dict)
     monkeypatch.setattr(task_runs, "announce_if", lambda is_complete, key: told.append((is_complete, key)))

@@ -25,7 +25,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def run_as(monkeypatch: pytest.MonkeyPatch, actor: Actor, **conf: Any) -> None:
-    monkeypatch.setattr(run_context, "current_actor", lambda: actor)
+    monkeypatch.setattr(run_context, "current_actor", lambda *_: actor)
     monkeypatch.setattr(task_runs, "conf", lambda: {**CONF, **conf})
 
 

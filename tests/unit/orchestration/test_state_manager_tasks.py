@@ -41,7 +41,7 @@ class Run:
         finished = {"pipeline_final_status": "COMPLETED", "phase_completed": "AUDIT", "audit_result_status": "PASSED"}
         self.store._rows[self.crossing].update(finished)
         patch.setattr(task_runs, "conf", lambda: self.conf)
-        patch.setattr(run_context, "current_actor", lambda: self.actor)
+        patch.setattr(run_context, "current_actor", lambda *_: self.actor)
         patch.setattr(task_runs, "skip", skip)
         patch.setattr(assembly, "lifecycle_store", lambda: self.store)
         patch.setattr(assembly, "all_configs", lambda: LoadedPipelines({"main": self.world.config}, {}))

@@ -66,6 +66,29 @@ class Transition:
     deletion_done_ids: tuple[int, ...] = ()
 
 
+NEVER_CHANGED = frozenset(
+    {"id", "source_object", "pipeline_id", "target_day", "query_window_start_at", "query_window_end_at"}
+)
+"""Columns that say which window a row is; another window is another row."""
+
+
+def require_columns(transition: Transition, row: Row) -> None:
+    """Refuse a change of something that is no column of the row, or that says which window it is.
+
+    Raises:
+        IllegalTransitionError: Names the columns; nothing is written.
+    """
+    unknown, fixed = sorted(transition.changes.keys() - row.keys()), sorted(transition.changes.keys() & NEVER_CHANGED)
+    if unknown or fixed:
+        wrong = f"no such columns: {', '.join(unknown)}" if unknown else f"never changed: {', '.join(fixed)}"
+        raise IllegalTransitionError(
+            f"the step {transition.event!r} writes what a row does not take ({wrong})",
+            where=describe(row),
+            meaning="Nothing was written",
+            remedy="Add the column with a migration, and give it to the step in core/lifecycle/transitions.py.",
+        )
+
+
 Decision = Callable[[Row, datetime], Transition]
 """Row as it is now (locked by the store) and the ledger's clock → the transition; raises to refuse."""
 

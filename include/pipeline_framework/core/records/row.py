@@ -112,3 +112,8 @@ def describe(row: Row) -> str:
 def is_held_by(row: Row, actor: Actor) -> bool:
     """Whether the actor's DAG run owns the row, whatever its task or try."""
     return (row["dag_id"], row["dag_run_id"]) == (actor.dag_id, actor.dag_run_id)
+
+
+def is_completed_by(row: Row, actor: Actor) -> bool:
+    """Whether the actor's DAG run has completed the row: its process died after writing, or its task was cleared."""
+    return bool(row["pipeline_final_status"] == Status.COMPLETED) and is_held_by(row, actor)
