@@ -1,4 +1,4 @@
-"""What the ledger is asked for."""
+"""What the ledger is asked for, by role; `LifecycleStore` is the sum of all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp
@@ -45,70 +45,11 @@ class RestoredRow:
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
-@runtime_checkable
-class LifecycleStore(Protocol):
-    """The ledger: the only writer of `pipeline_lifecycle` and its events.
-
-    Every method is one transaction. Leases, heartbeats and `not_before_at` use the store's own clock (the database's).
-    """
-
-    def close(self) -> None:
-        """Give connections back, and with them all locks; used again, the store opens new ones."""
-        ...
+class LedgerReads(Protocol):
+    """Everything that asks the ledger and changes nothing."""
 
     def now(self) -> datetime:
         """The store's clock."""
-        ...
-
-    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
-        """Insert planned rows, all PENDING; a row whose window overlaps a live row of its source object is refused.
-
-        `reason` is kept in their events.
-        """
-        ...
-
-    def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
-        """Windows of live rows that overlap `within`, in order."""
-        ...
-
-    def covered_days(self, source_object: str) -> dict[date, timedelta]:
-        """Every local day that has live rows, with the elapsed time that they cover; in order."""
-        ...
-
-    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
-        """With which time zone rules the days of sources were planned: live rows that start at or after an instant.
-
-        By source object, each in order of day and version.
-
-        Args:
-            zones: Time zone by source object; rows that were planned in another zone are left out.
-            since: An aware instant.
-        """
-        ...
-
-    def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
-        """Hold a source while its state is repaired; False: somebody else is at it. Nobody waits.
-
-        It keeps repairs from doing the same work at once; what protects rows are their own locks and constraints.
-        """
-        ...
-
-    def table_lock(self, table: str) -> AbstractContextManager[bool]:
-        """Hold a target table's turn to publish; False: somebody else has it. Nobody waits, and it is a courtesy only:
-        what protects rows is the target's guard row.
-        """
-        ...
-
-    def table_holder(self, table: str) -> int | None:
-        """Who has the table's turn, as a number that differs from holder to holder; None: nobody."""
-        ...
-
-    def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
-        """What the ledger says about every scope's source, by source object, from one consistent view."""
-        ...
-
-    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
-        """Id and window of every live row of the local days, in order."""
         ...
 
     def get(self, record_id: int) -> Record:
@@ -137,6 +78,81 @@ class LifecycleStore(Protocol):
         """
         ...
 
+    def events(self, record_id: int) -> list[Record]:
+        """The row's history, oldest first."""
+        ...
+
+    def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
+        """Windows of live rows that overlap `within`, in order."""
+        ...
+
+    def covered_days(self, source_object: str) -> dict[date, timedelta]:
+        """Every local day that has live rows, with the elapsed time that they cover; in order."""
+        ...
+
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
+        """With which time zone rules the days of sources were planned: live rows that start at or after an instant.
+
+        By source object, each in order of day and version.
+
+        Args:
+            zones: Time zone by source object; rows that were planned in another zone are left out.
+            since: An aware instant.
+        """
+        ...
+
+    def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
+        """What the ledger says about every scope's source, by source object, from one consistent view."""
+        ...
+
+    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
+        """Id and window of every live row of the local days, in order."""
+        ...
+
+    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
+        """Every row that this run ever claimed, by its claim events, as it stands now."""
+        ...
+
+    def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
+        """Invalidated rows that this one replaces, also indirectly, and that still owe their deletion at the target.
+
+        By id, in order, each with its window.
+        """
+        ...
+
+    def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
+        """How many more windows each limit allows now, by its name; never below 0."""
+        ...
+
+    def preview_claim(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> list[Record]:
+        """The rows that `claim` would take for a new run right now; takes nothing."""
+        ...
+
+    def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
+        """Campaigns, newest first, with `total`, `done`, `running`, `failed`, `remaining` (live windows),
+        `last_done_at` and the ledger's clock as `database_now`.
+        """
+        ...
+
+
+class LedgerWindows(LedgerReads, Protocol):
+    """What plans, takes, changes and replaces windows, one transaction each, and the locks around that."""
+
+    def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
+        """Insert planned rows, all PENDING; a row whose window overlaps a live row of its source object is refused.
+
+        `reason` is kept in their events.
+        """
+        ...
+
     def claim(
         self,
         source_object: str,
@@ -154,74 +170,6 @@ class LifecycleStore(Protocol):
         inside one of `within` (None: anywhere). Windows of a backfill campaign only while it runs, in its order and up
         to its concurrency; `rules` says how they share with the others, and limits what is in progress at once.
         """
-        ...
-
-    def preview_claim(
-        self,
-        source_object: str,
-        *,
-        limit: int,
-        ended_before: datetime,
-        within: Sequence[TimeWindow] | None = None,
-        rules: ClaimRules = NO_RULES,
-    ) -> list[Record]:
-        """The rows that `claim` would take for a new run right now; takes nothing."""
-        ...
-
-    def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
-        """How many more windows each limit allows now, by its name; never below 0."""
-        ...
-
-    def create_campaign(self, campaign: Mapping[str, Any], actor: Actor) -> Record:
-        """A backfill campaign; the one that this run has made for the source before is returned as it is.
-
-        Args:
-            campaign: `source_object`, `pipeline_id`, `mode`, `ranges` (JSON), `granularity`, `window_order`,
-                `concurrency`, `priority`, `reason`.
-            actor: Who asks for it.
-        """
-        ...
-
-    def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
-        """Campaigns, newest first, with `total`, `done`, `running`, `failed`, `remaining` (live windows),
-        `last_done_at` and the ledger's clock as `database_now`.
-        """
-        ...
-
-    def change_campaign(
-        self, campaign_id: int, actor: Actor, *, state: CampaignState | None = None, is_planned: bool = False
-    ) -> Record:
-        """Pause, resume or cancel a campaign, or note that all of its windows have joined it.
-
-        Raises:
-            InvalidInputError: There is none of this number, or it can't get to this state.
-        """
-        ...
-
-    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
-        """Live rows of a campaign, by window start."""
-        ...
-
-    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
-        """Every row that this run ever claimed, by its claim events, as it stands now."""
-        ...
-
-    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
-        """Live COMPLETED and SKIPPED rows with `is_revisit_due_flag` that were finished by then, by window start."""
-        ...
-
-    def note_revisit(self, revisit: Mapping[str, Any], actor: Actor) -> bool:
-        """Record a revisit of a day; False, and nothing is written, when the run has recorded it before.
-
-        Args:
-            revisit: `source_object`, `target_day`, `days_after`, `mode`, `windows`, `changed`, `rows_before`,
-                `rows_now`, `late_rows`, `gone_rows`, `lags` (see `core.late_data.lags`).
-            actor: Whose run it is.
-        """
-        ...
-
-    def revisits(self, source_object: str, since: datetime) -> list[Record]:
-        """Recorded revisits, oldest first: what `note_revisit` was given, `revisited_at`, and the run."""
         ...
 
     def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
@@ -256,13 +204,6 @@ class LifecycleStore(Protocol):
         """
         ...
 
-    def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
-        """Invalidated rows that this one replaces, also indirectly, and that still owe their deletion at the target.
-
-        By id, in order, each with its window.
-        """
-        ...
-
     def replace(
         self,
         record_ids: Sequence[int],
@@ -280,36 +221,76 @@ class LifecycleStore(Protocol):
         """
         ...
 
-    def events(self, record_id: int) -> list[Record]:
-        """The row's history, oldest first."""
-        ...
+    def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
+        """Hold a source while its state is repaired; False: somebody else is at it. Nobody waits.
 
-    def last_fence(self) -> int:
-        """The greatest fence that this ledger knows of: ever issued by its sequence, or written in a row."""
-        ...
-
-    def identity(self) -> SeenIdentity:
-        """Which ledger this is, beside the one that was recorded; while they differ, nothing is planned or claimed."""
-        ...
-
-    def record_identity(self, actor: Actor, *, lift_ids: int = 0) -> None:
-        """From now on this is the ledger; new rows get ids at least `lift_ids` above the last one."""
-        ...
-
-    def known_ids(self, record_ids: Sequence[int]) -> set[int]:
-        """Those of the ids that rows have, whatever their source object; invalidated rows, too."""
-        ...
-
-    def raise_sequences(self, *, fence: int, record_id: int) -> None:
-        """From now on every new fence is greater than `fence`, every new row's id than `record_id`; none ever sinks."""
-        ...
-
-    def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
-        """Insert rows of a lost ledger with their `rebuilt` events.
-
-        A row whose window overlaps a live row of its source object, or whose id is there, is refused.
+        It keeps repairs from doing the same work at once; what protects rows are their own locks and constraints.
         """
         ...
+
+    def table_lock(self, table: str) -> AbstractContextManager[bool]:
+        """Hold a target table's turn to publish; False: somebody else has it. Nobody waits, and it is a courtesy only:
+        what protects rows is the target's guard row.
+        """
+        ...
+
+    def table_holder(self, table: str) -> int | None:
+        """Who has the table's turn, as a number that differs from holder to holder; None: nobody."""
+        ...
+
+
+class LedgerCampaigns(Protocol):
+    """Backfill campaigns."""
+
+    def create_campaign(self, campaign: Mapping[str, Any], actor: Actor) -> Record:
+        """A backfill campaign; the one that this run has made for the source before is returned as it is.
+
+        Args:
+            campaign: `source_object`, `pipeline_id`, `mode`, `ranges` (JSON), `granularity`, `window_order`,
+                `concurrency`, `priority`, `reason`.
+            actor: Who asks for it.
+        """
+        ...
+
+    def change_campaign(
+        self, campaign_id: int, actor: Actor, *, state: CampaignState | None = None, is_planned: bool = False
+    ) -> Record:
+        """Pause, resume or cancel a campaign, or note that all of its windows have joined it.
+
+        Raises:
+            InvalidInputError: There is none of this number, or it can't get to this state.
+        """
+        ...
+
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+        """Live rows of a campaign, by window start."""
+        ...
+
+
+class LedgerRevisits(Protocol):
+    """What was found when finished windows were compared with their source again."""
+
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+        """Live COMPLETED and SKIPPED rows with `is_revisit_due_flag` that were finished by then, by window start."""
+        ...
+
+    def note_revisit(self, revisit: Mapping[str, Any], actor: Actor) -> bool:
+        """Record a revisit of a day; False, and nothing is written, when the run has recorded it before.
+
+        Args:
+            revisit: `source_object`, `target_day`, `days_after`, `mode`, `windows`, `changed`, `rows_before`,
+                `rows_now`, `late_rows`, `gone_rows`, `lags` (see `core.late_data.lags`).
+            actor: Whose run it is.
+        """
+        ...
+
+    def revisits(self, source_object: str, since: datetime) -> list[Record]:
+        """Recorded revisits, oldest first: what `note_revisit` was given, `revisited_at`, and the run."""
+        ...
+
+
+class LedgerPlans(Protocol):
+    """The state manager's plans."""
 
     def keep_plan(self, plan: Mapping[str, Any]) -> Record:
         """Store a plan of the state manager; the open plan that has the same hash is returned instead of a copy.
@@ -344,4 +325,46 @@ class LifecycleStore(Protocol):
         Raises:
             LedgerRefusedError: It is applied already.
         """
+        ...
+
+
+class LedgerRestoring(Protocol):
+    """Which ledger this is, and what a lost one is rebuilt with."""
+
+    def identity(self) -> SeenIdentity:
+        """Which ledger this is, beside the one that was recorded; while they differ, nothing is planned or claimed."""
+        ...
+
+    def record_identity(self, actor: Actor, *, lift_ids: int = 0) -> None:
+        """From now on this is the ledger; new rows get ids at least `lift_ids` above the last one."""
+        ...
+
+    def last_fence(self) -> int:
+        """The greatest fence that this ledger knows of: ever issued by its sequence, or written in a row."""
+        ...
+
+    def known_ids(self, record_ids: Sequence[int]) -> set[int]:
+        """Those of the ids that rows have, whatever their source object; invalidated rows, too."""
+        ...
+
+    def raise_sequences(self, *, fence: int, record_id: int) -> None:
+        """From now on every new fence is greater than `fence`, every new row's id than `record_id`; none ever sinks."""
+        ...
+
+    def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
+        """Insert rows of a lost ledger with their `rebuilt` events.
+
+        A row whose window overlaps a live row of its source object, or whose id is there, is refused.
+        """
+        ...
+
+
+class LifecycleStore(LedgerWindows, LedgerCampaigns, LedgerRevisits, LedgerPlans, LedgerRestoring, Protocol):
+    """The ledger: the only writer of `pipeline_lifecycle` and its events. A use case asks for the role that it needs.
+
+    Every method is one transaction. Leases, heartbeats and `not_before_at` use the store's own clock (the database's).
+    """
+
+    def close(self) -> None:
+        """Give connections back, and with them all locks; used again, the store opens new ones."""
         ...

@@ -6,12 +6,12 @@ import logging
 
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.restoring.ledger_identity import ID_MARGIN, SeenIdentity, require_failover
-from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.ports.ledger import LedgerRestoring
 
 _log = logging.getLogger(__name__)
 
 
-def adopt_failover(store: LifecycleStore, actor: Actor, *, apply: bool = False) -> SeenIdentity:
+def adopt_failover(store: LedgerRestoring, actor: Actor, *, apply: bool = False) -> SeenIdentity:
     """Record the promoted standby as the ledger, and lift its ids above all that the lost primary may have given away.
 
     Fences need no lifting: the new timeline is in their high bits. Again it changes nothing.

@@ -13,7 +13,7 @@ from include.pipeline_framework.core.lifecycle.leases import RunState, stale_rea
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.records.row import FINISHED, Actor, Phase, Row, Status, describe, is_held_by
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ DEFAULT_MAX_RETRY = 3
 
 
 def cleanup_stale_locks(
-    store: LifecycleStore, configs: Mapping[str, PipelineConfig], actor: Actor, run_state: RunStates
+    store: LedgerWindows, configs: Mapping[str, PipelineConfig], actor: Actor, run_state: RunStates
 ) -> list[dict[str, Any]]:
     """Release every IN_PROGRESS window whose owner is gone; each take-over is an event with holder, age and reason.
 
@@ -49,7 +49,7 @@ def cleanup_stale_locks(
 
 
 def finish_run(
-    store: LifecycleStore, config: PipelineConfig, actor: Actor, until: Phase = Phase.AUDIT
+    store: LedgerWindows, config: PipelineConfig, actor: Actor, until: Phase = Phase.AUDIT
 ) -> dict[str, int]:
     """End of a pipeline run: give back what it still holds, then fail unless every window it ever claimed is finished.
 
@@ -106,7 +106,7 @@ def _take_over(actor: Actor, reason: str, max_retry_task: int) -> transitions.De
 
 
 def _release_if_stale(
-    store: LifecycleStore, seen: Record, config: PipelineConfig | None, actor: Actor, run_state: RunState
+    store: LedgerWindows, seen: Record, config: PipelineConfig | None, actor: Actor, run_state: RunState
 ) -> dict[str, Any] | None:
     stale_threshold = timedelta(hours=config.stale_threshold_hours) if config else DEFAULT_STALE_THRESHOLD
     dagrun_timeout = config.dagrun_timeout_delta if config else DEFAULT_DAGRUN_TIMEOUT

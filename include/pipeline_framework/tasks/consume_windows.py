@@ -10,7 +10,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.time.timestamps import convert_to_pendulum
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.ports.ledger import LedgerReads
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -39,7 +39,7 @@ def window_of_key(partition_key: str) -> TimeWindow:
 
 
 def announced_windows(
-    announcements: Iterable[Announcement], configs: Mapping[str, PipelineConfig], store: LifecycleStore
+    announcements: Iterable[Announcement], configs: Mapping[str, PipelineConfig], store: LedgerReads
 ) -> list[dict[str, Any]]:
     """Every announced window once, in order, with its row as it stands now.
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.time.days import LocalDay, existing_days, local_day_of
 from include.pipeline_framework.core.time.windows import tile
-from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.ports.ledger import LedgerReads
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class MissingDays:
     note: str = ""
 
 
-def missing_days(config: PipelineConfig, store: LifecycleStore, now: datetime) -> MissingDays:
+def missing_days(config: PipelineConfig, store: LedgerReads, now: datetime) -> MissingDays:
     """Whole days, newest first: what was lost yesterday never waits behind a `start_date` moved back by years."""
     horizon, room = config.horizon, config.state_manager_window_limit
     today = local_day_of(now, config.timezone)

@@ -13,7 +13,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import tile
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError
-from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.ports.ledger import LedgerReads
 
 MOST_FIRST_WINDOWS = 2_000
 """So many windows may a source's first plan have without a yes: a granularity of 1s for 1h is a slip of the pen."""
@@ -70,7 +70,7 @@ def choose_sources(
     return [configs[name] for name in named if name in configs], broken
 
 
-def question_of_first_plan(config: PipelineConfig, store: LifecycleStore, days: Sequence[LocalDay]) -> str:
+def question_of_first_plan(config: PipelineConfig, store: LedgerReads, days: Sequence[LocalDay]) -> str:
     """What a person has to agree to before a source gets its first windows; empty when there are few, or some already.
 
     Args:

@@ -24,7 +24,7 @@ from include.pipeline_framework.errors import (
     TerminalError,
     TransientError,
 )
-from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.ports.ledger import LedgerWindows
 from include.pipeline_framework.tasks import replacing, state_manager, zone_changes
 from include.pipeline_framework.tasks.missing_days import MissingDays, missing_days
 from include.pipeline_framework.tasks.observing import log_execution
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 def plan_sources(
     configs: Iterable[PipelineConfig],
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     *,
     now: datetime,
@@ -74,7 +74,7 @@ def plan_sources(
 
 def _plan_source(
     config: PipelineConfig,
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     *,
     now: datetime,
@@ -110,7 +110,7 @@ def _require_not_future(config: PipelineConfig, day: LocalDay, now: datetime) ->
 
 def _plan_anew(
     config: PipelineConfig,
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     zones: ZoneState,
     *,
@@ -126,7 +126,7 @@ def _plan_anew(
 
 
 def _plan_or_refuse(
-    config: PipelineConfig, day: LocalDay, store: LifecycleStore, actor: Actor, *, held: str, dry_run: bool
+    config: PipelineConfig, day: LocalDay, store: LedgerWindows, actor: Actor, *, held: str, dry_run: bool
 ) -> PlanReport:
     refusal = config.horizon.refusal(day)
     if refusal or held:
@@ -150,7 +150,7 @@ def _failed(config: PipelineConfig, day: LocalDay, error: Exception, *, dry_run:
 def plan_day(
     config: PipelineConfig,
     day: LocalDay,
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     *,
     dry_run: bool = False,
@@ -175,7 +175,7 @@ def plan_day(
 def insert_windows(
     config: PipelineConfig,
     windows: Sequence[TimeWindow],
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     *,
     dry_run: bool = False,
@@ -199,7 +199,7 @@ def insert_windows(
 
 @log_execution("windows planned for a run", source_object="config.source_object", dry_run="dry_run")
 def populate_pipeline_batches(
-    config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, *, dry_run: bool = False
+    config: PipelineConfig, store: LedgerWindows, actor: Actor, request: RunRequest, *, dry_run: bool = False
 ) -> dict[str, Any]:
     """Make sure that the windows a run may claim exist: the first task of every pipeline run.
 
@@ -246,7 +246,7 @@ def populate_pipeline_batches(
     }
 
 
-def _populate_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool) -> dict[str, Any]:
+def _populate_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, *, dry_run: bool) -> dict[str, Any]:
     now = store.now()
     zones = zone_changes.look(config, store, now)
     anew = _plan_anew(config, store, actor, zones, now=now, dry_run=dry_run)
@@ -301,7 +301,7 @@ def _near_days(config: PipelineConfig, now: datetime) -> list[LocalDay]:
 
 def _recut(
     config: PipelineConfig,
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     request: RunRequest,
     wanted: Sequence[TimeWindow],
@@ -348,7 +348,7 @@ def _require_whole_windows(
                 )
 
 
-def _grid_inside(config: PipelineConfig, store: LifecycleStore, ranges: Sequence[TimeWindow]) -> list[TimeWindow]:
+def _grid_inside(config: PipelineConfig, store: LedgerWindows, ranges: Sequence[TimeWindow]) -> list[TimeWindow]:
     """Windows of each day's own grid that lie wholly inside one of the ranges and inside the horizon."""
     grid: list[TimeWindow] = []
     days = {part: config.horizon.days(part) for part in ranges}

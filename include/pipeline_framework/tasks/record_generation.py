@@ -19,7 +19,7 @@ from include.pipeline_framework.core.time.horizon import Horizon
 from include.pipeline_framework.core.time.timestamps import calculate_day_from_timestamp, convert_to_pendulum
 from include.pipeline_framework.core.time.windows import TimeWindow, gapless_prefix_end, iso_utc
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
-from include.pipeline_framework.ports.ledger import LifecycleStore
+from include.pipeline_framework.ports.ledger import LedgerReads
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.single_window import window_of_record
@@ -28,7 +28,7 @@ _IDENTITY = ("pipeline_id", "source_name", "source_object", "target_name")
 """What `default_record` must have before a record can become a row of the ledger."""
 
 
-def latest_timestamp_available(source_object: str, target_day: LocalDay, store: LifecycleStore) -> datetime | None:
+def latest_timestamp_available(source_object: str, target_day: LocalDay, store: LedgerReads) -> datetime | None:
     """The day's continuation point: end of the gapless prefix of its live rows; None when the day starts with a gap."""
     if target_day.window is None:
         return None
@@ -117,7 +117,7 @@ class Validated:
 @log_execution("records generated", source_object="config.source_object")
 def next_windows(
     config: PipelineConfig,
-    store: LifecycleStore,
+    store: LedgerReads,
     *,
     now: datetime,
     target_date: date | None = None,

@@ -11,13 +11,13 @@ from include.pipeline_framework.core.records import planning
 from include.pipeline_framework.core.records.row import Actor, window_of
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 
 
 def replace(
     config: PipelineConfig,
     rows: Sequence[Record],
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     request: RunRequest,
     *,
@@ -37,7 +37,7 @@ def replace(
 def recut(
     config: PipelineConfig,
     live: dict[TimeWindow, list[TimeWindow]],
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     reason: str,
     *,
@@ -58,7 +58,7 @@ def _asked_row(final_config: Mapping[str, Any], window: TimeWindow) -> Record:
     return planning.planned_row(final_config, window, derive) | {"is_removal_approved_flag": True}
 
 
-def _replaced_by_this_run(row: Record, store: LifecycleStore, actor: Actor) -> bool:
+def _replaced_by_this_run(row: Record, store: LedgerWindows, actor: Actor) -> bool:
     """A replacement that this run planned and finished already must not be replaced once more when it is cleared."""
     if not row["is_replacement_run_flag"]:
         return False

@@ -21,7 +21,7 @@ from include.pipeline_framework.core.time.asked_instants import parse_instant
 from include.pipeline_framework.core.time.days import local_day_of
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError, WindowFinishedError
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 from include.pipeline_framework.tasks.observing import log_execution
 
 _log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def reported_window(config: PipelineConfig, start: datetime | str, end: datetime
 @log_execution("external window reported", pipeline="config.pipeline_id", window="window")
 def report_external_window(
     config: PipelineConfig,
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     window: TimeWindow,
     report: ExternalReport,
@@ -130,7 +130,7 @@ def report_external_window(
     return Reported(row, True)
 
 
-def _row_of(config: PipelineConfig, store: LifecycleStore, window: TimeWindow) -> Record:
+def _row_of(config: PipelineConfig, store: LedgerWindows, window: TimeWindow) -> Record:
     """The live row of exactly these bounds."""
     rows = store.find(source_object=config.source_object, within=[window])
     for row in rows:
@@ -158,7 +158,7 @@ def _require_reason(config: PipelineConfig, window: TimeWindow, reason: Any) -> 
 
 def _require_possible(
     config: PipelineConfig,
-    store: LifecycleStore,
+    store: LedgerWindows,
     row: Record,
     window: TimeWindow,
     report: ExternalReport,

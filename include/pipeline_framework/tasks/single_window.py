@@ -40,7 +40,7 @@ from include.pipeline_framework.errors import (
     WindowHeldError,
     WindowInvalidatedError,
 )
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 from include.pipeline_framework.tasks.cleanup_stale_locks import (
     DEFAULT_DAGRUN_TIMEOUT,
     DEFAULT_MAX_RETRY,
@@ -89,7 +89,7 @@ def window_of_record(record: Mapping[str, Any]) -> TimeWindow:
     return TimeWindow(_bound(record, "query_window_start_at"), _bound(record, "query_window_end_at"))
 
 
-def find_row(store: LifecycleStore, source_object: str, record: Mapping[str, Any]) -> Record:
+def find_row(store: LedgerWindows, source_object: str, record: Mapping[str, Any]) -> Record:
     """The ledger row of a record: by its `id`, else the live row of exactly its window.
 
     Raises:
@@ -120,7 +120,7 @@ def find_row(store: LifecycleStore, source_object: str, record: Mapping[str, Any
     return rows[0]
 
 
-def require_due(config: PipelineConfig, store: LifecycleStore, actor: Actor, row: Record) -> None:
+def require_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: Record) -> None:
     """Refuse a PENDING window that a claim would not give to this run now; everything else is `take`'s to judge.
 
     What this run had before it may take back at any time, as when a task is cleared.
@@ -173,7 +173,7 @@ def delete_loaded(pipeline: Pipeline, attempt: WindowAttempt) -> int:
 
 
 def update_record(
-    store: LifecycleStore,
+    store: LedgerWindows,
     record: Mapping[str, Any],
     actor: Actor,
     config: PipelineConfig | None,
@@ -214,7 +214,7 @@ def update_record(
 
 
 def _take(
-    store: LifecycleStore, row: Record, record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None
+    store: LedgerWindows, row: Record, record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None
 ) -> Record:
     run = record.get("dag_run_id")
     if run not in (None, row["dag_run_id"], actor.dag_run_id):

@@ -24,7 +24,7 @@ from include.pipeline_framework.core.records.planning import planned_row
 from include.pipeline_framework.core.records.row import Actor, describe, window_of
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
@@ -90,7 +90,7 @@ def scope_of(config: PipelineConfig, now: datetime, *, counts_horizon: bool = Tr
 
 
 def review(
-    configs: Sequence[PipelineConfig], store: LifecycleStore, most_windows: int = remediation.MOST_WINDOWS
+    configs: Sequence[PipelineConfig], store: LedgerWindows, most_windows: int = remediation.MOST_WINDOWS
 ) -> list[StateReview]:
     """All four phases for every source, without writing; the statements don't grow with the number of sources or days.
 
@@ -120,7 +120,7 @@ def review_facts(facts: StateFacts, rows_of_days: Any, most_windows: int | None 
 
 
 @log_execution("state repaired", source_object="config.source_object", dry_run="dry_run")
-def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_run: bool = False) -> dict[str, Any]:
+def repair(config: PipelineConfig, store: LedgerWindows, actor: Actor, *, dry_run: bool = False) -> dict[str, Any]:
     """Do at once what harms nothing: fill gaps, and take out rows that never loaded anything. Tell the rest.
 
     What it can't place is told and left: no row, and no window of a row, stops the pipeline's other windows.
@@ -169,7 +169,7 @@ def repair(config: PipelineConfig, store: LifecycleStore, actor: Actor, *, dry_r
 
 
 def apply_items(
-    config: PipelineConfig, store: LifecycleStore, actor: Actor, items: Iterable[PlanItem]
+    config: PipelineConfig, store: LedgerWindows, actor: Actor, items: Iterable[PlanItem]
 ) -> list[ItemOutcome]:
     """Execute a plan's items of one source, each in a transaction of its own, so that a second try goes on.
 
@@ -179,7 +179,7 @@ def apply_items(
 
 
 def _apply_as_far_as_possible(
-    config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem
+    config: PipelineConfig, store: LedgerWindows, actor: Actor, item: PlanItem
 ) -> ItemOutcome:
     """As `apply_items`, but what can't be placed is told: new windows one by one, a replacement as a whole."""
     try:
@@ -241,7 +241,7 @@ def _unfilled(left: Sequence[Finding], why: str) -> str:
     )
 
 
-def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: PlanItem) -> ItemOutcome:
+def _apply(config: PipelineConfig, store: LedgerWindows, actor: Actor, item: PlanItem) -> ItemOutcome:
     if item.action == Action.INSERT:
         return _insert(store, actor, item, [_planned_row(config, window) for window in item.windows])
     # a plan that takes data out of the target is applied only after somebody has agreed
@@ -257,7 +257,7 @@ def _apply(config: PipelineConfig, store: LifecycleStore, actor: Actor, item: Pl
     return ItemOutcome(item, tuple(window_of(row) for row in inserted), tuple(row.id for row in item.rows))
 
 
-def _insert(store: LifecycleStore, actor: Actor, item: PlanItem, rows: Sequence[Record]) -> ItemOutcome:
+def _insert(store: LedgerWindows, actor: Actor, item: PlanItem, rows: Sequence[Record]) -> ItemOutcome:
     outcome = store.insert_planned(rows, actor, item.reason)
     refused = ", ".join(str(window_of(row)) for row in outcome.refused)
     return ItemOutcome(

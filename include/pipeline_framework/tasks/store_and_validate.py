@@ -16,7 +16,7 @@ from include.pipeline_framework.core.records.validation import reasons_text, sta
 from include.pipeline_framework.core.time.days import is_zone
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 
@@ -26,7 +26,7 @@ _MOST_SHOWN = 5
 
 @log_execution("windows claimed", source_object="config.source_object", run="actor.dag_run_id")
 def store_and_validate(
-    config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest, *, now: datetime | None = None
+    config: PipelineConfig, store: LedgerWindows, actor: Actor, request: RunRequest, *, now: datetime | None = None
 ) -> dict[str, Any]:
     """Claim this run's windows and check each record; a record that is not complete ends its attempt with the reasons.
 
@@ -114,7 +114,7 @@ def small_record(row: Record) -> dict[str, Any]:
     }
 
 
-def _incomplete(config: PipelineConfig, store: LifecycleStore, actor: Actor, row: Record, settled: datetime) -> str:
+def _incomplete(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: Record, settled: datetime) -> str:
     """Why a claimed record may not pass: it lacks fields, and has spent an attempt by now; empty when it may."""
     result = validate_record(
         row, check_fields=config.check_fields, now=settled, x_time_back=None, timezone=config.timezone
@@ -132,7 +132,7 @@ def _incomplete(config: PipelineConfig, store: LifecycleStore, actor: Actor, row
     return f"{describe(row)}: {reason}"
 
 
-def _more(config: PipelineConfig, store: LifecycleStore, options: dict[str, Any], claimed: int) -> str:
+def _more(config: PipelineConfig, store: LedgerWindows, options: dict[str, Any], claimed: int) -> str:
     """What a full claim leaves behind; nothing to say when it left nothing."""
     unlimited = replace(options["rules"], caps=())
     due = store.preview_claim(config.source_object, **{**options, "limit": MOST_WINDOWS, "rules": unlimited})
@@ -146,7 +146,7 @@ def _more(config: PipelineConfig, store: LifecycleStore, options: dict[str, Any]
     )
 
 
-def _note(config: PipelineConfig, store: LifecycleStore, actor: Actor, request: RunRequest) -> str:
+def _note(config: PipelineConfig, store: LedgerWindows, actor: Actor, request: RunRequest) -> str:
     earlier = store.claimed_by(actor.dag_id, actor.dag_run_id)
     if earlier:
         return (

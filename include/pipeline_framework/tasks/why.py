@@ -18,7 +18,7 @@ from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.core.why.explain import as_dict, explain
 from include.pipeline_framework.core.why.facts import Facts, NextRun
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerReads, Record
 from include.pipeline_framework.tasks import cron_times
 from include.pipeline_framework.tasks.store_and_validate import claim_options
 
@@ -33,7 +33,7 @@ def why(
     source_object: str,
     instant: str,
     configs: Mapping[str, PipelineConfig],
-    store: LifecycleStore,
+    store: LedgerReads,
     *,
     run_state: Callable[[str, str], RunState] = lambda _dag_id, _run_id: RunState.UNKNOWN,
     broken: Sequence[str] = (),
@@ -107,7 +107,7 @@ def _with_settings(facts: Facts, config: PipelineConfig) -> Facts:
     )
 
 
-def _with_queue(facts: Facts, row: Record, config: PipelineConfig, store: LifecycleStore, now: datetime) -> Facts:
+def _with_queue(facts: Facts, row: Record, config: PipelineConfig, store: LedgerReads, now: datetime) -> Facts:
     """What only a waiting window needs: its campaign, the limits, and how many windows are claimed before it."""
     rules = config.claim_rules()
     campaign = None
@@ -128,7 +128,7 @@ def _after(cron: str, timezone: str) -> NextRun:
     return lambda after: cron_times.next_run(cron, timezone, after)
 
 
-def _timezone_of_rows(store: LifecycleStore, source_object: str, last_day: Any) -> str:
+def _timezone_of_rows(store: LedgerReads, source_object: str, last_day: Any) -> str:
     at = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC)
     around = TimeWindow(at - timedelta(days=2), at + timedelta(days=3))
     return str(store.find(source_object=source_object, within=[around])[-1]["timezone"])

@@ -23,7 +23,7 @@ from include.pipeline_framework.errors import (
     TargetBusyError,
     TerminalError,
 )
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 
 Result = TypeVar("Result")
 
@@ -35,7 +35,7 @@ LONGEST_REASON = 4_000
 class WindowAttempt:
     """The authority over one window while a task runs; every write goes through it and carries its fence."""
 
-    def __init__(self, store: LifecycleStore, row: Record, actor: Actor) -> None:
+    def __init__(self, store: LedgerWindows, row: Record, actor: Actor) -> None:
         self._store = store
         self.row = row
         self.actor = actor
@@ -108,7 +108,7 @@ class WindowAttempt:
 
 
 def run_on_window(
-    store: LifecycleStore,
+    store: LedgerWindows,
     record_id: int,
     actor: Actor,
     work: Callable[[WindowAttempt], Result],
@@ -173,7 +173,7 @@ def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repea
 
 
 @contextmanager
-def _heartbeats(attempt: WindowAttempt, store: LifecycleStore, every_seconds: float) -> Iterator[None]:
+def _heartbeats(attempt: WindowAttempt, store: LedgerWindows, every_seconds: float) -> Iterator[None]:
     """Renew the lease in a thread, whatever goes wrong there, until the task ends.
 
     Only a lost fence ends it before: it is logged, and the work's next write is refused anyway.

@@ -21,7 +21,7 @@ from include.pipeline_framework.core.time import zone_rules
 from include.pipeline_framework.core.time.days import LocalDay, local_day_of
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LedgerReads, LedgerWindows, Record
 from include.pipeline_framework.tasks.plan_outcomes import PlanReport
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class HeldTime:
     spans: tuple[TimeWindow, ...]
 
 
-def look(config: PipelineConfig, store: LifecycleStore, now: datetime) -> ZoneState:
+def look(config: PipelineConfig, store: LedgerReads, now: datetime) -> ZoneState:
     """One statement; what differs from this process's rules is logged as a warning, with what to do."""
     stamps = store.zone_stamps({config.source_object: config.timezone}, now - _NEAR_PAST)[config.source_object]
     for text in _mismatches(config.source_object, stamps):
@@ -71,7 +71,7 @@ def look(config: PipelineConfig, store: LifecycleStore, now: datetime) -> ZoneSt
     return ZoneState(stamps, _held(config, stamps))
 
 
-def held_time(configs: Sequence[PipelineConfig], store: LifecycleStore, now: datetime) -> dict[str, HeldTime]:
+def held_time(configs: Sequence[PipelineConfig], store: LedgerReads, now: datetime) -> dict[str, HeldTime]:
     """By source object, one statement for all: what no repair may touch.
 
     The days of `ZoneState.held`, and from today on those that are going to be planned anew as a whole.
@@ -89,7 +89,7 @@ def held_time(configs: Sequence[PipelineConfig], store: LifecycleStore, now: dat
     return held
 
 
-def require_plannable(config: PipelineConfig, store: LifecycleStore, now: datetime, days: Iterable[LocalDay]) -> None:
+def require_plannable(config: PipelineConfig, store: LedgerReads, now: datetime, days: Iterable[LocalDay]) -> None:
     """Refuse days that a person asks for and that this process would plan with rules that are too old.
 
     Raises:
@@ -116,7 +116,7 @@ def warn_of_claimed(source_object: str, rows: Iterable[Record]) -> None:
 
 
 def replan_changed_days(
-    config: PipelineConfig, store: LifecycleStore, actor: Actor, state: ZoneState, *, now: datetime, dry_run: bool
+    config: PipelineConfig, store: LedgerWindows, actor: Actor, state: ZoneState, *, now: datetime, dry_run: bool
 ) -> list[PlanReport]:
     """Have PENDING windows of days that begin or end elsewhere by now replaced, from today on; each stretch at once.
 
@@ -135,7 +135,7 @@ def replan_changed_days(
 
 def _replan(
     config: PipelineConfig,
-    store: LifecycleStore,
+    store: LedgerWindows,
     actor: Actor,
     changed: Mapping[date, str],
     *,
@@ -162,7 +162,7 @@ def _replan(
     return reports
 
 
-def _records_around(config: PipelineConfig, store: LifecycleStore, changed: Mapping[date, str]) -> dict[int, Record]:
+def _records_around(config: PipelineConfig, store: LedgerReads, changed: Mapping[date, str]) -> dict[int, Record]:
     """Live rows of these days and the days beside them, by id; a day may have moved by as much as a day."""
     first, last = (LocalDay(day, config.timezone) for day in (min(changed), max(changed)))
     around = TimeWindow(first.start - _BESIDE, last.end + _BESIDE)
@@ -177,7 +177,7 @@ def _row(config: PipelineConfig, window: TimeWindow, found: Replan, records: Map
     return row if before is None else row | {name: before[name] for name in _KEPT}
 
 
-def _replace(store: LifecycleStore, actor: Actor, found: Replan, new: Sequence[Record]) -> str:
+def _replace(store: LedgerWindows, actor: Actor, found: Replan, new: Sequence[Record]) -> str:
     """Why nothing was done; empty when it was."""
     try:
         store.replace([row.id for row in found.rows], new, actor, found.reason, only_pending=True)
