@@ -31,6 +31,7 @@ install: $(INSTALLED) ## make .venv and install the locked packages (PYTHON=… 
 
 $(INSTALLED): constraints.txt requirements.txt requirements-dev.txt scripts/make_environment.sh
 	@scripts/make_environment.sh install
+	@ln -sf ../../scripts/pipelines $(BIN)/pipelines
 	@touch $@
 
 demo: $(INSTALLED) ## move real windows on this machine and prove what happened to each

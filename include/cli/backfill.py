@@ -1,13 +1,12 @@
-"""Commands of the command line about backfill campaigns: `backfill list|status|pause|resume|cancel`."""
+"""`backfill …`: campaigns with their progress, and how to steer them."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from include.cli.output import plain, print_table
+import typer
+
+from include.cli.output import Format, FormatOption, print_json, print_table
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.wiring.run_context import person
 from include.wiring.workspace import Workspace
@@ -17,51 +16,59 @@ _COLUMNS = (
     "priority", "concurrency", "window_order", "reason",
 )  # fmt: skip
 
-Commands = Any
-"""argparse's subparsers, whose class has no public name."""
+Id = Annotated[int, typer.Argument(metavar="ID", help="The campaign's number.")]
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Backfill campaigns; the DAG backfill_windows starts them."
+)
 
 
-def add_commands(commands: Commands) -> None:
-    """Put `backfill …` among all commands."""
-    group = commands.add_parser("backfill", help="backfill campaigns").add_subparsers(required=True)
-    listing = group.add_parser("list", help="every campaign with its progress, newest first")
-    listing.add_argument("--source", metavar="SOURCE_OBJECT")
-    listing.set_defaults(command=_list)
-    status = group.add_parser("status", help="one campaign's progress")
-    status.set_defaults(command=_list, source=None)
-    for command in (listing, status):
-        command.add_argument("--format", choices=("table", "json"), default="table")
-    changes = {
-        "pause": (CampaignState.PAUSED, "its windows are not claimed until it is resumed; those in progress go on"),
-        "resume": (CampaignState.RUNNING, "its windows are claimed again"),
-        "cancel": (CampaignState.CANCELLED, "for good; windows that were planned without it are given back"),
-    }
-    for name, (state, text) in changes.items():
-        change = group.add_parser(name, help=text)
-        change.add_argument("id", type=int)
-        change.set_defaults(command=partial(_change, name=name, state=state))
-    status.add_argument("id", type=int)
-
-
-def _list(options: argparse.Namespace) -> int:
+@app.command("list")
+def list_campaigns(
+    source: Annotated[str | None, typer.Option(metavar="SOURCE_OBJECT", help="Only this source.")] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Show every campaign with its progress, newest first."""
     with Workspace(actor=person("backfill list")) as workspace:
-        found = workspace.campaigns(getattr(options, "id", None), options.source)
-    _show(found, options.format)
-    return 0
+        _show(workspace.campaigns(source_object=source), form)
 
 
-def _change(options: argparse.Namespace, *, name: str, state: CampaignState) -> int:
+@app.command()
+def status(campaign_id: Id, form: FormatOption = Format.TABLE) -> None:
+    """Show one campaign's progress."""
+    with Workspace(actor=person("backfill status")) as workspace:
+        _show(workspace.campaigns(campaign_id), form)
+
+
+@app.command()
+def pause(campaign_id: Id, form: FormatOption = Format.TABLE) -> None:
+    """Stop claims until it is resumed; windows in progress go on."""
+    _change(campaign_id, "pause", CampaignState.PAUSED, form)
+
+
+@app.command()
+def resume(campaign_id: Id, form: FormatOption = Format.TABLE) -> None:
+    """Let its windows be claimed again."""
+    _change(campaign_id, "resume", CampaignState.RUNNING, form)
+
+
+@app.command()
+def cancel(campaign_id: Id, form: FormatOption = Format.TABLE) -> None:
+    """End it for good; windows that were planned without it are given back."""
+    _change(campaign_id, "cancel", CampaignState.CANCELLED, form)
+
+
+def _change(campaign_id: int, name: str, state: CampaignState, form: Format) -> None:
     with Workspace(actor=person(f"backfill {name}")) as workspace:
-        report = workspace.change_campaign(options.id, state)
-    _show([report], "table")
-    if report["given_back"]:
+        report = workspace.change_campaign(campaign_id, state)
+    _show([report], form)
+    if report["given_back"] and form is Format.TABLE:
         print(f"{report['given_back']} waiting windows were given back to the ordinary runs")
-    return 0
 
 
-def _show(campaigns: list[dict[str, Any]], form: str) -> None:
-    if form == "json":
-        print(json.dumps(campaigns, default=plain, indent=2))
+def _show(campaigns: list[dict[str, Any]], form: Format) -> None:
+    if form is Format.JSON:
+        print_json(campaigns)
     elif campaigns:
         print_table(_COLUMNS, [{**campaign, "eta": _eta(campaign["eta_seconds"])} for campaign in campaigns])
     else:

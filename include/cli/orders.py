@@ -1,4 +1,4 @@
-"""Commands of the command line about the orders sync: `orders profiler|td|uc|status|migrate`.
+"""`orders …`: the orders sync.
 
 Exit status of a run: 0 success, 2 partial, 1 failed; 1, too, when it could not begin. Of `status`: 0 when every store
 is complete, 2 when one is not, 1 when it can't tell.
@@ -6,8 +6,6 @@ is complete, 2 when one is not, 1 when it can't tell.
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import sys
 import threading
@@ -16,10 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from enum import StrEnum
+from functools import wraps
+from typing import Annotated, Any, ParamSpec
 
-from include.cli.output import plain, print_table
-from include.orders_sync.core.pipelines import PROFILER, SYNC_GROUPS, TD, UC, SyncStatus
+import typer
+
+from include.cli.output import Format, FormatOption, print_json, print_table
+from include.orders_sync.core.pipelines import PROFILER, TD, UC, SyncStatus
 from include.orders_sync.core.runs import RunOptions, run_id_of
 from include.orders_sync.core.status import StoreStatus
 from include.orders_sync.core.windows import OrdersWindow
@@ -32,67 +34,39 @@ _STATUS_COLUMNS = (
 )  # fmt: skip
 _LONGEST_SHOWN = 100
 EXIT_STATUS = {SyncStatus.SUCCESS: 0, SyncStatus.PARTIAL: 2, SyncStatus.FAILED: 1}
+Given = ParamSpec("Given")
 
 
-class _Parser(argparse.ArgumentParser):
-    """A wrong flag is a run that failed: 2 would say that it is partial."""
+class Group(StrEnum):
+    """Which pipelines a run of the profiler has; the names of the requirement."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_STATUS[SyncStatus.FAILED], f"{self.prog}: error: {message}\n")
+    TD = "TD"
+    UC = "UC"
+    ALL = "ALL"
 
 
-def add_commands(commands: Any) -> None:
-    """Put `orders …` among all commands."""
-    group = commands.add_parser("orders", help="the orders sync").add_subparsers(
-        required=True, metavar="COMMAND", parser_class=_Parser
-    )
-    migrate = group.add_parser("migrate", help="create the orders sync's tables, or bring them up to date")
-    migrate.set_defaults(command=_migrate)
+EnvOption = Annotated[str | None, typer.Option(help="run_env of the rows; default: the configured one.")]
+StoreOption = Annotated[str | None, typer.Option(metavar="CODE", help="Only this store, exactly as in store_master.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show the windows.")]
+FromOption = Annotated[
+    str | None, typer.Option(metavar="YYYY-MM-DD", help="Default: the configured number of days ago.")
+]
+ToOption = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Inclusive; default: today.")]
 
-    status = group.add_parser("status", help="stores that lack days or failed last; exit 2 when there are any")
-    status.add_argument("--store-code", metavar="CODE", help="only this store, exactly as in store_master")
-    status.add_argument("--all", action="store_true", help="complete stores, too")
-    status.add_argument("--format", choices=("table", "json"), default="table")
-    status.set_defaults(command=_or_failed(_status))
-
-    profiler = group.add_parser(
-        "profiler", help="decide from the log which dates of every store to pull, and pull them"
-    )
-    profiler.add_argument("--sync-group", type=str.upper, choices=SYNC_GROUPS, help="which pipelines; default ALL")
-    profiler.add_argument("--window-days", type=int, metavar="N", help="days of a window at most")
-    profiler.add_argument("--overlap-days", type=int, metavar="K", help="last successful days that are pulled again")
-    profiler.add_argument("--max-workers", type=int, metavar="M", help="stores at once")
-    profiler.add_argument("--force", action="store_true", help="everything from each store's start date")
-    profiler.set_defaults(pipeline_name=PROFILER)
-    td = group.add_parser("td", help="pull orders and sales of given dates")
-    td.add_argument("--orders-only", action="store_true", help="without sales; ends partial, covers nothing")
-    td.add_argument("--sales-only", action="store_true", help="without orders; ends partial, covers nothing")
-    td.set_defaults(pipeline_name=TD)
-    uc = group.add_parser("uc", help="pull GST of given dates")
-    uc.set_defaults(pipeline_name=UC)
-    for command in (td, uc):
-        command.add_argument("--from-date", metavar="YYYY-MM-DD", help="default: the configured number of days ago")
-        command.add_argument("--to-date", metavar="YYYY-MM-DD", help="inclusive; default: today")
-    for command in (profiler, td, uc):
-        command.add_argument("--env", help="run_env of the rows; default: the configured one")
-        command.add_argument("--store-code", metavar="CODE", help="only this store, exactly as in store_master")
-        command.add_argument("--dry-run", action="store_true", help="only show the windows")
-        command.set_defaults(command=_or_failed(_run))
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="The orders sync. A run ends with 0 (success), 2 (partial) or 1 (failed).",
+)
 
 
-def _or_failed(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+def _or_failed(command: Callable[Given, int]) -> Callable[Given, int]:
     """Errors end with the status of a failure: elsewhere they end with 2, which says partial here."""
 
-    def run(arguments: argparse.Namespace) -> int:
+    @wraps(command)
+    def run(*arguments: Given.args, **options: Given.kwargs) -> int:
         try:
-            return command(arguments)
+            return command(*arguments, **options)
         except PipelineError as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_STATUS[SyncStatus.FAILED]
@@ -100,26 +74,34 @@ def _or_failed(command: Callable[[argparse.Namespace], int]) -> Callable[[argpar
     return run
 
 
-def _migrate(_options: argparse.Namespace) -> int:
+@app.command()
+def migrate() -> None:
+    """Create the orders sync's tables, or bring them up to date."""
     from include.wiring import orders_assembly
 
     print(f"orders sync at version {orders_assembly.migrate(orders_assembly.config())}")
-    return 0
 
 
-def _status(arguments: argparse.Namespace) -> int:
+@app.command()
+@_or_failed
+def status(
+    store_code: StoreOption = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Complete stores, too.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> int:
+    """Show stores that lack days or failed last; exit status 2 when there are any."""
     from include.orders_sync.tasks.status import sync_report
     from include.wiring import orders_assembly
 
     config = orders_assembly.config()
     database = orders_assembly.open_database(config)("orders status")
     try:
-        report = sync_report(database, timezone=config.pipeline_timezone, store_code=arguments.store_code)
+        report = sync_report(database, timezone=config.pipeline_timezone, store_code=store_code)
     finally:
         database.close()
-    shown = [each for each in report.statuses if arguments.all or not each.is_complete]
-    if arguments.format == "json":
-        print(json.dumps({"stores": [asdict(each) for each in shown], "problems": report.problems}, default=plain))
+    shown = [each for each in report.statuses if show_all or not each.is_complete]
+    if form is Format.JSON:
+        print_json({"stores": [asdict(each) for each in shown], "problems": report.problems})
     else:
         if shown:
             print_table(_STATUS_COLUMNS, [_status_line(each) for each in shown])
@@ -139,22 +121,77 @@ def _status_line(status: StoreStatus) -> dict[str, Any]:
     return line
 
 
-def _run(arguments: argparse.Namespace) -> int:
+@app.command(epilog="Example: orders profiler --sync-group TD --store-code BLR0001 --dry-run")
+@_or_failed
+def profiler(
+    sync_group: Annotated[
+        Group | None, typer.Option(case_sensitive=False, help="Which pipelines; default ALL.")
+    ] = None,
+    window_days: Annotated[int | None, typer.Option(metavar="N", help="Days of a window at most.")] = None,
+    overlap_days: Annotated[
+        int | None, typer.Option(metavar="K", help="Last successful days that are pulled again.")
+    ] = None,
+    max_workers: Annotated[int | None, typer.Option(metavar="M", help="Stores at once.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Everything from each store's start date.")] = False,
+    env: EnvOption = None,
+    store_code: StoreOption = None,
+    dry_run: DryRunOption = False,
+) -> int:
+    """Decide from the log which dates of every store to pull, and pull them."""
+    given = {
+        "sync_group": sync_group and sync_group.value,
+        "window_days": window_days,
+        "overlap_days": overlap_days,
+        "max_workers": max_workers,
+        "force": force,
+    }
+    return _run(PROFILER, {**given, "env": env, "store_code": store_code}, dry_run=dry_run)
+
+
+@app.command()
+@_or_failed
+def td(
+    from_date: FromOption = None,
+    to_date: ToOption = None,
+    orders_only: Annotated[
+        bool, typer.Option("--orders-only", help="Without sales; ends partial, covers nothing.")
+    ] = False,
+    sales_only: Annotated[
+        bool, typer.Option("--sales-only", help="Without orders; ends partial, covers nothing.")
+    ] = False,
+    env: EnvOption = None,
+    store_code: StoreOption = None,
+    dry_run: DryRunOption = False,
+) -> int:
+    """Pull orders and sales of given dates."""
+    given = {"from_date": from_date, "to_date": to_date, "orders_only": orders_only, "sales_only": sales_only}
+    return _run(TD, {**given, "env": env, "store_code": store_code}, dry_run=dry_run)
+
+
+@app.command()
+@_or_failed
+def uc(
+    from_date: FromOption = None,
+    to_date: ToOption = None,
+    env: EnvOption = None,
+    store_code: StoreOption = None,
+    dry_run: DryRunOption = False,
+) -> int:
+    """Pull GST of given dates."""
+    given = {"from_date": from_date, "to_date": to_date, "env": env, "store_code": store_code}
+    return _run(UC, given, dry_run=dry_run)
+
+
+def _run(pipeline_name: str, given: dict[str, Any], *, dry_run: bool) -> int:
     from include.orders_sync.tasks import run_here, runs
     from include.wiring import orders_assembly
 
     config = orders_assembly.config()
     open_database = orders_assembly.open_database(config)
     began_at = _now(open_database)
-    key = f"{person(arguments.pipeline_name).dag_run_id} {uuid.uuid4()}"
-    options = runs.parse_options(
-        arguments.pipeline_name,
-        vars(arguments),
-        config,
-        run_id=run_id_of(arguments.pipeline_name, key, began_at),
-        now=began_at,
-    )
-    if arguments.dry_run:
+    run_id = run_id_of(pipeline_name, f"{person(pipeline_name).dag_run_id} {uuid.uuid4()}", began_at)
+    options = runs.parse_options(pipeline_name, given, config, run_id=run_id, now=began_at)
+    if dry_run:
         return _show_plan(options, open_database, config.pipeline_timezone)
     clients = orders_assembly.clients(config, options.pipelines)
     with _quiet(), _Progress(options) as progress:

@@ -1,23 +1,94 @@
-"""What the command line prints: tables for people, plain values for JSON, and who the person is."""
+"""What commands print: tables that fit a terminal, plain values for JSON, and the options that many of them have."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from include.pipeline_framework.errors import InvalidInputError
 
 
-def print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Rows under their columns' names, in columns as wide as they need."""
+class Format(StrEnum):
+    """How a command prints what it has found."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class TextFormat(StrEnum):
+    """How a command prints an answer in words."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="A table for people, or JSON for programs.")]
+SourcesOption = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="SOURCE_OBJECT", help="Only this source; may be given several times."),
+]
+MoreSources = Annotated[list[str] | None, typer.Argument(metavar="[SOURCE_OBJECT …]", hidden=True)]
+"""Further sources after the one of `--source`."""
+
+ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without it, only show what would be done.")]
+
+_TEXTS = frozenset({"reason", "remedy", "outcome", "error_message", "note", "ledger", "target"})
+"""Columns of whole sentences: on a terminal they break, all others stay on one line."""
+
+
+TextFormatOption = Annotated[TextFormat, typer.Option("--format", help="Words for people, or JSON for programs.")]
+
+
+def all_sources(source: list[str] | None, more: list[str] | None) -> list[str] | None:
+    """The sources of `--source a --source b` and of `--source a b`; None: all there are.
+
+    Raises:
+        InvalidInputError: Sources without the option.
+    """
+    if more and not source:
+        raise InvalidInputError(f"{more[0]!r} stands alone", remedy=f"Write --source {' '.join(more)}.")
+    return [*source, *(more or ())] if source else None
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows under their columns' names: fitted to a terminal, as wide as they need to be elsewhere."""
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    if sys.stdout.isatty():
+        _print_fitted(columns, cells)
+        return
     widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
     for line in [list(columns), *cells]:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
+def print_json(found: Any) -> None:
+    """Anything as JSON, two spaces deep."""
+    print(json.dumps(found, default=plain, indent=2, ensure_ascii=False))
+
+
 def plain(value: Any) -> str:
     """What JSON has no type for."""
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _print_fitted(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        is_text = column in _TEXTS
+        table.add_column(column, no_wrap=not is_text, overflow="fold" if is_text else "ellipsis")
+    for line in cells:
+        table.add_row(*(Text(text) for text in line))
+    Console().print(table)
 
 
 def _cell(value: Any) -> str:

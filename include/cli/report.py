@@ -1,54 +1,56 @@
-"""Command of the command line with which another system reports its windows: `ledger report`."""
+"""`ledger report`: another system says how a window ended."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from typing import Any
+from typing import Annotated
 
+import typer
+
+from include.cli.output import TextFormat, TextFormatOption, print_json
 from include.pipeline_framework.tasks.report_external import Reported
 from include.wiring import assembly
 from include.wiring.run_context import person
 from include.wiring.workspace import Workspace
 
-Commands = Any
-"""argparse's subparsers, whose class has no public name."""
+_INSTANT = "2013-03-09T05:30Z, or local time of the pipeline"
 
 
-def add_commands(ledger: Commands) -> None:
-    """Put `report` among the commands of the ledger."""
-    report = ledger.add_parser(
-        "report", help="say how a window of a pipeline with moved_by: external ended; exit 1 when its audit fails"
-    )
-    report.add_argument("--pipeline", required=True, metavar="ID")
-    for name, text in (("start", "first instant"), ("end", "exclusive end")):
-        report.add_argument(
-            f"--{name}",
-            required=True,
-            metavar="INSTANT",
-            help=f"{text}: 2013-03-09T05:30Z, or local time of the pipeline",
-        )
-    report.add_argument("--source-count", type=int, metavar="ROWS", help="rows at the source; with --target-count")
-    report.add_argument("--target-count", type=int, metavar="ROWS", help="rows at the target; neither: not audited")
-    report.add_argument("--failed", metavar="REASON", help="it could not be moved; a new report may follow")
-    report.add_argument("--job-id", metavar="TEXT", help="of the job that moved it; kept in job_id")
-    report.add_argument("--replace", metavar="REASON", help="report a finished window anew: its row is replaced")
-    report.add_argument("--format", choices=("text", "json"), default="text")
-    report.set_defaults(command=_report)
-
-
-def _report(options: argparse.Namespace) -> int:
+def report(
+    pipeline: Annotated[str, typer.Option(metavar="ID", help="One with moved_by: external.")],
+    start: Annotated[str, typer.Option(metavar="INSTANT", help=f"First instant: {_INSTANT}.")],
+    end: Annotated[str, typer.Option(metavar="INSTANT", help=f"Exclusive end: {_INSTANT}.")],
+    source_count: Annotated[
+        int | None, typer.Option(metavar="ROWS", help="Rows at the source; with --target-count.")
+    ] = None,
+    target_count: Annotated[
+        int | None, typer.Option(metavar="ROWS", help="Rows at the target; neither: not audited.")
+    ] = None,
+    failed: Annotated[
+        str | None, typer.Option(metavar="REASON", help="It could not be moved; a new report may follow.")
+    ] = None,
+    job_id: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Of the job that moved it; kept in job_id.")
+    ] = None,
+    replace: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Report a finished window anew: its row is replaced.")
+    ] = None,
+    form: TextFormatOption = TextFormat.TEXT,
+) -> int:
+    """Say how a window that another system moves ended; exit status 1 when its audit fails."""
     with Workspace(actor=person("ledger report")) as workspace:
         found = workspace.report_external(
-            assembly.parsed_config(options.pipeline),
-            (options.start, options.end),
-            counts=(options.source_count, options.target_count),
-            failed=options.failed,
-            job_id=options.job_id,
-            replace=options.replace,
+            assembly.parsed_config(pipeline),
+            (start, end),
+            counts=(source_count, target_count),
+            failed=failed,
+            job_id=job_id,
+            replace=replace,
         )
-    print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False) if options.format == "json" else _line(found))
-    return 0 if found.is_finished or options.failed else 1
+    if form is TextFormat.JSON:
+        print_json(found.as_dict())
+    else:
+        print(_line(found))
+    return 0 if found.is_finished or failed else 1
 
 
 def _line(found: Reported) -> str:

@@ -1,36 +1,38 @@
-"""Command of the command line that explains a window: `why <source_object> <instant>`."""
+"""`why`: the state of a window in words."""
 
 from __future__ import annotations
 
-import argparse
-import json
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from include.cli.output import TextFormat, TextFormatOption, print_json
 from include.pipeline_framework.core.why.facts import show
 from include.wiring.run_context import person
 from include.wiring.workspace import Workspace
 
-Commands = Any
-"""argparse's subparsers, whose class has no public name."""
+app = typer.Typer(add_completion=False)
 
 
-def add_commands(commands: Commands) -> None:
-    """Put `why` among all commands."""
-    parser = commands.add_parser("why", help="why a window is in its state, or not there, and what happens next")
-    parser.add_argument("source_object")
-    parser.add_argument(
-        "instant", help="2013-03-09T05:30 (local time of the pipeline), 2013-03-09, or with an offset: …T10:30Z"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.set_defaults(command=_why)
-
-
-def _why(options: argparse.Namespace) -> int:
+@app.command(epilog="Example: why flights 2013-03-09T05:30")
+def why(
+    source_object: Annotated[str, typer.Argument(help="The ledger's key of a pipeline.")],
+    instant: Annotated[
+        str,
+        typer.Argument(
+            help="2013-03-09T05:30 (local time of the pipeline), 2013-03-09, or with an offset: 2013-03-09T10:30Z."
+        ),
+    ],
+    form: TextFormatOption = TextFormat.TEXT,
+) -> None:
+    """Say why a window is in its state, or not there, and what happens next."""
     with Workspace(actor=person("why")) as workspace:
-        found = workspace.why(options.source_object, options.instant)
-    print(json.dumps(found, indent=2, ensure_ascii=False) if options.format == "json" else "\n".join(lines(found)))
-    return 0
+        found = workspace.why(source_object, instant)
+    if form is TextFormat.JSON:
+        print_json(found)
+    else:
+        print("\n".join(lines(found)))
 
 
 def lines(found: dict[str, Any]) -> list[str]:

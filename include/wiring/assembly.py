@@ -119,6 +119,13 @@ def mirror(target: AdapterSection) -> LifecycleMirror:
     return found
 
 
+def describe_ledger() -> list[dict[str, Any]]:
+    """Every column of the ledger's tables, with the comments in the database."""
+    from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+
+    return PostgresLifecycleStore(connections.ledger_connect()).describe()
+
+
 def migrate_ledger() -> str:
     """Bring the ledger's tables up to date; returns their version."""
     from include.sql.migrations import migrate

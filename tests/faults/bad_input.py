@@ -235,19 +235,19 @@ def command(arguments: list[str], *says: str, env: dict[str, str] | None = None)
 
 COMMANDS = [
     command(["plan", "--target-date", "2024-02-30"], "error: --target-date '2024-02-30' is not a date", "What to do:"),
-    command(["plan", "--target-date"], "expected one argument"),
+    command(["plan", "--target-date"], "requires an argument"),
     command(["plan", "--pipeline", "mian"], "there is no pipeline ['mian']", "Choose from ['main', 'replay']"),
     command(["plan", "--pipeline", ""], "there is no pipeline ['']"),
     command(["ledger", "show", "4711"], "there is no ledger row 4711", "List the rows"),
     command(["ledger", "show", "9" * 30], "there is no ledger row 9999"),
-    command(["ledger", "show", "one"], "invalid int value: 'one'"),
+    command(["ledger", "show", "one"], "'ID': Input should be a valid integer"),
     command(["ledger", "show", "1", "--source", "orders"], "an id and --source or --status at once"),
-    command(["ledger", "show", "--status", "DONE"], "invalid choice: 'DONE'"),
+    command(["ledger", "show", "--status", "DONE"], "'DONE' is not one of 'PENDING'"),
     command(["ledger", "show", "--source", "a\0b"], "the ledger can't hold a value"),
     command(["config", "validate", "--directory", "no/such"], "there is no directory no/such"),
     command(["pipeline", "new", "Bad-Id"], "'Bad-Id' can't be a pipeline's id", "small letter"),
     command(["pipeline", "new", "main"], "main.yaml and", "exists", "Nothing was written"),
-    command(["lodger", "show"], "invalid choice: 'lodger'"),
+    command(["lodger", "show"], "No such command 'lodger'"),
     command(["ledger", "show"], "LEDGER_URL", "postgresql://", env={"LEDGER_URL": "nonsense"}),
     command(["ledger", "show"], "the ledger does not answer", env={"LEDGER_URL": "postgresql://127.0.0.1:1/x"}),
 ]
