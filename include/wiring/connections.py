@@ -200,7 +200,8 @@ def _connection(connection_id: str) -> Any:
     from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
     variable = f"AIRFLOW_CONN_{connection_id.upper()}"
-    # Airflow looks on where it can't read the variable, and logs the error: many a logging prints that with all locals.
+    # Airflow tries the next backend when it can't parse the variable, and logs the error; some log configurations print
+    # it with every local variable.
     if wrong := _what_is_wrong(os.environ.get(variable, "").strip()):
         raise ConfigurationError(
             f"the Airflow connection {connection_id!r} is there, but can't be read: {wrong}",

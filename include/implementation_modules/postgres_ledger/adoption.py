@@ -92,7 +92,8 @@ class PostgresAdoption:
             keeps: Commit at the end; False, or any exception: nothing is left of it.
 
         Raises:
-            InvalidInputError: What the table, the mapping or the rows are wrong with; nothing was written.
+            InvalidInputError: The table, the mapping or the rows are invalid; every problem is listed. Nothing was
+                written.
             ServiceBusyError: Another adoption runs, or another session wrote into the ledger meanwhile.
             ServiceUnavailableError: The database does not answer.
         """

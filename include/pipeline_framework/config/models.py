@@ -233,7 +233,7 @@ class PipelineConfig(BaseModel):
     )
     revisit_days: list[Annotated[int, Field(ge=1, le=3_650)]] = Field(
         default_factory=lambda: [1, 3, 7],
-        description="audit_windows compares a day with its source again so many days later; []: never.",
+        description="Days after loading at which audit_windows compares a day with its source again; []: never.",
     )
     late_share_percent: float = Field(
         default=0.1, gt=0, le=100, description="Rows that may come after the x_time_back that audit_windows recommends."

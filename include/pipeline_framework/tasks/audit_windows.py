@@ -48,7 +48,7 @@ from include.pipeline_framework.tasks.pipeline import Pipeline
 _log = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 3
-"""So many days in a row for which a system did not answer: the others are not asked for, it would take hours."""
+"""Stop after this many consecutive days for which a system did not answer; asking for all would take hours."""
 
 KNOWN_DAYS = 90
 """Recommendations rest on the revisits of so many days."""

@@ -173,7 +173,7 @@ def apply_items(
 ) -> list[ItemOutcome]:
     """Execute a plan's items of one source, each in a transaction of its own, so that a second try goes on.
 
-    An item of which anything has changed since it was planned is left alone as far as it has changed, and says so.
+    An item that has changed since it was planned is skipped where it changed, and the change is reported.
     """
     return [_apply(config, store, actor, item) for item in items]
 

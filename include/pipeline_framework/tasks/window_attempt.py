@@ -99,7 +99,7 @@ class WindowAttempt:
         return new
 
     def note_refusal(self, refusal: LedgerRefusedError) -> None:
-        """Keep in the ledger that this start, overtaken by a newer one, wanted to write and was not let."""
+        """Record in the ledger that this attempt, superseded by a newer one, tried to write and was refused."""
         if isinstance(refusal, FenceLostError):
             try:
                 self._store.note_refusal(self.row["id"], self.fence, storable(str(refusal), LONGEST_REASON), self.actor)

@@ -1,5 +1,5 @@
 -- Every row of the import enters the ledger, with its events. A finished row keeps its figures; one that is to be moved
--- starts anew; an invalidated one stays what it was, but not live. Without ON CONFLICT: a row that another session
+-- starts anew; invalidated rows keep their status and are no longer live. Without ON CONFLICT: a row that another session
 -- planned meanwhile stops it all.
 WITH defaults AS (
     SELECT * FROM JSONB_POPULATE_RECORDSET(NULL::pipeline_lifecycle, %(defaults)s::jsonb)
