@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 LeftOut = Literal["closed", "hidden"]
 
-_NAMES = ("uuid", "number_of_shards", "hidden", "refresh_interval", "search.throttled", "verified_before_close")
+_NAMES = ("uuid", "number_of_shards", "refresh_interval", "search.throttled", "verified_before_close")
 _SETTINGS = "_settings/" + ",".join(f"index.{name}" for name in _NAMES)
 _UNITS = {"nanos": 1e-9, "micros": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _TIME = re.compile(r"(\d+)(nanos|micros|ms|s|m|h|d)")
@@ -57,7 +57,6 @@ class Index:
         uuid: Another index of the same name has another one.
         shards: Primary ones: each of them answers a search once.
         unreadable: Why a search passes over it, or refuses; empty: it does not.
-        is_hidden: Wildcards mean it only when they ask for hidden ones.
         refresh_interval: After how long a document can be found; None: never, until somebody refreshes.
     """
 
@@ -65,7 +64,6 @@ class Index:
     uuid: str
     shards: int
     unreadable: str
-    is_hidden: bool
     refresh_interval: timedelta | None
 
 
@@ -194,7 +192,6 @@ def _index(name: str, found: _Answer) -> Index:
         found.get("uuid"),
         int(found.get("number_of_shards") or 0),
         unreadable,
-        found.get("hidden") == "true",
         _interval(found.get("refresh_interval"), name),
     )
 

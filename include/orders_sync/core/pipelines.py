@@ -12,7 +12,6 @@ from include.pipeline_framework.errors import InvalidInputError
 
 TD, UC, ALL = "td_orders_sync", "uc_orders_sync", "ALL"
 PROFILER = "orders_sync_run_profiler"
-SYNC_GROUPS = ("TD", "UC", "ALL")
 
 _PIPELINES_OF_GROUP: dict[str, tuple[str, ...]] = {"TD": (TD,), "UC": (UC,), "ALL": (TD, UC)}
 

@@ -15,7 +15,6 @@ from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStat
 from include.orders_sync.core.windows import LogRow, OrdersWindow, WindowReason, plan_store_windows
 from include.pipeline_framework.errors import InvalidInputError
 
-LONGEST_RUN_ID = 64
 MOST_INSTANCES = 1_024
 """Airflow's `core.max_map_length`: above it, an instance takes several stores."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -86,13 +85,6 @@ def _with_lists(schema: dict[str, Any]) -> dict[str, Any]:
 def render_json_schema(adapters: Adapters) -> str:
     """The text of the committed schema file."""
     return json.dumps(pipeline_json_schema(adapters), indent=2, sort_keys=True) + "\n"
-
-
-def write_json_schema(directory: Path, adapters: Adapters) -> Path:
-    """Write the schema beside the pipelines; returns its path."""
-    path = directory / SCHEMA_FILE
-    path.write_text(render_json_schema(adapters), encoding="utf-8")
-    return path
 
 
 def _section(prefix: str, name: str, model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:

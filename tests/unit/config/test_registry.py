@@ -75,7 +75,7 @@ class TestCommittedFiles:
 
     def test_the_schema_is_up_to_date(self) -> None:
         committed = (PIPELINES_DIRECTORY / SCHEMA_FILE).read_text(encoding="utf-8")
-        assert committed == render_json_schema(registry.registered_options()), "write it again with write_json_schema"
+        assert committed == render_json_schema(registry.registered_options()), "write it again: make schema"
 
     @pytest.mark.parametrize("path", [*pipeline_files(PIPELINES_DIRECTORY), PIPELINES_DIRECTORY / "defaults.yaml"])
     def test_name_the_schema_and_fit_it(self, path: Path) -> None:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from enum import StrEnum
 from typing import Any
 
 from include.pipeline_framework.core.continuity.findings import Finding, Kind, Verdict
@@ -23,14 +22,6 @@ from include.pipeline_framework.core.time.windows import TimeWindow, merge
 
 UNKNOWN_SYSTEM = "adopted"
 """Source and target name of rows whose table, mapping and pipeline file say nothing."""
-
-
-class Resolution(StrEnum):
-    """Values of `pipeline_lifecycle_import.resolution`."""
-
-    KEPT = "kept"
-    RUN_AGAIN = "run_again"
-    INVALIDATED = "invalidated"
 
 
 @dataclass(frozen=True, slots=True)
