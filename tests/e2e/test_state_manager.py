@@ -106,6 +106,7 @@ def test_data_at_the_target_is_only_deleted_when_a_person_agrees(may: Bench) -> 
     change(
         may,
         "UPDATE pipeline_lifecycle SET query_window_end_at = '2013-05-05T05:00Z', pipeline_final_status = 'COMPLETED', "
+        "audit_result_status = 'PASSED', "
         "phase_completed = 'AUDIT' WHERE query_window_start_at = '2013-05-05T03:00Z'",
     )
     (crossing,) = may.rows(AFTER)
