@@ -10,6 +10,7 @@ import pytest
 
 from include.sql.migrations import migrate
 from tests.contract.mirror_harness import PLAN, MirrorHarness, postgres_mirror
+from tests.integration.older_ledger import migrate_to
 
 pytestmark = pytest.mark.integration
 __all__ = ["postgres_mirror"]
@@ -75,23 +76,3 @@ def test_rows_from_before_the_migration_are_mirrored_and_keep_their_content(scra
         connection.execute("UPDATE pipeline_lifecycle SET changed_in = '1' WHERE id = 1")
         query = "SELECT changed_in = pg_current_xact_id() FROM pipeline_lifecycle WHERE id = 1"
         assert connection.execute(query).fetchone() == (True,)
-
-
-def migrate_to(connect: Any, version: str) -> None:
-    """As `migrate`, to an older version."""
-    from pathlib import Path
-
-    from alembic import command
-    from alembic.config import Config
-    from sqlalchemy import create_engine
-
-    from include.sql import migrations
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    engine = create_engine("postgresql+psycopg://", creator=connect)
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, version)
-        connection.commit()
-    engine.dispose()
