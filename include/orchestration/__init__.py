@@ -1,1 +1,1 @@
-"""What Airflow runs: DAG factories, task functions, retries and notifications; nothing else imports Airflow."""
+"""The code that Airflow runs: DAG factories, task functions, retries, notifications; nothing else imports Airflow."""
