@@ -55,7 +55,7 @@ def show(
         if not rows:
             store.get(record_id)  # an error if there is no such row
     else:
-        # one more than is shown tells that there are more
+        # one row more than is shown proves that there are more
         most = limit + 1 if limit > 0 else None
         rows = store.find(source_object=source, statuses=status, limit=most)
         columns = _ROW_COLUMNS

@@ -109,10 +109,10 @@ def generate_pipeline_time_window_record(
 ) -> dict[str, Any] | None:
     """Return the next window of the target day; None if the day is complete or outside the pipeline's horizon.
 
-    The window starts at `continuation_timestamp`, else where the ledger's rows end. The ledger is read if a `store` is
-    given or the configuration comes from `load_final_config`, and only for a `default_record` with a `source_object`; a
-    dict of `{timezone, x_time_back, granularity, default_record}` written by hand needs no ledger and starts with its
-    day.
+    The window starts at `continuation_timestamp`, else where the day's gapless rows in the ledger end. The ledger is
+    read if a `store` is given or the configuration comes from `load_final_config`, and only for a `default_record` with
+    a `source_object`; a dict of `{timezone, x_time_back, granularity, default_record}` written by hand needs no ledger
+    and starts with its day.
 
     Args:
         final_config: The configuration.

@@ -85,7 +85,7 @@ class PipelineStateManager:
     def populate_pipeline_batches(
         self, conf: Mapping[str, Any] | None = None, *, dry_run: bool = False
     ) -> dict[str, Any]:
-        """The first task of every pipeline run: plan what the conf asks for, or repair what harms nothing.
+        """Run the first task of every pipeline run: plan what the conf asks for, or make the harmless repairs.
 
         Args:
             conf: What `airflow dags trigger --conf` takes.

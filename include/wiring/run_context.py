@@ -21,7 +21,7 @@ from include.pipeline_framework.core.records.row import Actor
 _log = logging.getLogger(__name__)
 
 PYTHON_SESSION = "python session"
-"""`dag_id` of a session outside Airflow; the blank keeps it apart from every DAG."""
+"""The `dag_id` of a session outside Airflow; the blank distinguishes it from every DAG."""
 
 
 def current_actor(call: str = "") -> Actor:

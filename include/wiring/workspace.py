@@ -180,7 +180,7 @@ class Workspace:
         return record_generation.validate_windows(config, windows, now=now, allow_future=allow_future)
 
     def store_records(self, config: PipelineConfig, windows: Sequence[TimeWindow]) -> list[TimeWindow]:
-        """Store windows as PENDING rows; returns the new ones."""
+        """Store windows as PENDING rows; return the new ones."""
         from include.pipeline_framework.tasks import planning
 
         return planning.insert_windows(config, windows, self.store, self.actor)

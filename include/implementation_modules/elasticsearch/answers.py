@@ -258,7 +258,7 @@ def check_whole(answer: SearchAnswer, where: str, *, shards: int | None = None) 
         shards: The required number of shards; None before it is known.
 
     Raises:
-        IncompleteExtractError: Shards failed, are missing or none, clusters were skipped, or it ended early.
+        IncompleteExtractError: Shards failed, are missing or none, clusters were skipped, it timed out or ended early.
     """
     check_shards(answer.shards, where, shards=shards)
     clusters = answer.clusters

@@ -152,7 +152,7 @@ def _unseen(index: Index, settle: timedelta | None) -> timedelta:
 
 
 def refresh(channel: Channel, pattern: str, leave_out: Sequence[LeftOut], where: str) -> None:
-    """Make visible what was indexed until now."""
+    """Make all documents visible that were indexed until now."""
     parameters = {"expand_wildcards": expand_wildcards(leave_out)}
     channel.raw("POST", index_path(pattern, "_refresh"), where=where, parameters=parameters)
 

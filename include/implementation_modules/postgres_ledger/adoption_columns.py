@@ -50,7 +50,7 @@ class Expressions:
 
     Attributes:
         by_column: Ledger column → expression of the ledger's type over `theirs`.
-        texts: Ledger column → the plain text column of theirs that it is cast from.
+        texts: Ledger column → the plain text column of the older table that it is cast from.
         local: Bound of a window → condition that a row's value has no offset, and so is a local time.
         is_end_inclusive: Their windows include the moment that their end names.
         parameters: Values that the expressions bind.

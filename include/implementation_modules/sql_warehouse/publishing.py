@@ -108,7 +108,7 @@ AFTER_INSERT = "After the insert the window holds"
 
 
 def require_same(found: Fingerprint, manifest: Manifest, what: str, where: str) -> None:
-    """Compare rows and hash sum with the manifest's.
+    """Refuse rows and a hash sum that differ from the manifest's.
 
     Raises:
         TornStageError: They differ.

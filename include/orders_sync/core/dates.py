@@ -1,4 +1,4 @@
-"""Today where the business is, and the range of dates that TD and UC pull."""
+"""The local date of today for the business, and the range of dates that TD and UC pull."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Column:
     Attributes:
         name: In the report and in the table.
         kind: `text`, `integer`, `decimal` (2 places) or `instant`.
-        is_optional: Whether a cell may be empty.
+        is_optional: A cell may be empty.
     """
 
     name: str
@@ -41,7 +41,7 @@ class ReportSchema:
         name: `orders`, `sales` or `gst`.
         table: The table it fills.
         key: The column that is the business key within one store.
-        event_at: The column with the instant whose local date the report is asked by.
+        event_at: The column with the instant whose local date selects the report's rows.
         date_column: The table's column with that local date.
         pulled_at: The column of `orders_sync_log` that says when it was pulled.
         columns: In the table's order.

@@ -27,7 +27,7 @@ class Waiting(Protocol):
         """Return seconds on a clock that only goes forward."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait the given seconds."""
 
 
 def take_slot(database: OrdersDatabase, options: RunOptions) -> bool:
