@@ -14,7 +14,7 @@ START_DATE = datetime(2013, 1, 1, tzinfo=UTC)
 
 
 def default_args(config: PipelineConfig | None = None) -> dict[str, Any]:
-    """Return e-mail settings, and retries with exponential backoff and jitter, for transient errors only."""
+    """Return e-mail settings, and `retries` with exponential backoff and jitter, for transient errors only."""
     return {
         "owner": "data-engineering",
         "retries": config.max_retry_task if config else 3,

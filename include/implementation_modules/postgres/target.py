@@ -1,4 +1,4 @@
-"""Postgres as a target: staged lines are streamed into a temporary table, then the publish protocol of `sql_target`.
+"""Postgres as a target: staged lines are streamed into a temporary table, then published as in `sql_warehouse.target`.
 
 `_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMPTZ: instants, whatever the session's time zone.
 Names are folded to lower case and quoted. Typed values are converted here, so that the refusals name the document.

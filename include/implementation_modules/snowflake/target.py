@@ -1,4 +1,4 @@
-"""Snowflake as a target: COPY from an external stage into a temporary table, then the publish protocol of `sql_target`.
+"""Snowflake as a target: COPY from an external stage into a temporary table, then as in `sql_warehouse.target`.
 
 `_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMP_NTZ holding UTC: comparing, counting and
 deleting them depends on no session parameter. TIMESTAMP_TZ would also compare correctly, but needs an offset in every

@@ -244,7 +244,7 @@ class HttpReportClient:
         try:
             content = parse_page(answer.body, wanted.settings.format, where=where, may_be_empty=total_rows == 0)
         except BadReportError as error:
-            if type(error) is not BadReportError:  # too large: the next try would be, too
+            if type(error) is not BadReportError:  # too large: the next try would be the same
                 raise
             raise TryAgain(error) from error.__cause__
         return _Page(content, pages, total_rows, headers.get("X-Snapshot"))
