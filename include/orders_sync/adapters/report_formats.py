@@ -101,7 +101,7 @@ def _from_json(body: bytes) -> tuple[list[str], list[Any]]:
 
 def _from_csv(body: bytes) -> tuple[list[str], list[list[str]]]:
     try:
-        csv.field_size_limit(max(csv.field_size_limit(), len(body)))  # for the process; ours is another one
+        csv.field_size_limit(max(csv.field_size_limit(), len(body)))  # for the whole process; our limit differs
         reader = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
         lines = [[text_of_formula(cell) for cell in line] for line in reader if line]
     except (ValueError, csv.Error) as error:
