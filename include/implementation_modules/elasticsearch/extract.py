@@ -52,7 +52,7 @@ _MOST_INDICES = 10_000
 
 
 class ElasticsearchSourceOptions(BaseModel):
-    """The place in Elasticsearch to read from, and the way of reading."""
+    """Where and how to read in Elasticsearch."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

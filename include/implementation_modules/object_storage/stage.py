@@ -43,7 +43,7 @@ _NOT_STAGED = "Nothing of this window is staged"
 
 
 class ObjectStorageStageOptions(BaseModel):
-    """The place of staged files, and their largest sizes."""
+    """Where staged files go, and how large they get."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

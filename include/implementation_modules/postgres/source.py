@@ -71,7 +71,7 @@ Identifier = Annotated[str, StringConstraints(min_length=1), AfterValidator(_ide
 
 
 class PostgresSourceOptions(BaseModel):
-    """The table to read, and the meaning of its columns."""
+    """Which table to read, and which of its columns say what."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
