@@ -9,6 +9,6 @@ from include.pipeline_framework.core.time import zone_rules
 
 
 class ZoneRulesPlugin(AirflowPlugin):
-    """Importing `include` has done it; the name tells the version in `airflow plugins`."""
+    """Importing `include` has set the rules; the name shows their version in `airflow plugins`."""
 
     name = f"zone_rules_{zone_rules.version()}"

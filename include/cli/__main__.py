@@ -1,7 +1,7 @@
-"""The command line, `pipelines …` or `python -m include.cli …`: which commands there are, and how each of them ends.
+"""The command line, `pipelines …` or `python -m include.cli …`: its commands, and their exit statuses.
 
-A command's file is loaded when the command is called, so that help is there at once. Exit status: 0 done, 1 the answer
-is "no" (problems found), 2 an error; the orders sync's own are told by `orders --help`.
+A command's file is loaded when the command is called, so that help appears at once. Exit status: 0 done, 1 the answer
+is "no" (problems found), 2 an error; `orders --help` names those of the orders sync.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WINDOWS, _FILES, _ORDERS = "Windows and their ledger", "Pipeline files", "Order
 
 
 class _Known(NamedTuple):
-    """A command before its file is loaded: the panel of the help where it stands, and what it is for."""
+    """A command before its file is loaded: its panel in the help, and its purpose."""
 
     panel: str
     help: str
@@ -39,25 +39,25 @@ COMMANDS = {
     "pipeline": _Known(_FILES, "Write a new pipeline's files."),
     "orders": _Known(_ORDERS, "Pull what is due for every store; show what is missing."),
 }
-"""Name → what it is for; the file `include/cli/<name>.py` has it as `app`."""
+"""Purposes of the commands by name; the file `include/cli/<name>.py` has the command as `app`."""
 
 
 class _Commands(TyperGroup):
     """All commands, each loaded when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """In the order of the help."""
+        """Return the names in the order of the help."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
-        """What the help shows of a command."""
+        """Return what the help shows of a command."""
         del ctx
         known = COMMANDS.get(cmd_name)
         return TyperCommand(cmd_name, help=known.help, rich_help_panel=known.panel) if known else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command itself."""
+        """Return the command itself."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, get_command(import_module(f"include.cli.{name}").app), rest
 
@@ -82,7 +82,7 @@ def pipelines(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status. Errors of the framework are printed without a traceback."""
+    """Run one command; return its exit status. Errors of the framework are printed without a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     is_orders = next((word for word in given if not word.startswith("-")), "") == "orders"
     try:
@@ -94,12 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not hasattr(error, "format_message"):
             raise
         _tell(error)
-        return 1 if is_orders else 2  # 2 would say that a run of the orders sync is partial
+        return 1 if is_orders else 2  # 2 would mean that a run of the orders sync is partial
     return status if isinstance(status, int) else 0
 
 
 def _tell(error: Any) -> None:
-    """A wrong way to call a command: how it is called, and what is wrong."""
+    """Print the usage of a command that was called wrongly, and the error."""
     message, context = error.format_message().replace("Value error, ", ""), getattr(error, "ctx", None)
     if message and context is not None:
         print(context.get_usage(), file=sys.stderr)

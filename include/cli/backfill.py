@@ -76,7 +76,7 @@ def _show(campaigns: list[dict[str, Any]], form: Format) -> None:
 
 
 def _eta(seconds: int | None) -> str:
-    """Hours and minutes, as `2h05m`."""
+    """Return hours and minutes, as `2h05m`."""
     if seconds is None:
         return ""
     minutes = max(1, round(seconds / 60)) if seconds else 0

@@ -53,9 +53,9 @@ def show(
     if record_id is not None:
         rows, columns = store.events(record_id), _EVENT_COLUMNS
         if not rows:
-            store.get(record_id)  # says that there is no such row
+            store.get(record_id)  # an error if there is no such row
     else:
-        # one more than is shown tells that there are more
+        # one row more than is shown proves that there are more
         most = limit + 1 if limit > 0 else None
         rows = store.find(source_object=source, statuses=status, limit=most)
         columns = _ROW_COLUMNS
@@ -84,7 +84,7 @@ app.command("adopt-failover")(rebuild.adopt_failover)
 
 
 def ledger_page(columns: Sequence[dict[str, Any]]) -> str:
-    """The ledger's tables as Markdown, from the comments in the database."""
+    """Return the ledger's tables as Markdown, from the comments in the database."""
     lines = ["# The ledger's tables", "", "<!-- Generated from the database's own comments: `make docs`. -->", "", _WHO]
     for table in dict.fromkeys(column["table_name"] for column in columns):
         rows = [column for column in columns if column["table_name"] == table]

@@ -1,4 +1,4 @@
-"""What a command logs, to standard error: warnings, and with `-v` what the framework does; no connector's chatter."""
+"""Sends a command's logs to standard error: warnings, with `-v` also the framework's steps, never a connector's."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CHATTY = ("airflow", "boto3", "botocore", "elastic_transport", "elasticsearch",
 
 @contextmanager
 def logging_to_stderr(*, is_verbose: bool) -> Iterator[None]:
-    """Both loggings, the standard library's and structlog's, as a command wants them; as they were before, afterwards.
+    """Set up the standard library's logging and structlog for a command, and restore both afterwards.
 
     Args:
-        is_verbose: Show what the framework does, not only warnings.
+        is_verbose: Show the framework's steps, not only warnings.
     """
     level = logging.INFO if is_verbose else logging.WARNING
     before, levels = structlog.get_config(), {name: logging.getLogger(name).level for name in ("include", *_CHATTY)}
@@ -29,7 +29,7 @@ def logging_to_stderr(*, is_verbose: bool) -> Iterator[None]:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # The renderer's own tracebacks print every local variable, passwords too.
+            # The renderer's own tracebacks print every local variable, including passwords.
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             ),

@@ -1,7 +1,7 @@
 """`orders …`: the orders sync.
 
-Exit status of a run: 0 success, 2 partial, 1 failed; 1, too, when it could not begin. Of `status`: 0 when every store
-is complete, 2 when one is not, 1 when it can't tell.
+Exit status of a run: 0 success, 2 partial, 1 failed or could not begin. Of `status`: 0 if every store is complete, 2 if
+one is not, 1 if it can't be determined.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Given = ParamSpec("Given")
 
 
 class Group(StrEnum):
-    """Which pipelines a run of the profiler has; the names of the requirement."""
+    """The pipelines of a profiler's run; the names are the requirement's."""
 
     TD = "TD"
     UC = "UC"
@@ -61,7 +61,7 @@ app = typer.Typer(
 
 
 def _or_failed(command: Callable[Given, int]) -> Callable[Given, int]:
-    """Errors end with the status of a failure: elsewhere they end with 2, which says partial here."""
+    """Let errors end with the status of a failure: elsewhere they end with 2, which means partial here."""
 
     @wraps(command)
     def run(*arguments: Given.args, **options: Given.kwargs) -> int:
@@ -205,7 +205,7 @@ def _run(pipeline_name: str, given: dict[str, Any], *, dry_run: bool) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Only errors are logged meanwhile: the bar and the summary say the rest."""
+    """Log only errors meanwhile: the bar and the summary show the rest."""
     logger = logging.getLogger("include")
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What commands print: tables that fit a terminal, plain values for JSON, and the options that many of them have."""
+"""Prints the results of commands: tables that fit a terminal, plain values for JSON, and options that many share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from include.pipeline_framework.errors import InvalidInputError
 
 
 class Format(StrEnum):
-    """How a command prints what it has found."""
+    """The form in which a command prints its findings."""
 
     TABLE = "table"
     JSON = "json"
 
 
 class TextFormat(StrEnum):
-    """How a command prints an answer in words."""
+    """The form in which a command prints an answer in words."""
 
     TEXT = "text"
     JSON = "json"
@@ -39,17 +39,17 @@ MoreSources = Annotated[list[str] | None, typer.Argument(metavar="[SOURCE_OBJECT
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without it, only show what would be done.")]
 
 _TEXTS = frozenset({"reason", "remedy", "outcome", "error_message", "note", "ledger", "target"})
-"""Columns of whole sentences: on a terminal they break, all others stay on one line."""
+"""Columns of whole sentences: on a terminal they are wrapped, all others stay on one line."""
 
 
 TextFormatOption = Annotated[TextFormat, typer.Option("--format", help="Words for people, or JSON for programs.")]
 
 
 def all_sources(source: list[str] | None, more: list[str] | None) -> list[str] | None:
-    """The sources of `--source a --source b` and of `--source a b`; None: all there are.
+    """Return the sources of `--source a --source b` and of `--source a b`; None: all sources.
 
     Raises:
-        InvalidInputError: Sources without the option.
+        InvalidInputError: There are sources without the option.
     """
     if more and not source:
         raise InvalidInputError(f"{more[0]!r} stands alone", remedy=f"Write --source {' '.join(more)}.")
@@ -57,7 +57,7 @@ def all_sources(source: list[str] | None, more: list[str] | None) -> list[str] |
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows under their columns' names: fitted to a terminal, as wide as they need to be elsewhere."""
+    """Print rows under their columns' names: fitted to a terminal, as wide as needed elsewhere."""
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     if sys.stdout.isatty():
         _print_fitted(columns, cells)
@@ -68,12 +68,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> No
 
 
 def print_json(found: Any) -> None:
-    """Anything as JSON, two spaces deep."""
+    """Print a value as JSON, indented by two spaces."""
     print(json.dumps(found, default=plain, indent=2, ensure_ascii=False))
 
 
 def plain(value: Any) -> str:
-    """What JSON has no type for."""
+    """Return a value that JSON has no type for as a plain one."""
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

@@ -88,7 +88,7 @@ def adopt_failover(apply: ApplyOption = False) -> None:
 
 
 def _record_identity(workspace: Workspace, wanted: Sequence[str] | None, to: TextIO) -> None:
-    """A ledger that was rebuilt for every source may issue fences again; for some of them it may not yet."""
+    """Record the identity: a ledger rebuilt for every source may issue fences again, but not one for some of them."""
     store = workspace.store
     sources = {config.source_object for config in workspace.loaded.configs.values() if not config.is_external}
     if store.identity().is_recorded:
@@ -111,10 +111,10 @@ def _summary(report: RebuildReport) -> str:
 
 
 def _for_each_source(workspace: Workspace, wanted: Sequence[str] | None, work: Callable[[str], None]) -> bool:
-    """Do something for the source of every pipeline that this bundle moves, or for some; one that fails stops no other.
+    """Run a function for the source of every pipeline that this bundle moves, or for some; an error stops no other.
 
     Returns:
-        Whether none has failed.
+        True if none has failed.
     """
     sources = {config.source_object: config for config in workspace.loaded.configs.values()}
     unknown = sorted(set(wanted or ()) - set(sources))

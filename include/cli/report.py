@@ -54,7 +54,7 @@ def report(
 
 
 def _line(found: Reported) -> str:
-    """What came of it, in one line."""
+    """Return the outcome in one line."""
     row, before = found.as_dict(), "" if found.is_new else "; reported before, nothing was written"
     text = f"{row['source_object']} {row['start']}/{row['end']} (row {row['id']}): {row['pipeline_final_status']}"
     if not found.is_finished:

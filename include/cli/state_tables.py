@@ -1,4 +1,4 @@
-"""How what was found in a state table is printed, for `state analyse` and `ledger adopt`."""
+"""Prints the findings in a state table, for `state analyse` and `ledger adopt`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_ROWS = 5
 
 
 def print_report(report: StateReport, form: Format, last_line: Callable[[StateReport], str]) -> None:
-    """Sources, findings, notes, and a last line that says what came of it."""
+    """Print sources, findings, notes, and a last line with the result."""
     if form is Format.JSON:
         print_json(report.as_dict())
         return

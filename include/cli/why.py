@@ -36,7 +36,7 @@ def why(
 
 
 def lines(found: dict[str, Any]) -> list[str]:
-    """An explanation as a short block for people."""
+    """Return an explanation as a short block for people."""
 
     def shown(text: str | None) -> str:
         return show(datetime.fromisoformat(text), found["timezone"]) if text else ""

@@ -1,12 +1,12 @@
-"""Every function of the requirement documents, with its defaults wired: what a notebook or a script imports.
+"""Every function of the requirement documents, with its defaults wired, for import in a notebook or a script.
 
-The positional parameters are the documents'; what a function needs beside them is keyword-only and has a default: the
-project's ledger, the pipeline's own systems, the clock, and as the actor the Airflow task that runs now, else this
-Python session as one run of its own. Rules are in `core`, steps in `tasks`, and only the ledger writes rows. Importing
-this module imports neither Airflow nor a client library.
+The positional parameters are the documents'; anything else that a function needs is keyword-only and has a default: the
+project's ledger, the pipeline's own systems, the clock, and as the actor the present Airflow task, or outside of tasks
+this Python session as one run of its own. Rules are in `core`, steps in `tasks`, and only the ledger writes rows.
+Importing this module imports neither Airflow nor a client library.
 
-Records are plain dicts by ledger column, with requirement 3's names (`pipeline_status`, `window_start_time`, …) beside
-them; a record that is passed in may use either. A refusal is an error that says what to do.
+Records are plain dicts by ledger column, which also have requirement 3's names (`pipeline_status`, `window_start_time`,
+…); a record that is passed in may use either. A refusal is an error that says what to do.
 """
 
 from __future__ import annotations

@@ -19,20 +19,20 @@ def why(
     configs: Mapping[str, PipelineConfig] | None = None,
     run_state: Callable[[str, str], RunState] | None = None,
 ) -> dict[str, Any]:
-    """Why the window of a source over an instant is in its state, or not there, and what happens next and when.
+    """Return why the window of a source at an instant is in its state, or missing, and what happens next and when.
 
     Args:
         source_object: The ledger's key of a pipeline.
         instant: ISO 8601 with an offset, or a local time or date of the pipeline's zone.
         store: The ledger.
         configs: Pipelines by id.
-        run_state: What Airflow says of a run; asked through the task that calls, unknown outside of one.
+        run_state: Returns Airflow's state of a run; read through the calling task, unknown outside of one.
 
     Returns:
         Plain values: `state`, `sentences`, `holder`, `lease_ends_at`, `reason`, `numbers`, `next`, `next_at`, …
 
     Raises:
-        InvalidInputError: Nobody knows the source, or the instant can't be read or is ambiguous.
+        InvalidInputError: The source is unknown, or the instant can't be read or is ambiguous.
     """
     with Workspace(store=store, configs=configs) as workspace:
         return workspace.why(source_object, instant, run_state)

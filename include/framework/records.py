@@ -1,4 +1,4 @@
-"""Requirement functions that need the ledger at most: configuration, planning, record generation, rows, locks."""
+"""Requirement functions that need at most the ledger: configuration, planning, record generation, rows, locks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Configs = Mapping[str, PipelineConfig]
 def load_final_config(
     pipeline_id: str = "main", *, directory: Path | None = None, variables: Variables | None = None
 ) -> dict[str, Any]:
-    """A pipeline's settings as a plain dict, placeholders replaced by Airflow Variables: for run time, not for parsing.
+    """Return a pipeline's settings as a plain dict with Airflow Variables filled in: for run time, not for parsing.
 
     Raises:
         ConfigurationError: All problems of the pipeline's file.
@@ -59,7 +59,7 @@ def plan_target_date(
     store: LifecycleStore | None = None,
     actor: Actor | None = None,
 ) -> list[dict[str, Any]]:
-    """Insert the windows that a day lacks, for every source or the named `pipelines`; one report per source.
+    """Insert the windows that a day lacks, for every source or the named `pipelines`; return one report per source.
 
     Raises:
         InvalidInputError: The day is after local tomorrow, and `allow_future` was not given; nothing was planned.
@@ -81,12 +81,12 @@ def plan_target_date(
 def latest_timestamp_available(
     source_object: str, target_day: Any, *, timezone: str | None = None, store: LifecycleStore | None = None
 ) -> pendulum.DateTime | None:
-    """Where a day continues: the end of the gapless prefix of its live rows; None when it starts with a gap.
+    """Return where a day continues: the end of the gapless prefix of its live rows; None if it starts with a gap.
 
     Args:
         source_object: The ledger's key of the pipeline.
         target_day: An instant of the day, or a date, or either as text.
-        timezone: The day's zone; when not given, the instant's own IANA zone, else that of the pipeline with this
+        timezone: The day's zone; by default the instant's own IANA zone, else that of the pipeline with this
             source object.
         store: The ledger.
 
@@ -107,22 +107,23 @@ def generate_pipeline_time_window_record(
     continuation_timestamp: Any = None,
     store: LifecycleStore | None = None,
 ) -> dict[str, Any] | None:
-    """Details of the next window of the target day; None when the day is complete or outside the pipeline's horizon.
+    """Return the next window of the target day; None if the day is complete or outside the pipeline's horizon.
 
-    It continues at `continuation_timestamp`, else where the ledger says. The ledger is asked when a `store` is given or
-    the configuration comes from `load_final_config`, and only for a `default_record` with a `source_object`; a dict of
-    `{timezone, x_time_back, granularity, default_record}` written by hand needs no ledger and starts with its day.
+    The window starts at `continuation_timestamp`, else where the day's gapless rows in the ledger end. The ledger is
+    read if a `store` is given or the configuration comes from `load_final_config`, and only for a `default_record` with
+    a `source_object`; a dict of `{timezone, x_time_back, granularity, default_record}` written by hand needs no ledger
+    and starts with its day.
 
     Args:
         final_config: The configuration.
-        now: An instant; the ledger's clock, or the wall clock where no ledger is asked.
+        now: An instant; by default the ledger's clock, or the wall clock if no ledger is read.
         target_day: A local day, instead of that of `now - x_time_back`: a date, text, or an instant of it.
         continuation_timestamp: Exclusive end of the last window.
         store: The ledger.
 
     Raises:
         ConfigurationError: A required key is missing.
-        InvalidInputError: A value can't be read, or a `target_day` that was asked for is outside the horizon.
+        InvalidInputError: A value can't be read, or the given `target_day` is outside the horizon.
     """
     place = _next_place(final_config, now, target_day, continuation_timestamp, store)
     return place and record_generation.generate_pipeline_time_window_record(final_config, **place)
@@ -136,9 +137,9 @@ def build_complete_pipeline_record(
     continuation_timestamp: Any = None,
     store: LifecycleStore | None = None,
 ) -> dict[str, Any] | None:
-    """The default record with the next window's UPPERCASE time fields and `key_x`, `key_y`, `key_z`; else None.
+    """Return the default record with the next window's UPPERCASE time fields and `key_x`, `key_y`, `key_z`; else None.
 
-    Arguments and errors as `generate_pipeline_time_window_record`.
+    Arguments and errors are those of `generate_pipeline_time_window_record`.
     """
     place = _next_place(final_config, now, target_day, continuation_timestamp, store)
     return place and record_generation.build_complete_pipeline_record(final_config, derive=derive, **place)
@@ -187,7 +188,7 @@ def upload_record_to_database(
 def download_oldest_pending_record(
     *, source_object: str | None = None, store: LifecycleStore | None = None
 ) -> Record | None:
-    """The PENDING row that was planned first, of all sources or one; only read. None when there is none.
+    """Return the PENDING row that was planned first, of all sources or one, without changing it; None if there is none.
 
     It is not claimed: `store_and_validate` is how a run gets windows, in claim order.
     """
@@ -199,7 +200,7 @@ def download_oldest_pending_record(
 
 
 def get_all_in_progress_records(*, store: LifecycleStore | None = None) -> list[Record]:
-    """Every live IN_PROGRESS row, held by a living run or not."""
+    """Return every live IN_PROGRESS row, whether its run still exists or not."""
     with Workspace(store=store) as workspace:
         return [single_window.with_both_names(row) for row in workspace.store.find(statuses=[Status.IN_PROGRESS])]
 
@@ -212,13 +213,13 @@ def update_record_in_database(
     configs: Configs | None = None,
     run_state: RunStates | None = None,
 ) -> bool:
-    """Make the legal transition that a changed status means; True when it is written, or nothing was different.
+    """Make the legal transition that a changed status means; return True if it is written, or nothing was different.
 
-    IN_PROGRESS → PENDING or FAILED releases a window (by its holder, or when its owner is gone) and counts an attempt;
+    IN_PROGRESS → PENDING or FAILED releases a window (by its holder, or if its owner has ended) and counts an attempt;
     the ledger decides which of the two it becomes. PENDING or FAILED → IN_PROGRESS takes it for the actor's run.
 
     Raises:
-        InvalidInputError: Something beside the status was changed, or a name is unknown.
+        InvalidInputError: A value besides the status was changed, or a name is unknown.
         LedgerRefusedError: The transition is not legal, or not this actor's; nothing was written.
     """
     with Workspace("update_record_in_database", actor=actor, store=store, configs=configs) as workspace:
@@ -234,14 +235,14 @@ def store_and_validate(
     store: LifecycleStore | None = None,
     actor: Actor | None = None,
 ) -> list[dict[str, Any]]:
-    """Claim windows for the actor's run and return the complete ones; empty when none is due.
+    """Claim windows for the actor's run and return the complete ones; none if no window is due.
 
     Args:
         final_config: The pipeline.
         conf: What `airflow dags trigger --conf` takes: `target_date`, `windows`, `max_windows`, …
-        now: For the settle time; the ledger's clock when not given.
+        now: For the settle time; by default the ledger's clock.
         store: The ledger.
-        actor: Whose run claims. A run that claimed before gets its own open windows back and no others.
+        actor: The actor whose run claims. A run that claimed before gets only its own open windows again.
     """
     config = session.pipeline_config(final_config)
     with Workspace("store_and_validate", actor=actor, store=store) as workspace:
@@ -264,22 +265,22 @@ def invalidate_and_replace(
 ) -> dict[str, Any]:
     """Replace windows as the conf `{"windows": …, "replace": true}` of a pipeline run does; the next run loads them.
 
-    Rows that they cut are invalidated (`is_invalidated_flag`) and get replacements (`is_replacement_run_flag`) at once;
-    what those loaded is deleted by the replacement's publish (`target_deletion_done_flag`).
+    Rows that overlap them are invalidated (`is_invalidated_flag`) and get replacements (`is_replacement_run_flag`) at
+    once; the replacement's publish deletes the data that they loaded (`target_deletion_done_flag`).
 
     Args:
         final_config: The pipeline.
         windows: `[start, end)` pairs of ISO instants with their offset.
         reason: Why; kept in the ledger.
         dry_run: Only report.
-        allow_future: They may lie after local tomorrow.
+        allow_future: Allow windows after local tomorrow.
         store: The ledger.
         actor: Who asks.
 
     Returns: `inserted`, `replaced` (windows as local text), `finished`, `dry_run`.
 
     Raises:
-        InvalidInputError: A window is none, or would leave a part of a replaced one without any.
+        InvalidInputError: A window is invalid, or would leave a part of a replaced window uncovered.
         WindowHeldError: A window to replace is being moved; nothing of its transaction was written.
     """
     config = session.pipeline_config(final_config)
@@ -295,7 +296,7 @@ def cleanup_stale_locks(
     configs: Configs | None = None,
     run_state: RunStates | None = None,
 ) -> list[dict[str, Any]]:
-    """Release every window whose owner is gone; outside Airflow, leases and the claim's age decide."""
+    """Release every window whose owner has ended; outside Airflow, leases and the claim's age decide."""
     with Workspace("cleanup_stale_locks", actor=actor, store=store, configs=configs) as workspace:
         return workspace.release_stale(run_state)
 
@@ -303,7 +304,7 @@ def cleanup_stale_locks(
 def _next_place(
     final_config: Config, now: Any, target_day: Any, continuation: Any, store: LifecycleStore | None
 ) -> dict[str, Any] | None:
-    """Arguments of the core's record generation; None for a day outside the horizon that nobody asked for."""
+    """Return arguments of the core's record generation; None for a day outside the horizon that was not given."""
     if any(final_config.get(key) is None for key in record_generation.REQUIRED_KEYS):
         return {"now": now}  # the core names what is missing
     source_object = final_config["default_record"].get("source_object")

@@ -1,4 +1,4 @@
-"""How another system says from Python that it has moved a window; see `tasks.report_external`."""
+"""Lets another system report from Python that it has moved a window; see `tasks.report_external`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def report_external_window(
     store: LifecycleStore | None = None,
     actor: Actor | None = None,
 ) -> dict[str, Any]:
-    """Say how a window of a pipeline with `moved_by: external` ended; the same again changes nothing.
+    """Report how a window of a pipeline with `moved_by: external` ended; the same report again changes nothing.
 
-    Both counts: they are audited, equal or tolerated ones make the window COMPLETED, others spend an attempt as a
-    failed audit does. None: it is SKIPPED, done without an audit. `failed`: an attempt is spent, and a new report may
-    follow.
+    With both counts the window is audited: equal or tolerated counts make it COMPLETED, others spend an attempt as a
+    failed audit does. Without counts it is SKIPPED, done without an audit. With `failed` an attempt is spent, and a new
+    report may follow.
 
     Args:
         final_config: The pipeline, from `load_final_config`.
@@ -38,8 +38,8 @@ def report_external_window(
         source_count: Rows that its system counted at the source.
         target_count: Rows that it counted at the target.
         failed: Why it could not be moved.
-        job_id: Of the job that moved it; kept in the column `job_id`.
-        replace: Why a finished window is reported anew; its row is replaced then.
+        job_id: The job that moved it; kept in the column `job_id`.
+        replace: Why a finished window is reported again; its row is replaced then.
         store: The ledger.
         actor: Who reports.
 
@@ -48,7 +48,7 @@ def report_external_window(
     Raises:
         ConfigurationError: This bundle moves the pipeline's data itself.
         InvalidInputError: A value is wrong, no planned window has these bounds, or it has not ended yet.
-        LedgerRefusedError: The finished window says something else, or somebody else is at it.
+        LedgerRefusedError: The finished window has another result, or another session holds it.
     """
     config = session.pipeline_config(final_config)
     with Workspace("report_external_window", actor=actor, store=store) as workspace:

@@ -1,7 +1,7 @@
-"""What a plain Python call needs that a DAG gets from its task: who acts, a ledger, a wired pipeline.
+"""Provides for a plain Python call what a DAG gets from its task: who acts, a ledger, a wired pipeline.
 
 Inside an Airflow task all of it is the task's; outside, a Python session acts as one run of its own. Airflow is not
-imported unless it is there already.
+imported unless it is already loaded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FIRST_DAY = date(1, 1, 2)  # the day before can't be shown in zones east of Gre
 
 @contextmanager
 def wired(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Iterator[Pipeline]:
-    """The given pipeline, else one wired from the configuration, its ledger closed at the end.
+    """Return the given pipeline, else one wired from the configuration, whose ledger is closed at the end.
 
     Raises:
         ConfigurationError: Another system moves the pipeline's data.
@@ -45,7 +45,7 @@ def wired(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Iterato
 
 
 def source(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Source:
-    """The source alone."""
+    """Return the source alone."""
     if pipeline is not None:
         return pipeline.source
     config = pipeline_config(final_config)
@@ -56,7 +56,7 @@ def source(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Source
 
 
 def target(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Target:
-    """The target alone."""
+    """Return the target alone."""
     if pipeline is not None:
         return pipeline.target
     config = pipeline_config(final_config)
@@ -66,7 +66,7 @@ def target(final_config: Mapping[str, Any], pipeline: Pipeline | None) -> Target
 
 
 def pipeline_config(final_config: Mapping[str, Any]) -> PipelineConfig:
-    """The checked configuration of a plain dict of `load_final_config`.
+    """Return the checked configuration of a plain dict of `load_final_config`.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -82,7 +82,7 @@ def pipeline_config(final_config: Mapping[str, Any]) -> PipelineConfig:
 
 
 def horizon(final_config: Mapping[str, Any]) -> Horizon:
-    """The days of a configuration; one that was written by hand without dates has no bounds."""
+    """Return the days of a configuration; one that was written by hand without dates has no bounds."""
     start, end = (
         date.fromisoformat(str(final_config[name])) if final_config.get(name) else None
         for name in ("start_date", "end_date")

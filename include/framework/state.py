@@ -1,4 +1,4 @@
-"""Requirement 4's classes for notebooks and scripts: what a pipeline's state says, and how much may run at once."""
+"""Requirement 4's classes for notebooks and scripts: the state of a pipeline, and how much of it may run at once."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ class PipelineStateManager:
         self._actor = actor
 
     def analyse(self) -> dict[str, Any]:
-        """Phase 1: days covered, windows per day, durations, dominant granularity, first and last window."""
+        """Phase 1: return days covered, windows per day, durations, dominant granularity, first and last window."""
         return self._review().analysis.as_dict()
 
     def find(self) -> list[dict[str, Any]]:
-        """Phases 2 and 3: gaps, missing days, overlaps, rows over midnight, drift; each with decision and reason."""
+        """Phases 2, 3: return gaps, missing days, overlaps, rows over midnight, drift; with decision and reason."""
         return [finding.as_dict() for finding in self._review().findings]
 
     def plan(self) -> list[dict[str, Any]]:
-        """Phase 4 without doing it: the steps, as `apply` takes them; nothing is stored."""
+        """Phase 4 without executing it: return the steps, as `apply` takes them; nothing is stored."""
         return [item.as_dict() for item in self._review().items]
 
     def apply(self, items: Iterable[Mapping[str, Any]], *, is_approved: bool = False) -> dict[str, Any]:
-        """Execute steps of `plan`, each checked again; what has changed since is left alone and listed.
+        """Execute steps of `plan`, each checked again; steps whose facts have changed since are skipped and listed.
 
         Args:
             items: Steps of this pipeline.
-            is_approved: Somebody agrees that data at the target goes, or that so many windows are touched.
+            is_approved: A person agrees to the deletion of data at the target, or to the number of windows.
 
         Returns:
             `inserted` (pairs of instants), `invalidated` (ids), `changed` (texts).
 
         Raises:
-            InvalidInputError: A step of another pipeline, or an approval is needed and not given.
+            InvalidInputError: A step is of another pipeline, or a needed approval is not given.
             TransientError: Another run repairs the source right now.
         """
         steps = [PlanItem.from_dict(item) for item in items]
@@ -85,7 +85,7 @@ class PipelineStateManager:
     def populate_pipeline_batches(
         self, conf: Mapping[str, Any] | None = None, *, dry_run: bool = False
     ) -> dict[str, Any]:
-        """The first task of every pipeline run: plan what the conf asks for, or repair what harms nothing.
+        """Run the first task of every pipeline run: plan what the conf asks for, or make the harmless repairs.
 
         Args:
             conf: What `airflow dags trigger --conf` takes.
@@ -104,7 +104,7 @@ class PipelineStateManager:
 
 
 class ConcurrencyManager:
-    """How much of a pipeline may run at once, and what a run would get now; deciding is the claim's, which is atomic.
+    """How much of a pipeline may run at once, and what a run would get now; the atomic claim decides.
 
     Args:
         final_config: The pipeline, from `load_final_config`.
@@ -116,17 +116,18 @@ class ConcurrencyManager:
         self._store = store
 
     def free_slots(self) -> dict[str, int]:
-        """How many more windows each limit of `max_windows_in_progress` allows now, by what it limits; no limit, no
-        entry.
+        """Return how many more windows each limit of `max_windows_in_progress` allows now, by what it limits.
+
+        There is no entry without a limit.
         """
         with Workspace(store=self._store) as workspace:
             return workspace.store.free_slots(self._config.claim_rules().caps)
 
     def next_windows(self, max_windows: int | None = None) -> list[dict[str, Any]]:
-        """The windows that a run would claim now, in claim order; takes nothing.
+        """Return the windows that a run would claim now, in claim order; claim nothing.
 
-        Scheduled windows keep their share, backfill campaigns their order, concurrency and state. None of a pipeline
-        that another system moves.
+        Scheduled windows keep their share, backfill campaigns their order, concurrency and state. The list is empty for
+        a pipeline that another system moves.
         """
         if self._config.is_external:
             return []
@@ -136,6 +137,6 @@ class ConcurrencyManager:
             return [small_record(row) for row in workspace.store.preview_claim(self._config.source_object, **options)]
 
     def campaigns(self) -> list[dict[str, Any]]:
-        """The pipeline's backfill campaigns with their progress, newest first."""
+        """Return the pipeline's backfill campaigns with their progress, newest first."""
         with Workspace(store=self._store) as workspace:
             return workspace.campaigns(source_object=self._config.source_object)

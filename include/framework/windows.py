@@ -21,12 +21,12 @@ Result = TypeVar("Result")
 
 
 def get_source_count(final_config: Config, record: Mapping[str, Any], *, pipeline: Pipeline | None = None) -> int:
-    """Rows whose event time lies in the record's window, at the source, now."""
+    """Return the present number of rows at the source whose event time lies in the record's window."""
     return session.source(final_config, pipeline).count(single_window.window_of_record(record))
 
 
 def get_target_count(final_config: Config, record: Mapping[str, Any], *, pipeline: Pipeline | None = None) -> int:
-    """Rows of this pipeline in the record's window, at the target, now; a table that is not there yet is created."""
+    """Return the present number of this pipeline's rows in the window at the target; a missing table is created."""
     target = session.target(final_config, pipeline)
     source_object = pipeline.config.source_object if pipeline else str(final_config["source_object"])
     target.prepare(source_object)
@@ -36,14 +36,14 @@ def get_target_count(final_config: Config, record: Mapping[str, Any], *, pipelin
 def transfer_source_to_stage(
     final_config: Config, record: Mapping[str, Any], *, pipeline: Pipeline | None = None, actor: Actor | None = None
 ) -> bool:
-    """`source_to_stage`, for those who only want to know that it is done."""
+    """Run `source_to_stage` for callers that only need to know that it is done."""
     return bool(source_to_stage(final_config, record, pipeline=pipeline, actor=actor))
 
 
 def transfer_stage_to_target(
     final_config: Config, record: Mapping[str, Any], *, pipeline: Pipeline | None = None, actor: Actor | None = None
 ) -> bool:
-    """`stage_to_target`, for those who only want to know that it is done."""
+    """Run `stage_to_target` for callers that only need to know that it is done."""
     return bool(stage_to_target(final_config, record, pipeline=pipeline, actor=actor))
 
 
@@ -52,7 +52,7 @@ def clean_stage_location(
 ) -> bool:
     """Delete the files that the ledger names for the window, finished or not, while no other run holds it.
 
-    The row stays as it is: without its manifest the next attempt extracts again. What is loaded is not touched.
+    The row stays unchanged: without its manifest the next attempt extracts again. Loaded data is not touched.
 
     Raises:
         WindowHeldError: Another run holds the window and may be loading from there.
@@ -81,8 +81,9 @@ def clean_target_location(
 def pre_validation(
     final_config: Config, record: Mapping[str, Any], *, pipeline: Pipeline | None = None, actor: Actor | None = None
 ) -> dict[str, Any]:
-    """Take the window and decide by both counts and the target's receipt: `run`, `resume`, `skip`, `empty`; `split`:
-    it was too large and is replaced by finer windows.
+    """Take the window and decide by both counts and the target's receipt: `run`, `resume`, `skip`, `empty` or `split`.
+
+    `split`: the window was too large and is replaced by finer windows.
     """
 
     def work(wired: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def pre_validation(
 def source_to_stage(
     final_config: Config, record: Mapping[str, Any], *, pipeline: Pipeline | None = None, actor: Actor | None = None
 ) -> dict[str, Any]:
-    """Take the window and extract it completely, or resume from its manifest; returns the numbers.
+    """Take the window and extract it completely, or resume from its manifest; return the numbers.
 
     Raises:
         LedgerRefusedError: The window is finished (load it again with a replacement), replaced, or another run's.
@@ -107,7 +108,7 @@ def source_to_stage(
 def stage_to_target(
     final_config: Config, record: Mapping[str, Any], *, pipeline: Pipeline | None = None, actor: Actor | None = None
 ) -> dict[str, Any]:
-    """Take the window and load it exactly once, extracting first what is not staged; errors as `source_to_stage`."""
+    """Take the window and load it exactly once; first, extract what is not staged; errors as `source_to_stage`."""
     return _move(final_config, record, Phase.STAGE_TO_TARGET, "stage_to_target", pipeline, actor)
 
 
@@ -116,11 +117,11 @@ def audit(
 ) -> dict[str, Any]:
     """Take the window, do what is missing, and compare both ends: only this makes it COMPLETED.
 
-    `reopened` tells that the source moved beyond the tolerance, so that the window is PENDING again. A window that this
-    run completed before stays as it is.
+    `reopened` means that the source changed beyond the tolerance, so that the window is PENDING again. A window that
+    this run completed before stays unchanged.
 
     Raises:
-        AuditFailedError: The ends disagree; the rows are deleted at the target and the window is run again, bounded.
+        AuditFailedError: The ends disagree; the rows are deleted at the target and the window runs again, bounded.
         LedgerRefusedError: As `source_to_stage`.
     """
     who = actor or run_context.current_actor("audit")

@@ -1,1 +1,1 @@
-"""Adapters: one folder for each external system, its client injected; none knows another one, or Airflow."""
+"""Adapters: one folder for each external system, with an injected client; none knows another system's, or Airflow."""

@@ -1,9 +1,8 @@
-"""Names of adapters, as pipeline files use them, to classes; a class is imported when it is first asked for.
+"""Maps names of adapters, as pipeline files use them, to classes; a class is imported at its first use.
 
 An adapter is a class with a constructor (or class method `from_client`) that takes `(client, options)`, and a pydantic
-model `Options` as class attribute. Beside
-the names below a pipeline may name any class by its dotted path, `package.module:Class`, so a new system needs no
-change here.
+model `Options` as class attribute. Besides the names below, a pipeline may name any class by its dotted path,
+`package.module:Class`, so a new system needs no change here.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ ADAPTERS: Mapping[str, Mapping[str, str]] = {
         "postgres": f"{_HERE}.postgres.target:PostgresTarget",
     },
 }
-"""Role → name → dotted path."""
+"""Dotted paths of adapters by role and name."""
 
 MIRRORS: Mapping[str, str] = {
     "snowflake": f"{_HERE}.snowflake.mirror:SnowflakeMirror",
     "postgres": f"{_HERE}.postgres.mirror:PostgresMirror",
 }
-"""Type of a target → what mirrors the ledger beside its tables."""
+"""Dotted paths of the ledger's mirrors by type of the target beside whose tables they are."""
 
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
 @lru_cache(maxsize=256)
 def adapter_class(role: str, type_name: str) -> type[Any]:
-    """The class that plays a role under a registered name or a dotted path.
+    """Return the class that plays a role under a registered name or a dotted path.
 
     Raises:
         ConfigurationError: Unknown name, or the class can't be imported (the import's own error is the cause).
@@ -70,7 +69,7 @@ def adapter_class(role: str, type_name: str) -> type[Any]:
 
 
 def options_model(role: str, type_name: str) -> type[BaseModel]:
-    """The model of an adapter's options: what the loader checks a section with.
+    """Return the model of an adapter's options, with which the loader checks a section.
 
     Raises:
         ConfigurationError: As `adapter_class`, or the class has no `Options`.
@@ -84,12 +83,12 @@ def options_model(role: str, type_name: str) -> type[BaseModel]:
 
 
 def registered_options() -> dict[str, dict[str, type[BaseModel]]]:
-    """Role → name → options model of every registered adapter: what the JSON schema is built from."""
+    """Return the options model of every registered adapter by role and name, for the JSON schema."""
     return {role: {name: options_model(role, name) for name in names} for role, names in ADAPTERS.items()}
 
 
 def create_adapter(role: str, type_name: str, client: Any, options: Mapping[str, Any]) -> Any:
-    """A ready adapter around a ready client.
+    """Return a ready adapter around a ready client.
 
     Args:
         role: `source`, `stage` or `target`.
@@ -114,7 +113,7 @@ def create_adapter(role: str, type_name: str, client: Any, options: Mapping[str,
 
 
 def create_mirror(type_name: str, client: Any, options: Mapping[str, Any]) -> Any:
-    """What mirrors the ledger beside the tables of such a target, around a ready client.
+    """Return the mirror of the ledger beside the tables of such a target, around a ready client.
 
     Args:
         type_name: The target section's `type`; one of `MIRRORS`.

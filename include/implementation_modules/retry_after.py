@@ -1,4 +1,4 @@
-"""What a busy system says about when to come back."""
+"""Reads when a busy system wants the next request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def retry_after(headers: Mapping[str, str] | None) -> float | None:
-    """Seconds of a `Retry-After` header; None without one, or when it is a date (that needs the server's clock).
+    """Return the seconds of a `Retry-After` header; None without one, or for a date (which needs the server's clock).
 
     >>> retry_after({"retry-after": "120"})
     120.0

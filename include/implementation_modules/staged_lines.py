@@ -1,6 +1,7 @@
 """One staged line per document: `{"_id", "_id_hash", "_event_at", "_lifecycle_id", "doc"}`, `doc` as it was sent.
 
-A line is only written for a document that every target can hold; the others are named here, before anything is loaded.
+A line is written only for a document that every target can hold; any other document is named in an error, before
+anything is loaded.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class LineWriter:
         self._lifecycle_id = lifecycle_id
 
     def line(self, document: Document) -> tuple[bytes, int]:
-        """The line, ending with a line break, and the id's hash; `joined` removes line breaks inside of it.
+        """Return the line, ending with a line break, and the id's hash; `joined` removes line breaks inside it.
 
         Raises:
             BadDocumentError: A target can't hold the document; the message names its id.
@@ -74,7 +75,7 @@ class LineWriter:
         return line, digest
 
     def quarantine_line(self, document: Document, reason: str) -> bytes:
-        """A line for people: the document as text; bytes that are not UTF-8 become lone surrogates, so none is lost."""
+        """Return a line for people: the document as text; bytes that are not UTF-8 become lone surrogates."""
         entry = {
             "_id": document.id,
             "_event_at": iso_utc(document.event_at),
@@ -94,7 +95,7 @@ class LineWriter:
 
 
 def joined(lines: list[bytes]) -> bytes:
-    """The lines one after the other, each on one line: line breaks between the tokens of a document are removed."""
+    """Return the lines one after the other; line breaks between the tokens of a document are removed."""
     text = b"".join(lines)
     if text.count(b"\n") == len(lines) and b"\r" not in text:
         return text
@@ -102,7 +103,7 @@ def joined(lines: list[bytes]) -> bytes:
 
 
 def _rendered(event_at: datetime) -> bytes:
-    """ISO 8601 in quotes, UTC, always six decimals; msgspec does this four times as fast as isoformat."""
+    """Return ISO 8601 in quotes, UTC, with six decimals; msgspec does this four times as fast as isoformat."""
     rendered = msgspec.json.encode(event_at)
     if len(rendered) == _WITHOUT_FRACTION:
         return rendered[:-2] + b'.000000Z"'
@@ -114,7 +115,7 @@ def _has_nul(body: bytes) -> bool:
 
 
 def _fault(body: bytes) -> str:
-    """Why msgspec refused it."""
+    """Return why msgspec refused the document."""
     try:
         json.loads(body)
     except UnicodeDecodeError:
@@ -137,7 +138,7 @@ class StagedLine(msgspec.Struct, frozen=True):
 
 
 def staged_lines(manifest: Manifest, stage: Stage) -> Iterator[StagedLine]:
-    """Every line of the manifest's files, streamed in order.
+    """Yield every line of the manifest's files, in order.
 
     Raises:
         TornStageError: A file is missing, cut short, or holds something that is no staged line.

@@ -1,4 +1,4 @@
-"""Bodies of the tasks that look for overdue windows and tell people."""
+"""Bodies of the tasks that look for overdue windows and report them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from include.orchestration.notifications import Mail
 from include.wiring.workspace import Workspace
 
 _BODY = '<pre>{{ overdue | e }}</pre><p><a href="{{ ti.log_url }}">Log</a></p>'
-"""The text comes as a value, so that nothing in an error message is read as a template or as HTML."""
+"""The text is passed as a value, so that nothing in an error message is read as a template or as HTML."""
 
 
 def find_overdue() -> list[dict[str, Any]]:
-    """One report per pipeline that asks for alarms."""
+    """Return one report per pipeline that asks for alarms."""
     task_runs.conf()  # the DAG has no params: any key is a mistake
     return Workspace().find_overdue()
 

@@ -1,4 +1,4 @@
-"""The assets that pipelines announce their windows on."""
+"""The assets with which pipelines announce their windows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from include.wiring import assembly
 
 
 def target_asset(config: PipelineConfig) -> Asset:
-    """The pipeline's target table; it gets one event per audited window, with `<start>/<end>` as partition key."""
+    """Return the asset of the target table; each audited window is one event, with partition key `<start>/<end>`."""
     return Asset(name=f"{config.target_name}/{config.target_object or config.source_object}")
 
 
 def asset_of(pipeline_id: str) -> Asset:
-    """The same by the pipeline's id, for a DAG that consumes it."""
+    """Return the same asset by the pipeline's id, for a DAG that consumes it."""
     return target_asset(assembly.parsed_config(pipeline_id))

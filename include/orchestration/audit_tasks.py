@@ -1,4 +1,4 @@
-"""Bodies of the tasks of `audit_windows`: whose windows are compared again, and that of one pipeline."""
+"""Bodies of the tasks of `audit_windows`: the choice of pipelines, and the comparison for one pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def choose_pipelines() -> list[str]:
-    """Ids of the pipelines to audit, after the conf was checked for each; skipped when there is none."""
+    """Return the ids of the pipelines to audit, after the conf was checked for each; skipped if there is none."""
     params, loaded = task_runs.conf(), Workspace().loaded
     for error in loaded.errors.values():
         _log.warning("left out, its file is broken: %s", error)

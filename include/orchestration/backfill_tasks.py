@@ -1,4 +1,4 @@
-"""Bodies of the tasks that start backfill campaigns, and of the one that keeps a pipeline's runs coming."""
+"""Bodies of the tasks that start backfill campaigns, and of the task that triggers a pipeline's next runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def start_campaigns() -> list[dict[str, Any]]:
-    """One campaign per pipeline of the conf; skipped when none has anything to load."""
+    """Start one campaign per pipeline of the conf; skipped if none has anything to load."""
     reports = Workspace().start_campaigns(
         task_runs.conf(), _tick, lambda source_object, hint: _log.warning("%s: %s", source_object, hint)
     )
@@ -30,7 +30,7 @@ def start_campaigns() -> list[dict[str, Any]]:
 
 
 def trigger_pipeline(campaign: dict[str, Any]) -> None:
-    """Start a run of the campaign's pipeline; its runs go on by themselves until the campaign is drained."""
+    """Start a run of the campaign's pipeline; each run triggers the next one until the campaign has no windows left."""
     config = assembly.parsed_config(campaign["pipeline_id"])
     number = campaign["campaign_id"]
     task_runs.trigger_run(config.dag_id, f"backfill__{number}", note=f"Drains backfill campaign {number}.")

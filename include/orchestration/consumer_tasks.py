@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def log_announced_windows() -> list[dict[str, Any]]:
-    """The windows whose asset events triggered this run, with their rows; skipped when no event did."""
+    """Log the windows whose asset events triggered this run, with their rows; skipped if no event did."""
     task_runs.conf()  # the DAG has no params: any key is a mistake
     events = get_current_context()["triggering_asset_events"]
     announcements = [

@@ -1,4 +1,4 @@
-"""The DAG of one pipeline file: `data_pipeline("main")` is all that `dags/data_pipeline_main.py` has to say."""
+"""The DAG of one pipeline file: `dags/data_pipeline_main.py` only calls `data_pipeline("main")`."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ _PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems"
 
 
 def data_pipeline(pipeline_id: str) -> DAG:
-    """The pipeline's DAG.
+    """Return the pipeline's DAG.
 
     Raises:
-        ConfigurationError: What YAML says of the pipeline is wrong, or another system moves its data; Airflow shows it
+        ConfigurationError: The pipeline's YAML is wrong, or another system moves its data; Airflow shows it
             as this one file's import error.
     """
     config = assembly.parsed_config(pipeline_id)
@@ -62,13 +62,13 @@ def data_pipeline(pipeline_id: str) -> DAG:
         catchup=False,
         max_active_runs=4,
         dagrun_timeout=config.dagrun_timeout_delta,
-        # what is begun is finished first: windows are done from the first minutes on, however many the run has claimed
+        # started windows are finished first: windows complete from the first minutes on, whatever the run's size
         default_args={**default_args(config), "weight_rule": "upstream"},
         params=_params(),
         tags=["pipeline", config.source_object],
         description=config.description,
         doc_md=_manual(config),
-        allowed_run_types=["scheduled", "manual", "operator_triggered"],  # Airflow's own backfill knows no ledger
+        allowed_run_types=["scheduled", "manual", "operator_triggered"],  # Airflow's own backfill ignores the ledger
     )
     def pipeline() -> None:
         _tasks(config)
@@ -121,7 +121,7 @@ def _tasks(config: PipelineConfig) -> None:
 
     @task(trigger_rule=TriggerRule.ALL_DONE, retry_delay=timedelta(seconds=10), multiple_outputs=False)
     def cleanup_stale_locks() -> dict[str, int]:
-        """Give back what this run still holds, and say honestly how it ended."""
+        """Release what this run still holds, and let the run's state show how it ended."""
         return pipeline_tasks.finish_run(pipeline_id)
 
     @task_group
@@ -136,7 +136,7 @@ def _tasks(config: PipelineConfig) -> None:
 
 
 def _timetable(config: PipelineConfig) -> CronTriggerTimetable | None:
-    """None when the pipeline is disabled or has no schedule: its rows rest."""
+    """Return the timetable; None if the pipeline is disabled or has no schedule: its rows then wait."""
     if not config.enabled or config.cron_schedule is None:
         return None
     return CronTriggerTimetable(config.cron_schedule, timezone=config.timezone)

@@ -1,4 +1,4 @@
-"""What every DAG of the bundle has in common."""
+"""Settings that all DAGs of the bundle share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from include.orchestration.retries import RETRY_POLICY
 from include.pipeline_framework.config.models import PipelineConfig
 
 START_DATE = datetime(2013, 1, 1, tzinfo=UTC)
-"""Airflow needs one; which windows exist is the ledger's matter, catchup is always off."""
+"""Airflow needs a start date; the ledger decides which windows exist, and catchup is always off."""
 
 
 def default_args(config: PipelineConfig | None = None) -> dict[str, Any]:
-    """Retries with exponential backoff and jitter for transient errors (`retries`), none for terminal ones; e-mail."""
+    """Return e-mail settings, and `retries` with exponential backoff and jitter, for transient errors only."""
     return {
         "owner": "data-engineering",
         "retries": config.max_retry_task if config else 3,

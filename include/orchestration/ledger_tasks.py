@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 
 
 def plan_windows() -> dict[str, Any]:
-    """Plan every source that has a good configuration; returns the totals.
+    """Plan every source that has a good configuration; return the totals.
 
-    The table of all, one line per source and day, and every broken file is in the log before it fails for a source that
-    could not be planned. `airflow tasks test daily_planner plan_windows <date>` shows what that day would get.
+    Before the task fails for a source that could not be planned, the log has the table of all, one line per source and
+    day, and every broken file. `airflow tasks test daily_planner plan_windows <date>` shows what that day would get.
     """
     params = task_runs.conf()
     planned = Workspace().plan(
@@ -39,7 +39,7 @@ def plan_windows() -> dict[str, Any]:
 
 
 def require_good_configurations() -> str:
-    """Fail for broken pipeline files, now that the others are planned."""
+    """Fail for broken pipeline files, after the others were planned."""
     loaded = Workspace().loaded
     plan_outcomes.require_pipelines(loaded.configs, loaded.errors)
     return f"{len(loaded.configs)} pipelines, all configurations are good"
@@ -56,9 +56,10 @@ def generate_records() -> dict[str, Any]:
 
 
 def validate_records(generated: Mapping[str, Any] | None) -> list[list[str]]:
-    """Judge generated records as a claim will; returns the windows of those to store, skipped when all are future data.
+    """Judge generated records as a claim will; return the windows to store, skipped if all are future data.
 
-    Run alone (`airflow tasks test record_generation validate_records <date>`) it generates what that day lacks itself.
+    If it runs alone (`airflow tasks test record_generation validate_records <date>`), it generates the missing records
+    of that day itself.
 
     Raises:
         InvalidInputError: A record is not complete: nothing is stored.
@@ -90,7 +91,7 @@ def store_records(windows: Sequence[Sequence[str]] | None) -> dict[str, Any]:
 
 
 def _target_date(params: Mapping[str, Any], where: str) -> date | None:
-    """The day of the conf, else the one that `airflow tasks test` was given."""
+    """Return the day of the conf, else the day that `airflow tasks test` was given."""
     asked = params.get("target_date") or task_runs.date_of_test()
     return parse_date(asked, "target_date", where) if asked else None
 
@@ -112,6 +113,6 @@ def _generated(config: PipelineConfig, params: Mapping[str, Any]) -> dict[str, A
 
 
 def release_stale_locks() -> list[dict[str, Any]]:
-    """Release windows whose owner is gone."""
+    """Release windows whose owner has ended."""
     task_runs.conf()  # the DAG has no params: any key is a mistake
     return Workspace().release_stale()

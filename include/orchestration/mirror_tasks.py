@@ -1,4 +1,4 @@
-"""Bodies of the tasks of `publish_lifecycle`: which warehouses have a mirror of the ledger, and one cycle of each."""
+"""Bodies of the tasks of `publish_lifecycle`: find the warehouses with a mirror of the ledger, run a cycle of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def find_mirrors() -> list[dict[str, Any]]:
-    """One mirror per place that pipelines load into, disabled ones, too; skipped when there is none."""
+    """Return one mirror per place that pipelines load into, including disabled ones; skipped if there is none."""
     task_runs.conf()  # refuses a key that is none of the DAG's, before anything is mirrored
     found: dict[str, list[str]] = {}
     loaded = Workspace().loaded
@@ -43,7 +43,7 @@ def find_mirrors() -> list[dict[str, Any]]:
 
 
 def publish(mirror: str, pipelines: list[str]) -> dict[str, Any]:
-    """One cycle; skipped when another one of the same mirror is running."""
+    """Run one cycle; skipped while another cycle of the same mirror is running."""
     target = assembly.runtime_config(pipelines[0]).target
     if _name(target) != mirror:
         raise InvalidInputError(
@@ -62,6 +62,6 @@ def publish(mirror: str, pipelines: list[str]) -> dict[str, Any]:
 
 
 def _name(target: AdapterSection) -> str:
-    """Connection, and database and schema where the pipeline names them; case doesn't tell places apart."""
+    """Return connection, and database and schema if the pipeline names them; places don't differ by case alone."""
     place = [str(target.options[part]).lower() for part in ("database", "schema") if target.options.get(part)]
     return "/".join([str(target.connection_id), *place])

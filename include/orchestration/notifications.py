@@ -20,9 +20,9 @@ BODY = (
 class Mail:
     """A task's callback; each mail gets a notifier of its own.
 
-    A notifier puts what it rendered in the place of its templates (apache-airflow 3.3.0). In a process that runs
-    several callbacks, `airflow dags test` or the DAG processor that answers for killed tasks, every later mail would be
-    the first one again.
+    A notifier replaces its templates with the rendered texts (apache-airflow 3.3.0). In a process that runs several
+    callbacks (`airflow dags test`, or the DAG processor that handles killed tasks), every later mail would repeat the
+    first one.
     """
 
     to: list[str]
@@ -30,14 +30,14 @@ class Mail:
     html_content: str = BODY
 
     def __call__(self, context: Any) -> None:
-        """Send it."""
+        """Send the mail."""
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
         SmtpNotifier(to=list(self.to), subject=self.subject, html_content=self.html_content)(context)
 
 
 def email_notifiers(config: PipelineConfig) -> dict[str, Any]:
-    """Callbacks for `default_args`; nothing when the pipeline asks for none."""
+    """Return callbacks for `default_args`; none if the pipeline asks for none."""
     callbacks = {}
     if config.email_on_failure:
         callbacks["on_failure_callback"] = Mail(config.email_list, SUBJECT.format(state="failed"))

@@ -22,15 +22,15 @@ def orders_dag(
     is_scheduled: bool = False,
     runs_at_once: int = 4,
 ) -> DAG:
-    """The DAG `dag_id`, which is also the name of the pipeline, or pipelines, that it runs.
+    """Return the DAG `dag_id`, which is also the name of the pipeline, or pipelines, that it runs.
 
     Args:
         dag_id: One of `core.pipelines`, or the profiler's.
-        config: What `include/orders_sync/config.yaml` says.
+        config: The settings of `include/orders_sync/config.yaml`.
         manual: Shown in the UI.
-        params: Beside `store_code`, `env` and `dry_run`, which all have.
-        is_scheduled: It runs by the configuration's schedule, too; else by hand only.
-        runs_at_once: Further runs wait.
+        params: Further params besides `store_code`, `env` and `dry_run`, which every DAG has.
+        is_scheduled: The DAG also runs by the configuration's schedule; else by hand only.
+        runs_at_once: The most runs at once; further runs wait.
     """
     timetable = CronTriggerTimetable(config.schedule, timezone=config.pipeline_timezone) if is_scheduled else None
 
@@ -55,7 +55,7 @@ def orders_dag(
     def orders() -> None:
         @task
         def start_run() -> list[dict[str, object]]:
-            """Write the summary row and decide; one entry for each mapped instance."""
+            """Write the summary row and decide; return one entry for each mapped instance."""
             return orders_tasks.start_run(dag_id)
 
         @task(
@@ -79,7 +79,7 @@ def orders_dag(
 
 
 def date_params() -> dict[str, Param]:
-    """`from_date` and `to_date`: the dates that a person asks for."""
+    """Return `from_date` and `to_date`: the dates that a person asks for."""
     return {
         "from_date": Param(None, **DATE, description="First local date."),
         "to_date": Param(None, **DATE, description="Last local date, inclusive."),

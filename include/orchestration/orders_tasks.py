@@ -36,7 +36,7 @@ def start_run(pipeline_name: str) -> list[dict[str, Any]]:
     """
     context, conf, config = get_current_context(), task_runs.conf(), orders_assembly.config()
     ti, dag_run = context["ti"], context["dag_run"]
-    began_at = dag_run.run_after.astimezone(UTC)  # the same when the run is cleared, unlike start_date
+    began_at = dag_run.run_after.astimezone(UTC)  # it stays the same when the run is cleared, unlike start_date
     run_id = run_id_of(pipeline_name, f"{ti.dag_id} {ti.run_id}", began_at)
     database = orders_assembly.open_database(config)(run_id)
     try:
@@ -60,10 +60,10 @@ def start_run(pipeline_name: str) -> list[dict[str, Any]]:
 
 
 def sync_store(job: dict[str, Any]) -> None:
-    """Pull what the stores of one instance need; red when a window failed or is partial, skipped when all are locked.
+    """Pull what the stores of an instance need; red if a window failed or is partial, skipped if all are locked.
 
     Raises:
-        AirflowRescheduleException: The run's `max_workers` slots are taken; it comes back, without holding a worker.
+        AirflowRescheduleException: The run's `max_workers` slots are taken; the task runs later, and holds no worker.
     """
     config, ti = orders_assembly.config(), get_current_context()["ti"]
     run = ti.xcom_pull(task_ids=START, key=_RUN)
@@ -98,9 +98,9 @@ def sync_store(job: dict[str, Any]) -> None:
 
 
 def finish_run() -> None:
-    """Write how the run ended, and fail when it did not end in success.
+    """Write how the run ended, and fail if it did not end in success.
 
-    A run of `td_orders_sync` that was told to leave a report out is partial by request, and does not fail.
+    A run of `td_orders_sync` that leaves a report out by request is partial, but does not fail.
     """
     config, ti = orders_assembly.config(), get_current_context()["ti"]
     run = ti.xcom_pull(task_ids=START, key=_RUN)
@@ -136,5 +136,5 @@ def _pulled_again(options: RunOptions) -> str:
 
 def _come_back(database: OrdersDatabase, options: RunOptions) -> None:
     _log.info("all %d slots of this run are taken", options.max_workers)
-    seconds = random.uniform(3, 8)  # noqa: S311 - so that those who wait don't come back at once
+    seconds = random.uniform(3, 8)  # noqa: S311 - so that waiting tasks don't return at once
     raise AirflowRescheduleException(database.now() + timedelta(seconds=seconds))

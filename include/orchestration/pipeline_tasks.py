@@ -31,7 +31,7 @@ def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
 
 
 def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
-    """Claim this run's windows; skipped when there is nothing to claim, or when it only shows what it would claim."""
+    """Claim this run's windows; skipped if there is nothing to claim, or if the run only shows what it would claim."""
     config = assembly.parsed_config(pipeline_id)
     report = Workspace().claim(config, task_runs.conf())
     for number, record in enumerate(report["would_claim"], 1):
@@ -51,7 +51,7 @@ def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
 
 
 def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
-    """Decide whether the window has to move; skipped when the target can prove that it has it, or when it was cut."""
+    """Decide whether the window has to move; skipped if the target can prove that it has it, or if it was cut."""
     pipeline, until = assembly.pipeline(pipeline_id), _until(pipeline_id)
 
     def work(attempt: WindowAttempt) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
 
 
 def source_to_stage(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
-    """Extract the window completely and write its manifest, or resume from the one that is there."""
+    """Extract the window completely and write its manifest, or resume from the existing manifest."""
     return _move(pipeline_id, rec, Phase.SOURCE_TO_STAGE)
 
 
@@ -79,7 +79,7 @@ def stage_to_target(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
 def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
     """Compare source, manifest, load and target; the target's asset gets an event when they agree.
 
-    A window that this run completed already (the process died after writing, or the task was cleared) stays as it is,
+    A window that this run completed already (the process died after writing, or the task was cleared) stays unchanged,
     and its event is emitted again.
     """
     _require_asked_for(Phase.AUDIT, _until(pipeline_id))
@@ -117,12 +117,12 @@ def finish_run(pipeline_id: str) -> dict[str, int]:
 
 
 def _until(pipeline_id: str) -> Phase:
-    """The last phase that this run was asked for."""
+    """Return the last phase that the run's conf asks for."""
     return last_phase(task_runs.conf(), pipeline_id)
 
 
 def _require_asked_for(phase: Phase, until: Phase) -> None:
-    """Skip the task when its phase comes after the last one that the run was asked for; the window is not touched."""
+    """Skip the task if its phase comes after the last one that the conf asks for; the window stays unchanged."""
     if phase is not until and phase in until.and_later:
         task_runs.skip(f"the run was asked to stop after {until}; a later run without `until` goes on from there")
 

@@ -1,9 +1,9 @@
-"""Which failed task is tried again, and when: transient errors after a growing, jittered delay, terminal ones never.
+"""Decides which failed task is tried again, and when: transient errors after a growing, jittered delay, others never.
 
 Airflow's own backoff is not enough here (3.3.0, `TaskInstance.next_retry_datetime`): its jitter is a hash of DAG, task,
-logical date and try, which all windows of one run share, so they would all come back in the same second; a fixed
-`retry_delay` of a `RetryRule` has none at all. So the policy, which runs in the failed task's own process, decides the
-delay itself, from the task's `retry_delay`, `retry_exponential_backoff` and `max_retry_delay`.
+logical date and try, which all windows of one run share, so they would all return in the same second; a fixed
+`retry_delay` of a `RetryRule` has no jitter at all. So the policy, which runs in the failed task's own process,
+computes the delay itself, from the task's `retry_delay`, `retry_exponential_backoff` and `max_retry_delay`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ JITTER = 0.25
 """A delay is drawn from 75 to 125 % of its step: spread out, and still always longer than the last one."""
 
 PATIENCE = 4
-"""A busy system is left alone this many times longer: Elasticsearch's 429, S3's SlowDown, a full queue for a lock."""
+"""The delay is this many times longer for a busy system: Elasticsearch's 429, S3's SlowDown, a full lock queue."""
 
 LONGEST_RETRY_AFTER = timedelta(hours=1)
-"""What a system may ask for; a window that waits longer is better given back and claimed again."""
+"""The longest wait that a system may ask for; a window that waits longer is better released and claimed again."""
 
 
 class BackoffPolicy(RetryPolicy):
@@ -38,7 +38,7 @@ class BackoffPolicy(RetryPolicy):
             return RetryDecision.fail(reason="terminal: trying again gives the same")
         task = context["task"] if context else None
         busy = isinstance(exception, ServiceBusyError | PublishConflictError)
-        # a cleared task goes on counting its tries, and its delays begin anew
+        # a cleared task continues to count its tries, and its delays start again
         used = try_number - max(0, max_tries - getattr(task, "retries", max_tries))
         delay = _step(task, used) * (PATIENCE if busy else 1) * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
         asked = getattr(exception, "retry_after_seconds", None)
@@ -48,17 +48,17 @@ class BackoffPolicy(RetryPolicy):
         return RetryDecision.retry(delay, reason=f"{type(exception).__name__}: {'busy' if busy else 'transient'}")
 
     def serialize(self) -> dict[str, Any]:
-        """Nothing to keep: it has no settings."""
+        """Return nothing: the policy has no settings."""
         return {}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> BackoffPolicy:
-        """The policy."""
+        """Return the policy."""
         return cls()
 
 
 def _step(task: Any, used: int) -> timedelta:
-    """The delay after the `used`-th try, before jitter."""
+    """Return the delay after the `used`-th try, before jitter."""
     first: timedelta = getattr(task, "retry_delay", None) or timedelta(minutes=5)
     factor: float = getattr(task, "retry_exponential_backoff", 0) or 1
     longest: timedelta = getattr(task, "max_retry_delay", None) or timedelta(hours=24)

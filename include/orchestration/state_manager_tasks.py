@@ -1,4 +1,4 @@
-"""Bodies of the tasks of `state_manager`: make a plan and show it, or execute a stored one after asking."""
+"""Bodies of the tasks of `state_manager`: make a plan and show it, or execute a stored one after an approval."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from include.wiring.workspace import Workspace
 _log = logging.getLogger(__name__)
 
 APPROVE = "Approve"
-"""`ApprovalOperator.APPROVE`, without importing the operator."""
+"""The value of `ApprovalOperator.APPROVE`, without importing the operator."""
 
 
 def check_conf() -> str:
-    """The task that comes next: `make_plan`, or `load_plan` for a stored plan.
+    """Return the task that comes next: `make_plan`, or `load_plan` for a stored plan.
 
     Raises:
-        InvalidInputError: The conf's parts don't go together.
+        InvalidInputError: The conf's parts contradict each other.
     """
     conf = task_runs.conf()
     plan_id, wrong = conf.get("plan_id"), ""
@@ -42,7 +42,7 @@ def check_conf() -> str:
 
 
 def make_plan() -> dict[str, Any]:
-    """Find what is wrong, store what would be done about it, show it; a temporary test run only shows it."""
+    """Find what is wrong, store the repairs as a plan, and show it; a temporary test run only shows it."""
     workspace = Workspace()
     for error in workspace.loaded.errors.values():
         _log.warning("left out, its file is broken: %s", error)
@@ -69,7 +69,7 @@ def make_plan() -> dict[str, Any]:
 
 
 def load_plan() -> dict[str, Any]:
-    """Show the plan of the conf, and give what `approve` and `apply_plan` need of it."""
+    """Show the plan of the conf, and return what `approve` and `apply_plan` need of it."""
     workspace = Workspace()
     plan, zones = workspace.stored_plan(task_runs.conf()["plan_id"]), _zones(workspace.loaded.configs)
     reason = workspace.approval_of(plan)
@@ -92,14 +92,14 @@ def load_plan() -> dict[str, Any]:
 
 
 def next_step(plan: Mapping[str, Any]) -> str | None:
-    """`approve` when a person has to agree, `apply_plan` when nobody has to; None when the plan is only shown."""
+    """Return `approve` if a person has to agree, `apply_plan` if not, None if the plan is only shown."""
     if not task_runs.conf().get("apply"):
         return None
     return "approve" if plan["needs_approval"] and not plan["is_applied"] else "apply_plan"
 
 
 def apply_plan(plan: Mapping[str, Any], approval: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Execute exactly the plan that was shown; skipped when it was applied before.
+    """Execute exactly the plan that was shown; skipped if it was applied before.
 
     Args:
         plan: What `load_plan` returned.

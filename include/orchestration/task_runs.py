@@ -1,7 +1,7 @@
-"""Between Airflow's task context and the use cases: who acts, is this the last try, and what an outcome becomes.
+"""Connects Airflow's task context with the use cases: who acts, is this the last try, and the state for an outcome.
 
-Skip: nothing to do, and that is fine, or somebody else has it. Fail: an error with a cause and a remedy. A refusal of
-the ledger is never reported as success.
+Skip: there is nothing to do and nothing is wrong, or another run holds it. Fail: an error with a cause and a remedy. A
+refusal of the ledger is never reported as success.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _log = logging.getLogger(__name__)
 
 
 def conf() -> dict[str, Any]:
-    """The run's conf over the DAG's params, as plain values: what the trigger form or `--conf` gave.
+    """Return the run's conf over the DAG's params, as plain values: what the trigger form or `--conf` gave.
 
-    The first task of every DAG asks for it, one that has no params, too: a key that nobody reads is refused there.
+    The first task of every DAG calls it, even if the DAG has no params: it refuses a key that nothing reads.
 
     Raises:
         InvalidInputError: A key that is none of the DAG's params, a decimal for a whole number, or a conf that this
@@ -60,7 +60,7 @@ def conf() -> dict[str, Any]:
 
 
 def date_of_test() -> str | None:
-    """The date that `airflow tasks test` was given, as YYYY-MM-DD; None in every other run, and without a date."""
+    """Return the date that `airflow tasks test` was given, as YYYY-MM-DD; None in other runs, and without a date."""
     moment = get_current_context()["dag_run"].logical_date
     return moment.date().isoformat() if moment and run_context.current_actor().is_temporary else None
 
@@ -71,7 +71,7 @@ def skip(message: str) -> None:
 
 
 def trigger_run(dag_id: str, dag_run_id: str, *, note: str) -> None:
-    """End the task by triggering a run of a DAG; one that is there already is left as it is.
+    """End the task by triggering a run of a DAG; an existing run stays unchanged.
 
     Airflow does it for the task, as for its own TriggerDagRunOperator.
     """
@@ -91,7 +91,7 @@ def trigger_run(dag_id: str, dag_run_id: str, *, note: str) -> None:
 
 
 def identity_of(pipeline: Any, record: dict[str, Any]) -> RowIdentity:
-    """Which window a task means by the row's number in its record."""
+    """Return which window a task means by the row's number in its record."""
     start, end = (datetime.fromisoformat(record[name]) for name in ("start", "end"))
     return RowIdentity(pipeline.config.source_object, start, end)
 
@@ -102,7 +102,7 @@ def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttem
     Raises:
         RowMistakenError: The ledger has given the row's number to another window.
         AirflowSkipException: The window is finished, replaced, or held by another run; the message says what to do.
-        AirflowRescheduleException: Others publish into the table; the task comes back without holding a worker.
+        AirflowRescheduleException: Others publish into the table; the task runs later, and holds no worker.
     """
     try:
         return run_on_window(
@@ -118,7 +118,7 @@ def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttem
         raise AirflowSkipException(str(refusal)) from refusal
     except TargetBusyError as busy:
         _log.info("%s", busy)
-        seconds = random.uniform(5, 15)  # noqa: S311 - so that those who wait don't come back at once
+        seconds = random.uniform(5, 15)  # noqa: S311 - so that waiting tasks don't return at once
         raise AirflowRescheduleException(pipeline.store.now() + timedelta(seconds=seconds)) from busy
 
 
@@ -141,7 +141,7 @@ def require_no_failed_task() -> None:
 
 
 def announce_if(is_complete: bool, window: str) -> None:
-    """Emit the task's asset event for exactly this window, as the ledger's row has it, or none at all.
+    """Emit the task's asset event for exactly this window, as the ledger's row has it, or no event at all.
 
     Airflow emits an event for every outlet of a successful task; a window that has not passed its audit gets none.
     """

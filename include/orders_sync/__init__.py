@@ -1,1 +1,1 @@
-"""The orders sync: which date windows of every store to pull from the CRMs, and the pulling."""
+"""The orders sync: it decides which date windows of every store to pull from the CRMs, and pulls them."""

@@ -28,14 +28,14 @@ class _Model(BaseModel):
 
 
 class ReportSettings(_Model):
-    """Where a report is, and what comes from there."""
+    """The path and the format of a report."""
 
     path: str = Field(min_length=1)
     format: Literal["json", "csv", "xlsx"]
 
 
 class HttpSettings(_Model):
-    """How patient the CRM client is."""
+    """Time-outs and retries of the CRM client."""
 
     page_size: int = Field(default=1000, ge=1, le=10_000)
     timeout_seconds: float = Field(default=30, gt=0)
@@ -59,18 +59,18 @@ class OrdersConfig(_Model):
             except of stores that have a `store_timezone`.
         run_env: `run_env` of log and summary rows, at most 32 characters.
         schedule: Cron of the profiler, in `pipeline_timezone`.
-        window_days: Days of a window at most.
-        overlap_days: Last successful days that are pulled again.
-        max_workers: Stores at once, unless a run says otherwise.
-        most_workers: What a run may say at most; Airflow starts no more of a run's instances at once.
+        window_days: The most days of a window.
+        overlap_days: Number of last successful days that are pulled again.
+        max_workers: Stores synced at once, unless a run sets another number.
+        most_workers: The greatest number that a run may set; Airflow starts no more of a run's instances at once.
         moved_days: Days before and after a window of which rows vanished that are pulled again, for an order may have
             been dated back into days that were covered; 0: none.
         default_days: Days that TD and UC pull when no dates are given, today included.
-        store_lock_wait_seconds: How long a store that another run holds is waited for.
-        run_timeout_hours: A running summary row that is older is of a run that died.
+        store_lock_wait_seconds: Longest wait for a store that another run holds.
+        run_timeout_hours: A running summary row that is older belongs to a run that died.
         connections: Airflow connection ids.
         reports: Of every pipeline, by name.
-        http: How patient the CRM client is.
+        http: Time-outs and retries of the CRM client.
     """
 
     pipeline_timezone: Annotated[str, AfterValidator(_known_timezone)]

@@ -1,4 +1,4 @@
-"""What the orders sync needs of the outside: the reports of a CRM, and a database."""
+"""The outside systems that the orders sync needs: the reports of a CRM, and a database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.orders_sync.core.windows import LogRow
 
 @dataclass(frozen=True, slots=True)
 class RawReport:
-    """One report as the CRM gave it: complete, but not looked at.
+    """One report as the CRM gave it: complete, but not checked.
 
     Attributes:
         columns: Names of the columns, as the report has them.
@@ -30,9 +30,10 @@ class ReportClient(Protocol):
     """Reports of one CRM."""
 
     def fetch(self, report: str, *, store_code: str, from_date: date, to_date: date) -> RawReport:
-        """Every row of a store's report for local dates, both inclusive.
+        """Return every row of a store's report for local dates, both inclusive.
 
-        Complete or an error: never fewer rows than the CRM says there are, never a row of a page that was given twice.
+        The result is complete, or an error is raised: it never has fewer rows than the CRM announces, and never the
+        rows of a page twice.
 
         Args:
             report: Name of the report, such as `orders`; its path and format are configured.
@@ -42,22 +43,22 @@ class ReportClient(Protocol):
 
         Raises:
             TransientError: The CRM stayed unreachable, busy or inconsistent through every try.
-            BadReportError: It can't be read as what it says it is.
+            BadReportError: The report can't be read in its configured format.
             ConfigurationError: The CRM refuses the credentials, or doesn't know the report.
-            InvalidInputError: The CRM refuses the request (a store that it doesn't know).
+            InvalidInputError: The CRM refuses the request (for example, it doesn't know the store).
         """
 
 
 ReportClients = Mapping[str, ReportClient]
-"""By pipeline code."""
+"""Report clients by pipeline code."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLog:
-    """What a decision needs of the log of one store and pipeline.
+    """The part of the log of one store and pipeline that a decision needs.
 
     Attributes:
-        rows: What others have pulled, and earlier starts of this run.
+        rows: What other runs, and earlier starts of this run, have pulled.
         own: First and last dates of the successes of this start of this run.
     """
 
@@ -67,7 +68,7 @@ class StoreLog:
 
 @dataclass(frozen=True, slots=True)
 class SavedReport:
-    """How many rows of a table one report changed; a report pulled again changes none."""
+    """The numbers of rows of a table that one report changed; a report that is pulled again changes none."""
 
     inserted: int
     updated: int
@@ -75,46 +76,47 @@ class SavedReport:
 
 
 class OrdersDatabase(Protocol):
-    """One session with the orders database: its locks are lost with the very connection that writes.
+    """One session with the orders database: its locks are lost exactly when the connection that writes is lost.
 
     Every method raises ServiceUnavailableError when the database does not answer.
     """
 
     def close(self) -> None:
-        """Give up the connection, and with it every lock."""
+        """Close the connection, and with it release every lock."""
 
     def now(self) -> datetime:
-        """The database's clock, an aware instant."""
+        """Return the database's clock, an aware instant."""
 
     def start_run(self, run_id: str, pipeline_name: str, run_env: str, report_date: date) -> None:
-        """Write the summary row, running; the same run again starts again."""
+        """Write the summary row as running; if the same run starts again, its row starts again."""
 
     def finish_run(self, run_id: str, status: SyncStatus, summary_text: str) -> None:
         """Write how the run ended."""
 
     def fail_dead_runs(self, hours: float) -> int:
-        """Mark running summary rows that began longer ago as failed; how many."""
+        """Mark running summary rows that began earlier as failed; return their number."""
 
     def run_counts(self, run_id: str, clean_stores: Sequence[str]) -> list[tuple[str, str, str, int]]:
-        """Pipeline, store, status, windows: what the run did since it started.
+        """Return pipeline, store, status and windows of what the run did since it started.
 
-        In `clean_stores`, whose last report has no error, a failure that another run has mended since doesn't count.
+        In `clean_stores`, whose last report has no error, a failure whose dates another run has pulled since doesn't
+        count.
         """
 
     def running_stores(self, run_id: str) -> list[str]:
-        """Stores of which the run has running rows."""
+        """Return the stores for which the run has running rows."""
 
     def stores(self, store_code: str | None = None) -> list[Store]:
-        """Active stores with a start date, by code; one or all. Their sync group is not checked."""
+        """Return active stores with a start date, by code, one or all; their sync group is not checked."""
 
     def keep_zone(self, timezone: str) -> None:
-        """Say in which zone the dates are; coverage is kept for it."""
+        """Store the zone of all dates; the coverage is kept for it."""
 
     def zone_differences(self, timezones: Iterable[str], first: datetime, last: datetime) -> dict[str, list[date]]:
-        """By zone: days between two instants on which the server has other time zone rules than we; often none."""
+        """Return by zone the days between two instants on which the server's time zone rules are not ours."""
 
     def coverage(self, todays: Mapping[str, date], timezone: str) -> dict[tuple[str, str], list[LogRow]]:
-        """By pipeline and store: rows that lead to the same decision as `store_log` at the same moment.
+        """Return by pipeline and store the rows that lead to the same decision as `store_log` at the same moment.
 
         Args:
             todays: Stores and their own dates.
@@ -122,27 +124,27 @@ class OrdersDatabase(Protocol):
         """
 
     def last_windows(self, store_codes: Sequence[str]) -> dict[tuple[str, str], LastWindow]:
-        """By pipeline and store: the newest row of the log."""
+        """Return the newest row of the log by pipeline and store."""
 
     def store_log(self, pipeline: str, store_code: str, run_id: str, timezone: str) -> StoreLog:
-        """The log of one store and pipeline, for deciding under its lock."""
+        """Return the log of one store and pipeline, for deciding under its lock."""
 
     def try_lock(self, name: str) -> bool:
-        """Take a lock for this session; False when another one has it."""
+        """Take a lock for this session; return False when another session holds it."""
 
     def unlock(self, name: str) -> None:
-        """Give a lock back."""
+        """Release a lock."""
 
     def holder(self, name: str) -> str | None:
-        """Who has a lock, None when nobody has."""
+        """Return the holder of a lock, None if no session holds it."""
 
     def fail_dead_rows(self, store_code: str, found_by: str) -> list[str]:
-        """Mark running rows of a store whose lock this session holds as failed; one line for each."""
+        """Mark running rows of a store whose lock this session holds as failed; return one line for each."""
 
     def start_window(
         self, pipeline: str, store: Store, from_date: date, to_date: date, *, run_id: str, run_env: str
     ) -> int:
-        """Write the window's running row, or the same row again when the run repeats it; returns its id."""
+        """Write the window's running row, or the same row again when the run repeats it; return its id."""
 
     def end_window(self, log_id: int, status: SyncStatus, error_message: str | None) -> None:
         """Write how a window ended; reopened days that are covered again are closed."""
@@ -159,7 +161,7 @@ class OrdersDatabase(Protocol):
         to_date: date,
         search: Sequence[tuple[date, date]] = (),
     ) -> SavedReport:
-        """Upsert one report of one window, flag what vanished, and say so in the log: all or nothing.
+        """Upsert one report of one window, flag vanished rows, and log it: all or nothing.
 
         Args:
             schema: The report and its table.
@@ -174,4 +176,4 @@ class OrdersDatabase(Protocol):
 
 
 OpenDatabase = Callable[[str], OrdersDatabase]
-"""A session's name (the run's id) to a new session."""
+"""Opens a new session under a name (the run's id)."""

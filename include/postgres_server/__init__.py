@@ -1,1 +1,1 @@
-"""What every session with a Postgres server needs, whoever opens it: ledger, orders, source, target, mirror."""
+"""Everything that a session with a Postgres server needs, for ledger, orders, source, target and mirror."""

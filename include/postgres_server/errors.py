@@ -1,8 +1,9 @@
-"""What went wrong in Postgres, in nine kinds: one table of SQLSTATEs for everybody who talks to a Postgres.
+"""Errors of Postgres in nine kinds: one table of SQLSTATEs for all code that uses a Postgres.
 
-A class of psycopg says little: a read-only server, an ended transaction and a corrupt index are one class, a full disk,
-a bad foreign server and a wrong password another. The server's own five characters say what a caller has to know:
-whether the same call may succeed later, and on which connection. https://www.postgresql.org/docs/current/errcodes-appendix.html
+A class of psycopg says little: a read-only server, an ended transaction and a corrupt index share one class, a full
+disk, a bad foreign server and a wrong password another one. The five characters of the SQLSTATE say what a caller has
+to know: whether the same call may succeed later, and on which connection.
+https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from typing import Any
 
 
 class Trouble(StrEnum):
-    """What a caller can do about an error."""
+    """The kinds of errors, by what a caller can do."""
 
     UNAVAILABLE = "unavailable"
     """No answer, or "not now": try again, on a new connection."""
     READ_ONLY = "read only"
-    """A standby, or a server made read-only: try again, on a new connection, which may find another one."""
+    """A standby, or a server made read-only: try again, on a new connection, which may reach another server."""
     BUSY = "busy"
     """Out of connections, memory or disk: try again, later than otherwise."""
     CONFLICT = "conflict"
@@ -27,20 +28,20 @@ class Trouble(StrEnum):
     BROKEN_RULE = "broken rule"
     """A constraint refuses the row: another row is needed."""
     NOT_THERE = "not there"
-    """A table, column or schema is missing: a person has to make it."""
+    """A table, column or schema is missing: a person has to create it."""
     NOT_ALLOWED = "not allowed"
-    """The login may not: a person has to let it."""
+    """The login lacks a right: a person has to grant it."""
     REFUSED = "refused"
-    """The statement itself is refused: trying again gives the same answer."""
+    """The statement itself is refused: another try gives the same answer."""
 
     @property
     def is_passing(self) -> bool:
-        """Whether the same call may succeed later."""
+        """Return whether the same call may succeed later."""
         return self in (Trouble.UNAVAILABLE, Trouble.READ_ONLY, Trouble.BUSY, Trouble.CONFLICT)
 
     @property
     def needs_new_connection(self) -> bool:
-        """Whether the connection is of no use any more."""
+        """Return whether the connection can no longer be used."""
         return self in (Trouble.UNAVAILABLE, Trouble.READ_ONLY)
 
 
@@ -61,23 +62,23 @@ _BY_STATE = {
     "42P01": Trouble.NOT_THERE,  # table
     "44": Trouble.BROKEN_RULE,  # WITH CHECK OPTION of a view
     "53": Trouble.BUSY,
-    "55": Trouble.UNAVAILABLE,  # not in the state for it, or in use
-    "55P03": Trouble.CONFLICT,  # a lock was waited for long enough
-    "57": Trouble.UNAVAILABLE,  # cancelled by somebody, shut down, starting up
+    "55": Trouble.UNAVAILABLE,  # the object is not in the required state, or in use
+    "55P03": Trouble.CONFLICT,  # the wait for a lock took too long
+    "57": Trouble.UNAVAILABLE,  # cancelled, shutting down, starting up
     "58": Trouble.UNAVAILABLE,  # the server's system: input, output, files
     "72": Trouble.UNAVAILABLE,  # the snapshot is too old
     "HV001": Trouble.BUSY,  # a foreign server's memory
     "HV00N": Trouble.UNAVAILABLE,  # no connection to a foreign server
     "XX": Trouble.UNAVAILABLE,  # an internal error, a damaged page
 }
-"""By the longest prefix; what is not here is REFUSED."""
+"""Kinds by the longest matching prefix; other states are REFUSED."""
 
 _STATES_OF_CONNECTING = {"authentication failed": "28P01", "session is read-only": "25006"}
-"""Libpq hands out no SQLSTATE when it can't connect, so its words have to do; unknown ones are UNAVAILABLE."""
+"""Libpq gives no SQLSTATE when it can't connect, so its words are matched; unknown words mean UNAVAILABLE."""
 
 
 def kind_of(state: str) -> Trouble:
-    """The kind of a SQLSTATE.
+    """Return the kind of a SQLSTATE.
 
     >>> kind_of("25006").value, kind_of("40P01").value, kind_of("42601").value
     ('read only', 'conflict', 'refused')
@@ -87,7 +88,7 @@ def kind_of(state: str) -> Trouble:
 
 
 def state_of(error: Exception) -> str:
-    """The SQLSTATE of an error of psycopg, "" where there is none."""
+    """Return the SQLSTATE of an error of psycopg, "" if it has none."""
     state: str | None = getattr(error, "sqlstate", None)
     if state:
         return state
@@ -96,22 +97,22 @@ def state_of(error: Exception) -> str:
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """The kind of an error of psycopg, the server's or the client's own."""
+    """Return the kind of an error of psycopg, the server's or the client's own."""
     import psycopg
 
     if state := state_of(error):
         return kind_of(state)
     if isinstance(error, psycopg.DataError):
-        return Trouble.BAD_VALUE  # NUL in a text, say: psycopg does not send it
+        return Trouble.BAD_VALUE  # for example a text with NUL: psycopg does not send it
     if isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError):
         return Trouble.REFUSED
-    return Trouble.UNAVAILABLE  # closed, lost, timed out, or an answer that is no answer
+    return Trouble.UNAVAILABLE  # closed, lost, timed out, or an invalid answer
 
 
 def said(error: Any) -> str:
-    """The server's first line and SQLSTATE; DETAIL and CONTEXT would quote the row. Of the client's: its class only.
+    """Return the server's first line and SQLSTATE, as DETAIL and CONTEXT would quote the row; or the client's class.
 
-    The text of an error of connecting may hold what the connection's settings hold.
+    The text of a connection error may contain the connection's settings.
     """
     state = state_of(error)
     primary = getattr(getattr(error, "diag", None), "message_primary", None)

@@ -1,8 +1,8 @@
-"""Whether a pooler stands between a connection and Postgres, and whether it takes the session's server away.
+"""Detects whether a pooler is between a connection and Postgres, and whether it takes the session's server away.
 
 A pooler in transaction mode (PgBouncer's `pool_mode=transaction`) gives a client a server for one transaction, and
-another one for the next: settings, locks and temporary tables of the session are then another client's. Whoever needs
-none of them works through it; whoever does asks here first and refuses.
+another one for the next: then the session's settings, locks and temporary tables belong to another client. Code that
+needs none of them works through it; code that needs them asks here first and refuses the connection.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from include.pipeline_framework.errors import ConfigurationError
 
 _TRIES = 5
 _PATIENCE_SECONDS = 5.0
-"""For a second server, which a full pool may not have: then nothing is proven, and nothing is refused."""
+"""Wait for a second server, which a full pool may not have: then nothing is proven, and nothing is refused."""
 
 _pooled: WeakSet[Any] = WeakSet()
 
 
 def is_pooled(connection: Any, backend_pid: int) -> bool:
-    """Whether the server process that answers is not the one that libpq was told of.
+    """Return whether another server process answers than the one that libpq was given at connecting.
 
     Args:
         connection: A psycopg 3 connection.
@@ -33,18 +33,18 @@ def is_pooled(connection: Any, backend_pid: int) -> bool:
 
 
 def note(connection: Any, backend_pid: int) -> None:
-    """Remember of a connection that it is pooled, for `is_noted`."""
+    """Store that a connection is pooled, for `is_noted`."""
     if is_pooled(connection, backend_pid):
         _pooled.add(connection)
 
 
 def is_noted(connection: Any) -> bool:
-    """Whether settings have to be made in each transaction, as those of the session may be gone."""
+    """Return whether settings have to be made in each transaction, because those of the session may be lost."""
     return connection in _pooled
 
 
 def require_own_session(connection: Any, backend_pid: int, connect: Callable[[], Any], where: str) -> None:
-    """Refuse a connection whose session is not its own; costs nothing where no pooler is.
+    """Refuse a connection whose session is not its own; this costs nothing where there is no pooler.
 
     Args:
         connection: A psycopg 3 connection in autocommit, idle.
@@ -66,9 +66,10 @@ def require_own_session(connection: Any, backend_pid: int, connect: Callable[[],
 
 
 def _is_shared(connection: Any, connect: Callable[[], Any]) -> bool:
-    """Whether a server that was ours answers somebody else, or another one us, while we are connected.
+    """Return whether our server answers another client, or another server answers us, while we are connected.
 
-    Where the pool is idle the first try tells: it gives away the server that was used last. Under load ours changes.
+    If the pool is idle, the first try shows it: the pool gives away the server that was used last. Under load ours
+    changes.
     """
     for _ in range(_TRIES):
         ours, others = _backend_pid(connection), _other_backend_pid(connect)
@@ -87,7 +88,7 @@ def _backend_pid(connection: Any) -> int:
 
 
 def _other_backend_pid(connect: Callable[[], Any]) -> int | None:
-    """Of a second connection; None when the pool has no server for it now: in session mode a full one never does."""
+    """Return the server of a second connection; None if the pool has none free, as always if full in session mode."""
     import psycopg
 
     try:

@@ -10,11 +10,11 @@ from include.pipeline_framework.core.time.server_rules import differing_days, pr
 from include.sql.text import sql_text
 
 Execute = Callable[[str, Mapping[str, Any]], Iterable[tuple[str, datetime, datetime | None]]]
-"""SQL text and parameters → zone, instant, local time."""
+"""Runs SQL text with parameters and returns zone, instant, local time."""
 
 
 def compare(execute: Execute, timezones: Iterable[str], first: datetime, last: datetime) -> dict[str, list[date]]:
-    """One statement: the days between two instants on which the server's local time is another one, by zone."""
+    """Return by zone the days between two instants on which the server's local time differs, with one statement."""
     asked = [(zone, at) for zone in sorted(set(timezones)) for at in probes(zone, first, last)]
     parameters = {"timezones": [zone for zone, _ in asked], "instants": [at for _, at in asked]}
     return differing_days(execute(sql_text("postgres_session/local_times"), parameters))

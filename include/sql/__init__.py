@@ -1,4 +1,4 @@
-"""SQL as files: one statement each, bound parameters only, a header comment that says what it promises."""
+"""SQL as files: each has one statement, only bound parameters, and a header comment about what it does."""
 
 from functools import cache
 from pathlib import Path
@@ -8,7 +8,7 @@ _ROOT = Path(__file__).parent
 
 @cache
 def statement(name: str) -> str:
-    """Text of `include/sql/<name>.sql`, for example `statement("ledger/take")`.
+    """Return the text of `include/sql/<name>.sql`, for example `statement("ledger/take")`.
 
     Raises:
         FileNotFoundError: There is no such file.

@@ -1,4 +1,4 @@
-"""Statement text: the files of this folder, and fragments that are safe to put into them."""
+"""Statement texts: the files of this folder, and fragments that are safe to put into them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 def fill(statement: str, fragments: Mapping[str, SqlFragment]) -> str:
-    """Replace every `{placeholder}` of a statement; only fragments get in, values are bound by the driver.
+    """Replace every `{placeholder}` of a statement; only fragments are inserted, the driver binds the values.
 
     >>> fill("DELETE FROM {target} WHERE _id = %(id)s", {"target": SqlFragment('"FLIGHTS"')})
     'DELETE FROM "FLIGHTS" WHERE _id = %(id)s'
@@ -26,7 +26,7 @@ def fill(statement: str, fragments: Mapping[str, SqlFragment]) -> str:
 
 
 def quoted(*names: str) -> SqlFragment:
-    """Dotted, quoted identifier; the names were folded to the database's case by the caller.
+    """Return a dotted, quoted identifier; the caller has folded the names to the database's case.
 
     >>> quoted("PUBLIC", "FLIGHTS")
     '"PUBLIC"."FLIGHTS"'
@@ -35,18 +35,18 @@ def quoted(*names: str) -> SqlFragment:
 
 
 def checked_name_of_object(name: str) -> str:
-    """The name, if it is an identifier; of any length, because derived names are longer than configured ones."""
+    """Return the name if it is an identifier, of any length: derived names are longer than configured ones."""
     if not IDENTIFIER.fullmatch(name):
         raise ValueError(f"{name!r} is no identifier")
     return name
 
 
 def listed(items: Iterable[str]) -> SqlFragment:
-    """Items after a comma each: lists of typed columns always follow the framework's own columns."""
+    """Return the items with a comma before each: lists of typed columns always follow the framework's own columns."""
     return SqlFragment("".join(f",\n    {item}" for item in items))
 
 
 @cache
 def sql_text(name: str) -> str:
-    """A statement, or a part of one, without its comment lines, so that parts can be put into others."""
+    """Return a statement, or a part of one, without its comment lines, so that parts can be put into others."""
     return "\n".join(line for line in statement(name).splitlines() if not line.lstrip().startswith("--")).strip()

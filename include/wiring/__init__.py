@@ -1,1 +1,1 @@
-"""The one place that makes configurations, ledger, clients and actors; the three fronts stand on it."""
+"""The one place that creates configurations, ledger, clients and actors, for all three fronts."""

@@ -1,4 +1,4 @@
-"""A pipeline's configuration and connections to working ports; built where a task runs, never at parse time."""
+"""Creates working ports from a pipeline's configuration and connections, when a task runs and never at parse time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def parsed_config(pipeline_id: str) -> PipelineConfig:
-    """The configuration as written: what a DAG file needs while it is parsed; reads no variable and no connection.
+    """Return the configuration as written, which a DAG file needs for parsing; no variable or connection is read.
 
     Raises:
         ConfigurationError: Becomes the import error of that pipeline's DAG file alone.
@@ -36,45 +36,45 @@ def parsed_config(pipeline_id: str) -> PipelineConfig:
 
 
 def runtime_config(pipeline_id: str) -> PipelineConfig:
-    """The configuration with its placeholders replaced by Airflow Variables."""
+    """Return the configuration with its placeholders replaced by Airflow Variables."""
     return resolve_variables(parsed_config(pipeline_id), airflow_variable, options_model=options_model)
 
 
 def all_configs() -> LoadedPipelines:
-    """Every pipeline as written, and the errors of those whose file is broken."""
+    """Return every pipeline as written, and the errors of those whose file is broken."""
     return load_all_pipelines(options_model=options_model)
 
 
 def lifecycle_store() -> LifecycleStore:
-    """The ledger."""
+    """Return the ledger."""
     from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 
     return PostgresLifecycleStore(connections.ledger_connect())
 
 
 def lifecycle_feed() -> LifecycleFeed:
-    """The ledger's changed rows, for its mirrors."""
+    """Return the ledger's changed rows, for its mirrors."""
     from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
 
     return PostgresChanges(connections.ledger_connect())
 
 
 def adoption() -> Any:
-    """What adopting an older state table needs of the ledger's database."""
+    """Return the access to the ledger's database for adopting an older state table."""
     from include.implementation_modules.postgres_ledger.adoption import PostgresAdoption
 
     return PostgresAdoption(connections.ledger_connect())
 
 
 def overdue_alarms() -> OverdueAlarms:
-    """What of the ledger is overdue."""
+    """Return the access to the ledger's overdue windows."""
     from include.implementation_modules.postgres_ledger.overdue import PostgresOverdueAlarms
 
     return PostgresOverdueAlarms(connections.ledger_connect())
 
 
 def pipeline(pipeline_id: str) -> Pipeline:
-    """A pipeline wired to its ledger, source, stage and target.
+    """Return a pipeline wired to its ledger, source, stage and target.
 
     Raises:
         ConfigurationError: Another system moves its data.
@@ -85,21 +85,21 @@ def pipeline(pipeline_id: str) -> Pipeline:
 
 
 def wire(config: PipelineConfig) -> Pipeline:
-    """The same for a configuration whose placeholders are replaced."""
+    """Return the same for a configuration whose placeholders are replaced."""
     from include.wiring.lazy_pipeline import WiredPipeline
 
     return WiredPipeline(config, lifecycle_store(), adapter)
 
 
 def target(config: PipelineConfig) -> Target:
-    """A pipeline's target alone."""
+    """Return a pipeline's target alone."""
     resolved = resolve_variables(config, airflow_variable, options_model=options_model)
     found: Target = adapter("target", resolved.target)
     return found
 
 
 def airflow_variable(name: str) -> str | None:
-    """An Airflow Variable's text, None when it is not set."""
+    """Return the text of an Airflow Variable, None if it is not set."""
     from airflow.sdk import Variable
 
     value: str | None = Variable.get(name, default=None)
@@ -107,27 +107,27 @@ def airflow_variable(name: str) -> str | None:
 
 
 def adapter(role: str, section: AdapterSection) -> Any:
-    """The adapter of one section, around a ready client."""
+    """Return the adapter of one section, around a ready client."""
     client = connections.client(section.connection_id, writes=role == "target")
     return create_adapter(role, section.type, client, section.options)
 
 
 def mirror(target: AdapterSection) -> LifecycleMirror:
-    """What mirrors the ledger beside the tables of a target."""
+    """Return the mirror of the ledger beside the tables of a target."""
     client = connections.client(target.connection_id, writes=True)
     found: LifecycleMirror = create_mirror(target.type, client, target.options)
     return found
 
 
 def describe_ledger() -> list[dict[str, Any]]:
-    """Every column of the ledger's tables, with the comments in the database."""
+    """Return every column of the ledger's tables, with the comments in the database."""
     from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 
     return PostgresLifecycleStore(connections.ledger_connect()).describe()
 
 
 def migrate_ledger() -> str:
-    """Bring the ledger's tables up to date; returns their version."""
+    """Bring the ledger's tables up to date; return their version."""
     from include.sql.migrations import migrate
 
     return migrate(connections.ledger_connect())

@@ -1,4 +1,4 @@
-"""Connection ids to ready clients, through the providers' hooks; credentials stay inside Airflow's connections."""
+"""Creates clients from connection ids, through the providers' hooks; credentials stay in Airflow's connections."""
 
 from __future__ import annotations
 
@@ -26,42 +26,44 @@ POSTGRES_DEFAULTS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-"""libpq waits for ever for a host that has vanished; the connection's extra, or the URL, may say otherwise.
+"""libpq waits for ever for a host that has vanished; the connection's extra, or the URL, may set another time.
 
-libpq's own variable PGCONNECT_TIMEOUT counts, too, where neither of them does.
+libpq's own variable PGCONNECT_TIMEOUT also counts, if neither of them sets it.
 """
 
 POSTGRES_PRIMARY: dict[str, Any] = {"target_session_attrs": "read-write"}
-"""Of several hosts the one that takes writes, and none that doesn't; a source may be a standby.
+"""Of several hosts, connect to the one that accepts writes, and to no other; a source may be a standby.
 
-`any` in the connection's extra or the URL lets a person read a standby's ledger; PGTARGETSESSIONATTRS counts, too.
+`any` in the connection's extra or the URL lets a person read a standby's ledger; PGTARGETSESSIONATTRS also counts.
 """
 
 _ALWAYS: dict[str, Any] = {"prepare_threshold": None, "client_encoding": "utf8"}
-"""psycopg prepares what it runs for the sixth time; behind a pooler the next transaction's server knows nothing of it,
-or the same name from somebody else. Here hardly a statement runs that often in one process. Text is UTF-8, whatever the
-database's or the worker's own encoding is.
+"""psycopg would prepare a statement that it runs for the sixth time.
+
+Behind a pooler, the server of the next transaction doesn't know it, or knows the same name from another client. Here
+hardly any statement runs that often in one process. Text is UTF-8, whatever the database's or the worker's own encoding
+is.
 """
 
 SNOWFLAKE_DEFAULTS: dict[str, Any] = {"network_timeout": 3_600}
-"""The connector repeats a request for ever. It cancels a statement that runs longer than this, too, so it is long.
+"""The connector repeats a request for ever. It also cancels a statement that runs longer than this, so it is long.
 
 `network_timeout`, `login_timeout` and `socket_timeout` (seconds) may stand in the connection's extra.
 """
 
 
 def client(connection_id: str | None, *, writes: bool = False) -> Any:
-    """What an adapter gets injected, by the connection's type.
+    """Return what an adapter gets injected, by the connection's type.
 
     `postgres`, `snowflake`: a callable that opens a new DB-API connection. `aws`: a boto3 S3 client. `elasticsearch`:
-    an Elasticsearch client. None (a local path as stage, say): None.
+    an Elasticsearch client. None (for example, for a local path as stage): None.
 
     Args:
         connection_id: Airflow's.
-        writes: A Postgres has to take writes, so that of several hosts the primary is found.
+        writes: A Postgres has to accept writes, so that of several hosts the primary is found.
 
     Raises:
-        ConfigurationError: No such connection, or a type that nothing here knows.
+        ConfigurationError: There is no such connection, or its type is unknown here.
     """
     if connection_id is None:
         return None
@@ -81,12 +83,12 @@ def client(connection_id: str | None, *, writes: bool = False) -> Any:
 
 
 def _built(connection_id: str, build: Callable[[], T], *, known: tuple[type[Exception], ...] = ()) -> T:
-    """What a client library makes of a connection; its errors name the connection, and nothing that stands in it.
+    """Return what a client library makes of a connection; errors name the connection, and nothing of its content.
 
     Args:
         connection_id: Airflow's.
         build: Calls the library.
-        known: Its errors that the adapter translates itself.
+        known: The library's errors that the adapter translates itself.
 
     Raises:
         ConfigurationError: The library refused it.
@@ -110,7 +112,7 @@ def _built(connection_id: str, build: Callable[[], T], *, known: tuple[type[Exce
 
 
 def ledger_connect() -> Callable[[], Any]:
-    """Opens connections to the ledger: `LEDGER_URL` where it is set, else Airflow's connection `lifecycle_postgres`.
+    """Return what opens connections to the ledger: `LEDGER_URL` if it is set, else the connection `lifecycle_postgres`.
 
     The URL is for the command line, which then needs no Airflow and starts in a fraction of the time.
     """
@@ -131,7 +133,7 @@ def ledger_connect() -> Callable[[], Any]:
 
 
 class HttpSettings(TypedDict):
-    """What a connection of type `http` says."""
+    """The settings in a connection of type `http`."""
 
     base_url: str
     client_id: str
@@ -139,15 +141,15 @@ class HttpSettings(TypedDict):
 
 
 def orders_connect(connection_id: str) -> Callable[[], Any]:
-    """Opens connections to the orders sync's database: `ORDERS_URL` where it is set, else Airflow's connection."""
+    """Return what opens connections to the orders database: `ORDERS_URL` if it is set, else Airflow's connection."""
     return _postgres_of("ORDERS_URL", connection_id, "The orders database")
 
 
 def http_settings(connection_id: str) -> HttpSettings:
-    """`base_url`, `client_id` and `client_secret` of a connection of type `http`; its extra may have a `base_path`.
+    """Return `base_url`, `client_id` and `client_secret` of an `http` connection; its extra may have a `base_path`.
 
     Raises:
-        ConfigurationError: No such connection, or one without host, login or password.
+        ConfigurationError: There is no such connection, or it lacks host, login or password.
     """
     connection = _connection(connection_id)
     missing = [name for name in ("host", "login", "password") if not getattr(connection, name)]
@@ -222,7 +224,7 @@ def _connection(connection_id: str) -> Any:
 
 
 def _what_is_wrong(text: str) -> str | None:
-    """Why Airflow can't read a connection's text, without a word of it: the parsers' errors would quote it."""
+    """Return why Airflow can't read a connection's text, without quoting it, as the parsers' errors would do."""
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowException
 
@@ -233,7 +235,7 @@ def _what_is_wrong(text: str) -> str | None:
             Connection.from_uri(text, "any")
     except json.JSONDecodeError as error:
         return f"it is no JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-    except (ValueError, TypeError, AttributeError, AirflowException):  # which say the part, and its value
+    except (ValueError, TypeError, AttributeError, AirflowException):  # these name the part, and its value
         what = "JSON, but has a field that a connection has not, or a port that is no number"
         return f"it is {what}" if text.startswith("{") else "it is no URI of a connection"
     return None
@@ -253,7 +255,7 @@ def _postgres(connection_id: str, *, writes: bool) -> Callable[[], Any]:
 
 
 def _snowflake(connection_id: str) -> Callable[[], Any]:
-    """The provider's hook has no place for the connector's time-outs, so only its parameters are taken."""
+    """Connect with the parameters of the provider's hook, which has no place for the connector's time-outs."""
     from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
 
     def connect() -> Any:
@@ -272,10 +274,10 @@ def _snowflake(connection_id: str) -> Callable[[], Any]:
 
 
 def _s3(connection_id: str) -> Any:
-    """The hook's session and settings, without the User-Agent that its own client has.
+    """Create the client with the hook's session and settings, without the User-Agent of the hook's own client.
 
-    To name the calling operator in there, the hook (apache-airflow-providers-amazon 9.39.0) asks `inspect.stack()`,
-    which looks through every loaded module: a fifth of the CPU time of all tasks.
+    To name the calling operator there, the hook (apache-airflow-providers-amazon 9.39.0) calls `inspect.stack()`, which
+    searches every loaded module: a fifth of the CPU time of all tasks.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
@@ -285,7 +287,7 @@ def _s3(connection_id: str) -> Any:
 
 
 def _elasticsearch(connection_id: str) -> Any:
-    """The provider's Python hook takes no connection id, so the client is built from the connection itself."""
+    """Build the client from the connection itself: the provider's Python hook takes no connection id."""
     from elasticsearch import Elasticsearch
 
     url, options = client_arguments(_connection(connection_id))

@@ -30,19 +30,19 @@ class WiredPipeline(Pipeline):
 
     @cached_property
     def source(self) -> Source:
-        """The source; it is told how long windows rest before they are read."""
+        """Return the source, which knows how long windows rest before they are read."""
         source: Source = self._build("source", self.config.source)
         source.settle = self.config.settle
         return source
 
     @cached_property
     def stage(self) -> Stage:
-        """The stage."""
+        """Return the stage."""
         stage: Stage = self._build("stage", self.config.stage)
         return stage
 
     @cached_property
     def target(self) -> Target:
-        """The target."""
+        """Return the target."""
         target: Target = self._build("target", self.config.target)
         return target

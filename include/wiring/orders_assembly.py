@@ -1,4 +1,4 @@
-"""The orders sync's connections and settings to working ports; built where a task or a command runs."""
+"""Creates working ports from the orders sync's connections and settings, when a task or a command runs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from include.wiring import connections
 
 
 def config() -> OrdersConfig:
-    """`include/orders_sync/config.yaml`."""
+    """Return the settings of `include/orders_sync/config.yaml`."""
     return load_config()
 
 
 def open_database(settings: OrdersConfig) -> OpenDatabase:
-    """Opens sessions with the orders database."""
+    """Return what opens sessions with the orders database."""
     from include.orders_sync.adapters.postgres_orders import PostgresOrders
 
     return partial(PostgresOrders, connections.orders_connect(settings.connections.orders))
 
 
 def clients(settings: OrdersConfig, pipelines: tuple[str, ...] = (TD, UC)) -> dict[str, ReportClient]:
-    """One client per pipeline; each may be used by several threads."""
+    """Return one client per pipeline; several threads may use each."""
     from include.orders_sync.adapters.http_report_client import HttpReportClient
 
     ids = {TD: settings.connections.td_orders_sync, UC: settings.connections.uc_orders_sync}
@@ -36,7 +36,7 @@ def clients(settings: OrdersConfig, pipelines: tuple[str, ...] = (TD, UC)) -> di
 
 
 def migrate(settings: OrdersConfig) -> str:
-    """Bring the orders database up to date; returns its version."""
+    """Bring the orders database up to date; return its version."""
     from include.sql.migrations import ORDERS
     from include.sql.migrations import migrate as migrate_schema
 

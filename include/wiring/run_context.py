@@ -1,7 +1,7 @@
-"""Who acts, whether this is the last try, and what Airflow knows of a run: decided here, once for all fronts.
+"""Decides once for all fronts who acts, whether this is the last try, and what Airflow knows of a run.
 
 Inside an Airflow task all of it is the task's. Outside, a Python session acts as one run of its own, and so does a
-person's command. Airflow is not imported unless it is there already.
+person's command. Airflow is not imported unless it is already loaded.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from include.pipeline_framework.core.records.row import Actor
 _log = logging.getLogger(__name__)
 
 PYTHON_SESSION = "python session"
-"""`dag_id` of a session outside Airflow; the blank keeps it apart from every DAG."""
+"""The `dag_id` of a session outside Airflow; the blank distinguishes it from every DAG."""
 
 
 def current_actor(call: str = "") -> Actor:
-    """The task try that runs now; outside of tasks this Python session, whose calls belong together like one run's.
+    """Return the present task try; outside of tasks this Python session, whose calls belong together like one run's.
 
     Args:
         call: What a Python session does; a task has its own name.
@@ -37,21 +37,21 @@ def current_actor(call: str = "") -> Actor:
 
 
 def person(command: str) -> Actor:
-    """A person at the command line."""
+    """Return a person at the command line as actor."""
     return Actor(f"cli {command}", os.environ.get("USER") or getpass.getuser(), command)
 
 
 def is_last_try() -> bool:
-    """Whether nobody will repeat this try when it fails with an error that may be retried."""
+    """Return whether no further try follows if this one fails with an error that may be retried."""
     ti = _task_instance()
     return ti is None or bool(ti.try_number > ti.max_tries)
 
 
 def run_state(dag_id: str, dag_run_id: str) -> RunState:
-    """What Airflow's task API says of a DAG run; 404 means that it does not exist, any other error: unknown.
+    """Return what Airflow's task API says of a DAG run; 404: it does not exist, any other error: unknown.
 
     A holder whose id no DAG can have (a person's Python session, a command) is unknown to Airflow, not missing: its
-    lease decides. Outside of tasks nobody can be asked.
+    lease decides. Outside of tasks there is no API to ask.
     """
     ti = _task_instance()
     if ti is None or " " in dag_id:
@@ -71,8 +71,8 @@ def run_state(dag_id: str, dag_run_id: str) -> RunState:
 
 
 def _task_instance() -> Any:
-    """The task instance that this process runs; None outside of tasks."""
-    if "airflow.sdk" not in sys.modules:  # whoever runs in a task has it imported
+    """Return the task instance that this process runs; None outside of tasks."""
+    if "airflow.sdk" not in sys.modules:  # a process that runs a task has imported it
         return None
     from airflow.sdk import get_current_context
 

@@ -1,7 +1,7 @@
-"""The desk that DAG tasks, commands and Python functions share: one short method for each use case, and no rules.
+"""The object that DAG tasks, commands and Python functions share: one short method for each use case, and no rules.
 
-A front parses what it was given, calls one method here, and shows what comes back. Configurations, ledger and actor are
-made when a method first needs them. A method imports its use case: a front loads only what it uses.
+A front parses its input, calls one method here, and shows the result. Configurations, ledger and actor are created when
+a method first needs them. A method imports its use case: a front loads only what it uses.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ if TYPE_CHECKING:
 
 
 Conf = Mapping[str, Any]
-"""What `airflow dags trigger --conf` gives."""
+"""The value of `airflow dags trigger --conf`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What came of planning.
+    """The outcome of planning.
 
     Attributes:
         reports: One for each source and day.
         loaded: Every pipeline, and the errors of broken files.
-        broken: Those of the broken files that were asked for.
+        broken: The errors of those broken files that were requested.
     """
 
     reports: Sequence[PlanReport]
@@ -65,7 +65,7 @@ class Planned:
 
 
 class Workspace:
-    """Everybody's pipelines and ledger, and who acts; closes the ledger that it has opened.
+    """All pipelines, the ledger and the actor; it closes the ledger that it has opened.
 
     Args:
         call: What a Python session does; a task and a command have names of their own.
@@ -94,22 +94,22 @@ class Workspace:
 
     @cached_property
     def actor(self) -> Actor:
-        """Who acts."""
+        """Return who acts."""
         return self._given_actor or run_context.current_actor(self._call)
 
     @cached_property
     def store(self) -> LifecycleStore:
-        """The ledger."""
+        """Return the ledger."""
         return self._given_store if self._given_store is not None else assembly.lifecycle_store()
 
     @cached_property
     def loaded(self) -> LoadedPipelines:
-        """Every pipeline, and the errors of broken files."""
+        """Return every pipeline, and the errors of broken files."""
         given = self._given_configs
         return assembly.all_configs() if given is None else LoadedPipelines(dict(given), {})
 
     def of_source(self, source_object: str) -> PipelineConfig:
-        """The pipeline of a source object.
+        """Return the pipeline of a source object.
 
         Raises:
             InvalidInputError: No good pipeline file has it.
@@ -132,7 +132,7 @@ class Workspace:
         allow_future: bool = False,
         yes: bool = False,
     ) -> Planned:
-        """Plan a day for every source, or what is due by the planner's own rule; nothing is raised for one source."""
+        """Plan a day for every source, or what is due by the planner's own rule; no source's error is raised."""
         from include.pipeline_framework.tasks import plan_outcomes, planning
 
         chosen, broken = plan_outcomes.choose_sources(self.loaded.configs, self.loaded.errors, pipelines)
@@ -152,13 +152,13 @@ class Workspace:
         """Plan what a run of a pipeline needs before it claims."""
         from include.pipeline_framework.tasks import planning
 
-        request = parse_request(conf, config.horizon, config.source_object)  # refused before anything is reached
+        request = parse_request(conf, config.horizon, config.source_object)  # refused before any system is reached
         return planning.populate_pipeline_batches(config, self.store, self.actor, request, dry_run=dry_run)
 
     def next_records(
         self, config: PipelineConfig, target_date: date | None, *, max_records: int, allow_future: bool
     ) -> Generated:
-        """The next windows of a pipeline's day, without storing them."""
+        """Return the next windows of a pipeline's day, without storing them."""
         from include.pipeline_framework.tasks import record_generation
 
         return record_generation.next_windows(
@@ -180,7 +180,7 @@ class Workspace:
         return record_generation.validate_windows(config, windows, now=now, allow_future=allow_future)
 
     def store_records(self, config: PipelineConfig, windows: Sequence[TimeWindow]) -> list[TimeWindow]:
-        """Store windows as PENDING rows; returns the new ones."""
+        """Store windows as PENDING rows; return the new ones."""
         from include.pipeline_framework.tasks import planning
 
         return planning.insert_windows(config, windows, self.store, self.actor)
@@ -201,7 +201,7 @@ class Workspace:
         return cleanup_stale_locks.finish_run(self.store, config, self.actor, until)
 
     def release_stale(self, run_state: RunStates | None = None) -> list[dict[str, Any]]:
-        """Release every window whose owner is gone."""
+        """Release every window whose owner has ended."""
         from include.pipeline_framework.tasks import cleanup_stale_locks
 
         states = run_state or run_context.run_state
@@ -239,13 +239,13 @@ class Workspace:
     def start_campaigns(
         self, conf: Conf, tick: Callable[[str], Tick], tell: Callable[[str, str], None]
     ) -> list[dict[str, Any]]:
-        """One campaign for each pipeline of the conf; all of it is checked before the first one starts."""
+        """Start one campaign for each pipeline of the conf; all of it is checked before the first one starts."""
         from include.pipeline_framework.tasks import backfill
 
         return backfill.start_campaigns(self.loaded, conf, self.store, self.actor, tick=tick, tell=tell)
 
     def campaigns(self, campaign_id: int | None = None, source_object: str | None = None) -> list[dict[str, Any]]:
-        """Campaigns with their progress, newest first."""
+        """Return campaigns with their progress, newest first."""
         from include.pipeline_framework.core.lifecycle.campaigns import progress, require_campaign
 
         found = self.store.campaigns(campaign_id=campaign_id, source_object=source_object)
@@ -260,7 +260,7 @@ class Workspace:
         return backfill.change_state(self.store, self.actor, campaign_id, state)
 
     def why_no_further_run(self, config: PipelineConfig) -> str | None:
-        """Why the actor's run triggers no further one of its pipeline; None: it should."""
+        """Return why the actor's run triggers no further run of its pipeline; None: it should."""
         from include.pipeline_framework.tasks import backfill
 
         return backfill.why_no_further_run(config, self.store, self.actor)
@@ -268,7 +268,7 @@ class Workspace:
     # --- continuity ---------------------------------------------------------------------------------------------------
 
     def review(self, configs: Sequence[PipelineConfig]) -> list[StateReview]:
-        """What is wrong with the plan of some pipelines."""
+        """Return what is wrong with the plan of some pipelines."""
         from include.pipeline_framework.tasks import state_manager
 
         return state_manager.review(configs, self.store)
@@ -281,13 +281,13 @@ class Workspace:
         return state_plans.make_plan(configs, self.store, self.actor, is_stored=not self.actor.is_temporary)
 
     def stored_plan(self, plan_id: str) -> StatePlan:
-        """A plan that was made before."""
+        """Return a plan that was made before."""
         from include.pipeline_framework.tasks import state_plans
 
         return state_plans.load_plan(plan_id, self.store)
 
     def approval_of(self, plan: StatePlan) -> str | None:
-        """Why a person has to agree to a plan; None when nobody has to."""
+        """Return why a person has to approve a plan; None if no approval is needed."""
         from include.pipeline_framework.tasks import state_plans
 
         return state_plans.approval_of(plan, self.loaded.configs.values())
@@ -300,7 +300,7 @@ class Workspace:
         return state_plans.apply_plan(plan_id, known, self.store, who, seen_hash=seen_hash, approved_by=approved_by)
 
     def apply_items(self, config: PipelineConfig, items: Sequence[PlanItem]) -> dict[str, Any]:
-        """Execute steps of one source that are stored nowhere."""
+        """Execute steps of one source that are not stored as a plan."""
         from include.pipeline_framework.tasks import state_plans
 
         return state_plans.apply_to_source(config, self.store, self.actor, items)
@@ -318,25 +318,25 @@ class Workspace:
         return audit_windows.audit_windows(pipeline, self.actor, request)
 
     def advise(self, source_object: str, days: int) -> tuple[Arrivals, Recommendation]:
-        """How late rows of a source come, and which x_time_back follows from it."""
+        """Return how late rows of a source come, and which x_time_back follows from it."""
         from include.pipeline_framework.tasks.audit_windows import advise
 
         return advise(self.of_source(source_object), self.store, self.store.now(), known_days=days)
 
     def announced(self, announcements: Iterable[Announcement]) -> list[dict[str, Any]]:
-        """The windows that asset events name, with their rows."""
+        """Return the windows that asset events name, with their rows."""
         from include.pipeline_framework.tasks.consume_windows import announced_windows
 
         return announced_windows(announcements, self.loaded.configs, self.store)
 
     def find_overdue(self) -> list[dict[str, Any]]:
-        """One report for each pipeline that asks for alarms."""
+        """Return one report for each pipeline that asks for alarms."""
         from include.pipeline_framework.tasks import check_overdue
 
         return check_overdue.find_overdue(self.loaded.configs, assembly.overdue_alarms())
 
     def report_overdue(self, report: Mapping[str, Any], send_to: Callable[[list[str]], Send]) -> str:
-        """Fail while a pipeline has something overdue, and tell people what is new."""
+        """Fail while a pipeline has something overdue, and report what is new."""
         from include.pipeline_framework.tasks import check_overdue
 
         config = assembly.parsed_config(report["pipeline_id"])
@@ -344,7 +344,7 @@ class Workspace:
         return check_overdue.report_overdue(config, report, assembly.overdue_alarms(), send)
 
     def mirror(self, name: str, pipelines: Sequence[str], *, is_full: bool, dry_run: bool) -> MirrorReport:
-        """One cycle of a mirror of the ledger, beside the tables of these pipelines."""
+        """Run one cycle of a mirror of the ledger, beside the tables of these pipelines."""
         from include.pipeline_framework.tasks import publish_lifecycle
 
         target = assembly.runtime_config(pipelines[0]).target
@@ -353,21 +353,21 @@ class Workspace:
         return publish_lifecycle.publish(name, pipelines, feed, mirror, is_full=is_full, dry_run=is_dry)
 
     def why(self, source_object: str, instant: str, run_state: RunStates | None = None) -> dict[str, Any]:
-        """Why the window of a source over an instant is in its state, or not there."""
+        """Return why the window of a source at an instant is in its state, or does not exist."""
         from include.pipeline_framework.tasks.why import why
 
         states, known, errors = run_state or run_context.run_state, self.loaded.configs, list(self.loaded.errors)
         return why(source_object, instant, known, self.store, run_state=states, broken=errors)
 
     def rebuild(self, source_object: str, *, apply: bool) -> RebuildReport:
-        """Enter what target and stage of a source prove into the ledger."""
+        """Enter into the ledger what target and stage of a source prove."""
         from include.pipeline_framework.tasks.rebuild_ledger import rebuild_ledger
 
         pipeline = assembly.pipeline(self.of_source(source_object).pipeline_id)
         return rebuild_ledger(pipeline, self.actor, apply=apply)
 
     def reconcile(self, source_object: str) -> list[Difference]:
-        """What differs between the ledger and the target of a source."""
+        """Return the differences between the ledger and the target of a source."""
         from include.pipeline_framework.tasks.reconcile_ledger import reconcile_ledger
 
         return reconcile_ledger(assembly.pipeline(self.of_source(source_object).pipeline_id))
@@ -388,7 +388,7 @@ class Workspace:
         return adopt_ledger(importing, table, read_mapping(mapping), configs, self.actor, apply=apply)
 
     def analyse(self, sources: Sequence[str] | None, table: str | None = None, mapping: Any = None) -> StateReport:
-        """Gaps, overlaps, duplicates and drift of the ledger, or of an older table."""
+        """Return gaps, overlaps, duplicates and drift of the ledger, or of an older table."""
         from include.pipeline_framework.config.adoption_mapping import read_mapping
         from include.pipeline_framework.tasks.adopt_ledger import analyse_ledger, analyse_table
 

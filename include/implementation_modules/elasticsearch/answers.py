@@ -1,8 +1,8 @@
-"""What an Elasticsearch answer has to prove before a single number of it is believed, and how its errors are named.
+"""Checks that an Elasticsearch answer proves itself whole before it is used, and names its errors.
 
-Elasticsearch answers HTTP 200 with half of the documents when a node is gone, and `_count` agrees with that half. So
-every answer, pages, counts and aggregations alike, has to say that all shards (and remote clusters) took part, that it
-did not run out of time and that it was not cut short; anything else is an error.
+Elasticsearch answers HTTP 200 with half of the documents when a node is lost, and `_count` agrees with that half.
+Therefore every answer (pages, counts and aggregations) has to say that all shards (and remote clusters) took part, that
+it did not run out of time and that it was not cut short; any other answer is an error.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from include.pipeline_framework.errors import (
     IncompleteExtractError,
 )
 
-_REPEATED_AT_ONCE = (502, 503, 504)  # by the client, on another node; it would repeat a 429 without any delay, too
+_REPEATED_AT_ONCE = (502, 503, 504)  # by the client, on another node; it would also repeat a 429 without delay
 # A high surrogate with its low one, then a surrogate on its own (group 1), then any other escape.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
-# A string, or a comment outside of strings (group 1). One that ends its document without a line break would reach on:
-# what follows a document in a sorted page is its sort value.
+# A string, or a comment outside of strings (group 1). A comment that ends its document without a line break would go
+# beyond it: after a document in a sorted page comes its sort value.
 _COMMENT = re.compile(rb'"(?:[^"\\]|\\.)*"|(/\*.*?\*/|//(?:(?!,"sort":\[)[^\r\n])*)', re.DOTALL)
 
 
 class Shards(msgspec.Struct):
-    """How many shards were asked, and how many answered."""
+    """The number of shards that were asked, and of those that answered."""
 
     total: int
     successful: int
@@ -38,14 +38,14 @@ class Shards(msgspec.Struct):
 
 
 class Clusters(msgspec.Struct):
-    """Cross-cluster search: a remote cluster with `skip_unavailable` is left out without a failed shard."""
+    """Cross-cluster search: a remote cluster with `skip_unavailable` is skipped without a failed shard."""
 
     total: int = 0
     successful: int = 0
 
 
 class Total(msgspec.Struct):
-    """Hits in all; exact only with relation `eq`."""
+    """The number of all hits; exact only with relation `eq`."""
 
     value: int
     relation: str
@@ -83,7 +83,7 @@ class SearchAnswer(msgspec.Struct):
 
 
 class PointInTimeAnswer(msgspec.Struct):
-    """A point in time was opened; servers before 8.16 say nothing about its shards here."""
+    """The answer that a point in time was opened; servers before 8.16 say nothing about its shards here."""
 
     id: str
     shards: Shards | None = msgspec.field(name="_shards", default=None)
@@ -101,10 +101,10 @@ _PAGE = msgspec.json.Decoder(SearchAnswer)
 
 
 class Channel:
-    """Sends requests through an injected client and hands out checked answers decoded from the bytes as they came.
+    """Sends requests through an injected client and returns checked answers, decoded from the original bytes.
 
-    The client's node pool, authentication, retries and time-outs stay in use; only its JSON decoding is left out,
-    because that would cost most of the time and change numbers and escapes of the documents.
+    The client's node pool, authentication, retries and time-outs stay in use; only its JSON decoding is skipped,
+    because it would take most of the time and change numbers and escapes of the documents.
     """
 
     def __init__(self, client: Any, request_timeout_seconds: float) -> None:
@@ -120,11 +120,11 @@ class Channel:
         body: Mapping[str, Any] | None = None,
         parameters: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request.
+        """Send one request.
 
         Raises:
             ServiceUnavailableError: No answer, or "not now".
-            IncompleteExtractError: Cut off, a lost point in time, or an answer without what proves it whole.
+            IncompleteExtractError: The answer is cut off, does not prove itself whole, or the point in time is lost.
             ConfigurationError: Credentials, index, mapping or request are wrong.
         """
         return decode(self.raw(method, path, where=where, body=body, parameters=parameters), answer, where)
@@ -138,7 +138,7 @@ class Channel:
         body: Mapping[str, Any] | None = None,
         parameters: Mapping[str, str] | None = None,
     ) -> bytes:
-        """The answer's bytes; errors as in `ask`."""
+        """Return the answer's bytes; errors as in `ask`."""
         from elastic_transport import TransportError
         from elasticsearch import ApiError
 
@@ -151,10 +151,10 @@ class Channel:
         return answer if isinstance(answer, bytes) else str(answer or "").encode()
 
     def answer_if_any(self, path: str, *, where: str) -> bytes | None:
-        """The answer to a GET that a server need not know; None when it refuses or has no such thing.
+        """Return the answer to a GET that not every server knows; None if the server refuses it or has no such thing.
 
-        Some say so with 400, 403, 404 or 405, and one whose security is off with 500. No answer at all, or "not now",
-        is an error as in `ask`: then nothing is known.
+        Some servers say so with 400, 403, 404 or 405, and a server whose security is off with 500. No answer at all, or
+        "not now", is an error as in `ask`: then nothing is known.
         """
         from elastic_transport import TransportError
         from elasticsearch import ApiError
@@ -170,7 +170,7 @@ class Channel:
 
 
 class _AsSent:
-    """A serializer that leaves answers alone."""
+    """A serializer that does not change answers."""
 
     mimetype = "application/json"
 
@@ -185,7 +185,7 @@ def _undecoding(client: Any, request_timeout_seconds: float) -> Any:
     from elastic_transport import SerializerCollection
 
     undecoding = client.options(request_timeout=request_timeout_seconds, retry_on_status=_REPEATED_AT_ONCE)
-    # A shallow copy shares the node pool with the caller's client, whose own serializers stay as they are.
+    # A shallow copy shares the node pool with the caller's client, whose own serializers stay unchanged.
     transport = copy.copy(client.transport)
     types = ("application/json", "application/vnd.elasticsearch+json", "text/*")
     serializers: dict[str, Any] = dict.fromkeys(types, _AsSent())
@@ -198,7 +198,7 @@ def decode(answer: bytes, into: type[Answer], where: str) -> Answer:
     """Decode an answer.
 
     Raises:
-        IncompleteExtractError: Cut off, or without the fields that prove it whole.
+        IncompleteExtractError: The answer is cut off, or lacks the fields that prove it whole.
     """
     try:
         return msgspec.json.decode(answer, type=into)
@@ -212,12 +212,12 @@ def decode(answer: bytes, into: type[Answer], where: str) -> Answer:
 
 
 def decode_page(answer: bytes, where: str) -> tuple[SearchAnswer, list[bytes]]:
-    """A page and the bytes of its documents as they were sent, each on one line.
+    """Return a page and the original bytes of its documents, each on one line.
 
-    msgspec refuses a page in which any document has an escaped surrogate without its partner, or a comment, which
-    Elasticsearch takes and gives back. Such a page is decoded a second time with those masked by others of the same
-    length, and the documents are cut from the original at the same places; ids come from the standard library, which
-    accepts surrogates. What can't be stored, the stage says, document by document.
+    msgspec refuses a page in which any document has an escaped surrogate without its partner, or a comment, both of
+    which Elasticsearch accepts and returns. Such a page is decoded a second time with these masked by characters of the
+    same length, and the documents are cut from the original at the same places; ids come from the standard library,
+    which accepts surrogates. The stage names the documents that can't be stored.
     """
     try:
         page = _PAGE.decode(answer)
@@ -234,7 +234,7 @@ def decode_page(answer: bytes, where: str) -> tuple[SearchAnswer, list[bytes]]:
         hit.id = original["_id"]
         body = bytes(hit.source)
         if body:
-            # Inside a JSON string the quotes would be escaped, so this finds the member and nothing else.
+            # Inside a JSON string the quotes would be escaped, so this finds only the member.
             start = masked.index(b'"_source":' + body, position) + len(b'"_source":')
             position = start + len(body)
             body = answer[start:position]
@@ -243,22 +243,22 @@ def decode_page(answer: bytes, where: str) -> tuple[SearchAnswer, list[bytes]]:
 
 
 def _one_line_each(bodies: list[bytes], answer: bytes) -> list[bytes]:
-    """Without literal line breaks, which in JSON can only stand between tokens; most answers have none at all."""
+    """Remove literal line breaks, which in JSON are only between tokens; most answers have none at all."""
     if b"\n" in answer or b"\r" in answer:
         return [body.translate(None, b"\r\n") for body in bodies]
     return bodies
 
 
 def check_whole(answer: SearchAnswer, where: str, *, shards: int | None = None) -> SearchAnswer:
-    """The answer, if every shard took part in it.
+    """Return the answer, if every shard took part in it.
 
     Args:
         answer: Any search answer.
         where: For the message.
-        shards: How many shards there have to be; None before that is known.
+        shards: The required number of shards; None before it is known.
 
     Raises:
-        IncompleteExtractError: Failed, missing or no shards, skipped clusters, timed out, ended early.
+        IncompleteExtractError: Shards failed, are missing or none, clusters were skipped, it timed out or ended early.
     """
     check_shards(answer.shards, where, shards=shards)
     clusters = answer.clusters
@@ -270,7 +270,7 @@ def check_whole(answer: SearchAnswer, where: str, *, shards: int | None = None) 
 
 
 def check_shards(counted: Shards, where: str, *, shards: int | None = None) -> None:
-    """Refuse an answer in which a shard failed, is missing, or in which there are none at all."""
+    """Refuse an answer in which a shard failed or is missing, or without any shard."""
     if counted.failed or counted.successful != counted.total:
         what = f"only {counted.successful} of {counted.total} shards answered ({counted.failed} failed)"
         raise _partial(what, where)
@@ -279,7 +279,7 @@ def check_shards(counted: Shards, where: str, *, shards: int | None = None) -> N
 
 
 def exact_total(answer: SearchAnswer, where: str) -> int:
-    """Exact number of hits.
+    """Return the exact number of hits.
 
     Raises:
         IncompleteExtractError: The answer has no total or a lower bound only.
@@ -291,7 +291,7 @@ def exact_total(answer: SearchAnswer, where: str) -> int:
 
 
 def index_path(index: str, action: str) -> str:
-    """Request path of an index, alias or pattern; commas and wildcards keep their meaning."""
+    """Return the request path of an index, alias or pattern; commas and wildcards keep their meaning."""
     return f"/{quote(index, safe=',*')}/{action}"
 
 

@@ -1,4 +1,4 @@
-"""An Airflow connection as people have them, as the arguments of an Elasticsearch client."""
+"""Turns an Airflow connection, in its usual variants, into the arguments of an Elasticsearch client."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PASSED_ON: dict[str, type] = {
 
 
 def client_arguments(connection: Any) -> tuple[str, dict[str, Any]]:
-    """URL and options.
+    """Return URL and options.
 
-    The host may be a name, `name:port`, or a whole URL with port, path and login; what stands there counts, then the
+    The host may be a name, `name:port`, or a whole URL with port, path and login; its parts have priority over the
     connection's own fields. `schema` is the scheme, or a path: Airflow puts the path of a connection's URI there. The
     extra may have `path_prefix`, `scheme`, `api_key` and the client's TLS options.
 
     Raises:
-        ConfigurationError: No host, or one that is no address.
+        ConfigurationError: There is no host, or it is no address.
     """
     extra = connection.extra_dejson
     schema = (connection.schema or "").strip("/ ")
@@ -45,7 +45,7 @@ def client_arguments(connection: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _checked(options: dict[str, Any], connection_id: str) -> dict[str, Any]:
-    """TLS options; the client takes anything, and then only says that nothing answers."""
+    """Return checked TLS options; the client accepts any value, and later reports only that no server answers."""
     wrong = [name for name, value in options.items() if not isinstance(value, _PASSED_ON[name])]
     if not wrong and "ca_certs" in options and not Path(options["ca_certs"]).is_file():
         wrong = ["ca_certs"]
@@ -60,7 +60,7 @@ def _checked(options: dict[str, Any], connection_id: str) -> dict[str, Any]:
 
 
 def _address(connection: Any, scheme: str) -> tuple[SplitResult, int]:
-    """The host's parts, and the port: of the host, of the connection, or the usual one."""
+    """Return the host's parts, and the port: of the host, of the connection, or the usual one."""
     host = (connection.host or "").strip()
     is_url = "://" in host
     text = host if is_url else f"{scheme}://{f'[{host}]' if host.count(':') > 1 and '[' not in host else host}"

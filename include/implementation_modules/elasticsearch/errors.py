@@ -1,4 +1,4 @@
-"""The framework's errors for those of the Elasticsearch client, by status and by what the server says."""
+"""Translates errors of the Elasticsearch client into the framework's, by status and by the server's text."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _REASON_LENGTH = 300
 
 
 def is_too_large(error: PipelineError) -> bool:
-    """Whether the server could not make so large an answer; a smaller one may be possible."""
+    """Return whether the server could not make so large an answer; a smaller one may be possible."""
     types, reason = _said_by(error)
     return "circuit_breaking_exception" in types or "Result window is too large" in reason
 
 
 def is_missing_index(error: PipelineError) -> bool:
-    """Whether an index that the request meant is not there."""
+    """Return whether an index that the request names does not exist."""
     return "index_not_found_exception" in _said_by(error)[0]
 
 
@@ -39,7 +39,7 @@ def _said_by(error: PipelineError) -> tuple[set[str], str]:
 
 
 def translate(error: Exception, where: str) -> PipelineError:
-    """The framework's error for one of the client's; never contains what the client was given as credentials."""
+    """Return the framework's error for an error of the client; it never contains the client's credentials."""
     from elastic_transport import TlsError
     from elasticsearch import ApiError, UnsupportedProductError
 
@@ -106,7 +106,7 @@ def _of_status(status: int, body: Any, where: str, seconds: float | None = None)
 
 
 def _explained(body: Any) -> tuple[set[str], str]:
-    """All error types in an error's body, and the first one with its reason."""
+    """Return all error types in an error's body, and the first one with its reason."""
     try:
         error = json.loads(body)["error"]
     except (ValueError, KeyError, TypeError):
@@ -117,7 +117,7 @@ def _explained(body: Any) -> tuple[set[str], str]:
 
 
 def _causes(error: Any) -> Iterator[tuple[str, str]]:
-    """Outermost cause first: the last one is the most telling."""
+    """Return the causes, the outermost first: the last one says most."""
     if isinstance(error, dict):
         if isinstance(error.get("type"), str):
             yield error["type"], str(error.get("reason") or "")

@@ -1,4 +1,4 @@
-"""One window on one point in time of Elasticsearch: its count, and its pages from several slices at once."""
+"""Reads one window on one point in time of Elasticsearch: its count, and its pages from several slices at once."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ class View:
         parameters = {"keep_alive": options.keep_alive} | EXISTING | wildcards
         path = index_path(options.index, "_pit")
         opened = channel.ask("POST", path, PointInTimeAnswer, where=where, parameters=parameters)
-        # Each answer may carry a newer id for the same view; all are closed.
+        # Each answer may contain a newer id for the same view; all of them are closed.
         self._id, self._ids = opened.id, {opened.id}
         self.most = options.page_size
-        """Documents in one answer that the server can make; sinks when it can't."""
+        """The most documents in one answer that the server can make; it becomes smaller when the server can't."""
         self.shards: int | None = None
         if opened.shards is not None:
             try:
@@ -100,7 +100,7 @@ class View:
             self.shards = opened.shards.total
 
     def search(self, body: Mapping[str, Any]) -> tuple[SearchAnswer, list[bytes], int]:
-        """Answer, documents and size of the answer in bytes."""
+        """Return answer, documents and size of the answer in bytes."""
         point_in_time = {"pit": {"id": self._id, "keep_alive": self.options.keep_alive}}
         try:
             raw = self._channel.raw(
@@ -123,15 +123,15 @@ class View:
         return answer, bodies, len(raw)
 
     def close(self) -> None:
-        """Release the view; one that can't be closed ends with keep_alive."""
+        """Release the view; if it can't be closed, it ends with keep_alive."""
         for point_in_time in self._ids:
-            with suppress(PipelineError):  # an expired one is gone already, the others end with keep_alive
+            with suppress(PipelineError):  # an expired one has already ended, the others end with keep_alive
                 self._channel.raw("DELETE", "/_pit", where=self.where, body={"id": point_in_time})
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """Where one slice goes on: `after` is the sort value of its last document."""
+    """The position of one slice: `after` is the sort value of its last document."""
 
     number: int
     size: int
@@ -163,13 +163,13 @@ class ElasticsearchExtract:
         self.parts = aggregation(count, "indices", view.where, lambda found: _parts(indices, found))
 
     def pages(self) -> Iterator[Sequence[Document]]:
-        """Every document of the window exactly once, or an error at the latest at the end."""
+        """Yield every document of the window exactly once, or raise an error at the latest at the end."""
         self._refuse_several_values()
         for page in self.raw_pages({}):
             yield self._documents(page)
 
     def raw_pages(self, request: Mapping[str, Any]) -> Iterator[_Page]:
-        """Pages of all slices as they come in; `request` adds to the search request.
+        """Yield the pages of all slices as they arrive; `request` adds to the search request.
 
         Raises:
             IncompleteExtractError: The pages hold fewer or more rows than the view's own count.
@@ -230,7 +230,7 @@ class ElasticsearchExtract:
         )
 
     def _page(self, part: _Slice, slices: int, request: Mapping[str, Any]) -> _Page:
-        """Runs in a thread of the pool."""
+        """Return the next page; runs in a thread of the pool."""
         body = {"track_total_hits": False, "query": self._query, "sort": self._time.sort, **request}
         if slices > 1:
             body["slice"] = {"id": part.number, "max": slices}
@@ -239,17 +239,17 @@ class ElasticsearchExtract:
         part, (answer, bodies, size) = self._fitting(part, body)
         hits = answer.hits.hits
         self._require_order(part, hits)
-        if len(hits) < part.size:  # all shards answered, so there is no more
+        if len(hits) < part.size:  # all shards answered, so there are no more
             return _Page(hits, bodies, None)
         fitting = max(1, len(hits) * _PAGE_BYTES // size)
         after = (hits[-1].sort[0], hits[-1].sort[1])
         return _Page(hits, bodies, replace(part, after=after, size=min(fitting, self._view.most)))
 
     def _fitting(self, part: _Slice, body: Mapping[str, Any]) -> tuple[_Slice, tuple[SearchAnswer, list[bytes], int]]:
-        """The next page, halved as often as the server can't make it; with the slice of the size that it could.
+        """Return the next page, halved until the server can make it, and the slice with that size.
 
         Raises:
-            PipelineError: Not even one document fits, or something else is wrong.
+            PipelineError: Not even one document fits, or another error occurred.
         """
         while True:
             try:
@@ -262,9 +262,9 @@ class ElasticsearchExtract:
                 _log.info("%s: pages of %d documents from now on: %s", self._view.where, part.size, error.what)
 
     def _require_order(self, part: _Slice, hits: Sequence[Hit]) -> None:
-        """`_shard_doc` is unique and every page is sorted by it, so a hit that comes twice stands out.
+        """Refuse a page that is not in the order of the unique `_shard_doc`, which shows a hit that comes twice.
 
-        A count can't see it: where one hit repeats its neighbour, another one is missing, and the number is right.
+        A count can't show it: if one hit repeats its neighbour, another one is missing, and the number is right.
 
         Raises:
             IncompleteExtractError: A hit does not come after the one before it.
@@ -308,7 +308,7 @@ class ElasticsearchExtract:
 
 
 def _parts(indices: Sequence[Index], by_index: Mapping[str, Any]) -> list[SourcePart]:
-    """Each index with its rows of the window; an index of a remote cluster has no uuid here."""
+    """Return each index with its rows of the window; an index of a remote cluster has no uuid here."""
     rows = {bucket["key"]: int(bucket["rows"]["value"]) for bucket in by_index["buckets"]}
     identities = dict.fromkeys(rows, "") | {index.name: index.uuid for index in indices}
     is_all = not by_index.get("sum_other_doc_count")
@@ -316,10 +316,10 @@ def _parts(indices: Sequence[Index], by_index: Mapping[str, Any]) -> list[Source
 
 
 def aggregation(answer: SearchAnswer, name: str, where: str, read: Callable[[Mapping[str, Any]], Read]) -> Read:
-    """What `read` finds in an aggregation.
+    """Return what `read` finds in an aggregation.
 
     Raises:
-        IncompleteExtractError: It is missing, or not what was asked for.
+        IncompleteExtractError: The aggregation is missing, or not the requested one.
     """
     try:
         return read((answer.aggregations or {})[name])

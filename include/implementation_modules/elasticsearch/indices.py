@@ -1,9 +1,9 @@
-"""What an index pattern means on the server, and why one of its indices would show less than it holds.
+"""Finds the indices of an index pattern on the server, and why one of them would show less than it holds.
 
-A wildcard passes over closed and hidden indices, a document can be searched only after the next refresh, and a role may
-hide documents or fields: in each case the answer looks whole. So the indices themselves are asked first. What can't be
-asked from here: indices of remote clusters (a pattern with a colon), and rights where the server has no security API or
-keeps it from the user.
+A wildcard skips closed and hidden indices, a document can be found only after the next refresh, and a role may hide
+documents or fields: in each case the answer looks whole. Therefore the indices themselves are asked first. Some can't
+be asked: indices of remote clusters (a pattern with a colon), and rights where the server has no security API or denies
+it to the user.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _UNITS = {"nanos": 1e-9, "micros": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3_600
 _TIME = re.compile(r"(\d+)(nanos|micros|ms|s|m|h|d)")
 _READING = frozenset({"all", "read", "indices:data/read/*", "*"})
 MOST_WAITED = timedelta(seconds=5)
-"""By so much a refresh_interval may be longer than x_time_back: the rest is waited for before each look."""
+"""A refresh_interval may exceed x_time_back by this time: before each look the extract waits for the difference."""
 
 _NOTHING_LEFT_OUT: tuple[list[str], list[str]] = (["*"], [])
 
@@ -54,10 +54,10 @@ class Index:
 
     Attributes:
         name: Its own name, never an alias.
-        uuid: Another index of the same name has another one.
-        shards: Primary ones: each of them answers a search once.
-        unreadable: Why a search passes over it, or refuses; empty: it does not.
-        refresh_interval: After how long a document can be found; None: never, until somebody refreshes.
+        uuid: Differs for another index of the same name.
+        shards: Number of primary shards: each of them answers a search once.
+        unreadable: Why a search skips or refuses the index; empty: it does not.
+        refresh_interval: Time until a document can be found; None: only after an explicit refresh.
     """
 
     name: str
@@ -68,16 +68,16 @@ class Index:
 
 
 def expand_wildcards(leave_out: Sequence[LeftOut]) -> str:
-    """The parameter of every request: wildcards mean all indices but those that a person leaves out."""
+    """Return the parameter of every request: wildcards mean all indices except those that a person excludes."""
     wanted = [kind for kind in ("open", "hidden", "closed") if kind not in leave_out]
     return "all" if len(wanted) == 3 else ",".join(wanted)
 
 
 def look(channel: Channel, pattern: str, leave_out: Sequence[LeftOut], where: str) -> list[Index]:
-    """The indices that a pattern means on this cluster, by name; those of remote clusters are not among them.
+    """Return the indices of a pattern on this cluster, by name, without those of remote clusters.
 
     Raises:
-        ConfigurationError: None is there, or the user may not see them (privilege `view_index_metadata`).
+        ConfigurationError: There is none, or the user may not see them (privilege `view_index_metadata`).
     """
     local = ",".join(part for part in pattern.split(",") if ":" not in part)
     if not local:
@@ -95,12 +95,12 @@ def look(channel: Channel, pattern: str, leave_out: Sequence[LeftOut], where: st
 
 
 def require_readable(indices: Iterable[Index], settle: timedelta | None, *, is_refreshed: bool, where: str) -> None:
-    """Refuse indices that a search would pass over, and those whose documents become visible too late.
+    """Refuse indices that a search would skip, and those whose documents become visible too late.
 
     Args:
         indices: From `look`.
         settle: How long a window rests after its end before it is read; None: not known.
-        is_refreshed: They are refreshed before they are read.
+        is_refreshed: The indices are refreshed before they are read.
         where: For the message.
 
     Raises:
@@ -134,10 +134,10 @@ def require_readable(indices: Iterable[Index], settle: timedelta | None, *, is_r
 
 
 def unseen_for(indices: Iterable[Index], settle: timedelta | None) -> timedelta:
-    """How long it takes until all that was indexed in time is visible, as far as x_time_back does not cover it.
+    """Return the time until all that was indexed in time is visible, as far as x_time_back does not cover it.
 
     Args:
-        indices: As `require_readable` has let them pass.
+        indices: Those that `require_readable` has accepted.
         settle: How long a window rests after its end before it is read; None: not known.
     """
     return max((_unseen(index, settle) for index in indices), default=timedelta(0))
@@ -150,15 +150,15 @@ def _unseen(index: Index, settle: timedelta | None) -> timedelta:
 
 
 def refresh(channel: Channel, pattern: str, leave_out: Sequence[LeftOut], where: str) -> None:
-    """Make visible what was indexed until now."""
+    """Make all documents visible that were indexed until now."""
     parameters = {"expand_wildcards": expand_wildcards(leave_out)}
     channel.raw("POST", index_path(pattern, "_refresh"), where=where, parameters=parameters)
 
 
 def require_unrestricted(channel: Channel, indices: Sequence[Index], where: str) -> None:
-    """Refuse a user for whom document-level or field-level security hides something.
+    """Refuse a user from whom document-level or field-level security hides something.
 
-    A server without security, or one that doesn't tell this user, can't be asked; the log says so.
+    A server without security, or a server that does not answer this user, can't be asked; the log says so.
 
     Raises:
         ConfigurationError: Names the first index of which something is hidden.
@@ -199,7 +199,7 @@ def _index(name: str, found: _Answer) -> Index:
 def _interval(text: str, name: str) -> timedelta | None:
     if text.startswith("-"):
         return None
-    if text in ("", "0"):  # an index of a type that has none is refreshed at once
+    if text in ("", "0"):  # an index of a type without refresh_interval is refreshed at once
         return timedelta(0)
     match = _TIME.fullmatch(text)
     if match is None:
@@ -212,7 +212,7 @@ def _interval(text: str, name: str) -> timedelta | None:
 
 
 def _granted(answer: bytes) -> list[dict[str, Any]] | None:
-    """Grants on indices; None when it is not the answer that was asked for."""
+    """Return the grants on indices; None if the answer has another form."""
     try:
         found = json.loads(answer)["indices"]
         return [dict(grant, names=list(grant["names"]), privileges=list(grant["privileges"])) for grant in found]

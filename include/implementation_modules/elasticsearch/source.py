@@ -1,9 +1,9 @@
 """Elasticsearch as a source: complete extracts of one window, or an error.
 
-A point in time gives the consistent view, `search_after` walks it in the order of `_shard_doc`, which is unique, so no
+A point in time gives the consistent view, `search_after` reads it in the order of `_shard_doc`, which is unique, so no
 document is lost or doubled between two pages. The event time is the second sort value: Elasticsearch's own normalised
 instant, not the document's text, and cheaper than sorting by time first or reading it as a field. A sort value shows
-one of several values, so the values of the window are counted, too, and a document with more than one is refused.
+one of several values, so the values of the window are also counted, and a document with more than one is refused.
 
 Documents are passed on byte for byte: no `filter_path` and no `_source` filtering, which would rewrite numbers.
 """
@@ -55,7 +55,7 @@ class ElasticsearchSource:
 
     Args:
         client: An `elasticsearch.Elasticsearch` 8.x client (it speaks to servers 8 and 9); not closed here.
-        options: Which index, and how to read it.
+        options: The index, and the way of reading it.
     """
 
     Options = ElasticsearchSourceOptions
@@ -68,22 +68,22 @@ class ElasticsearchSource:
         self._is_known = self._is_unrestricted = False
 
     def parts(self) -> dict[str, str]:
-        """Name and uuid of each index of the pattern, now."""
+        """Return name and uuid of each present index of the pattern."""
         return {index.name: index.uuid for index in self._look(self._where())}
 
     def count(self, window: TimeWindow) -> int:
-        """Rows whose event time lies in the window, now."""
+        """Return the present number of rows whose event time lies in the window."""
         where = self._where(window)
         return exact_total(self._aggregate(self._time_field().range(window), where), where)
 
     def count_undated(self) -> int:
-        """Documents without the time field, or with a value in it that Elasticsearch could not read."""
+        """Return the number of documents without the time field, or with a value that Elasticsearch could not read."""
         where = self._where()
         undated = {"bool": {"must_not": {"exists": {"field": self._time_field().name}}}}
         return exact_total(self._aggregate(undated, where), where)
 
     def fingerprint(self, window: TimeWindow) -> Fingerprint:
-        """Reads the ids of the window from one view, without the documents."""
+        """Read the ids of the window from one view, without the documents."""
         total = Fingerprint()
         with self._open(window) as extract:
             for page in extract.raw_pages({"_source": False}):
@@ -99,7 +99,7 @@ class ElasticsearchSource:
         return total
 
     def histogram(self, window: TimeWindow, buckets: Sequence[TimeWindow]) -> list[BucketCount]:
-        """Rows per bucket with exact bounds, in the buckets' order; one request per 5,000 buckets."""
+        """Return rows per bucket with exact bounds, in the buckets' order; one request per 5,000 buckets."""
         time, where, counts = self._time_field(), self._where(window), list[BucketCount]()
         for first in range(0, len(buckets), _BUCKETS_PER_REQUEST):
             chunk = buckets[first : first + _BUCKETS_PER_REQUEST]
@@ -114,7 +114,7 @@ class ElasticsearchSource:
 
     @contextmanager
     def extract(self, window: TimeWindow) -> Iterator[ElasticsearchExtract]:
-        """Open a point in time; it is closed when the context is left, whatever happened."""
+        """Open a point in time; it is closed when the context ends, also after an error."""
         with self._open(window) as extract:
             yield extract
 
@@ -134,7 +134,7 @@ class ElasticsearchSource:
             view.close()
 
     def _look(self, where: str) -> list[Index]:
-        """The indices behind the pattern, after those were refused that would show less than they hold."""
+        """Return the indices of the pattern; refuse those that would show less than they hold."""
         options = self.options
         indices = elasticsearch_indices.look(self._channel, options.index, options.leave_out, where)
         is_refreshed = options.refresh == "before_reading"
@@ -151,10 +151,10 @@ class ElasticsearchSource:
         return indices
 
     def _require_same(self, indices: Sequence[Index], view: View) -> None:
-        """The view has the shards of the indices that were asked, unless an alias with routing leaves some out.
+        """Require that the view has the shards of the checked indices, unless an alias with routing excludes some.
 
         Raises:
-            IncompleteExtractError: An index came, went or was replaced in between.
+            IncompleteExtractError: An index was added, deleted or replaced in between.
         """
         if view.shards is None or view.shards == sum(index.shards for index in indices):
             return
@@ -177,7 +177,7 @@ class ElasticsearchSource:
         return check_whole(answer, where)
 
     def _time_field(self) -> TimeField:
-        """Looked up once: a range on a field of another type would quietly compare text or numbers."""
+        """Return the time field, read once: a range on a field of another type would compare text or numbers."""
         if not self._is_known:
             self._look(self._where())
         if self._time is None:

@@ -1,4 +1,4 @@
-"""The event time of an Elasticsearch index: how to ask for a window of it exactly, and how to read it exactly."""
+"""The event time of an Elasticsearch index: exact queries for a window of it, and exact reading of it."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class TimeField:
 
     @property
     def is_nanoseconds(self) -> bool:
-        """Whether sort values are nanoseconds; milliseconds otherwise."""
+        """Return True if sort values are nanoseconds, False for milliseconds."""
         return "date_nanos" in self.types
 
     @property
     def sort(self) -> list[dict[str, Any]]:
-        """`_shard_doc` first: the order in which a shard reads anyway, so each page goes on where the last ended."""
-        # An index of the pattern that has no such field has no document of the window either.
+        """Return `_shard_doc` first: a shard reads in this order anyway, so each page starts where the last ended."""
+        # An index of the pattern without this field has no document of the window either.
         order: dict[str, Any] = {"order": "asc", "unmapped_type": "date"}
         if self.is_nanoseconds:  # also for the date fields of a pattern with both types
             order["numeric_type"] = "date_nanos"
         return [{"_shard_doc": {"order": "asc"}}, {self.name: order}]
 
     def range(self, window: TimeWindow) -> dict[str, Any]:
-        """The half-open window as a query.
+        """Return the half-open window as a query.
 
-        A date field holds milliseconds and Elasticsearch cuts finer bounds off, which would move events that lie
-        between to the wrong side; rounding both bounds up keeps exactly the events of the window.
+        A date field holds milliseconds and Elasticsearch cuts finer bounds off, which would move events between them to
+        the wrong side; rounding both bounds up keeps exactly the events of the window.
         """
         start, end = window.start, window.end
         if "date" in self.types:
@@ -56,18 +56,18 @@ class TimeField:
         return {"range": {self.name: bounds}}
 
     def microseconds(self, sort_values: list[int]) -> list[int]:
-        """Since 1970; nanoseconds are cut off, never rounded."""
+        """Return the microseconds since 1970; nanoseconds are cut off, never rounded."""
         if self.is_nanoseconds:
             return [value // 1_000 for value in sort_values]
         return [value * 1_000 for value in sort_values]
 
 
 def _whole_milliseconds(instant: datetime) -> datetime:
-    """The next whole millisecond at or after an instant."""
+    """Return the next whole millisecond at or after an instant."""
     below = timedelta(microseconds=instant.microsecond % 1_000)
     return instant - below + _MILLISECOND if below else instant
 
 
 def _rendered(instant: datetime) -> str:
-    """ISO 8601 with six decimals and Z."""
+    """Return ISO 8601 with six decimals and Z."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,7 +1,7 @@
 """Object storage as the stage: gzip-compressed NDJSON of one fence, and a manifest that is written last.
 
 The path below the stage's prefix is `<source_object>/<target_day>/<start>_<end>/<fence>/`, so two starts of one task
-never write the same key, and what a dead one left behind is never mistaken for its successor's. No manifest, no stage.
+never write the same key, and files of a dead start are never mistaken for its successor's. No manifest, no stage.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ObjectStorageStageOptions(BaseModel):
         return self
 
     def storage(self, s3_client: Callable[[], Any]) -> ObjectStorage:
-        """The storage that these options name; `s3_client` is only called for a bucket."""
+        """Return the storage that these options name; `s3_client` is only called for a bucket."""
         if self.bucket is not None:
             return S3Storage(s3_client(), self.bucket)
         return LocalStorage(self.path or "")
@@ -100,11 +100,11 @@ class ObjectStorageStage:
 
     @classmethod
     def from_client(cls, client: Any, options: ObjectStorageStageOptions) -> Self:
-        """Around a boto3 S3 client, or around nothing when the options name a local path."""
+        """Create a stage around a boto3 S3 client, or around nothing if the options name a local path."""
         return cls(options.storage(lambda: client), options)
 
     def write(self, request: StageRequest, extract: Extract, *, on_bad_document: str = "fail") -> Manifest:
-        """Write every document of the extract, then the manifest; on any error what was written is removed again."""
+        """Write every document of the extract, then the manifest; after an error the written files are removed."""
         if on_bad_document not in ("fail", "quarantine"):
             raise InvalidInputError(
                 f"on_bad_document is {on_bad_document!r}",
@@ -123,7 +123,7 @@ class ObjectStorageStage:
         return manifest
 
     def read_manifest(self, location: str, *, is_checked: bool = True) -> Manifest:
-        """The manifest, after reading every file it names and comparing size and checksum."""
+        """Return the manifest, after reading every file it names and comparing size and checksum."""
         key = f"{_checked(location)}/{MANIFEST_NAME}"
         try:
             with self._storage.open(self._key(key)) as file:
@@ -141,7 +141,7 @@ class ObjectStorageStage:
         return manifest
 
     def locations(self, source_object: str) -> list[str]:
-        """Every location with a manifest, found by listing names; nothing is opened."""
+        """Return every location with a manifest, found by listing names; no file is opened."""
         prefix, end = self._key(f"{_encoded(source_object)}/"), f"/{MANIFEST_NAME}"
         keys = (entry.key for entry in self._storage.list(prefix) if entry.key.endswith(end))
         found = (key.removeprefix(self._key("")).removesuffix(end) for key in keys)
@@ -151,18 +151,18 @@ class ObjectStorageStage:
         """Delete the files of one fence.
 
         Raises:
-            InvalidInputError: Not a location as a manifest names it: nothing else is ever deleted.
+            InvalidInputError: It is no location that a manifest names: nothing else is ever deleted.
         """
         prefix = self._key(_checked(location)) + "/"
         return self._storage.delete(entry.key for entry in list(self._storage.list(prefix)))
 
     def uri(self, key: str) -> str:
-        """Absolute address of a key; of `""`, the stage's root, which ends with `/`."""
+        """Return the absolute address of a key; of `""`, the stage's root, which ends with `/`."""
         return self._storage.uri(self._key(key))
 
     @contextmanager
     def open(self, key: str) -> Iterator[Any]:
-        """A binary file object of the stored (compressed) bytes; TornStageError when the key is gone."""
+        """Return a binary file object of the stored (compressed) bytes; TornStageError if the key is missing."""
         with ExitStack() as stack:
             try:
                 file = stack.enter_context(self._storage.open(self._key(key)))
@@ -244,7 +244,7 @@ class ObjectStorageStage:
 
 
 class _Parts:
-    """Rolls compressed files over at the limits; a full one is uploaded at once, so one is on disk at a time."""
+    """Starts a new compressed file at the limits; a full one is uploaded at once, so only one is on disk at a time."""
 
     def __init__(self, stage: ObjectStorageStage, location: str) -> None:
         self._stage, self._location = stage, location
@@ -305,7 +305,7 @@ class _Part:
 
 
 def location_of(request: StageRequest) -> str:
-    """The location of one fence; the source object is percent-encoded, so it can't leave its place."""
+    """Return the location of one fence; the source object is percent-encoded, so it can't leave its place."""
     window = _window_name(request.window)
     return _checked(f"{_encoded(request.source_object)}/{request.target_day}/{window}/{request.fence}")
 
@@ -340,7 +340,7 @@ def _torn(what: str, where: str) -> TornStageError:
 
 
 def _manifest_bytes(manifest: Manifest) -> bytes:
-    """Hash sums are text: they go beyond what JSON readers keep exactly."""
+    """Return the manifest as bytes; hash sums are text, because they exceed what JSON readers keep exactly."""
     content = {
         "version": _MANIFEST_VERSION,
         "location": manifest.location,

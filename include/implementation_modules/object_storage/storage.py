@@ -1,7 +1,7 @@
-"""The few things a stage asks of object storage, for S3, a local directory and memory.
+"""The few operations that a stage needs of object storage, for S3, a local directory and memory.
 
-A put is all or nothing: a key either has exactly the given bytes or what it had before. Errors of client libraries
-become the framework's; none of them repeats a credential.
+A put is all or nothing: a key has either exactly the given bytes or its earlier content. Errors of client libraries are
+translated into the framework's; none of them repeats a credential.
 """
 
 from __future__ import annotations
@@ -48,30 +48,30 @@ class StoredObject:
 
 
 class ObjectStorage(Protocol):
-    """Keys are relative paths with `/`; the caller has made them safe."""
+    """An object storage; keys are relative paths with `/`, which the caller has made safe."""
 
     def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
         """Store `content` from its present position; `size` and `md5` (16 bytes) prove that it arrived unchanged."""
         ...
 
     def open(self, key: str) -> Any:
-        """Context manager of a binary file object.
+        """Return the context manager of a binary file object.
 
         Raises:
-            FileNotFoundError: No such key.
+            FileNotFoundError: There is no such key.
         """
         ...
 
     def list(self, prefix: str) -> Iterable[StoredObject]:
-        """Every object whose key starts with `prefix`; a prefix that ends with `/` is a directory."""
+        """List every object whose key starts with `prefix`; a prefix that ends with `/` is a directory."""
         ...
 
     def delete(self, keys: Iterable[str]) -> int:
-        """Delete keys, those that are gone already, too; returns how many were asked for."""
+        """Delete keys, including keys that no longer exist; return the number of the given keys."""
         ...
 
     def uri(self, key: str) -> str:
-        """Absolute address of a key."""
+        """Return the absolute address of a key."""
         ...
 
 
@@ -85,32 +85,32 @@ class S3Storage:
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client, self._bucket = client, bucket
-        # boto3 would ask before it sends a file, and waits for ever, busily, where that answer breaks off
+        # boto3 would ask before it sends a file, and wait for ever, busily, if that answer breaks off
         client.meta.events.register_last("before-call.s3", _without_question, unique_id="without-question")
 
     def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
-        """One PUT with Content-MD5: the object appears whole or not at all."""
+        """Send one PUT with Content-MD5: the object appears whole or not at all."""
         digest = base64.b64encode(md5).decode()
         with self._translated(key):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentLength=size, ContentMD5=digest)
 
     @contextmanager
     def open(self, key: str) -> Iterator[io.BufferedReader]:
-        """The body as it comes over the wire, never as a whole in memory."""
+        """Stream the body from the network; it is never in memory as a whole."""
         with self._translated(key, is_reading=True):
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
         with closing(body):
             yield io.BufferedReader(_S3Body(self, key, body), 1024 * 1024)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """All pages of the listing."""
+        """Yield all pages of the listing."""
         with self._translated(prefix):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                 for entry in page.get("Contents", ()):
                     yield StoredObject(entry["Key"], entry["Size"])
 
     def delete(self, keys: Iterable[str]) -> int:
-        """In batches of 1,000."""
+        """Delete in batches of 1,000."""
         wanted = list(keys)
         for first in range(0, len(wanted), _KEYS_PER_DELETE):
             batch = wanted[first : first + _KEYS_PER_DELETE]
@@ -123,7 +123,7 @@ class S3Storage:
         return len(wanted)
 
     def uri(self, key: str) -> str:
-        """`s3://bucket/key`."""
+        """Return `s3://bucket/key`."""
         return f"s3://{self._bucket}/{key}"
 
     @contextmanager
@@ -162,7 +162,7 @@ class S3Storage:
             "PermanentRedirect": "Set the region or endpoint of the bucket in the stage's connection.",
         }
         where = self.uri(key)
-        # BadDigest is damage on the way, an expired token is renewed by the next try: both pass.
+        # BadDigest is damage in transit, an expired token is renewed by the next try: both pass.
         refused = 400 <= status < 500 and code not in {
             *_BUSY, "RequestTimeout", "BadDigest", "ExpiredToken", "RequestTimeTooSkewed", "OperationAborted",
             "IncompleteBody",
@@ -213,14 +213,14 @@ class LocalStorage:
     """A directory on one machine: for development and single-node deployments.
 
     Args:
-        root: Created when missing; keys are paths below it.
+        root: Created if it is missing; keys are paths below it.
     """
 
     def __init__(self, root: str | Path) -> None:
         self._root = Path(root).absolute()
 
     def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
-        """Written beside, synced, renamed: after a crash the old or the new file is there, never half of one."""
+        """Write a file beside it, sync, rename: after a crash the old or the new file is there, never half of one."""
         path = self._path(key)
         with self._translated(key):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -239,14 +239,14 @@ class LocalStorage:
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
-        """The file itself."""
+        """Open the file itself."""
         with self._translated(key, is_reading=True):
             file = self._path(key).open("rb")
         with file:
             yield file
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Files below the prefix's directory."""
+        """List the files below the prefix's directory."""
         directory = self._path(prefix.rpartition("/")[0] or ".")
         with self._translated(prefix):
             for path in sorted(directory.rglob("*")):
@@ -255,7 +255,7 @@ class LocalStorage:
                     yield StoredObject(key, path.stat().st_size)
 
     def delete(self, keys: Iterable[str]) -> int:
-        """Files, then their directory when it became empty; parents are shared with other writers and stay."""
+        """Delete files, then their directory if it is empty; parents are shared with other writers and stay."""
         wanted = list(keys)
         for key in wanted:
             path = self._path(key)
@@ -266,7 +266,7 @@ class LocalStorage:
         return len(wanted)
 
     def uri(self, key: str) -> str:
-        """`file:///…`."""
+        """Return `file:///…`."""
         return "file://" + quote(str(self._root / key), safe="/") + ("/" if key.endswith("/") else "")
 
     def _path(self, key: str) -> Path:
@@ -303,7 +303,7 @@ class LocalStorage:
 
 
 def _sync_directory(directory: Path) -> None:
-    """A rename survives a power loss only when its directory was synced, too."""
+    """Sync a directory: a rename survives a power loss only if its directory was synced as well."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -25,11 +25,11 @@ class PostgresMirror(SqlMirror):
 
     Args:
         connect: As `PostgresTarget`'s.
-        options: The target's settings of a pipeline that loads there; its schema counts.
+        options: The target's settings of a pipeline that loads there; the mirror uses its schema.
     """
 
     FOLDER: ClassVar[str] = "lifecycle_mirror/postgres"
-    # In a stricter level the newest rows would be looked for in a snapshot that is older than the lock.
+    # With a stricter level, the search for newer rows would use a snapshot that is older than the lock.
     BEGIN: ClassVar[str] = "BEGIN ISOLATION LEVEL READ COMMITTED"
     Options = PostgresTarget.Options
 

@@ -1,8 +1,9 @@
 """A Postgres table as a source: one row is one document, as the JSON text that Postgres itself makes of it.
 
 The consistent view is one REPEATABLE READ, READ ONLY transaction: the count and the server-side cursor see the same
-snapshot. Its time zone is set to UTC, so documents look the same wherever the worker runs. Rows that a policy hides are
-an error of Postgres itself (`row_security = off`), and a standby has to have replayed what the window should have.
+snapshot. Its time zone is set to UTC, so documents look the same wherever the worker runs. Rows that a policy hides
+cause an error of Postgres itself (`row_security = off`), and a standby must have replayed everything that the window
+should have.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ _STATEMENTS = {
         " WHERE t.{time} >= %(start)s AND t.{time} < %(end)s"
     ),
     "types": "SELECT t.{time}, t.{id} FROM {table} AS t LIMIT 0",
-    # A standby that has replayed everything its primary had written when they last spoke is complete until that moment;
-    # otherwise until the last commit that it has replayed.
+    # A standby that has replayed all that its primary had written at their last contact is complete until that moment;
+    # otherwise it is complete until the last commit that it has replayed.
     "server": (
         "SELECT pg_is_in_recovery(),"
         " GREATEST(pg_last_xact_replay_timestamp(),"
@@ -60,7 +61,7 @@ _STATEMENTS = {
 
 
 def _identifier(name: str) -> str:
-    """Any name, it is quoted; but psycopg ends it at a NUL and Postgres after 63 bytes, and then it is another one."""
+    """Return any name, which is quoted; refuse NULs and more than 63 bytes, where psycopg or Postgres would cut it."""
     if "\0" in name or not 0 < len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME:
         raise ValueError(f"a name has at least one character, at most {_LONGEST_NAME} bytes, and no NUL")
     return name
@@ -92,7 +93,7 @@ class PostgresSource:
     """Reads windows of one table.
 
     Args:
-        connect: Gives a new psycopg 3 connection, not in autocommit mode; it is closed here after each call.
+        connect: Returns a new psycopg 3 connection, not in autocommit mode; it is closed here after each call.
         options: Table and columns.
     """
 
@@ -104,28 +105,28 @@ class PostgresSource:
         self._connect = connect
 
     def parts(self) -> dict[str, str]:
-        """The table, with its server, database and number in the catalog; a standby's are its primary's."""
+        """Return the table with its server, database and catalog number; a standby's are those of its primary."""
         with self._view() as view:
             return {part.name: part.identity for part in view.parts}
 
     def count(self, window: TimeWindow) -> int:
-        """Rows whose event time lies in the window, now."""
+        """Return the present number of rows whose event time lies in the window."""
         with self._view(window) as view:
             return int(view.row("count")[0])
 
     def count_undated(self) -> int:
-        """Rows whose event time is NULL or infinite."""
+        """Return the number of rows whose event time is NULL or infinite."""
         with self._view() as view:
             return int(view.row("undated")[0])
 
     def fingerprint(self, window: TimeWindow) -> Fingerprint:
-        """Computed by the database; no id crosses the wire."""
+        """Return the fingerprint; the database computes it, so no id is transferred."""
         with self._view(window) as view:
             rows, hash_sum = view.row("fingerprint")
             return Fingerprint(int(rows), int(hash_sum))
 
     def histogram(self, window: TimeWindow, buckets: Sequence[TimeWindow]) -> list[BucketCount]:
-        """Rows per bucket, in the buckets' order, with one scan of the window."""
+        """Return the rows per bucket, in the buckets' order, with one scan of the window."""
         bounds = sorted({bound for bucket in buckets for bound in (bucket.start, bucket.end)})
         with self._view(window) as view:
             found = dict(view.rows("histogram", bounds=bounds)) if bounds else {}
@@ -166,7 +167,7 @@ class PostgresExtract:
         self.expected_rows = int(view.row("count")[0])
 
     def pages(self) -> Iterator[Sequence[Document]]:
-        """Rows through a server-side cursor, in the table's own order."""
+        """Yield the rows through a server-side cursor, in the table's own order."""
         rows = 0
         for page in self._view.pages("documents", self._page_size):
             rows += len(page)
@@ -187,7 +188,7 @@ class PostgresExtract:
                 meaning="It could not be counted and compared at the target",
                 remedy="Set id_column to a column that is unique and never NULL.",
             )
-        # json columns keep the line breaks they were written with; inside strings they are always escaped
+        # json columns keep their original line breaks; inside strings these are always escaped
         return Document(row_id, event_at.astimezone(UTC), bytes(body).translate(None, b"\r\n"))
 
 
@@ -200,12 +201,12 @@ class _View:
         self.parts: list[SourcePart] = []
 
     def require_complete(self, settle: timedelta) -> None:
-        """Ask which server this is; refuse a standby that may lack rows which the window should have by now.
+        """Find out which server this is; refuse a standby that may lack rows which the window should have by now.
 
-        Before the transaction, so that its snapshot can't be older than what this saw.
+        This happens before the transaction, so that the transaction's snapshot can't be older than this check.
 
         Raises:
-            ServiceUnavailableError: It has not replayed enough yet.
+            ServiceUnavailableError: The standby has not replayed enough yet.
         """
         name = f"{self._options.table_schema}.{self._options.table}"
         with _translated(self.where):
@@ -274,7 +275,7 @@ class _View:
                     return
                 yield page
         finally:
-            with suppress(psycopg.Error):  # the transaction ends anyway; every row came, or an error is on its way
+            with suppress(psycopg.Error):  # it ends in any case; every row was read, or an error is being raised
                 cursor.close()
 
     def _statement(self, name: str) -> Any:
@@ -296,7 +297,7 @@ class _View:
 
 @contextmanager
 def _translated(where: str) -> Iterator[None]:
-    """Psycopg's errors as the framework's; a server's message is repeated, a connection string never."""
+    """Translate psycopg's errors into the framework's, with the server's message but never a connection string."""
     import psycopg
 
     try:
@@ -307,7 +308,7 @@ def _translated(where: str) -> Iterator[None]:
 
 def _of_state(error: Any, where: str) -> PipelineError:
     trouble = trouble_of(error)
-    # READ_ONLY is lasting here: the transaction is read-only by its own will, so it is the view that writes
+    # READ_ONLY is lasting here: the transaction is read-only by intention, so the view itself tries to write
     if trouble.is_passing and trouble is not Trouble.READ_ONLY:
         kind = ServiceBusyError if trouble is Trouble.BUSY else ServiceUnavailableError
         return kind(

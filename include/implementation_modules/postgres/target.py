@@ -1,4 +1,4 @@
-"""Postgres as a target: staged lines are streamed into a temporary table, then the publish protocol of `sql_target`.
+"""Postgres as a target: staged lines are streamed into a temporary table, then published as in `sql_warehouse.target`.
 
 `_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMPTZ: instants, whatever the session's time zone.
 Names are folded to lower case and quoted. Typed values are converted here, so that the refusals name the document.
@@ -62,7 +62,7 @@ class PostgresTarget(SqlTarget):
     """
 
     FOLDER: ClassVar[str] = "postgres_target"
-    # In a stricter level the receipts would be read from a snapshot that is older than the lock.
+    # With a stricter level, the receipts would be read from a snapshot that is older than the lock.
     BEGIN: ClassVar[str] = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
     class Options(BaseModel):
@@ -155,7 +155,7 @@ class PostgresTarget(SqlTarget):
         return value
 
     def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
-        """Postgres tells neither row nor column when a column's type was altered by somebody."""
+        """Return the error with row and column, which Postgres does not name if a column's type was altered."""
         loading = self._fragments["loading"]
         altered = session.run("find_altered", {"target_name": self._fragments["target"], "loading_name": loading})
         has_check = session.run("server_version")[0][0] >= _CAN_CHECK_INPUT
@@ -180,7 +180,7 @@ class PostgresTarget(SqlTarget):
 
 
 def translated_error(error: Exception, where: str) -> PipelineError | None:
-    """The framework's error for one of the client library's; None for what is not the client library's."""
+    """Return the framework's error for an error of the client library; None for any other error."""
     import psycopg
 
     if not isinstance(error, psycopg.Error):
@@ -252,7 +252,7 @@ def _conflict(where: str) -> PublishConflictError:
 
 
 def _naming_the_document(error: BadDocumentError, manifest: Manifest, stage: Stage) -> BadDocumentError:
-    """Postgres tells the number of the line only."""
+    """Return the error with the document's id; Postgres gives only the number of the line."""
     diagnosis = getattr(error.__cause__, "diag", None)
     number = _LINE_OF_COPY.search(getattr(diagnosis, "context", None) or "")
     if number is None:

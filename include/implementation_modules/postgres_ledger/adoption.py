@@ -1,4 +1,4 @@
-"""An older state table in the ledger's own database, imported, resolved and adopted in one transaction."""
+"""Imports, resolves and adopts an older state table of the ledger's own database in one transaction."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PostgresAdoption:
 
     @contextmanager
     def reading(self) -> Iterator[LedgerReading]:
-        """The ledger as it is at one moment.
+        """Open a view of the ledger at one moment.
 
         Raises:
             ServiceUnavailableError: The database does not answer.
@@ -83,13 +83,13 @@ class PostgresAdoption:
 
     @contextmanager
     def importing(self, table: str, mapping: AdoptionMapping, *, adopts: bool, keeps: bool) -> Iterator[PostgresImport]:
-        """One import of a table, one transaction.
+        """Open one import of a table, in one transaction.
 
         Args:
             table: `schema.table` in the ledger's database.
             mapping: Its columns.
-            adopts: Rows that were adopted before are left out, and rows get ids of the ledger; False: only to look.
-            keeps: Commit at the end; False, or any exception: nothing is left of it.
+            adopts: Skip rows that were adopted before, and give rows ids of the ledger; False: only look.
+            keeps: Commit at the end; after False, or any exception, nothing of it remains.
 
         Raises:
             InvalidInputError: The table, the mapping or the rows are invalid; every problem is listed. Nothing was
@@ -154,9 +154,9 @@ class PostgresImport:
         self.now = self.ledger.now
 
     def open(self, table: str) -> None:
-        """Begin: find the table, choose its columns."""
-        self._cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # all of it from one moment
-        self._import_id = self.run("begin")[0]["import_id"]  # without this migration its sequence is missing, too
+        """Begin the import: find the table, choose its columns."""
+        self._cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # one snapshot for all of it
+        self._import_id = self.run("begin")[0]["import_id"]  # without this migration its sequence is missing as well
         found = self._find(table)
         self.table = f"{found['schema_name']}.{found['table_name']}"
         theirs, ledger = (
@@ -168,7 +168,7 @@ class PostgresImport:
         )
         self.notes += self._read.notes
         if self._mapping.naive_timezone == "UTC":
-            self._read.local.clear()  # no time comes twice there
+            self._read.local.clear()  # in UTC no local time occurs twice
         their_table = identifier(found["schema_name"], found["table_name"])
         self._fragments = {
             **self._read.rows(their_table),
@@ -313,14 +313,14 @@ class PostgresImport:
         return {row["source_object"]: row for row in self.run("import_counts")}
 
     def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Record]:
-        """Rows of one statement file of `sql/adoption`."""
+        """Return the rows of one statement file of `sql/adoption`."""
         return self._execute(
             fill(sql_text(f"adoption/{name}"), self._fragments),
             {"import_id": self._import_id, **self._read.parameters, **(parameters or {})},
         )
 
     def unreadable(self, table: str, error: Exception) -> InvalidInputError:
-        """Which column has values that can't become the ledger's; asked after the transaction that met one."""
+        """Name the columns with values that can't become the ledger's; called after the transaction that met one."""
         found = []
         if self._fragments and self._cursor.connection.info.server_version >= 160_000:
             for column, (text, kind) in self._read.texts.items():

@@ -1,4 +1,4 @@
-"""Columns of a team's older table as expressions of the ledger's types; every name is quoted, every value bound."""
+"""Reads columns of a team's older table as expressions of the ledger's types; names are quoted, values are bound."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.pipeline_framework.errors import InvalidInputError
 from include.sql.text import SqlFragment, fill, sql_text
 
 COMPUTED = frozenset({"target_day", "time_interval", "source_query_window_duration_minutes"})
-"""Follow from the window and its time zone; what the older table says is not read."""
+"""Columns that follow from the window and its time zone; the older table's values are not read."""
 
 NOT_THEIRS = frozenset(
     {
@@ -22,12 +22,12 @@ NOT_THEIRS = frozenset(
         "target_deletion_done_flag", "stage_location",
     }
 )  # fmt: skip
-"""Mean something only where they were written: fences, leases, ids of other rows, files of another stage."""
+"""Columns with a meaning only where they were written: fences, leases, ids of other rows, another stage's files."""
 
 REQUIRED = ("source_object", "query_window_start_at", "query_window_end_at")
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
 _HAS_OFFSET = ":[0-9.]+ *[a-z+-]"
-"""Something follows the time of day."""
+"""Matches a time of day that is followed by something."""
 
 _STEP = """CASE
         WHEN MOD(EXTRACT(MICROSECONDS FROM {end})::bigint, 1000) != 0 THEN '1 microsecond'::interval
@@ -36,7 +36,7 @@ _STEP = """CASE
         WHEN EXTRACT(MINUTE FROM {end}) = 59 THEN '1 minute'::interval
         ELSE '0'::interval
     END"""
-"""From an inclusive end to the exclusive one; an end on a full minute is one already, in whatever table."""
+"""The step from an inclusive end to the exclusive one; an end on a full minute is already exclusive, in every table."""
 
 _IS_DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
@@ -46,15 +46,15 @@ _NUMBERS = ("numeric", "double precision", "real", "integer", "bigint", "smallin
 
 @dataclass(slots=True)
 class Expressions:
-    """What is read of their table.
+    """The expressions that read the older table.
 
     Attributes:
         by_column: Ledger column → expression of the ledger's type over `theirs`.
-        texts: Ledger column → the plain text column of theirs that it is cast from.
-        local: Bound of a window → whether a row's value has no offset, and so is a local time.
-        is_end_inclusive: Their window ends with the moment that its end names.
+        texts: Ledger column → the plain text column of the older table that it is cast from.
+        local: Bound of a window → condition that a row's value has no offset, and so is a local time.
+        is_end_inclusive: Their windows include the moment that their end names.
         parameters: Values that the expressions bind.
-        notes: For people.
+        notes: Notes for people.
     """
 
     by_column: dict[str, SqlFragment] = field(default_factory=dict)
@@ -65,20 +65,20 @@ class Expressions:
     notes: list[str] = field(default_factory=list)
 
     def get(self, column: str, otherwise: str = "NULL::text") -> SqlFragment:
-        """An expression, or a constant where the table has nothing for it."""
+        """Return the expression of a column, or a constant if the table has nothing for it."""
         return self.by_column.get(column, SqlFragment(otherwise))
 
     @property
     def adopted(self) -> list[str]:
-        """Ledger columns that are copied as they are."""
+        """Return the ledger columns that are copied unchanged."""
         return [name for name in self.by_column if name not in (*REQUIRED, "id", "timezone", "pipeline_final_status")]
 
     def selected(self) -> SqlFragment:
-        """`expression AS "column"` of the copied columns, each with a comma before it."""
+        """Return `expression AS "column"` of the copied columns, each with a comma before it."""
         return SqlFragment("".join(f",\n        {self.by_column[name]} AS {identifier(name)}" for name in self.adopted))
 
     def rows(self, table: SqlFragment) -> dict[str, SqlFragment]:
-        """Fragments that read their rows and the bounds of their windows, local times in the session's zone."""
+        """Return the fragments that read rows and the bounds of their windows, local times in the session's zone."""
         source, start, end = (self.get(column) for column in REQUIRED)
         step = SqlFragment(_STEP.replace("{end}", end) if self.is_end_inclusive else "'0'::interval")
         given = {"their_source": source, "their_start": start, "their_end": end, "said_end": end}
@@ -108,17 +108,17 @@ class Expressions:
         }
 
     def names(self) -> SqlFragment:
-        """The copied columns' names, each with a comma before it."""
+        """Return the copied columns' names, each with a comma before it."""
         return SqlFragment("".join(f", {identifier(name)}" for name in self.adopted))
 
 
 def identifier(*names: str) -> SqlFragment:
-    """A quoted, dotted name of any characters, ready for a statement that has parameters."""
+    """Return a quoted, dotted name of any characters, ready for a statement that has parameters."""
     return SqlFragment(sql.Identifier(*names).as_string(None).replace("%", "%%"))
 
 
 def choose(mapping: AdoptionMapping, theirs: Mapping[str, str], ledger: Mapping[str, str], table: str) -> Expressions:
-    """The expressions of a mapping over a table.
+    """Return the expressions of a mapping over a table.
 
     Args:
         mapping: As written.
@@ -127,7 +127,7 @@ def choose(mapping: AdoptionMapping, theirs: Mapping[str, str], ledger: Mapping[
         table: For messages.
 
     Raises:
-        InvalidInputError: A column is unknown on either side, needed and not there, or of a type that can't become
+        InvalidInputError: A column is unknown on either side, required but missing, or of a type that can't become
             the ledger's.
     """
     unknown = sorted(set(mapping.given) - set(ledger))
@@ -202,7 +202,7 @@ def _cast(column: str, kind: str, name: str, their_kind: str, table: str, found:
             elif their_kind != _TIMES[0]:
                 found.local[column] = SqlFragment("TRUE")
             return SqlFragment(instant)
-        # Past and future infinity, and years that no client can hold, say nothing.
+        # Infinity, past or future, and years that no client can hold mean that no value is known.
         return SqlFragment(f"CASE WHEN {instant} BETWEEN '1900-01-01' AND '2200-01-01' THEN {instant} END")
     if their_kind in _NUMBERS and kind in _NUMBERS:
         return SqlFragment(f"{quoted}::{kind}")
@@ -210,7 +210,7 @@ def _cast(column: str, kind: str, name: str, their_kind: str, table: str, found:
 
 
 def _find(name: str, theirs: Mapping[str, str]) -> str | None:
-    """The column of that name; of another case when there is just one."""
+    """Return the column of that name; one that differs in case only if there is just one."""
     if name in theirs:
         return name
     alike = [column for column in theirs if column.lower() == name.lower()]

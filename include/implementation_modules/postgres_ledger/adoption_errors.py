@@ -1,4 +1,4 @@
-"""What can go wrong, or was hardly meant, while an older table is adopted, in the framework's words."""
+"""Errors and doubtful values during the adoption of an older table, in the framework's words."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NOTHING_WRITTEN = "Nothing was written"
 
 
 class UnreadableError(Exception):
-    """A value of theirs that can't be cast; the transaction is over."""
+    """A value of the older table can't be cast; the transaction has ended."""
 
 
 @contextmanager
 def translated(table: str) -> Iterator[None]:
-    """Turn the client library's errors into the framework's; a value that can't be cast into `UnreadableError`."""
+    """Turn the client library's errors into the framework's; a value that can't be cast raises `UnreadableError`."""
     try:
         yield
     except PipelineError:
@@ -85,12 +85,12 @@ def _translation(error: psycopg.Error, table: str) -> Exception:
 
 
 def inclusive_end_notes(counts: Record, end: str | None, table: str) -> list[str]:
-    """What to tell of ends that look inclusive, or of those that don't in a table whose ends are.
+    """Return notes about ends that look inclusive, or about those that don't in a table with inclusive ends.
 
     Args:
         counts: Of `sql/adoption/inclusive_ends.sql`.
-        end: As the mapping says; None: it doesn't.
-        table: Theirs.
+        end: The mapping's value; None: it has none.
+        table: The older table.
     """
     rows = f"of {counts['total']} rows of {table}"
     if end is None and counts["looking_inclusive"]:
@@ -105,7 +105,7 @@ def inclusive_end_notes(counts: Record, end: str | None, table: str) -> list[str
 
 
 def table_name(table: str) -> dict[str, str]:
-    """Schema and name; either may stand in double quotes."""
+    """Return schema and name; either may be in double quotes."""
     part = r'(?:"((?:[^"]|"")+)"|([^".]+))'
     match = re.fullmatch(rf"(?:{part}\.)?{part}", table.strip())
     if not match or "\0" in table:

@@ -1,4 +1,4 @@
-"""How a server reads local times of an older table: a zone's name must have one meaning, its rules must be ours."""
+"""Checks how a server reads local times of an older table: a zone needs one meaning, and the server our rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAME_ZONE = {"CET": "Europe/Brussels", "EET": "Europe/Athens", "MET": "Europe/B
 
 
 def require_one_meaning(counts: Sequence[Record], timezone: str, table: str) -> None:
-    """Postgres reads some names as an abbreviation with a fixed offset: each autumn would have a false gap and double.
+    """Refuse a name that Postgres reads as an abbreviation with a fixed offset: each autumn would seem to have errors.
 
     Args:
         counts: Of `sql/adoption/zone_meanings.sql`.
@@ -43,7 +43,7 @@ def require_one_meaning(counts: Sequence[Record], timezone: str, table: str) -> 
 def require_ours(
     execute: Callable[[str, Mapping[str, Any]], list[Record]], sources: Sequence[Record], timezone: str, table: str
 ) -> None:
-    """Local times were read with the server's zone files: from the first row to the last they must agree with ours.
+    """Refuse local times for which the server's zone files, which read them, differ from ours.
 
     Args:
         execute: Runs a statement; rows by column.

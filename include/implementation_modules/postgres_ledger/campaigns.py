@@ -13,7 +13,7 @@ from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.ports.ledger import Record
 
 Run = Callable[[str, Mapping[str, Any] | None], list[Record]]
-"""Name of a statement of `include/sql/ledger` and its parameters → rows by column."""
+"""Runs a statement of `include/sql/ledger` by name with its parameters, and returns rows by column."""
 
 
 class PostgresCampaigns:
@@ -52,10 +52,10 @@ class PostgresCampaigns:
         return {cap.name: max(0, cap.limit - used[cap.name]) for cap in caps}
 
     def claimable(self, parameters: Mapping[str, Any], rules: ClaimRules, *, is_locking: bool) -> list[Record]:
-        """Rows that a claim takes, locked if asked for.
+        """Return the rows that a claim takes, locked if `is_locking`.
 
-        With limits or running campaigns, claims that concern the same ones take turns until their transactions end:
-        what they count can't change meanwhile. Without, claims at once pass over each other's rows.
+        With limits or running campaigns, claims that concern the same ones take turns until their transactions end, so
+        that their counts can't change meanwhile. Otherwise simultaneous claims skip each other's rows.
         """
         statement = "lock_claimable_rows" if is_locking else "claimable_rows"
         ordinary = {

@@ -1,7 +1,7 @@
-"""The ledger's rows for its mirrors, by the transactions that changed them; see `LifecycleFeed`.
+"""Reads the ledger's rows for its mirrors, by the transactions that changed them; see `LifecycleFeed`.
 
-Rows are read in one REPEATABLE READ transaction into a temporary file, so that they are of one moment, and the ledger
-is left alone while the warehouse works.
+Rows are read in one REPEATABLE READ transaction into a temporary file, so that they show one moment, and no transaction
+is open in the ledger while the warehouse works.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TEXTS = {
     "timestamp with time zone": """TO_CHAR({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')""",
     "date": "TO_CHAR({column}, 'YYYY-MM-DD')",
 }
-"""Texts that depend on no setting of the session; every other type has one only."""
+"""Texts that depend on no setting of the session; every other type has only one text form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class PostgresChanges:
 
     @contextmanager
     def lock(self, mirror: str) -> Iterator[bool]:
-        """See `LifecycleFeed.lock`; everything else happens inside."""
+        """See `LifecycleFeed.lock`; everything else happens while it is held."""
         try:
             with self._locks.holding(f"mirror {mirror}") as self._holder:
                 if self._holder is None:
@@ -104,7 +104,7 @@ class PostgresChanges:
             yield SpooledRows(moment, because, count, file)
 
     def remember(self, mirror: str, pipelines: Sequence[str], rows: ChangedRows) -> None:
-        """See `LifecycleFeed.remember`; only whoever still has the lock can, as its transaction is what commits."""
+        """See `LifecycleFeed.remember`; only the lock's holder can do it, because it commits the lock's transaction."""
         seen = rows.moment.seen_by(pipelines)
         parameters = {
             "mirror": mirror,

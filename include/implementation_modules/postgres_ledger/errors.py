@@ -1,4 +1,4 @@
-"""Psycopg's errors as the framework's, for everybody who talks to the ledger's database."""
+"""Translates psycopg's errors into the framework's, for all code that uses the ledger's database."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _MIGRATE = "Run `ledger migrate`, then include/sql/roles/ledger_roles.sql for th
 
 @contextmanager
 def translated(passing: str = _SAFE_TO_REPEAT, lasting: str = _NOTHING_WRITTEN) -> Iterator[None]:
-    """Let no error of the client library out.
+    """Translate every error of the client library.
 
     Args:
-        passing: What an error means after which the same call may succeed.
-        lasting: What any other one means.
+        passing: The meaning of an error after which the same call may succeed.
+        lasting: The meaning of any other error.
     """
     try:
         yield
@@ -46,7 +46,7 @@ def translated(passing: str = _SAFE_TO_REPEAT, lasting: str = _NOTHING_WRITTEN) 
 def ledger_error(
     error: psycopg.Error, passing: str = _SAFE_TO_REPEAT, lasting: str = _NOTHING_WRITTEN
 ) -> PipelineError:
-    """The framework's error for one of psycopg's; see `translated`."""
+    """Return the framework's error for an error of psycopg; see `translated`."""
     trouble = trouble_of(error)
     if trouble.is_passing:
         what, remedy = {

@@ -1,10 +1,10 @@
-"""Names that one at a time holds, across processes: advisory locks of transactions in the ledger's database.
+"""Names that one session at a time holds, across processes: advisory locks of transactions in the ledger's database.
 
-A lock of a *session* outlives its holder where a pooler gives the session's server to somebody else: held by nobody,
-for as long as the pooler keeps that server. So each name is held by a transaction that stays open, on a connection of
-its own: it ends with the holder's connection, whatever is in between. An open transaction that has only such a lock
-costs its connection and nothing else: it has no transaction id, and between statements no snapshot, so vacuum and
-`pg_snapshot_xmin` pass over it.
+A lock of a *session* outlives its holder where a pooler gives the session's server to another client: nobody owns it,
+for as long as the pooler keeps that server. Therefore each name is held by a transaction that stays open, on a
+connection of its own: it ends with the holder's connection, whatever is in between. An open transaction that has only
+such a lock costs only its connection: it has no transaction id, and between statements no snapshot, so vacuum and
+`pg_snapshot_xmin` ignore it.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class PostgresLocks:
 
     @contextmanager
     def holding(self, name: str) -> Iterator[psycopg.Connection[Any] | None]:
-        """Hold a name; nobody waits.
+        """Hold a name without waiting for it.
 
         Yields:
-            The connection whose open transaction holds it; a commit gives it back. None: somebody else has it.
+            The connection whose open transaction holds it; a commit releases it. None: another session holds it.
         """
         with errors.translated():
             connection = self._take()
             try:
-                # Without a parameter of its own a statement is sent in the simple protocol. The extended one's portal
+                # A statement without parameters is sent in the simple protocol. The extended protocol's portal
                 # would keep its snapshot, and with it dead rows of all tables, until the next statement.
                 with psycopg.ClientCursor(connection, row_factory=tuple_row) as cursor:
                     found = cursor.execute(statement("ledger/try_lock").encode(), {"name": name}).fetchone()
@@ -65,7 +65,7 @@ class PostgresLocks:
                 self._give_back(name, connection)
 
     def close(self) -> None:
-        """Give up every connection, and with it every name."""
+        """Close every connection, and with it release every name."""
         with self._guard:
             connections, self._free, self._used = [*self._free, *self._used], [], []
         for connection in connections:
@@ -78,7 +78,7 @@ class PostgresLocks:
         connection = kept or self._connect()
         if kept is None:
             connection.autocommit = False
-            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # a stricter one would keep its snapshot
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # a stricter one keeps its snapshot
         with self._guard:
             self._used.append(connection)
         return connection
@@ -96,7 +96,7 @@ class PostgresLocks:
 
     def _keep(self, connection: psycopg.Connection[Any]) -> None:
         with self._guard:
-            if connection in self._used:  # else `close` had it
+            if connection in self._used:  # otherwise `close` has taken it
                 self._used.remove(connection)
                 self._free.append(connection)
 

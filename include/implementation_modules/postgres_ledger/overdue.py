@@ -1,4 +1,4 @@
-"""What is overdue, from the ledger's database: one statement for the windows of all sources, one for their days."""
+"""Reads what is overdue from the ledger's database: a statement for the windows of all sources, one for their days."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATUSES = {"PENDING": "pending", "IN_PROGRESS": "in_progress", "FAILED": "fail
 
 
 class PostgresOverdueAlarms:
-    """`OverdueAlarms`; a connection per call, as a check makes three.
+    """`OverdueAlarms` with one connection per call, as a check makes only three calls.
 
     Args:
         connect: Returns a new psycopg 3 connection to the ledger's database.

@@ -12,7 +12,7 @@ from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.ports.ledger import Record
 
 Run = Callable[[str, Mapping[str, Any] | None], list[Record]]
-"""Name of a statement of `include/sql/ledger` and its parameters → rows by column."""
+"""Runs a statement of `include/sql/ledger` by name with its parameters, and returns rows by column."""
 
 
 class PostgresRevisits:

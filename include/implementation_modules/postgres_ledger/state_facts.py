@@ -1,4 +1,4 @@
-"""Reads what a state table in Postgres says about its sources: the ledger, or rows on their way into it."""
+"""Reads facts about the sources of a state table in Postgres: the ledger, or rows that are being imported into it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from include.pipeline_framework.ports.ledger import Record
 from include.sql.text import fill, quoted, sql_text
 
 Execute = Callable[[str, Mapping[str, Any]], list[Record]]
-"""SQL text and parameters → rows by column; instants in UTC."""
+"""Runs SQL text with parameters, and returns rows by column; instants in UTC."""
 
 LEDGER = "pipeline_lifecycle"
 
@@ -41,9 +41,9 @@ class PostgresState:
         self._table = table
 
     def facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
-        """Facts by source object, of every scope: as many statements for a thousand sources as for one.
+        """Return facts by source object, of every scope; a thousand sources need as many statements as one.
 
-        Where nothing is wrong that is one statement. In the ledger only days that are not covered are looked at again.
+        If nothing is wrong, that is one statement. In the ledger only days that are not covered are read in detail.
         """
         names = [scope.source_object for scope in scopes]
         found = _by_source(self._run("state_groups", {"source_objects": names}))
@@ -75,16 +75,16 @@ class PostgresState:
         }
 
     def now(self) -> datetime:
-        """The database's clock."""
+        """Return the database's clock."""
         found: datetime = self._execute(sql_text("ledger/now"), {})[0]["database_now"]
         return found
 
     def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
-        """Id and window of every live row of the days, in order."""
+        """Return id and window of every live row of the days, in order."""
         return [(row["id"], window_of(row)) for row in self._of_days("state_rows", {source_object: days})]
 
     def _of_days(self, name: str, days: Mapping[str, Sequence[LocalDay]]) -> list[Record]:
-        """Rows of a statement over a table of days."""
+        """Return the rows of a statement over a table of days."""
         flat = [(source_object, day) for source_object, of_source in days.items() for day in of_source]
         if not flat:
             return []
@@ -95,7 +95,7 @@ class PostgresState:
         return self._run(name, parameters)
 
     def _gaps(self, name: str, spans: Mapping[str, Sequence[TimeWindow]]) -> list[Record]:
-        """Gaps in stretches of days; their bounds come from here: one time zone database counts."""
+        """Return the gaps in stretches of days, with bounds from this process: only one zone database counts."""
         flat = [(source_object, span) for source_object, of_source in spans.items() for span in of_source]
         if not flat:
             return []
@@ -118,7 +118,7 @@ def _by_source(rows: Sequence[Record]) -> dict[str, list[Record]]:
 
 
 def _reaching_out(days: Sequence[LocalDay], seen: Sequence[Record]) -> list[LocalDay]:
-    """Days with a row that does not lie inside them."""
+    """Return the days with a row that is not completely inside them."""
     if not seen:
         return []
     by_date = {day.date: day for day in days}
@@ -134,7 +134,7 @@ def _reaching_out(days: Sequence[LocalDay], seen: Sequence[Record]) -> list[Loca
 def _groups(
     days: Sequence[LocalDay], seen: Sequence[Record], reaching: Sequence[LocalDay], rows: Sequence[Record]
 ) -> list[DurationGroup]:
-    """From the database's groups; of days with a row that does not lie inside, from their rows."""
+    """Return groups from the database's groups; for days with a row that is not inside them, from their rows."""
     if not seen:
         return []
     by_date = {day.date: day for day in days}
@@ -160,7 +160,7 @@ def _crossing(scope: StateScope, days: Sequence[LocalDay], rows: Sequence[Record
 
 
 def _not_covered(days: Sequence[LocalDay], groups: Sequence[DurationGroup]) -> list[LocalDay]:
-    """Days that the rows inside them don't fill; in the ledger rows never overlap, so their lengths add up."""
+    """Return the days that their rows don't fill; in the ledger rows never overlap, so their lengths add up."""
     covered: dict[date, timedelta] = defaultdict(timedelta)
     for group in groups:
         covered[group.day] += group.duration * group.windows

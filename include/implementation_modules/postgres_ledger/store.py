@@ -1,4 +1,4 @@
-"""The ledger in Postgres: every method one transaction, every transition and its event one statement."""
+"""The ledger in Postgres: every method is one transaction, every transition and its event one statement."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ _TABLES = [
 class PostgresLifecycleStore:
     """`LifecycleStore` on one connection, safe to share between threads (the heartbeat's and the task's).
 
-    Each lock that is held has one more, see `PostgresLocks`. Works through a pooler in transaction mode.
+    Each held lock has one more connection, see `PostgresLocks`. The store works through a pooler in transaction mode.
 
     Args:
-        connect: Returns a new psycopg 3 connection to the ledger's database; called again when a connection broke.
+        connect: Returns a new psycopg 3 connection to the ledger's database; called again after a connection broke.
     """
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
@@ -75,7 +75,7 @@ class PostgresLifecycleStore:
         self._locks = PostgresLocks(connect)
 
     def close(self) -> None:
-        """Give the connections back, and with them all locks; the store opens new ones when it is used again."""
+        """Close the connections, and with them release all locks; the store opens new ones when it is used again."""
         self._locks.close()
         self._disconnect()
 
@@ -86,7 +86,7 @@ class PostgresLifecycleStore:
             self._connection = None
 
     def now(self) -> datetime:
-        """The database's clock."""
+        """Return the database's clock."""
         with self._transaction() as cursor:
             return only_row(_run(cursor, "now"))["database_now"]
 
@@ -138,7 +138,7 @@ class PostgresLifecycleStore:
 
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """See `LifecycleStore.state_facts`."""
-        with self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ") as cursor:  # all from one moment
+        with self._transaction("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ") as cursor:  # in one snapshot
             return self._state(cursor).facts(scopes)
 
     def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
@@ -385,7 +385,7 @@ class PostgresLifecycleStore:
             return PostgresRevisits(partial(_run, cursor)).find(source_object, since)
 
     def describe(self) -> list[Record]:
-        """Columns of the ledger's tables with type and comment, as the database tells them."""
+        """Return the columns of the ledger's tables with type and comment, from the database's catalog."""
         with self._transaction() as cursor:
             return _run(cursor, "describe_columns", {"tables": _TABLES})
 
@@ -400,7 +400,7 @@ class PostgresLifecycleStore:
     def _insert_planned(
         self, cursor: Cursor, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = ""
     ) -> PlanInsert:
-        require_recorded(SeenIdentity.of(only_row(_run(cursor, "see_identity"))))  # ids are given away, too
+        require_recorded(SeenIdentity.of(only_row(_run(cursor, "see_identity"))))  # ids are issued, as well
         parameters = {
             "records": Jsonb([dict(r) for r in records], dumps=json_text),
             **actor_parameters(actor),
@@ -424,7 +424,7 @@ class PostgresLifecycleStore:
                     yield cursor
             except psycopg.Error as error:
                 if trouble_of(error).needs_new_connection:
-                    self._disconnect()  # the next call connects anew, after a failover to the new primary
+                    self._disconnect()  # the next call opens a new connection, after a failover to the new primary
                 raise
 
 

@@ -1,4 +1,4 @@
-"""Between the ledger's rows in Postgres and plain Python values."""
+"""Converts between the ledger's rows in Postgres and plain Python values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from include.pipeline_framework.ports.ledger import PlanInsert, Record
 
 
 def planned_outcome(records: Sequence[Mapping[str, Any]], inserted: list[Record]) -> PlanInsert:
-    """What an insert came to: the rows that it returned, and those that it left out."""
+    """Return the outcome of an insert: the rows that it returned, and those that it skipped."""
     there = {(row["source_object"], row["query_window_start_at"]) for row in inserted}
     refused = [dict(r) for r in records if (r["source_object"], r["query_window_start_at"]) not in there]
     return PlanInsert(inserted, refused)
 
 
 def only_row(rows: list[Record], record_id: int | None = None) -> Record:
-    """The first row, or an error that there is none of this id."""
+    """Return the first row, or raise an error that no row has this id."""
     if not rows:
         raise InvalidInputError(
             f"there is no ledger row {record_id}", remedy="List the rows with: python -m include.cli ledger show."
@@ -33,7 +33,7 @@ def only_row(rows: list[Record], record_id: int | None = None) -> Record:
 
 
 def loaded_row(row: Record) -> Record:
-    """Instants in UTC whatever the session's zone; whole numerics (fingerprints) as int."""
+    """Return a row with instants in UTC, whatever the session's zone, and whole numerics (fingerprints) as int."""
     for name, value in row.items():
         if isinstance(value, datetime):
             row[name] = value.astimezone(UTC)
@@ -43,18 +43,18 @@ def loaded_row(row: Record) -> Record:
 
 
 def brief_error(error: psycopg.DataError | UnicodeEncodeError) -> str:
-    """The server's first line; its DETAIL would quote the row. Errors of the client have one line."""
+    """Return the server's first line; its DETAIL would quote the row. Errors of the client have one line."""
     said = error.diag.message_primary if isinstance(error, psycopg.DataError) else None
     return " ".join((said or str(error)).split())[:200]
 
 
 def json_text(value: Any) -> str:
-    """JSON with integers of any size exact; instants as ISO text, decimals as text."""
+    """Return JSON with exact integers of any size; instants as ISO text, decimals as text."""
     return json.dumps(value, default=lambda other: other.isoformat() if hasattr(other, "isoformat") else str(other))
 
 
 def actor_parameters(actor: Actor) -> dict[str, Any]:
-    """An actor as a statement's parameters."""
+    """Return an actor as a statement's parameters."""
     names = ("dag_id", "dag_run_id", "task_id", "map_index", "try_number")
     return {name: getattr(actor, name) for name in names}
 
@@ -62,7 +62,7 @@ def actor_parameters(actor: Actor) -> dict[str, Any]:
 def claim_parameters(
     source_object: str, limit: int, ended_before: datetime, within: Sequence[TimeWindow] | None
 ) -> dict[str, Any]:
-    """What the statements of a claim are called with."""
+    """Return the parameters for the statements of a claim."""
     return {
         "source_object": source_object,
         "limit": limit,
@@ -72,7 +72,7 @@ def claim_parameters(
 
 
 def multirange_text(windows: Sequence[TimeWindow] | None) -> str | None:
-    """Text of a tstzmultirange; Postgres joins ranges that overlap or touch."""
+    """Return the text of a tstzmultirange; Postgres joins ranges that overlap or touch."""
     if windows is None:
         return None
     return "{" + ",".join(f'["{window.start.isoformat()}","{window.end.isoformat()}")' for window in windows) + "}"

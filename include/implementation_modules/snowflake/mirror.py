@@ -46,7 +46,7 @@ class SnowflakeMirror(SqlMirror):
 
     Args:
         connect: As `SnowflakeTarget`'s.
-        options: The target's settings of a pipeline that loads there; its database and schema count.
+        options: The target's settings of a pipeline that loads there; the mirror uses its database and schema.
     """
 
     FOLDER: ClassVar[str] = "lifecycle_mirror/snowflake"

@@ -1,9 +1,9 @@
-"""Snowflake as a target: COPY from an external stage into a temporary table, then the publish protocol of `sql_target`.
+"""Snowflake as a target: COPY from an external stage into a temporary table, then as in `sql_warehouse.target`.
 
 `_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMP_NTZ holding UTC: comparing, counting and
-deleting them asks no session parameter. TIMESTAMP_TZ would compare right as well, but needs an offset in every value;
-TIMESTAMP_LTZ depends on the session's TIMEZONE. Instants are bound as text and read with an explicit format, because an
-implicit cast follows the session's TIMESTAMP_INPUT_FORMAT.
+deleting them depends on no session parameter. TIMESTAMP_TZ would also compare correctly, but needs an offset in every
+value; TIMESTAMP_LTZ depends on the session's TIMEZONE. Instants are bound as text and read with an explicit format,
+because an implicit cast follows the session's TIMESTAMP_INPUT_FORMAT.
 
 Names are folded to upper case and quoted, so `select dep_delay from flights` finds what the YAML calls `dep_delay`.
 """
@@ -38,7 +38,7 @@ from include.pipeline_framework.ports.target import ColumnSpec
 from include.sql.text import SqlFragment, fill, listed, quoted, sql_text
 
 FILES_PER_COPY = 1000
-"""`FILES = (…)` takes no more."""
+"""The most files that `FILES = (…)` accepts."""
 
 _SQL_TYPES = {
     "text": "TEXT",
@@ -52,11 +52,11 @@ _STAGE_SCHEMES = {"s3": "s3", "s3gov": "s3gov", "s3china": "s3china", "gs": "gcs
 
 _TEXT_TYPE = re.compile(r"VARCHAR\((\d+)\)")
 _SQL_TYPE = re.compile(r"[A-Z_]+(\(\d+(,\d+)?\))?")
-"""As DESCRIBE TABLE spells a type; what looks otherwise stands in no statement."""
+"""Matches a type as DESCRIBE TABLE spells it; any other text is never put into a statement."""
 
-_LOCK_NOT_RELEASED = 625  # lost the wait for a lock: timed out, or the 21st waiter
+_LOCK_NOT_RELEASED = 625  # the wait for a lock failed: timed out, or the 21st waiter
 _STOPPED = {604, 630}  # cancelled; statement time-out
-_SESSION_GONE = {390111, 390112, 390113, 390114}  # and its tokens; a new connection has new ones
+_SESSION_GONE = {390111, 390112, 390113, 390114}  # also its tokens; a new connection has new ones
 _NO_SUCH_OBJECT = {2003, 2043, 904}  # table, stage or schema; the same for others; column
 _EXISTS = 2002
 
@@ -152,7 +152,7 @@ class SnowflakeTarget(SqlTarget):
 
     @staticmethod
     def _create_again(session: Session, name: str) -> None:
-        """A second try shows whether another session was creating the same table, or the statement is refused."""
+        """Create it again: this shows whether another session was creating it, or the statement is refused."""
         try:
             session.run(name)
         except TerminalError as error:
@@ -160,7 +160,7 @@ class SnowflakeTarget(SqlTarget):
                 raise
 
     def _insert_guard(self, session: Session, source_object: str) -> None:
-        # Snowflake enforces no unique key: without the anchor's lock two sessions would both find no guard row.
+        # Snowflake enforces no unique key: without the lock on the anchor two sessions would both find no guard row.
         session.run("lock_anchor")
         super()._insert_guard(session, source_object)
 
@@ -171,7 +171,7 @@ class SnowflakeTarget(SqlTarget):
             try:
                 self._copy(session, keys[first : first + FILES_PER_COPY], stage)
             except TerminalError:
-                stage.read_manifest(manifest.location)  # a missing or changed file is no fault of Snowflake's
+                stage.read_manifest(manifest.location)  # a missing or changed file is not an error of Snowflake
                 raise
         session.run("create_typed", self._paths)
         rows, hash_sum, refused, ids = session.run("check_loaded")[0]
@@ -195,7 +195,7 @@ class SnowflakeTarget(SqlTarget):
             try:
                 run("create_stage_with_integration" if self._has_integration else "create_stage", {"url": url})
             except TerminalError as error:
-                refusal = error  # or another session was faster: the second COPY tells
+                refusal = error  # or another session was faster: the second COPY shows it
             try:
                 run("copy_files", {"files": keys})
             except MissingObjectError as error:
@@ -206,7 +206,7 @@ class SnowflakeTarget(SqlTarget):
         return quoted(*self._place, name.upper())
 
     def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
-        """Snowflake names neither document nor column when somebody has altered a column."""
+        """Return the error with document and column, which Snowflake does not name if a column was altered."""
         values = [("_id", "_id", "TEXT")]
         values += [(column.name, f"value_{i}", _SQL_TYPES[column.type]) for i, column in enumerate(self._columns)]
         there = {name: (is_now, null == "Y") for name, is_now, _kind, null, *_ in session.run("describe_target")}
@@ -233,7 +233,7 @@ class SnowflakeTarget(SqlTarget):
 
 
 def translated_error(error: Exception, where: str) -> PipelineError | None:
-    """The framework's error for one of the client library's; None for what is not the client library's."""
+    """Return the framework's error for an error of the client library; None for any other error."""
     from snowflake.connector import errors
 
     if not isinstance(error, errors.Error):
@@ -271,7 +271,7 @@ def translated_error(error: Exception, where: str) -> PipelineError | None:
 
 
 def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]:
-    """Everything in the statements that depends on the typed columns; paths stay bound parameters."""
+    """Return all fragments of the statements that depend on the typed columns; paths stay bound parameters."""
     texts, refusals = [], []
     for i, column in enumerate(columns):
         values = [
@@ -296,7 +296,7 @@ def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]
 
 
 def _first(values: Iterable[str]) -> str:
-    """The first of some values that is not NULL."""
+    """Return the first of some values that is not NULL."""
     found = list(values)
     return found[0] if len(found) == 1 else f"COALESCE({', '.join(found)})"
 
@@ -314,7 +314,7 @@ def _cast(column: ColumnSpec, index: int) -> str:
 
 
 def _misfit(value: str, is_now: str, takes_null: bool) -> str:
-    """The condition that a value does not fit into a column, whose type is as DESCRIBE TABLE spells it."""
+    """Return the condition that a value does not fit into a column, whose type is spelled as in DESCRIBE TABLE."""
     misfits = [] if takes_null else [f"{value} IS NULL"]
     if length := _TEXT_TYPE.fullmatch(is_now):
         misfits.append(f"LENGTH({value}) > {length[1]}")
@@ -324,7 +324,7 @@ def _misfit(value: str, is_now: str, takes_null: bool) -> str:
 
 
 def _stage_root(stage: Stage, key: str, where: str) -> str:
-    """The address that keys are relative to, as Snowflake spells it."""
+    """Return the address that keys are relative to, as Snowflake spells it."""
     scheme, _, rest = stage.uri(key).partition("://")
     if scheme not in _STAGE_SCHEMES or not rest.endswith(key):
         raise ConfigurationError(
@@ -365,7 +365,7 @@ def _says_it_exists(error: Any) -> bool:
 
 
 def _brief(error: Any) -> str:
-    """First words of Snowflake's text with its numbers; not for errors about data, which quote it."""
+    """Return the first words of Snowflake's text with its numbers; not for errors about data, which quote it."""
     text = " ".join(str(getattr(error, "raw_msg", None) or getattr(error, "msg", "")).split())
     return f"{text[:200]} ({_numbers(error)})"
 

@@ -1,1 +1,1 @@
-"""What SQL targets and mirrors share: the publish protocol, columns, sessions."""
+"""Code that SQL targets and mirrors share: the publish protocol, columns, sessions."""

@@ -15,7 +15,7 @@ TICK = timedelta(microseconds=1)
 
 
 def receipt_of(row: Sequence[Any]) -> Receipt:
-    """A row of `read_receipts` or `all_receipts`."""
+    """Return a row of `read_receipts` or `all_receipts` as a receipt."""
     kind, source_object, start, end, fence, lifecycle_id, rows, hash_sum, manifest = row[:9]
     return Receipt(
         source_object,
@@ -30,7 +30,7 @@ def receipt_of(row: Sequence[Any]) -> Receipt:
 
 
 def held_rows_of(row: Sequence[Any]) -> HeldRows:
-    """A row of `held_rows`; a total comes with its first and last event."""
+    """Return a row of `held_rows` as a value; a total includes its first and last event."""
     part, lifecycle_id, start, end, rows, hash_sum = row
     is_total = part == "total"
     window = TimeWindow(utc(start), utc(end) + (TICK if is_total else timedelta()))
@@ -38,5 +38,5 @@ def held_rows_of(row: Sequence[Any]) -> HeldRows:
 
 
 def utc(value: datetime) -> datetime:
-    """A naive value comes from a column without a zone, which holds UTC."""
+    """Return an instant in UTC; a naive value comes from a column without a zone, which holds UTC."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

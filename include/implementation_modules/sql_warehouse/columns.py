@@ -1,6 +1,6 @@
 """Columns of target tables: identifiers that can't inject, and one meaning of every column type in all targets.
 
-`convert` is the reference: the memory and Postgres targets call it, Snowflake's `include/sql/snowflake/cast_*.sql` say
+`convert` is the reference: the memory and Postgres targets call it, Snowflake's `include/sql/snowflake/cast_*.sql` do
 the same in SQL, and the contract suite runs one table of cases through all of them.
 
 | type | column | accepts; anything else is refused, never rounded |
@@ -12,9 +12,9 @@ the same in SQL, and the contract suite runs one table of cases through all of t
 | timestamp | UTC instant | ISO 8601 text (no offset: UTC; finer than microseconds: cut), or epoch milliseconds |
 | date | date | what `timestamp` accepts: its day in UTC |
 
-JSON null and an absent path are NULL. A number in a `timestamp` or `date` column is what `format` says: `epoch_second`
-or `epoch_millis`. Without a format it is milliseconds, and one that is a second of 1973 to 2286 is refused: as
-milliseconds it would be a day of 1970 that nobody meant.
+JSON null and an absent path are NULL. `format` gives the unit of a number in a `timestamp` or `date` column:
+`epoch_second` or `epoch_millis`. Without a format the unit is milliseconds, and a number that is a second of 1973 to
+2286 is refused: as milliseconds it would be a day of 1970, which is hardly meant.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from include.sql.text import IDENTIFIER
 COLUMN_TYPES = ("text", "integer", "number", "boolean", "timestamp", "date")
 OWN_COLUMNS = ("_source_object", "_id", "_id_hash", "_event_at", "_lifecycle_id", "_fence", "_file", "doc")
 LONGEST_PATH = 8
-"""Keys; each way to join some of them with dots is a place to look."""
+"""The most keys of a path; each way to join some of them with dots is another place where the value may be."""
 
 LONGEST_NAME = 48
-"""Leaves room for suffixes like `_receipts` in Postgres' 63 bytes."""
+"""The most characters of a name; they leave room for suffixes like `_receipts` in Postgres' 63 bytes."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?")
 _INSTANT = re.compile(
@@ -55,7 +55,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def checked_name(name: str) -> str:
-    """The name, if it is an identifier in every target: a letter or underscore, then letters, digits, underscores.
+    """Return the name if every target accepts it: a letter or underscore, then letters, digits, underscores.
 
     Raises:
         ValueError: It is not.
@@ -71,7 +71,7 @@ Name = Annotated[str, BeforeValidator(lambda value: checked_name(str(value)))]
 
 
 def parse_columns(value: Any) -> tuple[ColumnSpec, ...]:
-    """Columns as the YAML has them, `{name: type}` or `{name: {type, path, format}}`, in order.
+    """Return the columns of the YAML, `{name: type}` or `{name: {type, path, format}}`, in order.
 
     `path` is text with dots or a list of keys (for keys that contain dots); without it the column's name is the key.
 
@@ -121,12 +121,12 @@ def _column(name: str, spec: Any) -> ColumnSpec:
 
 
 def parse_document(body: bytes) -> Any:
-    """A document's JSON with numbers exact: integers of any size, fractions as `Decimal`."""
+    """Parse a document's JSON with exact numbers: integers of any size, fractions as `Decimal`."""
     return json.loads(body, parse_float=Decimal)
 
 
 def places(path: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Where a path's value may stand: keys may be joined with dots, as Elasticsearch takes both for one field.
+    """Return the places where a path's value may be: Elasticsearch treats keys joined with dots as the same field.
 
     >>> places(("a", "b", "c"))
     [('a', 'b', 'c'), ('a', 'b.c'), ('a.b', 'c'), ('a.b.c',)]
@@ -139,7 +139,7 @@ def places(path: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def value_at(document: Any, path: tuple[str, ...]) -> Any:
-    """The first value that is not null at one of a path's places; None where a key is absent or no object is there."""
+    """Return the first value that is not null at a path's places; None if a key is absent or no object is there."""
     for keys in places(path):
         value = document
         for key in keys:
@@ -150,7 +150,7 @@ def value_at(document: Any, path: tuple[str, ...]) -> Any:
 
 
 def convert(value: Any, column_type: str, unit: str = "") -> Any:
-    """A parsed JSON value as the value of a typed column; None for null. `unit` is the column's `format`.
+    """Return a parsed JSON value as the value of a typed column; None for null. `unit` is the column's `format`.
 
     Raises:
         ValueError: The type can't hold the value exactly as the table above says.
@@ -173,7 +173,7 @@ def convert(value: Any, column_type: str, unit: str = "") -> Any:
 
 
 def refused_value(document_id: Any, column: ColumnSpec, where: str, documents: int = 1) -> BadDocumentError:
-    """The error for a value that its typed column can't hold; the value itself stays out of it."""
+    """Return the error for a value that its typed column can't hold; the error does not contain the value."""
     others = f" (and {documents - 1} more documents)" if documents > 1 else ""
     is_time = column.type in ("timestamp", "date")
     unit = " Where numbers are seconds, give the column `format: epoch_second`." if is_time else ""
@@ -208,7 +208,7 @@ def _boolean(text: str) -> bool | None:
 
 
 def _counted(text: str, unit: str) -> datetime | None:
-    """An instant that is a number since 1970."""
+    """Return the instant of a number of seconds or milliseconds since 1970."""
     pattern = _SECONDS if unit == "epoch_second" else _MILLISECONDS
     number = pattern.fullmatch(text)
     if not number or (not unit and _LOOKS_LIKE_SECONDS.fullmatch(text)):

@@ -1,6 +1,6 @@
 """The ledger's mirror in a SQL database; Snowflake and Postgres add their dialect, their types and their errors.
 
-Nothing shared is touched before one transaction replaces the changed rows: a reader sees the ledger of one moment.
+Nothing shared is changed before one transaction replaces the changed rows: a reader sees the ledger of one moment.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SqlMirror(ABC):
         self._name = ".".join([*place, self._folded(TABLE)])
         self._mirror, self._loading = quoted(*place, self._folded(TABLE)), quoted(loading)
 
-    # --- what a dialect adds ------------------------------------------------------------------------------------------
+    # --- the parts of a dialect ---------------------------------------------------------------------------------------
 
     @abstractmethod
     def _set_up(self, session: Session) -> None:
@@ -52,32 +52,32 @@ class SqlMirror(ABC):
 
     @abstractmethod
     def _land(self, session: Session, lines: Iterable[str]) -> None:
-        """Put the lines into a session-private table."""
+        """Load the lines into a session-private table."""
 
     @abstractmethod
     def _type(self, column: MirrorColumn) -> tuple[str, str]:
-        """The warehouse's type of a column, and the expression that makes such a value of `{text}`."""
+        """Return the warehouse's type of a column, and the expression that makes such a value of `{text}`."""
 
     @abstractmethod
     def _element(self, index: int) -> str:
-        """Text of an array's element."""
+        """Return the expression for the text of an array's element."""
 
     @abstractmethod
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
-        """The framework's error for one of the client library's; None for what is not the client library's."""
+        """Return the framework's error for an error of the client library; None for any other error."""
 
     @abstractmethod
     def _instant(self, instant: datetime) -> Any:
-        """An instant as it is bound."""
+        """Return an instant in the form in which it is bound."""
 
     @staticmethod
     @abstractmethod
     def _folded(name: str) -> str:
-        """A name in the case that the database gives to unquoted ones."""
+        """Return a name in the case that the database gives to unquoted names."""
 
     @abstractmethod
     def _lock(self, session: Session) -> None:
-        """Keep other writers out, as the transaction's first statement; where the delete does it, nothing."""
+        """Keep other writers out, as the transaction's first statement; do nothing where the delete locks the table."""
 
     # --- LifecycleMirror ----------------------------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ class SqlMirror(ABC):
                     session.change("delete_others", {"pipelines": list(all_of)})
                 count = session.change("insert_rows", when)
                 session.execute("COMMIT", None, doing="commit", fetch=False)
-            except BaseException:  # a time-out of the task, too, must not leave a lock behind
+            except BaseException:  # also for a time-out of the task: no lock may remain
                 with suppress(Exception):
                     session.execute("ROLLBACK", None, doing="rollback", fetch=False)
                 raise
@@ -130,7 +130,7 @@ class SqlMirror(ABC):
 
     @staticmethod
     def _require_newest(session: Session, when: Mapping[str, Any]) -> None:
-        """A cycle that lost its lock in the ledger and woke up late must not bring back old rows."""
+        """Refuse a cycle that lost its lock in the ledger and continued late, because it would restore old rows."""
         newer = session.run("count_newer", when)[0][0]
         if newer:
             raise PublishConflictError(
@@ -144,7 +144,7 @@ class SqlMirror(ABC):
 
     @staticmethod
     def _columns(session: Session) -> set[str] | None:
-        """Names of the table's columns in lower case; None when there is no table."""
+        """Return the names of the table's columns in lower case; None if there is no table."""
         try:
             session.run("show_columns")
         except MissingObjectError:
@@ -185,7 +185,7 @@ class SqlMirror(ABC):
         }
 
     def _reworded(self, error: Exception, where: str) -> PipelineError | None:
-        """The target's own translation; what it means is another matter here."""
+        """Reword the target's translation of an error, whose meaning differs for a mirror."""
         translated = self._translate(error, where)
         if translated is not None:
             translated.meaning = (

@@ -1,7 +1,7 @@
-"""The rules of publishing exactly once, without a database: who may write a window, and what is there already.
+"""The rules of publishing exactly once, without a database: who may write a window, and which loads are there already.
 
-Every target reads, under its guard row's lock, the source object's floor and the receipts that overlap the window, and
-asks here.
+Every target reads, under the lock of its guard row, the source object's floor and the receipts that overlap the window,
+and calls these functions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from include.pipeline_framework.ports.stage import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What a transaction knows once it holds the guard row."""
+    """The state that a transaction reads once it holds the guard row."""
 
     now: datetime
     floor: int
@@ -35,7 +35,7 @@ class Guarded:
 
 
 def require_fence(fence: int, floor: int, overlapping: Iterable[Receipt], where: str) -> None:
-    """Refuse a fence that is below the floor or older than what published into the window.
+    """Refuse a fence that is below the floor or older than the fence that published into the window.
 
     Raises:
         FenceLostError: Names the receipt or the floor that won.
@@ -58,30 +58,30 @@ def require_fence(fence: int, floor: int, overlapping: Iterable[Receipt], where:
 
 
 def exact_receipt(window: TimeWindow, overlapping: Iterable[Receipt]) -> Receipt | None:
-    """The receipt of exactly this window, superseded or not."""
+    """Return the receipt of exactly this window, superseded or not."""
     return next((receipt for receipt in overlapping if receipt.window == window), None)
 
 
 def live_receipt(window: TimeWindow, overlapping: Sequence[Receipt]) -> Receipt | None:
-    """The receipt of exactly this window, unless it is superseded."""
+    """Return the receipt of exactly this window, unless it is superseded."""
     receipt = exact_receipt(window, overlapping)
     return receipt if receipt is not None and not is_superseded(receipt, overlapping) else None
 
 
 def span_of(replaced: Mapping[int, TimeWindow]) -> TimeWindow | None:
-    """From the first start to the last end of the windows that are replaced; None when there are none."""
+    """Return the first start and the last end of the replaced windows; None if there are none."""
     windows = replaced.values()
     return TimeWindow(min(w.start for w in windows), max(w.end for w in windows)) if windows else None
 
 
 def live_load(window: TimeWindow, overlapping: Sequence[Receipt]) -> Receipt | None:
-    """The receipt that proves what the window holds now: of a load, and touched by nothing since."""
+    """Return the receipt of the load that proves the window's present rows: nothing has changed them since."""
     receipt = live_receipt(window, overlapping)
     return receipt if receipt is not None and receipt.kind == LOAD else None
 
 
 def received(manifest: Manifest, overlapping: Sequence[Receipt]) -> bool:
-    """Whether exactly this manifest of this row was committed before and nothing has touched the window since."""
+    """Return whether exactly this manifest of this row was committed, and nothing has changed the window since."""
     receipt = live_load(manifest.window, overlapping)
     return receipt is not None and (receipt.manifest, receipt.lifecycle_id) == (
         manifest.location,
@@ -90,7 +90,7 @@ def received(manifest: Manifest, overlapping: Sequence[Receipt]) -> bool:
 
 
 def require_own_manifest(manifest: Manifest, lifecycle_id: int) -> None:
-    """Refuse to load what another ledger row staged.
+    """Refuse to load what another ledger row has staged.
 
     Raises:
         InvalidInputError: The ids differ.
@@ -108,7 +108,7 @@ AFTER_INSERT = "After the insert the window holds"
 
 
 def require_same(found: Fingerprint, manifest: Manifest, what: str, where: str) -> None:
-    """Compare rows and hash sum with the manifest's.
+    """Refuse rows and a hash sum that differ from the manifest's.
 
     Raises:
         TornStageError: They differ.
@@ -131,7 +131,7 @@ def require_distinct(repeated: tuple[str, int] | None, manifest: Manifest, where
     """Refuse rows that share an id: the same document twice, or an id that names nothing.
 
     Args:
-        repeated: One id that several rows have, and how many; None: there is none.
+        repeated: One id that several rows have, and their number; None: there is none.
         manifest: What was staged.
         where: For the message.
 
@@ -151,22 +151,22 @@ def require_distinct(repeated: tuple[str, int] | None, manifest: Manifest, where
 
 
 def may_take_rows_away(overlapping: Iterable[Receipt], replaced: Mapping[int, TimeWindow]) -> bool:
-    """Whether anything was loaded there before: a first load has nothing to take away, and needs no look."""
+    """Return whether the window was loaded before: a first load can't remove rows, so no check is needed."""
     return bool(replaced) or any(receipt.kind == LOAD and receipt.fingerprint.rows for receipt in overlapping)
 
 
 def require_kept(vanishing: int, held: int, limit: VanishedDataLimit, manifest: Manifest, where: str) -> None:
-    """Refuse a load that takes away more rows than it may.
+    """Refuse a load that removes more rows than it may.
 
     Args:
-        vanishing: Rows of the window whose ids the manifest has not.
+        vanishing: Rows of the window whose ids the manifest does not have.
         held: Rows that the window holds.
-        limit: How many of them may go.
-        manifest: What would be loaded.
+        limit: The most rows that the load may remove.
+        manifest: The manifest to load.
         where: For the message.
 
     Raises:
-        RowsWouldVanishError: More would go.
+        RowsWouldVanishError: The load would remove more.
     """
     if vanishing > limit.of(held):
         raise RowsWouldVanishError(
@@ -181,7 +181,7 @@ def require_kept(vanishing: int, held: int, limit: VanishedDataLimit, manifest: 
 
 
 def row_columns(manifest: Manifest, fence: int) -> dict[str, Any]:
-    """The framework's own columns of every row of a load."""
+    """Return the framework's own columns, which every row of a load has."""
     return {
         "source_object": manifest.source_object,
         "lifecycle_id": manifest.lifecycle_id,
@@ -191,8 +191,8 @@ def row_columns(manifest: Manifest, fence: int) -> dict[str, Any]:
 
 
 def lineage(manifest: Manifest) -> str:
-    """Value of `_file`: the staged file, or, of several, the folder whose manifest lists them.
+    """Return the value of `_file`: the staged file, or, for several files, the folder whose manifest lists them.
 
-    A COPY of many files into one VARIANT column can't tell them apart, and the targets shall agree.
+    A COPY of many files into one VARIANT column can't tell the files apart, and all targets must give the same value.
     """
     return manifest.files[0].key if len(manifest.files) == 1 else manifest.location

@@ -11,7 +11,7 @@ from include.sql.text import SqlFragment, fill, sql_text
 
 
 class Session:
-    """One connection, statements by file name; every client error leaves as an error of the framework."""
+    """One connection that runs statements by file name; every error of the client becomes an error of the framework."""
 
     def __init__(
         self,
@@ -27,15 +27,15 @@ class Session:
         self._folder, self._fragments, self._translate = folder, fragments, translate
 
     def text(self, name: str, more: Mapping[str, SqlFragment] | None = None) -> str:
-        """The statement's text with its identifiers in place; `more` are those that only this call knows."""
+        """Return the statement's text with its identifiers inserted; `more` are those that only this call knows."""
         return fill(sql_text(f"{self._folder}/{name}"), {**self._fragments, **(more or {})})
 
     def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
-        """Execute one statement file; its rows, if it returns any."""
+        """Execute one statement file; return its rows, if it has any."""
         return self.execute(self.text(name), parameters, doing=name)
 
     def change(self, name: str, parameters: Mapping[str, Any]) -> int:
-        """Execute one statement file that changes rows; how many."""
+        """Execute one statement file that changes rows; return their number."""
         self.execute(self.text(name), parameters, doing=name, fetch=False)
         return int(self.cursor.rowcount)
 
@@ -59,6 +59,6 @@ class Session:
             raise translated from error
 
     def close(self) -> None:
-        """Give up the connection, and with it an open transaction; never raises."""
+        """Close the connection, and with it end an open transaction; never raises."""
         with suppress(Exception):
             self.connection.close()

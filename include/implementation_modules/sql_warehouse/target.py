@@ -1,8 +1,8 @@
 """The publish protocol over a DB-API connection; Snowflake and Postgres add their dialect, their load and their errors.
 
-Order of a publish, and why it is safe to die anywhere:
+The order of a publish makes it safe to die at any point:
 
-1. the manifest's files into a session-private table, rows and fingerprint checked: nothing shared was touched;
+1. load the manifest's files into a session-private table, check rows and fingerprint: nothing shared has changed;
 2. one transaction: update the source object's guard row (its lock orders all publishes and deletes of the source
    object), then, in the next statement, which sees what the previous holder committed, read floor and receipts;
 3. delete, insert, count, receipt, commit: the rows and their proof appear together or not at all.
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class MissingObjectError(ConfigurationError):
-    """A table, column or stage that a statement names is not there, or not visible to the role."""
+    """A table, column or stage that a statement names does not exist, or the role can't see it."""
 
 
 class SqlTarget(ABC):
@@ -51,7 +51,7 @@ class SqlTarget(ABC):
         connect: Returns a new DB-API connection; the target closes it.
         table: The target table's name, for messages.
         fragments: The identifiers that the statements name.
-        guard_wait_seconds: How long to wait for the guard row.
+        guard_wait_seconds: Longest wait for the guard row.
     """
 
     FOLDER: ClassVar[str]
@@ -66,7 +66,7 @@ class SqlTarget(ABC):
         self._fragments = fragments
         self._guard_wait_seconds = guard_wait_seconds
 
-    # --- what a dialect adds ------------------------------------------------------------------------------------------
+    # --- the parts of a dialect ---------------------------------------------------------------------------------------
 
     @abstractmethod
     def _set_up(self, session: Session) -> None:
@@ -81,30 +81,30 @@ class SqlTarget(ABC):
         """Load the manifest's files into a session-private table and check rows, fingerprint and casts there.
 
         Returns:
-            How many rows have an id that another one has, too.
+            The number of rows whose id another row has as well.
         """
 
     @abstractmethod
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
-        """The framework's error for one of the client library's; None for what is not the client library's."""
+        """Return the framework's error for an error of the client library; None for any other error."""
 
     def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
-        """The same refusal of an insert with document and column, where the database can be asked for them."""
+        """Return the refusal of an insert with document and column, if the database can name them."""
         del session
         return error
 
     def _session_fragments(self) -> Mapping[str, SqlFragment]:
-        """Identifiers that differ from session to session."""
+        """Return the identifiers that differ from session to session."""
         return {}
 
     def _instant(self, instant: datetime) -> Any:
-        """An instant as it is bound."""
+        """Return an instant in the form in which it is bound."""
         return instant
 
     # --- Target -------------------------------------------------------------------------------------------------------
 
     def prepare(self, source_object: str) -> None:
-        """See `Target.prepare`; one statement when everything is there."""
+        """See `Target.prepare`; it is one statement when everything exists."""
         with self._session(source_object) as session:
             if not self._has_guard(session, source_object):
                 self._retry(lambda: self._create_missing(session))
@@ -177,7 +177,7 @@ class SqlTarget(ABC):
             if self._load(session, manifest, stage) and not ids_repeat:
                 document_id, times = session.run("find_repeated")[0]
                 publishing.require_distinct((str(document_id), int(times)), manifest, session.where)
-            outcome: list[PublishResult] = []  # of the last attempt: what a lost answer to its COMMIT was about
+            outcome: list[PublishResult] = []  # of the last attempt: a lost answer to COMMIT is about this one
 
             def work() -> PublishResult:
                 outcome[:] = [self._publish(session, manifest, fence, replaced or {}, removable)]
@@ -289,7 +289,7 @@ class SqlTarget(ABC):
         return session.change("delete_rows", {**self._range(source_object, window), **self._replaced(window, replaced)})
 
     def _replaced(self, window: TimeWindow, replaced: Mapping[int, TimeWindow]) -> dict[str, Any]:
-        """Ids of replaced ledger rows and the span of their windows: another ledger may have used the same ids."""
+        """Return ids of replaced ledger rows and the span of their windows; another ledger may have used these ids."""
         span = publishing.span_of(replaced) or window
         return {
             "replaced_ids": list(replaced) or [None],
@@ -302,7 +302,7 @@ class SqlTarget(ABC):
         return Fingerprint(int(rows), int(hash_sum))
 
     def _is_written(self, receipt: Receipt) -> bool:
-        """Whether the receipt is there, asked on a new connection: an answer that was lost decides nothing."""
+        """Ask on a new connection whether the receipt was committed: a lost answer to COMMIT decides nothing."""
         with self._session(receipt.source_object, receipt.window) as session:
             found = self._read_receipts(session, receipt.source_object, receipt.window).overlapping
         exact = publishing.exact_receipt(receipt.window, found)
@@ -330,7 +330,7 @@ class SqlTarget(ABC):
             session.close()
 
     def _retry(self, attempt: Callable[[], T]) -> T:
-        """Repeat what lost against another session's lock, with jitter, for the waiting time."""
+        """Repeat work that lost against another session's lock, with jitter, within the waiting time."""
         retrying = Retrying(
             retry=retry_if_exception_type(PublishConflictError),
             stop=stop_after_delay(self._guard_wait_seconds),
@@ -342,19 +342,19 @@ class SqlTarget(ABC):
     def _in_transaction(
         self, session: Session, work: Callable[[], T], committed: Callable[[], bool] | None = None
     ) -> T:
-        """Run `work` between BEGIN and COMMIT, again after a conflict; everything else rolls back and leaves.
+        """Run `work` between BEGIN and COMMIT, again after a conflict; any other error causes a rollback and is raised.
 
         Args:
             session: Its connection is in autocommit.
             work: Its statements; called once per attempt.
-            committed: Asked when COMMIT got no answer; without it the error leaves.
+            committed: Called when COMMIT got no answer; without it the error is raised.
         """
 
         def attempt() -> T:
             session.execute(self.BEGIN, None, doing="begin", fetch=False)
             try:
                 result = work()
-            except BaseException:  # a time-out of the task, too, must not leave the lock behind
+            except BaseException:  # also for a time-out of the task: the lock must not remain
                 self._roll_back(session)
                 raise
             try:
@@ -372,12 +372,12 @@ class SqlTarget(ABC):
 
     @staticmethod
     def _roll_back(session: Session) -> None:
-        """Roll back, never hiding the error that is on its way; a connection that can't is closed by its session."""
+        """Roll back without hiding the error that is being raised; if that fails, the session closes the connection."""
         with suppress(Exception):
             session.execute("ROLLBACK", None, doing="rollback", fetch=False)
 
     def _read_prepared(self, name: str, source_object: str) -> list[Any]:
-        """Rows of a statement that reads the source object; none while its tables are missing."""
+        """Return the rows of a statement that reads the source object; none while its tables are missing."""
         with self._session(source_object) as session, suppress(MissingObjectError):
             return session.run(name, {"source_object": source_object})
         return []
@@ -389,7 +389,7 @@ class SqlTarget(ABC):
             return False
 
     def _insert_guard(self, session: Session, source_object: str) -> None:
-        """Insert the guard row unless it is there; in a transaction."""
+        """Insert the guard row unless it exists; call it in a transaction."""
         session.run("insert_guard", {"source_object": source_object})
 
     # --- values -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""The whole body of an HTTP answer: every member of a gzip stream, to its end, and nothing that was not asked for.
+"""Read the whole body of an HTTP answer: every member of a gzip stream, to its end, and no other encoding.
 
-The client library stops after the first member of a gzip body, and takes one that was cut off for whole: half a report,
-and no error. So it is asked for gzip alone, and unpacked here.
+The client library stops after the first member of a gzip body, and accepts a body that was cut off: half a report
+without an error. Therefore requests accept gzip only, and the body is unpacked here.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 ACCEPTED = "gzip"
-"""What a request says that it takes, beside a body as it is."""
+"""The encoding that a request accepts, besides an unpacked body."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _PIECE = 1024 * 1024
 
 
 class BodyError(ValueError):
-    """Why a body can't be unpacked."""
+    """A body can't be unpacked; the message says why."""
 
 
 def read_body(pieces: Iterable[bytes], encoding: str, longest: int) -> bytes:
-    """The body, unpacked; a longer one is read to the first byte beyond `longest`, which tells.
+    """Return the unpacked body; a longer one is read up to the first byte beyond `longest`, so that the caller sees it.
 
     Args:
-        pieces: As they come from the connection.
+        pieces: Parts of the body, as the connection delivers them.
         encoding: `Content-Encoding`, empty when there is none.
         longest: Bytes after unpacking.
 
     Raises:
-        BodyError: It is packed in a way that was not asked for, is damaged, cut off, or followed by something else.
+        BodyError: The body has an encoding that was not requested, is damaged, cut off, or followed by other bytes.
 
     >>> import gzip
     >>> read_body([gzip.compress(b"a,"), gzip.compress(b"b")], "gzip", 100)
@@ -47,7 +47,7 @@ def read_body(pieces: Iterable[bytes], encoding: str, longest: int) -> bytes:
 
 
 def _members(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Every member of a gzip stream (RFC 1952, 2.2), with the zeros that may fill up its end."""
+    """Yield every member of a gzip stream (RFC 1952, 2.2); zeros may fill up its end."""
     member = None
     is_begun = False
     for piece in pieces:

@@ -1,9 +1,9 @@
-"""Reports of a CRM over HTTP: every page of one snapshot, each exactly once, or an error.
+"""Reads reports of a CRM over HTTP: every page of one snapshot, each exactly once, or an error.
 
-What proves a report whole: every page says which page it is, all pages say the same number of pages and rows, no two
-pages have the same rows, and the rows are as many as the pages say. A page that fails is asked for again, with growing,
-random waits or the CRM's own `Retry-After`; where the pages contradict each other the report is begun again. Both at
-most `max_tries` times.
+A report is proven whole when every page gives its own number, all pages give the same number of pages and rows, no two
+pages have the same rows, and the number of rows is the one that the pages give. A page that fails is requested again,
+after growing, random waits or the CRM's own `Retry-After`; if the pages contradict each other, the report is started
+again. Both happen at most `max_tries` times.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _HttpSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """One report that was asked for."""
+    """One requested report."""
 
     report: str
     settings: _ReportSettings
@@ -60,14 +60,14 @@ class _Wanted:
     base_url: str
 
     def where(self, page: int) -> str:
-        """For messages and logs."""
+        """Return pipeline, store and dates for messages and logs."""
         address = f"{self.base_url}/{self.settings.path.lstrip('/')}"
         return f"{address}, store {self.store_code}, {self.from_date} to {self.to_date}, page {page}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """One page, and what it says about the whole report."""
+    """One page, and its headers about the whole report."""
 
     content: RawReport
     pages: int
@@ -77,14 +77,14 @@ class _Page:
 
 @dataclass(slots=True)
 class _Reading:
-    """The pages of one snapshot so far, in their order."""
+    """The pages of one snapshot that were read so far, in their order."""
 
     wanted: _Wanted
     pages: list[_Page] = field(default_factory=list)
     doubted: set[int] = field(default_factory=set)
 
     def check_new(self, page: _Page, number: int, where: str) -> None:
-        """Refuse a page whose rows another page had; the second time it may be the other one that was wrong."""
+        """Refuse a page whose rows another page had; after the second time the report is read again from its start."""
         rows = page.content.rows
         if not rows and page.total_rows:
             raise TryAgain(IncompleteExtractError(f"page {number} of {page.pages} is empty", where=where))
@@ -98,7 +98,7 @@ class _Reading:
         raise TryAgain(error)
 
     def check_no_row_on_two_pages(self) -> None:
-        """Without a snapshot a row may slide from page to page between two requests, and push another one out."""
+        """Refuse a row on two pages: without a snapshot rows may move from page to page between requests."""
         seen: dict[tuple[str, ...], int] = {}
         for number, page in enumerate(self.pages, 1):
             for row in page.content.rows:
@@ -114,11 +114,11 @@ class HttpReportClient:
     """`ReportClient` of one CRM; may be used by many threads.
 
     Args:
-        base_url: Below which its token and its reports are.
+        base_url: The address below which its token and its reports are.
         client_id: Of its client credentials.
-        client_secret: Of its client credentials; in no message, log line or representation.
+        client_secret: Of its client credentials; never in a message, log line or representation.
         reports: Path and format by name.
-        http: How patient to be.
+        http: Time-outs and retries.
         sleep: Waits between tries.
         clock: Seconds since 1970, for `Retry-After` and the end of a token.
     """
@@ -188,7 +188,7 @@ class HttpReportClient:
         return RawReport(first.content.columns, rows)
 
     def _page(self, reading: _Reading, number: int) -> _Page:
-        """Read the next page, in as many tries as it takes."""
+        """Read the next page, with at most `max_tries` tries."""
         wanted = reading.wanted
         page = self._trying(
             TryAgain, lambda: self._try_page(reading, number), wanted, "request tried again", page=number
@@ -217,9 +217,9 @@ class HttpReportClient:
         return page
 
     def _read(self, answer: Answer, wanted: _Wanted, number: int, where: str) -> _Page:
-        """The page with what its headers say; a page without them comes from something else than the CRM."""
+        """Return the page and what its headers say; an answer without the headers does not come from the CRM."""
         headers = answer.headers
-        # no content has no page to count; that there are no rows has to be said all the same
+        # an answer without content has no page to count; it still has to say that there are no rows
         default = "1" if answer.status == 204 and headers.get("X-Total-Rows", "").strip() == "0" else ""
         counts = [_count(headers.get(name, default)) for name in ("X-Page", "X-Pages", "X-Total-Rows")]
         if headers.get("X-Report") != wanted.report or None in counts:
@@ -244,7 +244,7 @@ class HttpReportClient:
         try:
             content = parse_page(answer.body, wanted.settings.format, where=where, may_be_empty=total_rows == 0)
         except BadReportError as error:
-            if type(error) is not BadReportError:  # too large: the next one would be, too
+            if type(error) is not BadReportError:  # too large: the next try would be the same
                 raise
             raise TryAgain(error) from error.__cause__
         return _Page(content, pages, total_rows, headers.get("X-Snapshot"))
@@ -252,7 +252,7 @@ class HttpReportClient:
     def _trying(
         self, again: type[TryAgain], call: Callable[[], Result], wanted: _Wanted, event: str, **details: Any
     ) -> Result:
-        """What `call` returns, after at most `max_tries` tries; then what its last try would have raised."""
+        """Return the result of `call`, after at most `max_tries` tries; then raise the error of its last try."""
 
         def tell(state: RetryCallState) -> None:
             problem = _problem_of(state)
@@ -281,7 +281,7 @@ class HttpReportClient:
             return tries(call)
         except TryAgain as problem:
             if type(problem) is not again:
-                raise  # a page's StartAgain: the report's tries are counted outside
+                raise  # StartAgain of a page: the caller counts the report's tries
             count = self._http.max_tries
             problem.error.meaning = problem.error.meaning or (
                 f"It stayed so in {count} {'try' if count == 1 else 'tries'}; nothing of this report was used"
@@ -290,7 +290,7 @@ class HttpReportClient:
             raise problem.error from problem.__cause__
 
     def _wait(self, state: RetryCallState) -> float:
-        """Seconds until the next try: what the CRM asks for, else twice as long each time, a random part of it less."""
+        """Return the seconds until the next try: what the CRM asks for, else a random part of a doubling wait."""
         longest = self._http.longest_wait_seconds
         growing = min(longest, _FIRST_WAIT_SECONDS * 2 ** min(state.attempt_number - 1, 30))
         asked = _problem_of(state).wait_seconds
@@ -299,13 +299,13 @@ class HttpReportClient:
 
 def _problem_of(state: RetryCallState) -> TryAgain:
     problem = state.outcome.exception() if state.outcome else None
-    if not isinstance(problem, TryAgain):  # tenacity waits for what it tries again only
+    if not isinstance(problem, TryAgain):  # tenacity waits only for errors that it tries again
         raise AssertionError(problem)
     return problem
 
 
 def _check_fits(page: _Page, first: _Page, where: str) -> None:
-    """Raise StartAgain where a page says something else about the report than its first page did."""
+    """Raise StartAgain if a page contradicts the first page about the report."""
     for name, now, before in (
         ("number of pages", page.pages, first.pages),
         ("number of rows", page.total_rows, first.total_rows),
@@ -322,5 +322,5 @@ def _contradiction(what: str, where: str) -> NoReturn:
 
 
 def _count(text: str) -> int | None:
-    """A header's whole number; None where it has none."""
+    """Return the whole number in a header; None if the header is missing."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -1,4 +1,4 @@
-"""One try of one request to a CRM: its token, its bounds, and what every status and every broken answer means.
+"""Sends one try of one request to a CRM: its token, its limits, and the meaning of every status and broken answer.
 
 `TryAgain` and `StartAgain` never leave the adapters: they carry the error that is raised when no try is left.
 """
@@ -39,11 +39,11 @@ _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
 class TryAgain(Exception):
-    """The request failed in a way that the next try may not.
+    """The request failed in a way that may be over at the next try.
 
     Args:
         error: What to raise when no try is left.
-        wait_seconds: How long the CRM asked to be left alone, if it did.
+        wait_seconds: The wait that the CRM asked for, if any.
     """
 
     def __init__(self, error: PipelineError, wait_seconds: float | None = None) -> None:
@@ -57,7 +57,7 @@ class StartAgain(TryAgain):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers (in any case) and the whole body."""
+    """The status, headers (in any case) and whole body of an answer."""
 
     status: int
     headers: httpx.Headers
@@ -75,9 +75,9 @@ class HttpSession:
     """Requests to one CRM with its client credentials; may be used by many threads.
 
     Args:
-        base_url: Below which token and reports are; http or https, without user and password.
+        base_url: The address of token and reports; http or https, without user and password.
         client_id: Of the client credentials.
-        client_secret: Of the client credentials; in no message, log line or representation.
+        client_secret: Of the client credentials; never in a message, log line or representation.
         timeout_seconds: To connect, and between bytes.
         clock: Seconds since 1970.
     """
@@ -101,12 +101,12 @@ class HttpSession:
         self._http.close()
 
     def get(self, path: str, parameters: Mapping[str, str], *, where: str) -> Answer:
-        """The answer 200 or 204 (no content) to one GET; a token that is refused is renewed once.
+        """Return the answer 200 or 204 (no content) to one GET; a refused token is renewed once.
 
         Raises:
             TryAgain: No answer, half an answer, or "not now".
-            StartAgain: The snapshot in `parameters` is gone (409).
-            ConfigurationError: A new token is refused, too, or there is no such report.
+            StartAgain: The snapshot in `parameters` no longer exists (409).
+            ConfigurationError: The CRM refuses even a new token, or has no such report.
             InvalidInputError: The CRM refuses the parameters.
         """
         token = self._usable_token(where, refused=None)
@@ -121,7 +121,7 @@ class HttpSession:
         return answer
 
     def _usable_token(self, where: str, *, refused: _Token | None) -> _Token:
-        """The present token; where that is the refused one, or about to end, a new one, for which one thread asks."""
+        """Return the present token; if it is the refused one or about to end, one thread requests a new one."""
         with self._token_lock:
             token = self._token
             is_old = token is not None and token.renew_at is not None and self._clock() >= token.renew_at
@@ -150,7 +150,7 @@ class HttpSession:
                 raise ValueError
             lasts = float(seconds) if seconds is not None else None
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            # raised outside of the error's context, which may quote the token
+            # raised outside the context of the error, which may quote the token
             value, lasts = "", None
         if not value:
             raise TryAgain(
@@ -164,7 +164,7 @@ class HttpSession:
         return _Token(value, self._clock() + lasts - _RENEW_BEFORE_SECONDS if lasts is not None and is_long else None)
 
     def _refuse_token(self, token: _Token, where: str) -> NoReturn:
-        """A token that only this request has used was never good; a shared one may have been ended meanwhile."""
+        """Raise for a refused token: a token of only this request was never valid, a shared one may have ended."""
         error = ConfigurationError(
             "the CRM refuses the token that it has just given",
             where=where,
@@ -187,7 +187,7 @@ class HttpSession:
                 except BodyError as error:
                     if is_good:
                         raise TryAgain(self._half_an_answer(str(error), where)) from error
-                    body = b""  # the status says enough
+                    body = b""  # the status is enough
         except httpx.TimeoutException as error:
             what = f"the CRM did not answer within {self._timeout_seconds:g} s"
             raise TryAgain(self._unavailable(what, where)) from error
@@ -208,7 +208,7 @@ class HttpSession:
         return Answer(response.status_code, response.headers, body)
 
     def _meaning(self, answer: Answer, where: str) -> Exception:
-        """What to raise for a status that isn't 200."""
+        """Return the error for a status that isn't 200."""
         status = answer.status
         if status == 429:
             busy = ServiceBusyError(
@@ -248,7 +248,7 @@ class HttpSession:
         return ServiceUnavailableError(what, where=where, remedy="Look at the CRM, and pull these dates again.")
 
     def _retry_after(self, answer: Answer) -> float | None:
-        """Seconds that the CRM asks for, given as such or as a date."""
+        """Return the seconds that the CRM asks for, given as a number or as a date."""
         text = answer.headers.get("Retry-After", "").strip()
         if re.fullmatch(r"\d{1,9}", text):
             return float(text)
@@ -257,7 +257,7 @@ class HttpSession:
         return None
 
     def _reason(self, answer: Answer) -> str:
-        """What the CRM says about a refused request, short and without our secrets."""
+        """Return the CRM's reason for refusing a request, short and without our secrets."""
         with suppress(ValueError, TypeError, LookupError, RecursionError):
             text = str(json.loads(answer.body)["message"])
             printable = "".join(character if character.isprintable() else " " for character in text)
@@ -273,12 +273,12 @@ class HttpSession:
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Loaded once in a process: that takes 60 ms."""
+    """Return the certificate authorities, loaded once per process: that takes 60 ms."""
     return httpx.create_ssl_context()
 
 
 def _checked_url(base_url: str) -> str:
-    """The address without its last slash."""
+    """Return the address without its last slash."""
     try:
         url = httpx.URL(base_url)
         has_port = url.port is None or 0 < url.port < 65_536

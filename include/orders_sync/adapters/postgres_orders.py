@@ -1,8 +1,8 @@
-"""The orders sync's database: runs, stores, log and the tables the reports fill, on one connection with its locks.
+"""The orders sync's database: runs, stores, log and the report tables, on the one connection that holds the locks.
 
-A lock is a session lock of exactly the connection that writes: who loses the connection loses the lock, and can't write
-any more. A pooler that gives the session's server away between transactions would break that: it is refused, when the
-first lock is asked for or the first report is written. What only reads works through it.
+A lock is a session lock of exactly the connection that writes: a session that loses the connection loses the lock and
+can no longer write. A pooler that gives the session's server away between transactions would break that: it is refused
+when the first lock is taken or the first report is written. Reading works through it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class PostgresOrders:
 
     Args:
         connect: Returns a new psycopg 3 connection.
-        session_name: Who this session is, for those who find its locks: the run's id.
+        session_name: The run's id, which people see who look at the locks.
     """
 
     def __init__(self, connect: Callable[[], Any], session_name: str) -> None:
@@ -53,19 +53,19 @@ class PostgresOrders:
         self._pipeline_ids: dict[str, int] | None = None
 
     def close(self) -> None:
-        """Give up the connection, and with it every lock; never raises."""
+        """Close the connection, and with it release every lock; never raises."""
         with suppress(Exception):
             self._connection.close()
 
     def now(self) -> datetime:
-        """The database's clock."""
+        """Return the database's clock."""
         found: datetime = self._run("now")[0][0]
         return found
 
     # runs -----------------------------------------------------------------------------------------------------------
 
     def start_run(self, run_id: str, pipeline_name: str, run_env: str, report_date: date) -> None:
-        """Write the summary row, running; the same run again starts again."""
+        """Write the summary row as running; if the same run starts again, its row starts again."""
         self._run("start_run", run_id=run_id, pipeline_name=pipeline_name, run_env=run_env, report_date=report_date)
 
     def finish_run(self, run_id: str, status: SyncStatus, summary_text: str) -> None:
@@ -73,30 +73,30 @@ class PostgresOrders:
         self._run("finish_run", run_id=run_id, overall_status=status.value, summary_text=summary_text)
 
     def fail_dead_runs(self, hours: float) -> int:
-        """Mark running summary rows that are older as failed; how many."""
+        """Mark older running summary rows as failed; return their number."""
         return self._change("fail_dead_runs", pipeline_names=[PROFILER, TD, UC], hours=hours)
 
     def run_counts(self, run_id: str, clean_stores: Sequence[str]) -> list[tuple[str, str, str, int]]:
-        """Pipeline, store, status, windows: what the run did since it started; see `OrdersDatabase`."""
+        """Return pipeline, store, status and windows of what the run did since it started; see `OrdersDatabase`."""
         return [tuple(row) for row in self._run("run_counts", run_id=run_id, clean_stores=list(clean_stores))]
 
     def running_stores(self, run_id: str) -> list[str]:
-        """Stores of which the run has running rows."""
+        """Return the stores for which the run has running rows."""
         return [code for (code,) in self._run("running_stores", run_id=run_id)]
 
     # deciding -------------------------------------------------------------------------------------------------------
 
     def stores(self, store_code: str | None = None) -> list[Store]:
-        """Active stores with a start date, by code; one or all. Their sync group is not checked."""
+        """Return active stores with a start date, by code, one or all; their sync group is not checked."""
         found = self._run("stores", store_code=store_code)
         return [Store(code, start, group or "", center, zone or None) for code, start, group, center, zone in found]
 
     def keep_zone(self, timezone: str) -> None:
-        """Say in which zone the dates are; coverage is kept for it."""
+        """Store the zone of all dates; the coverage is kept for it."""
         self._run("keep_zone", timezone=timezone)
 
     def zone_differences(self, timezones: Iterable[str], first: datetime, last: datetime) -> dict[str, list[date]]:
-        """By zone: days between two instants on which the server's own time zone rules are not ours."""
+        """Return by zone the days between two instants on which the server's time zone rules differ from ours."""
 
         def execute(text: str, parameters: Mapping[str, Any]) -> list[Any]:
             with _translated("local_times"):
@@ -105,7 +105,7 @@ class PostgresOrders:
         return zones.compare(execute, timezones, first, last)
 
     def coverage(self, todays: Mapping[str, date], timezone: str) -> dict[tuple[str, str], list[LogRow]]:
-        """By pipeline and store, in one statement; see `OrdersDatabase`."""
+        """Return the coverage by pipeline and store, in one statement; see `OrdersDatabase`."""
         codes = {number: code for code, number in self.pipeline_ids().items()}
         rows = self._run(
             "coverage",
@@ -124,7 +124,7 @@ class PostgresOrders:
         return found
 
     def last_windows(self, store_codes: Sequence[str]) -> dict[tuple[str, str], LastWindow]:
-        """By pipeline and store: the newest row of the log."""
+        """Return the newest row of the log by pipeline and store."""
         rows = self._run("last_windows", codes=[TD, UC], store_codes=list(store_codes))
         return {
             (code, store_code): LastWindow(LogRow(first, last, status), run_id, message)
@@ -132,7 +132,7 @@ class PostgresOrders:
         }
 
     def store_log(self, pipeline: str, store_code: str, run_id: str, timezone: str) -> StoreLog:
-        """The log of one store and pipeline, for deciding under its lock."""
+        """Return the log of one store and pipeline, for deciding under its lock."""
         of = {"pipeline_id": self.pipeline_ids()[pipeline], "store_code": store_code, "run_id": run_id}
         rows = self._run("log_rows", **of)
         others = [(first, last) for first, last, is_own in rows if not is_own]
@@ -140,7 +140,7 @@ class PostgresOrders:
         return StoreLog(_log_rows(others, whole), {(first, last) for first, last, is_own in rows if is_own})
 
     def pipeline_ids(self) -> dict[str, int]:
-        """`pipelines.id` by code.
+        """Return `pipelines.id` by code.
 
         Raises:
             ConfigurationError: A row is missing.
@@ -160,34 +160,34 @@ class PostgresOrders:
     # locks ----------------------------------------------------------------------------------------------------------
 
     def try_lock(self, name: str) -> bool:
-        """Take a lock for this session; False when another one has it.
+        """Take a lock for this session; return False when another session holds it.
 
         Raises:
-            ConfigurationError: Through this pooler the lock would be nobody's.
+            ConfigurationError: Through this pooler no session would own the lock.
         """
         self._require_own_session()
         return bool(self._run("try_lock", name=name)[0][0])
 
     def unlock(self, name: str) -> None:
-        """Give a lock back."""
+        """Release a lock."""
         self._run("unlock", name=name)
 
     def holder(self, name: str) -> str | None:
-        """Who has a lock: the session's name and process, None when it was given back in the meantime."""
+        """Return name and process of the session that holds a lock; None when it was released meanwhile."""
         found = self._run("holder", name=name)
         return f"{found[0][0] or 'a session without a name'} (process {found[0][1]})" if found else None
 
     # windows --------------------------------------------------------------------------------------------------------
 
     def fail_dead_rows(self, store_code: str, found_by: str) -> list[str]:
-        """Mark running rows of a store whose lock this session holds as failed; one line for each."""
+        """Mark running rows of a store whose lock this session holds as failed; return one line for each."""
         rows = self._run("fail_dead_rows", store_code=store_code, found_by=found_by)
         return [f"{store_code} {first} to {last}: run {run_id} had died" for run_id, first, last in rows]
 
     def start_window(
         self, pipeline: str, store: Store, from_date: date, to_date: date, *, run_id: str, run_env: str
     ) -> int:
-        """Write the window's running row; returns its id."""
+        """Write the running row of the window; return its id."""
         found = self._run(
             "start_window",
             pipeline_id=self.pipeline_ids()[pipeline],
@@ -219,7 +219,7 @@ class PostgresOrders:
         to_date: date,
         search: Sequence[tuple[date, date]] = (),
     ) -> SavedReport:
-        """Upsert one report of one window, flag what vanished, and say so in the log: all or nothing."""
+        """Upsert one report of one window, flag vanished rows, and log it: all or nothing."""
         self._require_own_session()
         fragments = _fragments(schema)
         window = {"store_code": store_code, "from_date": from_date, "to_date": to_date, "run_id": run_id}
@@ -262,14 +262,14 @@ class PostgresOrders:
 
 
 def _log_rows(pulled: Iterable[tuple[date, date]], whole: Iterable[Sequence[date]]) -> list[LogRow]:
-    """Successes, and beside them the days that were over when they were pulled."""
+    """Return the successes, and beside them the days that were over when they were pulled."""
     success = SyncStatus.SUCCESS.value
     rows = [LogRow(first, last, success, pulled_on=first) for first, last in pulled]
     return rows + [LogRow(first, last, success) for first, last in whole]
 
 
 def _fragments(schema: ReportSchema) -> dict[str, SqlFragment]:
-    """Identifiers of one report's statements: constants of the code, quoted all the same."""
+    """Return the identifiers of one report's statements: they are constants of the code, but quoted anyway."""
     names = [quoted(name) for name in schema.table_columns]
     others = [name for name in names if name != quoted(schema.key)]
 
@@ -291,7 +291,7 @@ def _fragments(schema: ReportSchema) -> dict[str, SqlFragment]:
 
 @contextmanager
 def _discreet(schema: ReportSchema) -> Iterator[None]:
-    """What the database says of a row that it refuses quotes the row, which is a customer's: only its place is told."""
+    """Name only the place of a refused row: the database's message quotes the row, which holds a customer's data."""
     import psycopg
 
     try:
@@ -310,7 +310,7 @@ def _discreet(schema: ReportSchema) -> Iterator[None]:
 
 @contextmanager
 def _translated(doing: str) -> Iterator[None]:
-    """The client's errors as the framework's."""
+    """Translate the client's errors into the framework's."""
     import psycopg
 
     try:
@@ -342,7 +342,7 @@ def _translation(error: Exception, doing: str) -> PipelineError:
             where=doing,
             remedy="Correct the login of the connection orders_postgres (ORDERS_URL), or grant it what it needs.",
         )
-    # a value that is refused is quoted in the server's own line, and may be a customer's
+    # the server's own line quotes a refused value, which may be a customer's data
     return TerminalError(
         f"the orders database refuses a statement: {type(error).__name__}, sqlstate {state_of(error)}",
         where=doing,

@@ -1,7 +1,7 @@
-"""One page of a report as columns and rows; bytes that are no such page are refused, never guessed at.
+"""Parses one page of a report into columns and rows; bytes that are no such page are refused, never guessed at.
 
-Cells come out as exact as they went in: text, int, Decimal, bool or None; from a workbook datetimes, too, where a cell
-is formatted as one, and `DoubtfulNumber` where digits may have been lost before we had the file.
+Cells keep their exact values: text, int, Decimal, bool or None; from a workbook also datetimes, where a cell is
+formatted as one, and `DoubtfulNumber` where digits may have been lost before we had the file.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from include.orders_sync.core.reports import BadReportError
 from include.orders_sync.ports import RawReport
 
 LARGEST_UNPACKED = 256 * 1024 * 1024
-"""Bytes that the parts of a workbook may have together when they are unpacked, as its directory declares them."""
+"""Bytes that the parts of a workbook may have together after unpacking, as its directory declares them."""
 MOST_PARTS = 1_000
 LONGEST_CELL = 1_000_000
-"""Characters of a cell; Excel's own limit is 32,767, the CSV reader's unless it is told otherwise 131,072."""
+"""Characters of a cell; Excel's own limit is 32,767, the CSV reader's default limit is 131,072."""
 
 _CELL_TYPES = (str, int, Decimal, type(None))
 
 
 class OversizedReportError(BadReportError):
-    """A page that is far larger than any page can be; it was not unpacked, and asking again won't help."""
+    """The page is far larger than any page can be; it was not unpacked, and another request would not help."""
 
 
 class _NotSuchAPageError(ValueError):
-    """Why the bytes are no page of a report."""
+    """The bytes are no page of a report; the message says why."""
 
     remedy = "See what the CRM answers there; a maintenance or log-in page looks like this, too."
 
 
 class _UnreadableError(_NotSuchAPageError):
-    """Why a file of the right kind can't be used."""
+    """A file of the right kind can't be used; the message says why."""
 
     remedy = (
         "Look at this report in the CRM and have it corrected; docs/orders-sync.md names what is read, and our limits."
@@ -48,16 +48,16 @@ class _UnreadableError(_NotSuchAPageError):
 
 
 def parse_page(body: bytes, report_format: str, *, where: str, may_be_empty: bool = False) -> RawReport:
-    """Columns and rows of one page; every row has as many cells as there are columns.
+    """Return columns and rows of one page; every row has as many cells as there are columns.
 
-    With `may_be_empty` (the answer proves that the report has no rows) nothing at all is no rows and no columns.
+    With `may_be_empty` (the answer proves that the report has no rows) an empty body means no rows and no columns.
 
     Args:
         body: JSON (`{"columns": […], "rows": [[…]]}`), CSV (UTF-8, the first line names the columns) or XLSX (the first
             worksheet, the values of formulas, the first row names the columns).
         report_format: `json`, `csv` or `xlsx`.
-        where: Finds the page, for messages.
-        may_be_empty: Whether a page without even a header is one.
+        where: Names the page in messages.
+        may_be_empty: Accept a page without even a header.
 
     Raises:
         BadReportError: It isn't what `report_format` says, is cut off, or its rows don't fit its columns.
@@ -101,7 +101,7 @@ def _from_json(body: bytes) -> tuple[list[str], list[Any]]:
 
 def _from_csv(body: bytes) -> tuple[list[str], list[list[str]]]:
     try:
-        csv.field_size_limit(max(csv.field_size_limit(), len(body)))  # of the whole process, and ours is another one
+        csv.field_size_limit(max(csv.field_size_limit(), len(body)))  # for the whole process; our limit differs
         reader = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
         lines = [[text_of_formula(cell) for cell in line] for line in reader if line]
     except (ValueError, csv.Error) as error:
@@ -127,7 +127,7 @@ def _from_xlsx(body: bytes) -> tuple[list[str], list[list[Any]]]:
 
 
 def _archive(body: bytes) -> zipfile.ZipFile:
-    """Refuse what would unpack to far more than a page: by its directory, which unpacking then holds it to."""
+    """Refuse a workbook that would unpack to far more than a page, by its directory, whose sizes bind the unpacking."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(body))
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
@@ -171,7 +171,7 @@ def _checked_rows(rows: list[list[Any]], width: int) -> list[list[Any]]:
 
 
 def _is_empty(body: bytes) -> bool:
-    """Nothing, or JSON that says nothing."""
+    """Return True for an empty body, or JSON without content."""
     return body.removeprefix(b"\xef\xbb\xbf").strip() in (b"", b"[]", b"{}", b"null", b'{"rows":[]}', b'{"rows": []}')
 
 
@@ -180,7 +180,7 @@ def _no_number(constant: str) -> NoReturn:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong without what was read: a report holds names and numbers of customers."""
+    """Return what went wrong without the content that was read: a report holds names and numbers of customers."""
     if isinstance(error, UnicodeDecodeError):
         return f"no UTF-8 at byte {error.start}"
     if isinstance(error, json.JSONDecodeError):

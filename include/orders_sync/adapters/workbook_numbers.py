@@ -1,8 +1,8 @@
-"""A workbook's numbers: what the text of a `<v>` and the format of its cell say together.
+"""A workbook's numbers: the text of a `<v>` and the format of its cell together give the value.
 
-What the writers do that were looked at: openpyxl writes whole numbers in full; XlsxWriter keeps 16 digits
+The writers that were examined differ: openpyxl writes whole numbers in full; XlsxWriter keeps 16 digits
 (`2.026030500000011E+16`), pyexcelerate 15 (`2.02603050000001e+15`, for …0011 and …0012 alike), Java programs the
-shortest that gives the same double (`2.026030500000011E15`, exact up to 2^53).
+shortest text that gives the same double (`2.026030500000011E15`, exact up to 2^53).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from include.orders_sync.core.cells import DoubtfulNumber
 
 _MOST_EXACT = 2**53
-"""Up to here a double holds every whole number."""
+"""Up to this number a double holds every whole number."""
 _SHOWN_DIGITS = 15
 """Excel shows, and means, 15 digits; it stores 1.1 as 1.1000000000000001."""
 
@@ -29,11 +29,11 @@ _BUILTIN_PLAIN = frozenset({0, 1, 2, 3, 4, 37, 38, 39, 40, 49})
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """What a cell's number format does with its value.
+    """The effect of a cell's number format on its value.
 
     Attributes:
-        is_date: It shows the number as a date.
-        zeros: It fills a whole number up with zeros to so many digits.
+        is_date: The format shows the number as a date.
+        zeros: The format fills a whole number up with zeros to this many digits.
         doubt: Why the number can't stand for a text.
     """
 
@@ -43,9 +43,9 @@ class NumberFormat:
 
 
 def number_cell(text: str, shown: NumberFormat, *, is_1904: bool) -> Any:
-    """The value of a number's cell: a datetime, text with the zeros that the format or the file has, int, or Decimal.
+    """Return a number cell as datetime, text with the zeros of the format or the file, int, or Decimal.
 
-    None: it is no number.
+    None means that it is no number.
 
     >>> number_cell("123", NumberFormat(zeros=8), is_1904=False), number_cell("00000123", NumberFormat(), is_1904=False)
     ('00000123', '00000123')
@@ -58,12 +58,12 @@ def number_cell(text: str, shown: NumberFormat, *, is_1904: bool) -> Any:
     if isinstance(value, int) and value >= 0 and shown.zeros:
         return str(value).zfill(shown.zeros)
     if text.isdigit() and len(text) > len(str(int(text))):
-        return text  # zeros that somebody wrote on purpose
+        return text  # a person wrote the zeros on purpose
     return DoubtfulNumber(Decimal(value), shown.doubt) if shown.doubt else value
 
 
 def exact_number(text: str) -> int | DoubtfulNumber | None:
-    """The number of a `<v>`: an int where that is certain, else one with a doubt; None where it is no number.
+    """Return the number of a `<v>`: an int where that is certain, else a number with a doubt; None if it is no number.
 
     >>> exact_number("2.026030500000011E15"), exact_number("1.1000000000000001"), exact_number("20260305000000111")
     (2026030500000011, Decimal('1.1'), 20260305000000111)
@@ -89,7 +89,7 @@ def exact_number(text: str) -> int | DoubtfulNumber | None:
 
 
 def date_of(serial: Decimal, *, is_1904: bool) -> datetime | DoubtfulNumber:
-    """Days since 1900 (which Excel takes for a leap year) or 1904; exact to the millisecond, as Excel shows it."""
+    """Return the date of days since 1900 (to Excel a leap year) or 1904, to the millisecond, as Excel shows it."""
     days = serial + 1462 if is_1904 else serial
     if not 1 <= days < 2_958_466:
         return DoubtfulNumber(serial, "a time or a date off the calendar, not text")
@@ -98,7 +98,7 @@ def date_of(serial: Decimal, *, is_1904: bool) -> datetime | DoubtfulNumber:
 
 
 def number_format(number: int, code: str | None) -> NumberFormat:
-    """What the format of this number does; `code` is None where the format is one of the built-in ones."""
+    """Return the effect of the format with this number; `code` is None if it is one of the built-in formats."""
     if code is None:
         is_plain = number in _BUILTIN_PLAIN
         return NumberFormat(
@@ -116,5 +116,5 @@ def number_format(number: int, code: str | None) -> NumberFormat:
 
 
 def unescaped(text: str) -> str:
-    """The format writes characters that XML can't hold as `_x0001_`, and an underscore before such a text the same."""
+    """Decode `_x0001_`, which stands for a character that XML can't hold, or for an underscore before such a text."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text

@@ -1,8 +1,8 @@
-"""The first worksheet of an XLSX file as its XML says it: the digits that stand there, not what a float makes of them.
+"""Reads the first worksheet of an XLSX file from its XML, with the digits that are written there.
 
-Libraries read every number as a float, and two order numbers become one. Here a number is the text of its `<v>`:
-exact where a double is exact, and a `DoubtfulNumber` where a writer may have lost a digit. Only what values need is
-read (sheets, shared strings, number formats): fills, fonts and drawings may be as they like.
+Libraries read every number as a float, and two order numbers become one. Here a number is the text of its `<v>`: exact
+where a double is exact, and a `DoubtfulNumber` where a writer may have lost a digit. Only the parts that values need
+are read (sheets, shared strings, number formats); fills, fonts and drawings are ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xml.parsers import expat
 from include.orders_sync.adapters.workbook_numbers import NumberFormat, number_cell, number_format, unescaped
 
 MOST_ROWS = 1_048_576
-"""Of a worksheet, by the format's own limit; a row number beyond would make empty rows without end."""
+"""Rows of a worksheet, by the format's own limit; a greater row number would create empty rows without end."""
 MOST_COLUMNS = 16_384
 
 _MAIN = (
@@ -35,16 +35,16 @@ _CELL = re.compile(r"([A-Z]{1,4})(\d{1,9})", re.ASCII)
 
 
 class WorkbookError(ValueError):
-    """Why a workbook can't be read, without what it holds."""
+    """A workbook can't be read; the message says why, without its content."""
 
 
 class TooManyRowsError(WorkbookError):
-    """A row number beyond every worksheet's end."""
+    """A row number is beyond the end of every worksheet."""
 
 
 @dataclass(slots=True)
 class _Cell:
-    """A cell while it is read."""
+    """A cell during reading."""
 
     kind: str = "n"
     style: int = 0
@@ -55,12 +55,12 @@ class _Cell:
 
 
 def first_worksheet(archive: zipfile.ZipFile, most_rows: int = MOST_ROWS) -> list[list[Any]]:
-    """Rows without empty cells at their ends and without empty rows at the end; none when there is no worksheet.
+    """Return rows without empty cells at their ends and without empty rows at the end; none if there is no worksheet.
 
     Cells: text, int, Decimal, DoubtfulNumber, bool, datetime (a number that is formatted as a date), None.
 
     Raises:
-        WorkbookError: A part is missing or damaged, or a cell has no value that could be told.
+        WorkbookError: A part is missing or damaged, or the value of a cell can't be determined.
         zipfile.BadZipFile: A part's checksum is wrong.
     """
     parts = {name.lower(): name for name in archive.namelist()}
@@ -97,7 +97,7 @@ class _Sheet:
         self._inside = False
 
     def read(self, body: bytes, name: str) -> list[list[Any]]:
-        """The rows; see `first_worksheet`."""
+        """Return the rows; see `first_worksheet`."""
         _parse(body, name, self._start, self._end, self._text)
         while self._rows and not self._rows[-1]:
             self._rows.pop()
@@ -164,7 +164,7 @@ class _Sheet:
 
     @property
     def _number(self) -> int:
-        """Of the row, without the header, as people count the report's rows."""
+        """Return the number of the row, without the header, as people count the report's rows."""
         return len(self._rows)
 
     def _value(self, cell: _Cell) -> Any:
@@ -201,7 +201,7 @@ class _Sheet:
 
 
 def _formats(body: bytes) -> list[NumberFormat]:
-    """By the number of a cell's style."""
+    """Return the number formats by the number of a cell's style."""
     codes: dict[int, str] = {}
     numbers: list[int] = []
     inside: list[str] = []
@@ -220,7 +220,7 @@ def _formats(body: bytes) -> list[NumberFormat]:
 
 
 def _strings(body: bytes) -> list[str]:
-    """The shared strings, with the parts of rich ones joined and without what only says how they are spoken."""
+    """Return the shared strings; the parts of rich ones are joined, their phonetic parts are left out."""
     strings: list[str] = []
     pieces: list[str] = []
     state = {"text": 0, "phonetic": 0}
@@ -246,7 +246,7 @@ def _strings(body: bytes) -> list[str]:
 
 
 def _sheets(body: bytes, name: str) -> tuple[list[str], bool]:
-    """The relations of the sheets in their order, and whether days count from 1904."""
+    """Return the relations of the sheets in their order, and whether days count from 1904."""
     relations: list[str] = []
     is_1904 = []
 
@@ -261,7 +261,7 @@ def _sheets(body: bytes, name: str) -> tuple[list[str], bool]:
 
 
 def _target(body: bytes, name: str, of: str, *, relation_id: str = "", kind: str = "") -> str | None:
-    """The part that a relation leads to; of an id only when it is a worksheet (a chart has a sheet, too)."""
+    """Return the part that a relation leads to; for an id only if it is a worksheet (a chart also has a sheet)."""
     found: list[str] = []
 
     def start(tag: str, attributes: Mapping[str, str]) -> None:
@@ -282,7 +282,7 @@ def _parse(
     end: Callable[[str], object] = lambda _tag: None,
     text: Callable[[str], None] | None = None,
 ) -> None:
-    """Feed the elements of a part to callbacks, by their names without the format's namespace."""
+    """Call the callbacks for the elements of a part, by their names without the format's namespace."""
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler = lambda tag, attributes: start(_local(tag), attributes)
@@ -314,7 +314,7 @@ def _required(read: Callable[[str], bytes | None], name: str) -> bytes:
 
 
 def _local(tag: str) -> str:
-    """The name, where it is the format's own; elements of extensions keep their namespace and so are nobody's."""
+    """Return the name without the format's namespace; elements of extensions keep theirs, so they are ignored."""
     for namespace in _MAIN:
         if tag.startswith(namespace):
             return tag[len(namespace) :]
@@ -322,7 +322,7 @@ def _local(tag: str) -> str:
 
 
 def _column(place: str) -> int:
-    """From 0: `A1` is 0, `AA7` is 26."""
+    """Return the column's number from 0: `A1` is 0, `AA7` is 26."""
     found = _CELL.fullmatch(place)
     number = 0
     for letter in found[1] if found else "":

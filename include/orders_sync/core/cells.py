@@ -1,7 +1,7 @@
 """Cells of a report as typed values: exactly what the file says, or a refusal with the reason.
 
-A value is never rounded, completed or read in two ways: what may have lost a digit on its way (a number in scientific
-notation, a workbook's number with more digits than a workbook keeps) is no order number.
+A value is never rounded, completed or read in two ways: a number that may have lost a digit on its way (a number in
+scientific notation, a workbook's number with more digits than a workbook keeps) is no order number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 LONGEST_TEXT = 255
-"""Characters of a business key: ours, so that the tables' indexes hold every one."""
+"""Characters of a business key; our own limit, so that the tables' indexes can hold every key."""
 
 _MOST_DIGITS = 100
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -24,7 +24,7 @@ _INSTANT = re.compile(r"\d{4}-?\d{2}-?\d{2}(?:[T ].+)?", re.ASCII)
 
 
 class DoubtfulNumber(Decimal):
-    """A number of a workbook that is one, but can't stand for a text.
+    """A number of a workbook that is valid as a number, but can't stand for a text.
 
     Attributes:
         doubt: Why.
@@ -33,18 +33,18 @@ class DoubtfulNumber(Decimal):
     doubt: str
 
     def __new__(cls, value: Decimal | str, doubt: str) -> DoubtfulNumber:
-        """The number with its doubt."""
+        """Create the number with its doubt."""
         made = super().__new__(cls, value)
         made.doubt = doubt
         return made
 
 
 class CellError(ValueError):
-    """A cell that its column can't hold, and why; a person reads it after "is …,"."""
+    """A cell that its column can't hold; the text completes a sentence after "is …,"."""
 
 
 def parse_text(cell: Any, _zone: ZoneInfo) -> str:
-    """Text; of a number its digits, where none of them can be lost.
+    """Return the text of a cell; for a number its digits, if none of them can be lost.
 
     >>> zone = ZoneInfo("UTC")
     >>> parse_text(" 0012345 ", zone), parse_text(Decimal("2.026030500000011E+15"), zone)
@@ -70,7 +70,7 @@ def parse_text(cell: Any, _zone: ZoneInfo) -> str:
 
 
 def text_of_formula(text: str) -> str:
-    """What `="0012345"` stands for in a CSV file: exporters write it so that spreadsheet programs keep the zeros.
+    """Return the text of `="0012345"` in a CSV file: exporters write it so that spreadsheets keep the zeros.
 
     >>> text_of_formula('="0012345"'), text_of_formula("0012345"), text_of_formula('="a""b"')
     ('0012345', '0012345', 'a"b')
@@ -80,7 +80,7 @@ def text_of_formula(text: str) -> str:
 
 
 def parse_integer(cell: Any, _zone: ZoneInfo) -> int:
-    """A whole number below 2^31."""
+    """Return a whole number below 2^31."""
     number = _number(cell)
     if number != number.to_integral_value() or abs(number) >= 2**31:
         raise ValueError
@@ -88,7 +88,7 @@ def parse_integer(cell: Any, _zone: ZoneInfo) -> int:
 
 
 def parse_decimal(cell: Any, _zone: ZoneInfo) -> Decimal:
-    """An amount of at most 2 decimal places, in ASCII digits, without separators of thousands."""
+    """Return an amount of at most 2 decimal places, in ASCII digits, without separators of thousands."""
     number = _number(cell)
     if number != round(number, 2) or abs(number) >= 10**12:
         raise ValueError
@@ -96,7 +96,7 @@ def parse_decimal(cell: Any, _zone: ZoneInfo) -> Decimal:
 
 
 def parse_instant(cell: Any, zone: ZoneInfo) -> datetime:
-    """An instant in UTC; without an offset it is local in `zone`."""
+    """Return an instant in UTC; without an offset it is local in `zone`."""
     if isinstance(cell, datetime):
         value = cell
     elif isinstance(cell, str) and _INSTANT.fullmatch(cell.strip()):
@@ -116,7 +116,7 @@ def _number(cell: Any) -> Decimal:
 
 
 def _digits(number: int | Decimal) -> str:
-    """A whole number without exponent or fraction, another one as it is written."""
+    """Return a whole number without exponent or fraction, and any other number as it is written."""
     if isinstance(number, DoubtfulNumber):
         raise CellError(number.doubt)
     if isinstance(number, int):
@@ -135,7 +135,7 @@ PARSERS: dict[str, Callable[[Any, ZoneInfo], Any]] = {
     "decimal": parse_decimal,
     "instant": parse_instant,
 }
-"""By the kind of a column; each raises ValueError, ArithmeticError or CellError for a cell that it refuses."""
+"""Parsers by the kind of a column; each raises ValueError, ArithmeticError or CellError for a cell that it refuses."""
 
 KINDS = {
     "text": "text that the database can hold",
@@ -143,4 +143,4 @@ KINDS = {
     "decimal": "an amount with at most 2 decimal places",
     "instant": "an instant such as 2026-01-31T19:05:00+05:30",
 }
-"""What a cell of each kind has to be, for messages."""
+"""The condition for a cell of each kind, for messages."""

@@ -1,4 +1,4 @@
-"""Today where the business is, and the range of dates that TD and UC pull."""
+"""The local date of today for the business, and the range of dates that TD and UC pull."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from include.pipeline_framework.errors import InvalidInputError
 
 
 def today_in(timezone: str, now: datetime) -> date:
-    """The local date at an instant.
+    """Return the local date at an instant.
 
     >>> from datetime import UTC
     >>> today_in("Asia/Kolkata", datetime(2026, 1, 6, 19, 0, tzinfo=UTC))
@@ -19,9 +19,9 @@ def today_in(timezone: str, now: datetime) -> date:
 
 
 def problem_of_zone(name: str) -> str | None:
-    """Why a name is no time zone for dates, or None.
+    """Return why a name is no time zone for dates, or None.
 
-    Names such as CET are refused: Postgres takes them for an abbreviation with a fixed offset, and has no summer time.
+    Names such as CET are refused: Postgres reads them as an abbreviation with a fixed offset, without summer time.
 
     >>> problem_of_zone("Asia/Kolkata"), problem_of_zone("Mars/Base")
     (None, 'not an IANA time zone, such as Asia/Kolkata')
@@ -36,7 +36,7 @@ def problem_of_zone(name: str) -> str | None:
 def parse_range(
     from_date: str | date | None, to_date: str | date | None, *, today: date, default_days: int
 ) -> tuple[date, date]:
-    """Both ends, inclusive; by default the `default_days` days that end today (requirement 5, B: today - 89 to today).
+    """Return both ends, inclusive; by default `default_days` days until today (requirement 5, B: today - 89 to today).
 
     >>> parse_range(None, None, today=date(2026, 3, 31), default_days=90)
     (datetime.date(2026, 1, 1), datetime.date(2026, 3, 31))

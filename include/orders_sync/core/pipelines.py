@@ -1,4 +1,4 @@
-"""The two pipelines, the reports each one pulls, and which stores have which."""
+"""The two pipelines, the reports that each one pulls, and the stores that have them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Store:
     Attributes:
         store_code: Its code in the CRMs.
         start_date: Its first day of business, in its time zone; nothing earlier is ever pulled.
-        sync_group: TD, UC or ALL (both), in any case: which pipelines it has.
+        sync_group: TD, UC or ALL (both), in any case: the store's pipelines.
         cost_center: Copied into the log.
-        timezone: IANA name, in whose days its CRM reports; None: `pipeline_timezone`.
+        timezone: IANA name of the zone in whose days its CRM reports; None: `pipeline_timezone`.
     """
 
     store_code: str
@@ -48,7 +48,7 @@ class Store:
 
 
 def pipelines_of(sync_group: str | None, *, where: str = "sync_group") -> tuple[str, ...]:
-    """The pipelines of a sync group, in the order in which a store's take turns.
+    """Return the pipelines of a sync group, in the order in which the pipelines of a store take turns.
 
     >>> pipelines_of("all")
     ('td_orders_sync', 'uc_orders_sync')
@@ -68,7 +68,7 @@ def pipelines_of(sync_group: str | None, *, where: str = "sync_group") -> tuple[
 
 
 def is_concerned(store: Store, pipelines: Sequence[str]) -> bool:
-    """Whether a run of these pipelines has to do with a store; one whose sync group is wrong may have any."""
+    """Return whether a store belongs to a run of these pipelines; one with a wrong sync group belongs to every run."""
     try:
         return bool(set(pipelines_of(store.sync_group)) & set(pipelines))
     except InvalidInputError:
@@ -76,7 +76,7 @@ def is_concerned(store: Store, pipelines: Sequence[str]) -> bool:
 
 
 def problem_of_store(store: Store) -> str | None:
-    """Why a row of `store_master` can't be synced, or None."""
+    """Return why a row of `store_master` can't be synced, or None."""
     for name, value in (("store_code", store.store_code), ("cost_center", store.cost_center or "-")):
         if not value.strip() or len(value) > LONGEST_CODE:
             return f"its {name} {value!r} does not have 1 to {LONGEST_CODE} characters"

@@ -1,4 +1,4 @@
-"""What every report looks like, and its cells as typed values; a wrong one is named by row and column."""
+"""The schemas of all reports, and the check of their cells; a wrong cell is named by row and column."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.pipeline_framework.errors import TerminalError
 
 
 class BadReportError(TerminalError):
-    """A report has no such column, or a cell that its column can't hold; the message names row and column."""
+    """The report lacks a column, or has a cell that its column can't hold; the message names row and column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Column:
     Attributes:
         name: In the report and in the table.
         kind: `text`, `integer`, `decimal` (2 places) or `instant`.
-        is_optional: Whether a cell may be empty.
+        is_optional: A cell may be empty.
     """
 
     name: str
@@ -41,7 +41,7 @@ class ReportSchema:
         name: `orders`, `sales` or `gst`.
         table: The table it fills.
         key: The column that is the business key within one store.
-        event_at: The column with the instant whose local date the report is asked by.
+        event_at: The column with the instant whose local date selects the report's rows.
         date_column: The table's column with that local date.
         pulled_at: The column of `orders_sync_log` that says when it was pulled.
         columns: In the table's order.
@@ -57,7 +57,7 @@ class ReportSchema:
 
     @property
     def table_columns(self) -> tuple[str, ...]:
-        """What `check_report` gives for every row, in this order."""
+        """The columns that `check_report` returns for every row, in this order."""
         return (self.date_column, *(column.name for column in self.columns))
 
 
@@ -102,7 +102,7 @@ UC_GST = ReportSchema(
 )  # fmt: skip
 
 REPORTS: dict[str, tuple[ReportSchema, ...]] = {TD: (TD_ORDERS, TD_SALES), UC: (UC_GST,)}
-"""By pipeline, in the order in which they are pulled: where orders fail, sales aren't tried."""
+"""Reports by pipeline, in the order in which they are pulled: if orders fail, sales aren't tried."""
 
 
 _CORRECTED = "Have it corrected in the CRM, and pull these dates again."
@@ -123,18 +123,18 @@ def check_report(
     to_date: date,
     timezone: str,
 ) -> list[tuple[Any, ...]]:
-    """Every row as `schema.table_columns`, each business key once.
+    """Return every row as `schema.table_columns`, each business key once.
 
-    Instants without an offset are local in `timezone`; all come back in UTC. Columns that the schema doesn't have are
-    left out. A row that stands there twice, the same in every cell, counts once. No columns at all are no rows: the
-    client gives that only for an answer that proves that there are none.
+    Instants without an offset are local in `timezone`; all are returned in UTC. Columns that the schema doesn't have
+    are ignored. A row that occurs twice, the same in every cell, counts once. A report without any columns has no rows:
+    the client returns it only for an answer that proves that there are none.
 
     Args:
-        schema: What the report has to be.
+        schema: The report's columns and table.
         columns: The report's columns.
         rows: Cells in their order.
-        store_code: Where the report is from, for messages; a column of this name has to hold it.
-        from_date: First local date that was asked for.
+        store_code: The report's store, for messages; a column of this name has to hold it.
+        from_date: First requested local date.
         to_date: Last one, inclusive.
         timezone: IANA name: the store's, or `pipeline_timezone`.
 

@@ -1,4 +1,4 @@
-"""A run of the orders sync: its id, what it was asked to do, its locks, and what is said at its end."""
+"""A run of the orders sync: its id, its options, its locks, and the summary at its end."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from include.orders_sync.core.windows import LogRow, OrdersWindow, WindowReason,
 from include.pipeline_framework.errors import InvalidInputError
 
 MOST_INSTANCES = 1_024
-"""Airflow's `core.max_map_length`: above it, an instance takes several stores."""
+"""Airflow's `core.max_map_length`: above this number, an instance gets several stores."""
 
 _DIGEST_CHARACTERS = 12
 
 
 def run_id_of(pipeline_name: str, key: str, began_at: datetime) -> str:
-    """The same id for the same key, and short enough for the column: Airflow's own run ids have up to 250 characters.
+    """Return the same id for the same key; it fits the column, but Airflow's own run ids have up to 250 characters.
 
     Args:
         pipeline_name: `orders_sync_run_profiler`, `td_orders_sync` or `uc_orders_sync`.
-        key: What makes the run itself: Airflow's dag_id and run_id; at the command line something unique.
-        began_at: Shown in the id; of an Airflow run the instant that stays the same when it is cleared.
+        key: Identifies the run: Airflow's dag_id and run_id; at the command line a unique text.
+        began_at: Shown in the id; for an Airflow run the instant that stays the same when it is cleared.
 
     >>> from datetime import UTC
     >>> run_id_of("uc_orders_sync", "manual__x", datetime(2026, 1, 6, 13, 30, tzinfo=UTC))
@@ -39,24 +39,24 @@ def run_id_of(pipeline_name: str, key: str, began_at: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What one run does; plain values, so that it travels between tasks as JSON.
+    """Options of one run: plain values, so that they travel between tasks as JSON.
 
     Attributes:
         run_id: Of the summary row and every log row.
-        pipeline_name: `orders_sync_run_profiler`: decides itself. `td_orders_sync`, `uc_orders_sync`: one window.
+        pipeline_name: `orders_sync_run_profiler` decides itself; `td_orders_sync`, `uc_orders_sync` pull one window.
         run_env: Copied into every row, at most 32 characters.
         today: The run's day in `pipeline_timezone`; no window ends later.
         sync_group: TD, UC or ALL.
         store_code: Only this store.
-        window_days: Days of a window at most.
-        overlap_days: Last successful days that are pulled again.
-        max_workers: Stores at once.
-        force: Everything from each store's start date.
+        window_days: The most days of a window.
+        overlap_days: Number of last successful days that are pulled again.
+        max_workers: Stores synced at once.
+        force: Pull everything from each store's start date.
         from_date: First date of the one window.
         to_date: Last date of the one window, inclusive.
-        orders_only: TD without sales.
-        sales_only: TD without orders.
-        began_at: The instant that `today` is the date of; stores in other zones have another date then.
+        orders_only: Pull TD without sales.
+        sales_only: Pull TD without orders.
+        began_at: The instant whose date is `today`; stores in other zones may have another date then.
         moved_days: See `core.windows.days_to_search`.
     """
 
@@ -79,17 +79,17 @@ class RunOptions:
 
     @property
     def decides(self) -> bool:
-        """Whether the log decides; otherwise the dates were given."""
+        """Return True if the log decides; otherwise the dates were given."""
         return self.pipeline_name == PROFILER
 
     @property
     def pipelines(self) -> tuple[str, ...]:
-        """The pipelines it runs, in the order in which one store's take turns."""
+        """Return the pipelines of the run, in the order in which the pipelines of one store take turns."""
         return pipelines_of(self.sync_group) if self.decides else (self.pipeline_name,)
 
     @property
     def left_out(self) -> str | None:
-        """Why a window of this run can't be a success, however well it goes."""
+        """Return why a window of this run can't be a success, even if all its reports are pulled."""
         if self.orders_only:
             return "only orders were pulled (orders_only), so these dates are not covered"
         if self.sales_only:
@@ -97,25 +97,25 @@ class RunOptions:
         return None
 
     def today_of(self, store: Store) -> date:
-        """The store's own date when the run began."""
+        """Return the store's own date at the time when the run began."""
         if store.timezone is None or self.began_at is None:
             return self.today
         return today_in(store.timezone, self.began_at)
 
     def given_windows(self, store: Store) -> list[OrdersWindow]:
-        """The one window of a run that was given its dates, until the store's own today; none if it lies ahead."""
+        """Return the one window of a run with given dates, until the store's own today; none if it is in the future."""
         if self.from_date is None or self.to_date is None:
             raise InvalidInputError(f"a run of {self.pipeline_name} needs both dates", where=self.run_id)
         last = min(self.to_date, self.today_of(store))
         return [OrdersWindow(self.from_date, last, WindowReason.FORCED)] if self.from_date <= last else []
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; dates as text."""
+        """Return plain values, with dates as text."""
         return {name: value.isoformat() if isinstance(value, date) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunOptions:
-        """The reverse of `to_json`."""
+        """Return the options of `to_json`'s result."""
         dates: dict[str, Any] = {
             name: date.fromisoformat(values[name]) for name in ("today", "from_date", "to_date") if values.get(name)
         }
@@ -125,13 +125,13 @@ class RunOptions:
 
 
 def windows_of(store: Store, pipeline: str, options: RunOptions, log_rows: Iterable[LogRow]) -> list[OrdersWindow]:
-    """What a run pulls of a store and pipeline: for the plan that is shown and for the pull, the same.
+    """Return the windows that a run pulls for a store and pipeline; the shown plan and the pull use this alike.
 
     Args:
-        store: One without a problem.
-        pipeline: One of the run's.
+        store: A store without a problem.
+        pipeline: One of the run's pipelines.
         options: The run.
-        log_rows: As the database gives them; not looked at where the dates were given.
+        log_rows: As the database returns them; ignored if the dates were given.
     """
     if pipeline not in pipelines_of(store.sync_group):
         return []
@@ -143,7 +143,7 @@ def windows_of(store: Store, pipeline: str, options: RunOptions, log_rows: Itera
 
 
 def check_run_env(run_env: str) -> str:
-    """The environment's name, if the columns can hold it.
+    """Return the environment's name, if the columns can hold it.
 
     Raises:
         InvalidInputError: It is empty or too long.
@@ -156,7 +156,7 @@ def check_run_env(run_env: str) -> str:
 
 
 def check_only(pipeline: str, *, orders_only: bool, sales_only: bool) -> None:
-    """Raise InvalidInputError for both flags at once, and for UC, which knows neither."""
+    """Raise InvalidInputError if both flags are set, or one of them for UC, which has neither."""
     if pipeline == UC and (orders_only or sales_only):
         raise InvalidInputError(
             f"{UC} knows neither orders_only nor sales_only",
@@ -173,17 +173,17 @@ def check_only(pipeline: str, *, orders_only: bool, sales_only: bool) -> None:
 
 
 def store_lock(store_code: str) -> str:
-    """Name of a store's lock: of every pipeline and every run."""
+    """Return the name of a store's lock, which is the same for every pipeline and run."""
     return f"orders_sync store {store_code}"
 
 
 def slot_lock(run_id: str, slot: int) -> str:
-    """Name of one of a run's `max_workers` slots."""
+    """Return the name of one of a run's `max_workers` slots."""
     return f"orders_sync slot {slot} of {run_id}"
 
 
 def instances(store_codes: Sequence[str], most: int = MOST_INSTANCES) -> list[dict[str, Any]]:
-    """Stores in groups, as many groups as Airflow maps at most: one store each as long as they fit.
+    """Return the stores in at most as many groups as Airflow maps: one store each if they fit.
 
     >>> instances(["S1", "S2", "S3"], most=2)
     [{'name': 'S1…S2 (2)', 'stores': ['S1', 'S2']}, {'name': 'S3', 'stores': ['S3']}]
@@ -198,15 +198,15 @@ def instances(store_codes: Sequence[str], most: int = MOST_INSTANCES) -> list[di
 
 @dataclass(slots=True)
 class StoreReport:
-    """What became of one store in a run.
+    """The outcome of one store in a run.
 
     Attributes:
         store_code: The store.
         planned: Windows by pipeline.
-        tried: Windows that were begun, by pipeline.
+        tried: Started windows, by pipeline.
         errors: The first message of each pipeline that stopped.
-        skipped: Why nothing was tried: who holds the store.
-        died: Why its worker could not go on; what it left is marked by `finish_run`.
+        skipped: Why nothing was tried: the session that holds the store.
+        died: Why its worker could not continue; `finish_run` marks the rows that it left.
     """
 
     store_code: str
@@ -218,13 +218,14 @@ class StoreReport:
 
 
 def reports_of(start: str, pushed: Iterable[Mapping[str, Any] | None]) -> list[StoreReport]:
-    """The reports of one start of a run, out of what its mapped instances left.
+    """Return the reports of one start of a run, from the values that its mapped instances stored.
 
-    An instance that did not begin since the run was cleared, or is no longer there, still has what it left before.
+    An instance that did not start since the run was cleared, or no longer exists, still has the value of its earlier
+    start.
 
     Args:
-        start: Which start.
-        pushed: Per instance `{"start": …, "reports": [StoreReport as a dictionary, …]}`; None: it left nothing.
+        start: Identifies the start.
+        pushed: Per instance `{"start": …, "reports": [StoreReport as a dictionary, …]}`; None: it stored nothing.
     """
     current = [each["reports"] for each in pushed if each and each["start"] == start]
     return [StoreReport(**report) for reports in current for report in reports]
@@ -245,11 +246,11 @@ def run_result(
     *,
     problems: Mapping[str, str] | None = None,
 ) -> RunResult:
-    """How a run ended (requirement 5, E): failed if a window failed, partial if one is partial or a store was left out.
+    """Return how a run ended (requirement 5, E): failed if a window failed, partial if one is or a store was left out.
 
     Args:
         options: The run.
-        counts: Pipeline, store, status, windows: from the log, which decides; a row still running is of a dead process.
+        counts: Pipeline, store, status, windows from the log, which decides; a running row is of a dead process.
         reports: Of every store with windows.
         problems: Stores of `store_master` that can't be synced, and why.
     """

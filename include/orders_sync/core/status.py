@@ -1,4 +1,4 @@
-"""Where a store stands: which of its dates a success covers, and how its newest window went."""
+"""The status of a store: the dates that a success covers, and how its newest window ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LastWindow:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """One store and pipeline; dates are local in `pipeline_timezone`.
+    """The status of one store and pipeline; dates are local in `pipeline_timezone`.
 
     Attributes:
         store_code: The store.
@@ -43,14 +43,14 @@ class StoreStatus:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is missing and the newest window went well."""
+        """Return whether no date is missing and the newest window went well."""
         return not self.missing_days and (self.last is None or self.last.row.status == SyncStatus.SUCCESS)
 
 
 def store_status(
     store: Store, pipeline: str, log_rows: Iterable[LogRow], today: date, last: LastWindow | None
 ) -> StoreStatus:
-    """Where a store and pipeline stand, from the same rows that `plan_store_windows` decides from.
+    """Return the status of a store and pipeline, from the same rows that `plan_store_windows` decides from.
 
     >>> log = [LogRow(date(2026, 1, 1), date(2026, 1, 6), "success")]
     >>> found = store_status(Store("S001", date(2026, 1, 1)), "td_orders_sync", log, date(2026, 1, 9), None)

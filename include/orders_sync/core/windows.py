@@ -1,4 +1,4 @@
-"""Which date windows to pull for one store and pipeline: decided from its log alone (requirement 5, D 1 to 3 and 6)."""
+"""Decides which date windows to pull for one store and pipeline, from its log alone (requirement 5, D 1 to 3 and 6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.pipeline_framework.errors import InvalidInputError
 
 
 class WindowReason(StrEnum):
-    """Why a window is pulled."""
+    """The reason for pulling a window."""
 
     BACKFILL = "backfill"
     OVERLAP = "overlap"
@@ -23,7 +23,7 @@ class WindowReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """What the decision needs of a row of `orders_sync_log`; both dates inclusive.
+    """The part of a row of `orders_sync_log` that the decision needs; both dates inclusive.
 
     Attributes:
         from_date: First local date.
@@ -40,7 +40,7 @@ class LogRow:
 
     @property
     def last_whole_day(self) -> date:
-        """The last date that was over when it was pulled; before `from_date` if there is none."""
+        """Return the last date that was over when it was pulled; a date before `from_date` if there is none."""
         if self.pulled_on is None:
             return self.to_date
         return min(self.to_date, self.pulled_on - timedelta(days=1))
@@ -48,7 +48,7 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True, order=True)
 class OrdersWindow:
-    """Local dates, both inclusive, and why they are pulled."""
+    """Local dates, both inclusive, and the reason for pulling them."""
 
     from_date: date
     to_date: date
@@ -64,10 +64,10 @@ def plan_store_windows(
     overlap_days: int,
     force: bool = False,
 ) -> list[OrdersWindow]:
-    """What to pull, in this order: from the last success on until today, then today, then older gaps.
+    """Return the windows to pull, in this order: from the last success until today, then today, then older gaps.
 
-    A past day that was pulled only while it went on is a gap, too. Gaps come last so that one that keeps failing never
-    delays today. No window ends after `today`, starts before the store's `start_date`, or is longer than
+    A past day that was pulled only before it was over is also a gap. Gaps come last so that a gap that keeps failing
+    never delays today. No window ends after `today`, starts before the store's `start_date`, or is longer than
     `window_days`; a pipeline that the store doesn't have gets none.
 
     Args:
@@ -75,9 +75,9 @@ def plan_store_windows(
         pipeline: `td_orders_sync` or `uc_orders_sync`.
         log_rows: The log of exactly this store and pipeline, in any order; only rows with status `success` matter.
         today: In `pipeline_timezone`.
-        window_days: At most so many days a window, 1 or more.
-        overlap_days: So many of the last successful days are pulled again, 0 or more.
-        force: Everything from `start_date`, whatever the log says.
+        window_days: The most days of a window, 1 or more.
+        overlap_days: Number of last successful days that are pulled again, 0 or more.
+        force: Pull everything from `start_date`, whatever the log says.
 
     Raises:
         InvalidInputError: `window_days` or `overlap_days` is too small.
@@ -118,9 +118,10 @@ def plan_store_windows(
 
 
 def days_to_search(first: date, last: date, store: Store, today: date, moved_days: int) -> list[tuple[date, date]]:
-    """Where rows may be that a report of `first` to `last` has no more: days before and after it, both inclusive.
+    """Return where rows may be that a report of `first` to `last` no longer has: days before and after it, inclusive.
 
-    A row that is gone was deleted in the CRM, or got another date; if that was covered, nobody would pull it again.
+    A row that is missing was deleted in the CRM, or got another date; if that date was covered, no run would pull it
+    again.
 
     >>> store = Store("S001", date(2026, 1, 1))
     >>> found = days_to_search(date(2026, 3, 1), date(2026, 3, 8), store, date(2026, 3, 9), 90)
@@ -160,7 +161,7 @@ def _chunks(first: int, last: int, days: int) -> Iterator[tuple[int, int]]:
 
 
 def uncovered(first: int, last: int, covered: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Days as ordinals: maximal runs of days in `first..last` that no pair (inclusive) covers, in order."""
+    """Return the uncovered days as ordinals: maximal runs of days in `first..last` that no pair (inclusive) covers."""
     next_day = first
     for start, end in sorted(covered):
         if start > last:

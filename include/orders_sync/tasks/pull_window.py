@@ -1,4 +1,4 @@
-"""One window of one store and pipeline: its log row, its reports, its end (requirement 5, C)."""
+"""Pulls one window of one store and pipeline: its log row, its reports, its end (requirement 5, C)."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def pull_window(
     *,
     timezone: str,
 ) -> tuple[SyncStatus, str | None]:
-    """Pull every report of a window; whatever goes wrong with it stands in its log row and is returned, not raised.
+    """Pull every report of a window; a failure is written into its log row and returned, not raised.
 
     Args:
-        store: Whose lock `database` holds.
+        store: The store whose lock `database` holds.
         pipeline: `td_orders_sync` or `uc_orders_sync`.
         from_date: First local date.
         to_date: Last one, inclusive.
         options: The run.
         database: The session that holds the lock.
         client: Of the pipeline's CRM.
-        timezone: `pipeline_timezone`; the store's own comes first.
+        timezone: `pipeline_timezone`; the store's own zone has priority.
 
     Returns:
         The status of the log row, and its error message.
 
     Raises:
-        ServiceUnavailableError: The database is gone; the row stays running, and the next run finds it dead.
+        ServiceUnavailableError: The database is lost; the row stays running, and the next run marks it as failed.
     """
     zone = store.timezone or timezone
     search = days_to_search(from_date, to_date, store, options.today_of(store), options.moved_days)

@@ -1,4 +1,4 @@
-"""A whole run in this process: what the command line does, with a thread for each store at work."""
+"""A whole run in this process, for the command line, with a thread for each store in progress."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def run_here(
     planned: Callable[[RunPlan], None] = lambda _: None,
     tick: Tick = lambda *_: None,
 ) -> RunResult:
-    """Start, plan, pull with `max_workers` stores at once, finish; the summary row says how it ended, whatever happens.
+    """Start, plan, pull `max_workers` stores at once, and finish; the summary row always says how the run ended.
 
-    Ctrl-C ends it after the windows that are under way; the run has failed then.
+    Ctrl-C ends the run after the windows in progress; the run then counts as failed.
 
     Args:
         options: The run.
-        config: Time zone and patience.
-        open_database: One session for the plan, one for the end, and one for each store at work.
+        config: Time zone, time-outs and retries.
+        open_database: Opens one session for the plan, one for the end, and one for each store in progress.
         clients: By pipeline.
-        planned: Told the plan before anything is pulled.
-        tick: Told after every window, from several threads.
+        planned: Called with the plan before anything is pulled.
+        tick: Called after every window, from several threads.
 
     Raises:
         PipelineError: It could not start, or its end could not be written.
@@ -78,7 +78,7 @@ def run_here(
             interrupted.set()
             pool.shutdown(cancel_futures=True)
     reports = [report for code, future in futures.items() for report in _reports(code, future)]
-    with closing(open_database(options.run_id)) as database:  # one that was idle for hours may be gone
+    with closing(open_database(options.run_id)) as database:  # a session that was idle for hours may be lost
         return finish_run(options, reports, database, planned=plan.store_codes, problems=plan.problems)
 
 

@@ -1,4 +1,4 @@
-"""A run from its summary row to its end: what to do is decided once, for all stores; how it ended is in the log."""
+"""A run from its summary row to its end: the windows are decided once, for all stores; the log says how it ended."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class StorePlan:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run is going to do.
+    """The work of a run.
 
     Attributes:
         plans: Only stores and pipelines that have windows, by store.
@@ -56,14 +56,14 @@ class RunPlan:
 
     @property
     def store_codes(self) -> list[str]:
-        """Stores with windows, in order, each once."""
+        """Return the stores with windows, in order, each once."""
         return list(dict.fromkeys(plan.store_code for plan in self.plans))
 
 
 def parse_options(
     pipeline_name: str, given: Mapping[str, Any], config: OrdersConfig, *, run_id: str, now: datetime
 ) -> RunOptions:
-    """A run's options from its conf, params or flags over the configured defaults; `now` gives today in its time zone.
+    """Return a run's options from its conf, params or flags over the defaults; `now` gives today in its time zone.
 
     Args:
         pipeline_name: `orders_sync_run_profiler`, `td_orders_sync` or `uc_orders_sync`.
@@ -103,10 +103,10 @@ def parse_options(
 
 
 def start_run(options: RunOptions, config: OrdersConfig, database: OrdersDatabase) -> None:
-    """Write the run's summary row; first, mark runs that died without a word as failed.
+    """Write the run's summary row; before that, mark runs that ended without reporting as failed.
 
     Raises:
-        ConfigurationError: The database's server has other time zone rules than this process, these days.
+        ConfigurationError: The database's server presently has other time zone rules than this process.
     """
     if dead := database.fail_dead_runs(config.run_timeout_hours):
         _log.warning("%d runs had died without a word; they are marked as failed", dead)
@@ -116,8 +116,10 @@ def start_run(options: RunOptions, config: OrdersConfig, database: OrdersDatabas
 
 
 def _compare_zone_rules(options: RunOptions, config: OrdersConfig, database: OrdersDatabase) -> None:
-    """Which days were over when they were pulled is computed by the server: with other rules it may take one as whole
-    that was not. What differs these days is refused, what will differ is told.
+    """Refuse time zone rules of the server that presently differ from ours, and report later differences.
+
+    The server computes which days were over when they were pulled: with other rules it may take a day as whole that was
+    not.
     """
     own = {store.timezone for store in database.stores(options.store_code) if store.timezone}
     zones = {config.pipeline_timezone, *(zone for zone in own if problem_of_zone(zone) is None)}
@@ -141,9 +143,9 @@ def _compare_zone_rules(options: RunOptions, config: OrdersConfig, database: Ord
 
 
 def plan_run(options: RunOptions, database: OrdersDatabase, *, timezone: str) -> RunPlan:
-    """Decide for every store and pipeline, with a number of statements that doesn't grow with them.
+    """Decide for every store and pipeline; the number of statements doesn't grow with them.
 
-    A pull at the same moment decides the same, store by store (`sync_stores.decide`).
+    A pull at the same moment makes the same decisions, store by store (`sync_stores.decide`).
 
     Args:
         options: The run.
@@ -151,7 +153,7 @@ def plan_run(options: RunOptions, database: OrdersDatabase, *, timezone: str) ->
         timezone: `pipeline_timezone`.
 
     Raises:
-        InvalidInputError: The one store that was asked for can't be synced, or has none of the pipelines.
+        InvalidInputError: The one requested store can't be synced, or has none of the pipelines.
     """
     found = database.stores(options.store_code)
     problems = problems_of(found, options.pipelines)
@@ -177,7 +179,7 @@ def finish_run(
     planned: Sequence[str],
     problems: Mapping[str, str],
 ) -> RunResult:
-    """Write how the run ended; rows that its dead workers left running are marked first.
+    """Write how the run ended; first, mark the rows that its dead workers left running.
 
     Args:
         options: The run.
@@ -201,7 +203,7 @@ def finish_run(
 
 
 def problems_of(stores: Sequence[Store], pipelines: Sequence[str]) -> dict[str, str]:
-    """Stores of any of these pipelines whose row in `store_master` can't be synced, and why."""
+    """Return the stores of any of these pipelines whose row in `store_master` can't be synced, and why."""
     found = {}
     times = Counter(store.store_code for store in stores)
     for store in stores:
@@ -214,7 +216,7 @@ def problems_of(stores: Sequence[Store], pipelines: Sequence[str]) -> dict[str, 
 
 
 def unknown_store(store_code: str) -> InvalidInputError:
-    """What to say about a store that was asked for and is not there."""
+    """Return the message for a requested store that does not exist."""
     return InvalidInputError(
         "there is no such active store with a start date",
         where=f"store_code {store_code!r}",
@@ -224,7 +226,7 @@ def unknown_store(store_code: str) -> InvalidInputError:
 
 
 def plan_table(plan: RunPlan) -> list[str]:
-    """The plan as lines of a table, for logs and terminals: one line per window."""
+    """Return the plan as lines of a table, for logs and terminals: one line per window."""
     lines = [f"{'store_code':<10} {'pipeline':<14} {'from_date':<10} {'to_date':<10} {'days':>4}  reason"]
     for each in plan.plans:
         for window in each.windows:

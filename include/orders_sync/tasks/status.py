@@ -1,4 +1,4 @@
-"""Where every store stands, for people: read from the log, nothing is changed."""
+"""The status of every store, for people; it is read from the log, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class SyncReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every store has every date until yesterday, and nobody's newest window failed."""
+        """Return whether every store has every date until yesterday, and no newest window failed."""
         return not self.problems and all(status.is_complete for status in self.statuses)
 
 
 def sync_report(database: OrdersDatabase, *, timezone: str, store_code: str | None = None) -> SyncReport:
-    """Where every active store with a start date stands, or one; a bounded number of statements.
+    """Return the status of every active store with a start date, or of one; the number of statements is bounded.
 
     Args:
         database: Any session; its clock says which day today is.

@@ -1,4 +1,4 @@
-"""Stores of a run: locked, decided, pulled, window after window, each on the one session that holds its lock."""
+"""Syncs the stores of a run: each is locked, decided and pulled, window by window, on the one session with its lock."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 
 Tick = Callable[[str, str, OrdersWindow, SyncStatus], None]
-"""Told after every window: store, pipeline, window, status."""
+"""Called after every window with store, pipeline, window, status."""
 
 
 class Waiting(Protocol):
-    """How a store that somebody else holds is waited for."""
+    """The wait for a store that another session holds."""
 
     def monotonic(self) -> float:
-        """Seconds on a clock that only goes forward."""
+        """Return seconds on a clock that only goes forward."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait the given seconds."""
 
 
 def take_slot(database: OrdersDatabase, options: RunOptions) -> bool:
-    """Take one of the run's `max_workers` slots for this session; False when all are taken."""
+    """Take one of the run's `max_workers` slots for this session; return False when all are taken."""
     return any(database.try_lock(slot_lock(options.run_id, slot)) for slot in range(options.max_workers))
 
 
@@ -46,20 +46,20 @@ def sync_stores(
     waiting: Waiting,
     tick: Tick = lambda *_: None,
 ) -> list[StoreReport]:
-    """Pull what each store needs, one after the other; one that is locked is come back to at the end.
+    """Pull what each store needs, one after the other; the stores that are locked are tried again at the end.
 
     Args:
         store_codes: In order.
         options: The run.
-        database: A session of its own; it holds one store's lock at a time.
+        database: A session only for this call; it holds one store's lock at a time.
         clients: By pipeline.
         timezone: `pipeline_timezone`.
-        wait_seconds: How long locked stores are waited for, all together; then they are skipped, their holder named.
+        wait_seconds: Longest wait for all locked stores together; then they are skipped, and their holder is named.
         waiting: The clock.
-        tick: Told after every window.
+        tick: Called after every window.
 
     Raises:
-        ServiceUnavailableError: The database is gone.
+        ServiceUnavailableError: The database is lost.
     """
     deadline = waiting.monotonic() + wait_seconds
     reports: dict[str, StoreReport] = {}
@@ -84,10 +84,10 @@ def sync_stores(
 def decide(
     store: Store, pipeline: str, options: RunOptions, database: OrdersDatabase, timezone: str
 ) -> list[OrdersWindow]:
-    """The windows of a store and pipeline, from the log as it is now, without those that this run has done already.
+    """Return the windows of a store and pipeline, from the present log, without those that this run has already done.
 
-    A run that starts again in the middle (a retry, a cleared task) decides as it did at first: its own successes don't
-    count, and then they are not repeated.
+    A run that starts again in the middle (a retry, a cleared task) makes its first decision again: its own successes
+    don't count, and then they are not repeated.
     """
     if not options.decides:
         return windows_of(store, pipeline, options, ())
@@ -118,7 +118,7 @@ def _sync_locked_store(
             )  # fmt: skip
             tick(code, pipeline, window, status)
             if message is not None and message == options.left_out:
-                break  # partial, as it was asked for: no error
+                break  # partial, as requested: no error
             if status != SyncStatus.SUCCESS:
                 report.errors[pipeline] = f"{window.from_date} to {window.to_date} {status.value}: {message}"
                 break

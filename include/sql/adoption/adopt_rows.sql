@@ -1,6 +1,6 @@
--- Every row of the import enters the ledger, with its events. A finished row keeps its figures; one that is to be moved
--- starts anew; invalidated rows keep their status and are no longer live. Without ON CONFLICT: a row that another session
--- planned meanwhile stops it all.
+-- Insert every row of the import into the ledger, with its events. A finished row keeps its figures; a row that will be
+-- moved starts as new; invalidated rows keep their status and are no longer live. There is no ON CONFLICT: a row that
+-- another session planned in the meantime stops the whole adoption.
 WITH defaults AS (
     SELECT * FROM JSONB_POPULATE_RECORDSET(NULL::pipeline_lifecycle, %(defaults)s::jsonb)
 ),

@@ -1,4 +1,4 @@
--- Rows that are no window of a source, by what is wrong with them.
+-- Read the rows that are no window of a source, grouped by their error.
 WITH theirs AS (
     SELECT
         {their_id} AS own_id,

@@ -1,4 +1,4 @@
--- Texts of a column that can't become the ledger's type, with the first of them.
+-- Count the texts of a column that can't become the ledger's type, and show the first of them.
 SELECT
     COUNT(*) AS bad,
     (ARRAY_AGG(FORMAT('%%s (row %%s)', LEFT({text}, 40), COALESCE({their_id}::text, '?'))))[1:5] AS examples

@@ -1,5 +1,5 @@
--- What the rest of the transaction works on. Its import is seen through pipeline_lifecycle_importing; a pause of the
--- client, which judges what was found, doesn't end it.
+-- Start an import; the rest of the transaction works on it, and reads it through pipeline_lifecycle_importing. The
+-- longer time-out keeps the server from ending the transaction while the client judges the findings.
 SELECT
     SET_CONFIG('pipeline_lifecycle.import_id', NEXTVAL('pipeline_lifecycle_import_id_seq')::text, TRUE)::bigint AS import_id,
     SET_CONFIG('idle_in_transaction_session_timeout', '30min', TRUE)

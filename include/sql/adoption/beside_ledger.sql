@@ -1,4 +1,4 @@
--- From here on the ledger's live rows stand beside the imported ones, where it has any.
+-- From here on, the view shows the ledger's live rows beside the imported ones, where the ledger has any.
 SELECT
     SET_CONFIG(
         'pipeline_lifecycle.import_beside_ledger',

@@ -1,4 +1,4 @@
--- A table by its name, in any case if only one is spelled so: first as written, then in lower case.
+-- Find a table by its name, first as written, then in lower case.
 SELECT
     class.oid,
     namespace.nspname AS schema_name,

@@ -1,4 +1,4 @@
--- What became of the imported rows.
+-- Count the imported rows by their outcome.
 SELECT
     source_object,
     COUNT(*) AS total,

@@ -1,4 +1,4 @@
--- Rows that end as if their end were inclusive: parts of a second just before a full one, or the last second of a minute.
+-- Read the rows whose end looks inclusive: a fraction of a second before a full second, or the last second of a minute.
 WITH said AS (
     SELECT
         {their_id} AS own_id,

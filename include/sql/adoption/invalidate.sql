@@ -1,4 +1,4 @@
--- Rows that go, with the reason.
+-- Invalidate rows, with the reason.
 UPDATE pipeline_lifecycle_import AS imported
 SET resolution = 'invalidated', reason = gone.reason
 FROM UNNEST(%(ids)s::bigint[], %(reasons)s::text[]) AS gone (id, reason)

@@ -1,2 +1,2 @@
--- Let the planner know how much there is by now: after a dry run the tables look empty to it.
+-- Update the planner's statistics: after a dry run the tables look empty to the planner.
 SELECT pipeline_lifecycle_import_know_sizes()

@@ -1,4 +1,4 @@
--- The latest row of each imported source: what it says of names and plan is what new rows of the source get.
+-- Read the latest row of each imported source: new rows of the source get its names and its plan.
 SELECT DISTINCT ON (source_object) *
 FROM pipeline_lifecycle_import
 WHERE import_id = %(import_id)s

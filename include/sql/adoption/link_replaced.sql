@@ -1,5 +1,5 @@
--- Each row that this import invalidated names the live row that stands in its time, first the one that is to replace it:
--- that one inherits the deletion that the row owes to the target.
+-- Link each row that this import invalidated to the live row that covers its time, preferably to the row that is meant
+-- to replace it: that row inherits the deletion that the invalidated row owes to the target.
 WITH heirs AS (
     SELECT
         imported.adopted_lifecycle_id AS id,

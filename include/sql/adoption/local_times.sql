@@ -1,7 +1,7 @@
--- Their rows with the bounds of their windows, where times have no offset. Of a local time that comes twice in autumn that
--- instant counts which makes the row as long as most rows of its source are. Of two rows that say the same within such an
--- hour, the first is the earlier one. Rows of a day begin and end at the first of two midnights. An inclusive end is
--- read as it is written, and then moved to the exclusive one.
+-- Read the older table's rows with the bounds of their windows, where its times have no offset. A local time that
+-- occurs twice in autumn is read as the instant that makes the row as long as most rows of its source. If two rows say
+-- the same within such an hour, the first row is the earlier one. Rows of a day begin and end at the first of two
+-- midnights. An inclusive end is read as it is written, and then moved to the exclusive end.
 WITH said AS (
     SELECT
         theirs,
@@ -26,7 +26,7 @@ usual AS (
 ),
 
 before AS (
-    -- by the offset that was in force four hours earlier
+    -- read with the offset that was in force four hours earlier
     SELECT
         said.*,
         CASE

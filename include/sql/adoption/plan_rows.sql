@@ -1,5 +1,5 @@
--- Plan windows that nothing covers, each with the reason in its event. Without ON CONFLICT: the transaction has just
--- seen that nothing is there, so a conflict is another session's, and stops it all.
+-- Plan the windows that no row covers, each with the reason in its event. There is no ON CONFLICT: the transaction has
+-- just seen that no row is there, so a conflict comes from another session, and stops the whole adoption.
 WITH given AS (
     SELECT
         planned.*,

@@ -1,4 +1,4 @@
--- Rows that will be moved and lack a derived column, a batch at a time.
+-- Read one batch of the rows that will be moved and lack a derived column.
 SELECT
     id,
     source_object,

@@ -1,4 +1,4 @@
--- Kept rows that overlapped one that goes and may have loaded something.
+-- Read the kept rows that overlapped an invalidated row which may have loaded something.
 WITH rated AS (
     SELECT
         id,

@@ -1,5 +1,5 @@
--- The target may hold rows of a kept row and of one that goes: a finished one is moved again, and whatever is moved there
--- is a replacement.
+-- Let kept rows run again where the target may hold rows of both a kept row and an invalidated one: a finished row is
+-- moved again, and every load there is a replacement.
 UPDATE pipeline_lifecycle_import AS imported
 SET
     is_replacement_run_flag = TRUE,

@@ -1,4 +1,4 @@
--- Derived columns where their table has none.
+-- Set the derived columns that the older table does not have.
 UPDATE pipeline_lifecycle_import AS imported
 SET
     source_id = COALESCE(imported.source_id, derived.source_id),

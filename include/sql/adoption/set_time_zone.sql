@@ -1,2 +1,2 @@
--- In which zone times without an offset are read, and all are shown, until the transaction ends.
+-- Set the zone in which times without an offset are read and all times are shown, until the transaction ends.
 SELECT SET_CONFIG('TimeZone', %(timezone)s, TRUE)

@@ -1,4 +1,5 @@
--- Imported rows in whose time the ledger has a live row: they lose against it, whatever both are.
+-- Read the imported rows whose time overlaps a live row of the ledger: the ledger's row wins, whatever the state of
+-- either.
 WITH extents AS (
     SELECT
         source_object,

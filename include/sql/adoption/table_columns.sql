@@ -1,4 +1,4 @@
--- Columns of a table with their types, without lengths, in order.
+-- Read the columns of a table with their types (without lengths), in order.
 SELECT
     attname AS column_name,
     FORMAT_TYPE(atttypid, NULL) AS column_type

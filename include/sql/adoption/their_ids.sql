@@ -1,4 +1,4 @@
--- Whether their ids name one row each, and are whole numbers that findings can show.
+-- Check that each id of the older table names one row and is a whole number that the findings can show.
 SELECT
     COUNT(*) AS total,
     COUNT(DISTINCT own_id) = COUNT(*) AS are_unique,

@@ -1,4 +1,4 @@
--- Sources of the table: how much of each, and what its rows say about zone and granularity.
+-- Read the sources of the older table: their number of rows, and what the rows say about zone and granularity.
 SELECT
     source_object,
     COUNT(*) AS total,

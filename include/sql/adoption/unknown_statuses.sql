@@ -1,4 +1,4 @@
--- Statuses that neither the mapping nor the ledger knows.
+-- Read the statuses that neither the mapping nor the ledger knows.
 SELECT
     status,
     COUNT(*) AS times

@@ -1,5 +1,5 @@
--- Write one transition, its event, and what it settles for the rows it replaces, in one statement.
--- The columns are those that the transition changes. The row was locked by lock_rows or lock_claimable_rows in the same transaction.
+-- Write one transition, its event, and its results for the rows that it replaces, in one statement. The columns are
+-- those that the transition changes. lock_rows or lock_claimable_rows locked the row in the same transaction.
 WITH before AS (
     SELECT id, pipeline_final_status, phase_completed
     FROM pipeline_lifecycle

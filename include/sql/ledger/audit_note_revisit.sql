@@ -1,4 +1,4 @@
--- Add a revisit of a day; what an interrupted try of the same run has added stays as it is.
+-- Add a revisit of a day; what an interrupted try of the same run has added stays unchanged.
 INSERT INTO window_revisits (
     source_object, target_day, days_after, mode, windows, changed, rows_before, rows_now, late_rows, gone_rows, lags,
     dag_id, dag_run_id

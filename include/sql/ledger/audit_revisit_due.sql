@@ -1,4 +1,4 @@
--- Closed windows of a source that were marked for a revisit and have rested since.
+-- Read the closed windows of a source that were marked for a revisit and have rested long enough since.
 SELECT * FROM pipeline_lifecycle
 WHERE
     source_object = %(source_object)s

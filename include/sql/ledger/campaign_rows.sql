@@ -1,4 +1,4 @@
--- Live rows of a campaign in some states (NULL: in all), by window start.
+-- Read the live rows of a campaign in the given states (NULL: in all), by window start.
 SELECT * FROM pipeline_lifecycle
 WHERE
     campaign_id = %(campaign_id)s

@@ -1,4 +1,4 @@
--- Campaigns with the figures of their live windows, newest first (NULL: not filtered).
+-- Read campaigns with the figures of their live windows, newest first (NULL: not filtered).
 SELECT
     campaign.*,
     windows.total,

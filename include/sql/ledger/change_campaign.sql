@@ -1,4 +1,5 @@
--- Pause, resume or cancel a campaign, or note that all of its windows have joined it; no row: not from this state.
+-- Pause, resume or cancel a campaign, or note that all of its windows have joined it; no row comes back if the campaign
+-- is in a state from which this is not allowed.
 UPDATE backfill_campaigns
 SET
     state = COALESCE(%(state)s, state),

@@ -1,4 +1,4 @@
--- What `lock_claimable_rows` would lock right now; locks nothing.
+-- Read the rows that lock_claimable_rows would lock at this moment; lock nothing.
 SELECT * FROM pipeline_lifecycle
 WHERE
     source_object = %(source_object)s

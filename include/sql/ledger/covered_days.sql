@@ -1,4 +1,4 @@
--- Days that have live rows, and how much time those cover.
+-- Read the days that have live rows, and how much time those rows cover.
 SELECT
     target_day,
     SUM(query_window_end_at - query_window_start_at) AS covered

@@ -1,4 +1,4 @@
--- A campaign of this run and source; the one that an interrupted try has made is returned as it is.
+-- Create a campaign of this run and source; a campaign that an interrupted try has created is returned unchanged.
 WITH made AS (
     INSERT INTO backfill_campaigns (
         source_object, pipeline_id, mode, ranges, granularity, window_order, concurrency, priority, reason, dag_id, dag_run_id

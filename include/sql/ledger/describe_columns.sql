@@ -1,4 +1,4 @@
--- Tables and columns of the ledger with their types and comments, as the database itself tells them.
+-- Read the ledger's tables and columns with their types and comments from the database's own catalog.
 SELECT
     class.relname AS table_name,
     OBJ_DESCRIPTION(class.oid) AS table_comment,

@@ -1,5 +1,5 @@
--- Rows that match all filters that are given (NULL: not given), by source object and window start, or oldest first; not more
--- than the limit (NULL: all).
+-- Find the rows that match all given filters (NULL: not given), by source object and window start, or oldest first; at
+-- most as many as the limit (NULL: all).
 SELECT * FROM pipeline_lifecycle
 WHERE
     (%(source_object)s::text IS NULL OR source_object = %(source_object)s)

@@ -1,3 +1,3 @@
--- One plan of the state manager.
+-- Read one plan of the state manager.
 SELECT * FROM state_manager_plans
 WHERE plan_id = %(plan_id)s

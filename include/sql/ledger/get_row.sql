@@ -1,3 +1,3 @@
--- One row as it is.
+-- Read one row.
 SELECT * FROM pipeline_lifecycle
 WHERE id = %(id)s

@@ -1,4 +1,4 @@
--- Insert planned rows with their events; a row whose window overlaps a live row is left out, not an error.
+-- Insert planned rows with their events; a row whose window overlaps a live row is skipped without an error.
 WITH planned AS (
     INSERT INTO pipeline_lifecycle (
         pipeline_id, source_name, source_object, stage_name, target_name, target_object, data_domain,

@@ -1,4 +1,4 @@
--- Store a plan under a new short id, or find the open plan with the same hash; `lock_plans` comes before it.
+-- Store a plan under a new short id, or find the open plan with the same hash; the caller runs lock_plans first.
 WITH open_plan AS (
     SELECT * FROM state_manager_plans
     WHERE hash = %(hash)s AND applied_at IS NULL

@@ -1,5 +1,6 @@
--- The greatest fence that the ledger knows of; every new one is greater. Its sequence may be behind its rows where only
--- tables were restored, and after a failover both may be behind what was issued: on an earlier timeline.
+-- Read the greatest fence that the ledger knows; every new fence is greater. The sequence may be behind the rows where
+-- only tables were restored. After a failover both may be behind the fences that were issued, but those belong to an
+-- earlier timeline.
 SELECT
     GREATEST(
         issued.last_value - (CASE WHEN issued.is_called THEN 0 ELSE 1 END), newest.fence, seen.timeline << 40

@@ -1,4 +1,4 @@
--- Ids that a lost primary may have given away, to rows and campaigns, are never given again.
+-- Raise the sequences, so that ids of rows and campaigns that a lost primary may have issued are never issued again.
 SELECT
     SETVAL('pipeline_lifecycle_id_seq', ids.last_value + %(margin)s) AS last_id,
     SETVAL('backfill_campaigns_campaign_id_seq', campaigns.last_value + %(margin)s) AS last_campaign_id

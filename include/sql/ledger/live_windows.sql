@@ -1,4 +1,4 @@
--- Windows of live rows that overlap a range, in order.
+-- Read the windows of live rows that overlap a range, in order.
 SELECT
     query_window_start_at,
     query_window_end_at

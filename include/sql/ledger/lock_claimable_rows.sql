@@ -1,4 +1,4 @@
--- Lock the windows to claim, of one campaign or (NULL) of none; rows that another claim is looking at are passed over.
+-- Lock the windows to claim, of one campaign or (NULL) of none; rows that another claim has locked are skipped.
 SELECT
     ledger.*,
     CLOCK_TIMESTAMP() AS database_now

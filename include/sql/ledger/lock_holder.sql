@@ -1,5 +1,5 @@
--- A number for the transaction that holds a name of `try_lock`: behind a pooler the next holder may have the same process.
--- NULL: nobody. Postgres keeps the key's two halves apart.
+-- Return a number for the transaction that holds a name of try_lock: behind a pooler the next holder may have the same
+-- process. NULL: nobody holds it. Postgres keeps the two halves of the key in two columns.
 SELECT MAX(HASHTEXTEXTENDED(CONCAT_WS('/', held.pid, held.virtualtransaction), 0)) AS holder
 FROM pg_locks AS held
 CROSS JOIN (SELECT HASHTEXTEXTENDED('pipeline_lifecycle ' || %(name)s, 0) AS key) AS wanted

@@ -1,4 +1,4 @@
--- Lock some rows, always in the same order, and read them together with the database's clock.
+-- Lock the given rows, always in the same order, and read them together with the database's clock.
 SELECT
     ledger.*,
     CLOCK_TIMESTAMP() AS database_now

@@ -1,4 +1,4 @@
--- What the last cycle of a mirror left; transactions as numbers.
+-- Read where the last cycle of a mirror stopped; transactions are numbers.
 SELECT
     ledger,
     watermark::text::numeric AS watermark,

@@ -1,5 +1,6 @@
--- The ledger at the moment of this transaction's snapshot. Transactions are numbered per server: after a restore, a
--- failover or in another database the same numbers are other transactions, and one of these four parts differs.
+-- Describe the ledger at the moment of this transaction's snapshot. Each server numbers its own transactions: after a
+-- restore, after a failover or in another database the same numbers mean other transactions, and one of these four
+-- parts differs.
 SELECT
     CONCAT_WS(
         '/',

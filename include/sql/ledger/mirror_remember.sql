@@ -1,4 +1,4 @@
--- How far a mirror has come, once its warehouse has committed.
+-- Store how far a mirror has come, after its warehouse has committed.
 INSERT INTO lifecycle_mirrors (mirror, ledger, watermark, columns, pipelines, row_count, full_because, mirrored_at)
 VALUES (
     %(mirror)s, %(ledger)s, %(watermark)s::text::xid8, %(ledger_columns)s, %(pipelines)s, %(row_count)s, %(full_because)s,

@@ -1,5 +1,5 @@
--- Rows of the pipelines that a transaction of this range changed, every column as text. Numbers above the range are
--- those of another server, from which the rows were restored: a full mirror has them.
+-- Read the rows of the pipelines that a transaction of this range changed, every column as text. Numbers above the
+-- range belong to another server, from which the rows were restored: a full mirror has them.
 COPY (
     SELECT {texts}
     FROM pipeline_lifecycle

@@ -1,4 +1,5 @@
--- What came of some sources of an open plan; the plan is applied when its last source is through. No row: it is applied.
+-- Store the outcomes of some sources of an open plan; the plan is applied when its last source has an outcome. No row
+-- comes back if the plan was applied before.
 UPDATE state_manager_plans SET
     outcome = COALESCE(outcome, '{}') || %(outcome)s,
     applied_by = %(applied_by)s,

@@ -1,5 +1,5 @@
--- An event that changes nothing: a start that another one had overtaken wanted to write, and was not let.
--- The row is locked, so that events stay in the order of what they tell.
+-- Write an event that changes nothing: a task start that a newer one had overtaken tried to write, and was refused. The
+-- row is locked, so that the events stay in the order in which things happened.
 INSERT INTO pipeline_lifecycle_events (
     lifecycle_id, event, from_status, to_status, from_phase, to_phase, fence,
     dag_id, dag_run_id, task_id, map_index, try_number, reason, numbers

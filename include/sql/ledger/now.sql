@@ -1,2 +1,2 @@
--- The ledger's clock: leases, heartbeats and not_before_at are judged by it alone.
+-- Read the ledger's clock: it alone decides on leases, heartbeats and not_before_at.
 SELECT CLOCK_TIMESTAMP() AS database_now

@@ -1,4 +1,5 @@
--- Those of the given days that no live row touches, of all sources at once, and whether people were told lately.
+-- Return those of the given days that no live row touches, of all sources at once, and whether they were reported
+-- lately.
 SELECT
     day.source_object,
     day.target_day,

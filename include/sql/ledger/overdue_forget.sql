@@ -1,4 +1,4 @@
--- What people were told of a source too long ago to count.
+-- Delete the reports about a source that are too old to count.
 DELETE FROM overdue_alerts
 WHERE source_object = %(source_object)s AND alerted_at <= %(alerted_after)s
 RETURNING subject

@@ -1,4 +1,4 @@
--- Note that people were told of the overdue windows (see overdue_windows) and of some days of a source.
+-- Store that the overdue windows (see overdue_windows) and some days of a source were reported.
 INSERT INTO overdue_alerts (source_object, subject, alerted_at)
 SELECT
     state.source_object,

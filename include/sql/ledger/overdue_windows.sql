@@ -1,4 +1,4 @@
--- Unfinished live windows whose time has passed, of all sources at once: the first ones, with the figures of all.
+-- Read unfinished live windows whose time has passed, of all sources at once: the first ones, with the figures of all.
 WITH scopes AS (
     SELECT *
     FROM UNNEST(

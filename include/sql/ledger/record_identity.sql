@@ -1,4 +1,4 @@
--- From now on this server, timeline and database are the ledger.
+-- Record this server, timeline and database as the ledger from now on.
 INSERT INTO ledger_identity (system_identifier, timeline, database_oid, recorded_by)
 SELECT
     system_identifier,

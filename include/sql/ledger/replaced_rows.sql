@@ -1,4 +1,5 @@
--- Invalidated rows that a row replaces, directly or through rows that were replaced in turn, and that still owe a deletion.
+-- Read the invalidated rows that a row replaces, directly or through rows that were themselves replaced, and that still
+-- owe a deletion.
 WITH RECURSIVE chain AS (
     SELECT *
     FROM pipeline_lifecycle

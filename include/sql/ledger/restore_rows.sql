@@ -1,5 +1,5 @@
--- Insert rows of a lost ledger, all PENDING, with their events. A row whose window overlaps a live row, or whose id is
--- there, is left out, not an error. Sequences were raised before, so that new ids are free.
+-- Insert rows of a lost ledger, all PENDING, with their events. A row whose window overlaps a live row, or whose id
+-- exists, is skipped without an error. The sequences were raised before, so new ids are free.
 WITH given AS (
     SELECT
         lost.*,

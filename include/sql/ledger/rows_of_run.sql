@@ -1,4 +1,4 @@
--- Every row that a DAG run ever claimed or took, by its events, as it is now.
+-- Read every row that a DAG run ever claimed or took, found by its events, in its present state.
 SELECT * FROM pipeline_lifecycle
 WHERE
     id IN (

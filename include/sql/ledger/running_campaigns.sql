@@ -1,5 +1,5 @@
--- Campaigns of a source that claims may take windows of, most important first, with their windows in progress. Those
--- that have none waiting are left out, so that old campaigns cost a claim nothing.
+-- Read the campaigns of a source whose windows may be claimed, most important first, with their windows in progress.
+-- Campaigns without waiting windows are skipped, so that old campaigns cost a claim nothing.
 SELECT
     campaign.campaign_id,
     campaign.window_order,

@@ -1,2 +1,2 @@
--- The ledger's present identity beside the recorded one.
+-- Read the ledger's present identity beside the recorded one.
 SELECT * FROM ledger_identity_seen

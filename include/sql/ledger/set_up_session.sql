@@ -1,6 +1,7 @@
--- A client that vanished or froze in a transaction, which takes milliseconds here, keeps its rows for at most a minute;
--- whoever waits for them does so a little longer. Where somebody has set another time, that counts. Behind a pooler, whose
--- servers have other processes than the client was told, only for the transaction: the session may be another's after it.
+-- Bound idle transactions: a client that vanished or froze in a transaction (one takes milliseconds here) keeps its
+-- rows for at most a minute, and other sessions wait for them a little longer. A time that was set elsewhere stays in
+-- force. Behind a pooler, whose server processes differ from the one that the client knows, the settings are for the
+-- transaction only, because the session may belong to another client afterwards.
 SELECT
     SET_CONFIG(
         'idle_in_transaction_session_timeout',

@@ -1,4 +1,4 @@
--- Phase 2: live rows of every stretch of time in which one row overlaps another.
+-- Phase 2: read the live rows of every stretch of time in which rows overlap each other.
 WITH reaching AS (
     SELECT
         id,

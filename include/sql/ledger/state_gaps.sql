@@ -1,4 +1,5 @@
--- Phase 2: time of the given stretches of days that no live row touches, in order; a gap may run over several days.
+-- Phase 2: read the parts of the given stretches of days that no live row touches, in order; a gap may cover several
+-- days.
 WITH given AS (
     SELECT *
     FROM UNNEST(%(sources)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])

@@ -1,5 +1,5 @@
--- Phase 2: time of a few stretches of days that no live row touches, in order; through the index of live windows. A
--- stretch without any row costs one look, however long it is.
+-- Phase 2: read the parts of a few stretches of days that no live row touches, in order, through the index of live
+-- windows. A stretch without any row costs one look-up, however long it is.
 WITH spans AS (
     SELECT *
     FROM UNNEST(%(sources)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])

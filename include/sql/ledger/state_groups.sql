@@ -1,4 +1,4 @@
--- Phase 1, all of it: how many live rows of which length each local day has, how many are done, how far they reach.
+-- All of phase 1: count the live rows of each length on each local day and those that are done, and read their extent.
 SELECT
     source_object,
     target_day,

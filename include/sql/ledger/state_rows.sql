@@ -1,4 +1,4 @@
--- Live rows of some local days, in order.
+-- Read the live rows of some local days, in order.
 WITH days AS (
     SELECT *
     FROM UNNEST(%(sources)s::text[], %(days)s::date[]) AS day (source_object, target_day)

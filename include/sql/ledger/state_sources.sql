@@ -1,4 +1,4 @@
--- Every source that has live rows, with what its latest one says of zone and granularity; a jump in the index per source.
+-- Read every source that has live rows, with zone and granularity of its latest row; one index look-up per source.
 WITH RECURSIVE sources AS (
     SELECT MIN(source_object) AS source_object FROM pipeline_lifecycle
     UNION ALL

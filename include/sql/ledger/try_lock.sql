@@ -1,5 +1,5 @@
--- Hold a name until the transaction ends; false: somebody else holds it. The transaction is idle for as long as its client
--- works, so no clock of the server's may end it: its connection's end does.
+-- Hold a name until the transaction ends; false: another session holds it. The transaction is idle while its client
+-- works, so no time-out of the server may end it; the end of the connection does.
 SELECT
     PG_TRY_ADVISORY_XACT_LOCK(HASHTEXTEXTENDED('pipeline_lifecycle ' || %(name)s, 0)) AS is_locked,
     (

@@ -1,4 +1,4 @@
--- Windows that runs hold, of a pipeline, a source system or a target table (NULL: not filtered).
+-- Count the windows that runs hold, of a pipeline, a source system or a target table (NULL: not filtered).
 SELECT COUNT(*) AS windows
 FROM pipeline_lifecycle
 WHERE

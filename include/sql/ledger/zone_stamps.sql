@@ -1,5 +1,5 @@
--- With which version of the time zone rules the live rows of each day were planned, and from where to where they reach; of
--- several sources, each in its own zone.
+-- Read the version of the time zone rules with which the live rows of each day were planned, and the first start and
+-- last end of those rows; for several sources, each in its own zone.
 SELECT
     ledger.source_object,
     ledger.target_day,

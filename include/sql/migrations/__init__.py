@@ -1,4 +1,4 @@
-"""Schemas, migration by migration: Alembic keeps the order, each step is one plain SQL file.
+"""Migrations of the schemas: Alembic keeps the order, each step is one plain SQL file.
 
 The ledger's migrations are here, the orders sync's in `include/sql/orders/migrations`, each with a version table of its
 own, so that both may live in one database.
@@ -15,12 +15,14 @@ ORDERS = LEDGER.parent / "orders" / "migrations"
 _ONE_AT_A_TIME = """
 SELECT pg_advisory_xact_lock(hashtextextended(:what, 0)), set_config('idle_in_transaction_session_timeout', '0', TRUE)
 """
-"""Until the transaction of its own ends, which waits for as long as the migrations take: through a pooler a lock of the
-session would be another client's."""
+"""A lock until its own transaction ends, which waits for as long as the migrations take.
+
+Through a pooler a lock of the session would belong to another client.
+"""
 
 
 def run_sql(migration_file: str) -> None:
-    """Execute the SQL file that has the migration's own name; nothing in it is a parameter."""
+    """Execute the SQL file that has the migration's own name; it has no parameters."""
     from alembic import op
 
     # Past SQLAlchemy: it passes empty parameters, and with parameters psycopg reads every % as a placeholder and
@@ -30,7 +32,7 @@ def run_sql(migration_file: str) -> None:
 
 
 def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
-    """Bring a database to the newest version; returns that version. Safe to run at any time, by several.
+    """Bring a database to the newest version, and return that version; safe at any time, also for several at once.
 
     Args:
         connect: Opens a psycopg 3 connection to it.
@@ -89,5 +91,5 @@ def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
 
 
 def _lock(scripts: Path) -> str:
-    """Of one schema's migrations; a change to it would let an older release migrate at the same time."""
+    """Return the lock of one schema's migrations; with another name, an older release could migrate meanwhile."""
     return "pipeline_lifecycle migrations" if scripts == LEDGER else "orders_sync migrations"

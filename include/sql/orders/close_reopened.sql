@@ -1,4 +1,4 @@
--- Reopened days of a window's store and pipeline that successes have covered since: done.
+-- Mark the reopened days of a window's store and pipeline that successes have covered since as done.
 DELETE FROM orders_sync_reopened AS r
 USING orders_sync_log AS w
 WHERE w.id = %(id)s AND r.pipeline_id = w.pipeline_id AND r.store_code = w.store_code

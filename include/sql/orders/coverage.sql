@@ -1,6 +1,6 @@
--- What is covered, per store and pipeline: first and last days of every covered run of days; the same of the days that were
--- pulled when they were over; and whether exactly the store's today has a success. One statement, however many stores there
--- are; only where the time zone has changed since the last run the whole days are computed from the log.
+-- Read the covered days per store and pipeline: first and last day of every run of covered days; the same for the days
+-- that were over when they were pulled; and whether exactly the store's today has a success. It is one statement for
+-- any number of stores. The whole days are computed from the log only if the time zone has changed since the last run.
 SELECT
     c.pipeline_id, c.store_code,
     (SELECT ARRAY_AGG(LOWER(r)) FROM UNNEST(c.covered) AS r) AS first_days,

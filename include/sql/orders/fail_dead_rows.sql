@@ -1,4 +1,5 @@
--- Running rows of a store whose lock we hold: nobody works on it, so whoever wrote them has died.
+-- Mark the running rows of a store whose lock this session holds as failed: no session works on the store, so the
+-- process that wrote them has died.
 UPDATE orders_sync_log AS l
 SET
     status = 'failed',

@@ -1,4 +1,4 @@
--- Runs of the orders sync that began so long ago that they can't be alive: they died without a word.
+-- Mark runs of the orders sync that began too long ago to be alive as failed: they ended without reporting.
 UPDATE pipeline_run_summaries
 SET
     finished_at = CLOCK_TIMESTAMP(), overall_status = 'failed',

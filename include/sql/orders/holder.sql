@@ -1,4 +1,4 @@
--- Who holds a lock: the name of the session, which for ours is its run.
+-- Return who holds a lock: the name of the session, which is the id of its run.
 SELECT a.application_name, a.pid
 FROM pg_locks AS l
 INNER JOIN pg_stat_activity AS a ON l.pid = a.pid

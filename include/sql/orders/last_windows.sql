@@ -1,4 +1,4 @@
--- The newest row of the log, per pipeline and store.
+-- Read the newest row of the log, per pipeline and store.
 SELECT p.code, s.store_code, l.from_date, l.to_date, l.status, l.run_id, l.error_message
 FROM UNNEST(%(store_codes)s::TEXT[]) AS s (store_code)
 CROSS JOIN pipelines AS p

@@ -1,4 +1,5 @@
--- The successes of one store and pipeline, for deciding under its lock; `is_own` is one of this start of this run.
+-- Read the successes of one store and pipeline, to decide under its lock; `is_own` marks those of this start of this
+-- run.
 SELECT
     l.from_date, l.to_date,
     COALESCE(l.run_id = %(run_id)s AND l.updated_at >= s.started_at, FALSE) AS is_own

@@ -1,2 +1,2 @@
--- The database's clock.
+-- Read the database's clock.
 SELECT CLOCK_TIMESTAMP()

@@ -1,5 +1,5 @@
--- What a run did since it started, per pipeline, store and status. What failed and was pulled by another run since is
--- mended, and doesn't count, in those stores that then had nothing left to do (because their task was cleared).
+-- Count what a run did since it started, per pipeline, store and status. A failure whose dates another run has pulled
+-- since doesn't count, in those stores that then had nothing left to do (because their task was cleared).
 SELECT p.code, l.store_code, l.status, COUNT(*) AS windows
 FROM orders_sync_log AS l
 INNER JOIN pipelines AS p ON l.pipeline_id = p.id

@@ -1,5 +1,5 @@
--- The summary row of a run (requirement 5, D): running, with the day it takes as today. A run that starts again, because
--- it was cleared, starts again here, too.
+-- Write the summary row of a run (requirement 5, D): it is running, with the day that the run takes as today. If a
+-- cleared run starts again, its row starts again.
 INSERT INTO pipeline_run_summaries (run_id, pipeline_name, run_env, started_at, report_date, overall_status)
 VALUES (%(run_id)s, %(pipeline_name)s, %(run_env)s, clock_timestamp(), %(report_date)s, 'running')
 ON CONFLICT (run_id) DO UPDATE SET

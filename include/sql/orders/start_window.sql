@@ -1,5 +1,5 @@
--- A window begins: its running row (requirement 5, C), or the same row again when the run repeats the window. attempt_no
--- is one more than any earlier try of the same dates.
+-- Write the running row of a window (requirement 5, C), or reuse the same row when the run repeats the window.
+-- attempt_no is one more than in any earlier try of the same dates.
 INSERT INTO orders_sync_log AS l (
     pipeline_id, run_id, run_env, cost_center, store_code, from_date, to_date, status, attempt_no
 )

@@ -1,2 +1,2 @@
--- A lock of this session, if nobody else has it; it goes with the session, however that ends.
+-- Take a lock for this session if no other session holds it; the end of the session, for any reason, releases it.
 SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))

@@ -1,2 +1,2 @@
--- Give a lock of this session back.
+-- Release a lock of this session.
 SELECT pg_advisory_unlock(hashtextextended(%(name)s, 0))

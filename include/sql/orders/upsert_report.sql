@@ -1,5 +1,5 @@
--- Rows of a report by their business key: new ones come in, changed ones are updated, one that had vanished is back; a
--- row that is the same is not touched.
+-- Upsert the rows of a report by their business key: new rows are inserted, changed rows are updated, and a row that
+-- had vanished loses its flag; an unchanged row is not touched.
 INSERT INTO {table} AS t (store_code, {fields}, run_id)
 SELECT %(store_code)s, {fields}, %(run_id)s FROM {pulled}
 ON CONFLICT (store_code, {key}) DO UPDATE SET

@@ -1,5 +1,5 @@
--- What the server's own time zone rules make of instants: it has zone files of its own, which may be older or newer than
--- ours. NULL: the server doesn't know the zone.
+-- Compute local times with the server's own time zone rules: its zone files may be older or newer than ours. NULL: the
+-- server doesn't know the zone.
 WITH known AS (
     SELECT name FROM pg_timezone_names
     WHERE name = ANY(%(timezones)s::text[])

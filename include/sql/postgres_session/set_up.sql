@@ -1,6 +1,6 @@
--- Every setting that this product relies on, in one place: a server, a database or a role may say otherwise, and then
--- instants can't be read, numbers lose digits, or transactions don't see what others have committed. `others` are further
--- ones, by name.
+-- Set every setting that this product relies on, in one place: a server, a database or a role may have other defaults,
+-- and then instants can't be read, numbers lose digits, or transactions don't see what others have committed. `others`
+-- are further settings, by name.
 SELECT COUNT(SET_CONFIG(name, value, %(is_local)s)) AS settings
 FROM (
     VALUES

@@ -1,4 +1,4 @@
--- Rows, id-hash sum and different ids of what was landed.
+-- Count the landed rows and their different ids, and sum their id hashes.
 SELECT
     COUNT(*) AS row_count,
     COALESCE(SUM(_id_hash), 0) AS hash_sum,

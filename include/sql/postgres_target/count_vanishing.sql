@@ -1,4 +1,4 @@
--- Rows that the window holds, and those of them whose id is not among the landed ones: they would be gone.
+-- Count the rows that the window holds, and those whose id is not among the landed ones: the load would remove them.
 SELECT
     COUNT(*) AS row_count,
     COUNT(*) FILTER (WHERE landed._id IS NULL) AS vanishing

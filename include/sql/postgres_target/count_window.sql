@@ -1,4 +1,4 @@
--- Rows and id-hash sum of the window.
+-- Count the rows of the window and sum their id hashes.
 SELECT
     COUNT(*) AS row_count,
     COALESCE(SUM(_id_hash), 0) AS hash_sum

@@ -1,4 +1,4 @@
--- A landing table that only this session sees; it goes with the session.
+-- Create a landing table that only this session sees; it is dropped when the session ends.
 CREATE TEMPORARY TABLE {loading} (
     _id TEXT NOT NULL,
     _id_hash BIGINT NOT NULL,

@@ -1,4 +1,4 @@
--- The receipts table, when it is missing. Kinds: guard (one per source object), load and delete (one per window).
+-- Create the receipts table if it is missing. Kinds: guard (one per source object), load and delete (one per window).
 CREATE TABLE IF NOT EXISTS {receipts} (
     kind TEXT NOT NULL CHECK (kind IN ('guard', 'load', 'delete')),
     source_object TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- The target table, when it is missing.
+-- Create the target table if it is missing.
 CREATE TABLE IF NOT EXISTS {target} (
     _source_object TEXT NOT NULL,
     _id TEXT NOT NULL,

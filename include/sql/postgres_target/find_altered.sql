@@ -1,4 +1,4 @@
--- Columns whose type is another one by now than the one that was created, in order of their names.
+-- Find the columns whose type was changed since they were created, in order of their names.
 SELECT
     there.attname,
     FORMAT_TYPE(there.atttypid, there.atttypmod) AS is_now,

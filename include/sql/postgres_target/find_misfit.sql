@@ -1,4 +1,4 @@
--- The first document, by id, whose value the column's present type does not take.
+-- Find the first document, by id, whose value does not fit the column's present type.
 SELECT _id
 FROM {loading}
 WHERE {altered_column} IS NOT NULL AND NOT PG_INPUT_IS_VALID({altered_column}::TEXT, %(type)s)

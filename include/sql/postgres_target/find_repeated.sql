@@ -1,4 +1,4 @@
--- The first id, in order, that several landed rows share, and how many of them.
+-- Find the first id, in order, that several landed rows share, and the number of those rows.
 SELECT
     _id,
     COUNT(*) AS row_count

@@ -1,4 +1,4 @@
--- The first receipt of exactly this window; the guard row is held.
+-- Insert the first receipt of exactly this window; the caller holds the guard row.
 INSERT INTO {receipts} (
     kind, source_object, window_start_at, window_end_at, fence, lifecycle_id, row_count, hash_sum, manifest, written_at
 )

@@ -1,4 +1,4 @@
--- The guard row, every receipt that overlaps the window, and the time: columns in the order the adapter reads them.
+-- Read the guard row, every receipt that overlaps the window, and the time; the columns are in the adapter's order.
 SELECT
     kind,
     source_object,

@@ -1,6 +1,7 @@
--- Waiting for another publish of the same source object ends after this long; instants come back in the one style that
--- the driver reads, whatever the role's default is; rows that a policy hides are an error of Postgres itself; and a client
--- that vanished or froze in a transaction keeps the guard row for at most a minute, unless somebody has set another time.
+-- Set the session up: a wait for another publish of the same source object ends after this time; instants come back in
+-- the one style that the driver reads, whatever the default of the role is; rows that a policy hides cause an error of
+-- Postgres itself; and a client that vanished or froze in a transaction keeps the guard row for at most a minute,
+-- unless another time was set elsewhere.
 SELECT
     SET_CONFIG('lock_timeout', %(milliseconds)s, FALSE),
     SET_CONFIG('datestyle', 'ISO', FALSE),

@@ -1,4 +1,4 @@
--- Replace the receipt of exactly this window; the guard row is held.
+-- Replace the receipt of exactly this window; the caller holds the guard row.
 UPDATE {receipts}
 SET
     kind = %(kind)s,

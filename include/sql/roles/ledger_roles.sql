@@ -1,6 +1,7 @@
--- Two group roles on the ledger: what the pipelines' login may do at run time, and what analysts and dashboards may.
--- Run it after every `ledger migrate`, in the ledger's database, as the tables' owner; where the roles don't exist yet, as
--- somebody who may create roles, too. Safe to run again. Then: GRANT ledger_runtime TO <the pipelines' login>.
+-- Create two group roles on the ledger: one for the pipelines' login at run time, one for analysts and dashboards. Run
+-- this file after every `ledger migrate`, in the ledger's database, as the owner of the tables; if the roles don't
+-- exist yet, as a user who may also create roles. It is safe to run it again. Then: GRANT ledger_runtime TO <the
+-- pipelines' login>.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ledger_runtime') THEN
@@ -19,17 +20,17 @@ REVOKE ALL ON pipeline_lifecycle, pipeline_lifecycle_events, pipeline_records FR
 REVOKE ALL ON SEQUENCE pipeline_lifecycle_fence, pipeline_lifecycle_id_seq, pipeline_lifecycle_events_id_seq
 FROM public, ledger_runtime, ledger_reader;
 
--- Rows are planned and changed, never deleted; their history is only ever written on.
+-- Rows are planned and changed, never deleted; their history only grows.
 GRANT SELECT, INSERT, UPDATE ON pipeline_lifecycle TO ledger_runtime;
 GRANT SELECT, INSERT ON pipeline_lifecycle_events TO ledger_runtime;
 GRANT SELECT ON pipeline_records TO ledger_runtime;
--- Fences and ids are drawn, never set: `ledger rebuild`, which sets them, is the owner's.
+-- Fences and ids are drawn, never set: only the owner may run `ledger rebuild`, which sets them.
 GRANT USAGE ON SEQUENCE pipeline_lifecycle_fence, pipeline_lifecycle_id_seq, pipeline_lifecycle_events_id_seq
 TO ledger_runtime;
 
 GRANT SELECT ON pipeline_lifecycle, pipeline_lifecycle_events, pipeline_records TO ledger_reader;
 
--- `ledger adopt` writes what it imports and what is decided for it; it needs SELECT on the older table, too.
+-- `ledger adopt` writes the import and the decisions about it; it also needs SELECT on the older table.
 REVOKE ALL ON pipeline_lifecycle_import, pipeline_lifecycle_importing FROM public, ledger_runtime, ledger_reader;
 REVOKE ALL ON SEQUENCE pipeline_lifecycle_import_id_seq FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT, UPDATE ON pipeline_lifecycle_import TO ledger_runtime;
@@ -39,33 +40,33 @@ REVOKE ALL ON FUNCTION pipeline_lifecycle_import_know_sizes() FROM public, ledge
 GRANT EXECUTE ON FUNCTION pipeline_lifecycle_import_know_sizes() TO ledger_runtime;
 GRANT SELECT ON pipeline_lifecycle_import TO ledger_reader;
 
--- What a plan of the state manager does is written once; afterwards only what became of it.
+-- The steps of a state manager's plan are written once; afterwards only their outcome is.
 REVOKE ALL ON state_manager_plans FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT, UPDATE (approved_by, applied_at, applied_by, outcome) ON state_manager_plans TO ledger_runtime;
 GRANT SELECT ON state_manager_plans TO ledger_reader;
 
--- A campaign is asked for once; afterwards only its state changes.
+-- A campaign is created once; afterwards only its state changes.
 REVOKE ALL ON backfill_campaigns FROM public, ledger_runtime, ledger_reader;
 REVOKE ALL ON SEQUENCE backfill_campaigns_campaign_id_seq FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT, UPDATE (state, state_changed_at, state_changed_by, planned_at) ON backfill_campaigns TO ledger_runtime;
 GRANT USAGE ON SEQUENCE backfill_campaigns_campaign_id_seq TO ledger_runtime;
 GRANT SELECT ON backfill_campaigns TO ledger_reader;
 
--- What a revisit has found is only ever added.
+-- Findings of a revisit are only added.
 REVOKE ALL ON window_revisits FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT ON window_revisits TO ledger_runtime;
 GRANT SELECT ON window_revisits TO ledger_reader;
 
--- How far each mirror of the ledger has come is overwritten by every cycle.
+-- Every cycle of a mirror overwrites how far the mirror has come.
 REVOKE ALL ON lifecycle_mirrors FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT, UPDATE ON lifecycle_mirrors TO ledger_runtime;
 GRANT SELECT ON lifecycle_mirrors TO ledger_reader;
 
--- Which ledger this is only its owner says, with `ledger adopt-failover` and `ledger rebuild`.
+-- Only the owner records which ledger this is, with `ledger adopt-failover` and `ledger rebuild`.
 REVOKE ALL ON ledger_identity, ledger_identity_seen FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT ON ledger_identity, ledger_identity_seen TO ledger_runtime, ledger_reader;
 
--- What people were told to be overdue is forgotten after a while.
+-- Reports of overdue windows are deleted after a while.
 REVOKE ALL ON overdue_alerts FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT, DELETE ON overdue_alerts TO ledger_runtime;
 GRANT SELECT ON overdue_alerts TO ledger_reader;

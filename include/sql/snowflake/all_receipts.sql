@@ -1,4 +1,4 @@
--- Every receipt of the source object in order, columns as in read_receipts.
+-- Read every receipt of the source object in order; the columns are those of read_receipts.
 SELECT
     kind,
     source_object,

@@ -1,2 +1,2 @@
--- A part of a statement: true and false only, in any case.
+-- A part of a statement: accept only true and false, in any case.
 CASE LOWER({text}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END

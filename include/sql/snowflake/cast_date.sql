@@ -1,2 +1,2 @@
--- A part of a statement: the day in UTC of what is a timestamp.
+-- A part of a statement: the UTC day of a value that is a timestamp.
 ({timestamp})::DATE

@@ -1,4 +1,4 @@
--- Rows, id-hash sum and different ids of what was landed, and how many documents a typed column can't hold.
+-- Count the landed rows, their different ids and the documents that a typed column can't hold, and sum the id hashes.
 -- The cast inside the sum is for fakesnow 0.12.1, which sums bare columns as 64-bit floats.
 SELECT
     COUNT(*) AS row_count,

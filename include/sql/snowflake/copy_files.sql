@@ -1,4 +1,5 @@
--- Load exactly these files, also ones that were loaded before (Snowflake would skip them for 64 days); all or an error.
+-- Load exactly these files, including files that were loaded before (Snowflake would skip them for 64 days); all of
+-- them or an error.
 COPY INTO {loading}
 FROM @{stage}
 FILES = (%(files)s)

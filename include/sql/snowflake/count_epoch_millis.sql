@@ -1,4 +1,4 @@
--- A part of a statement: an instant that is a number of milliseconds since 1970.
+-- A part of a statement: the instant of a number of milliseconds since 1970.
 CASE
     WHEN
         REGEXP_LIKE({text}, '([0-9]{1,14}|-[0-9]{1,13})([.]0*)?')

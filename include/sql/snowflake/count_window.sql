@@ -1,4 +1,4 @@
--- Rows and id-hash sum of the window; the sum has up to 38 digits.
+-- Count the rows of the window and sum their id hashes; the sum has up to 38 digits.
 -- The cast is for fakesnow 0.12.1, which sums bare columns as 64-bit floats.
 SELECT
     COUNT(*) AS row_count,

@@ -1,6 +1,8 @@
--- The receipts table with its anchor row, in one atomic statement: whoever inserts a guard row locks the anchor first.
+-- Create the receipts table with its anchor row, in one atomic statement: a session that inserts a guard row locks the
+-- anchor first.
 -- (hash_sum has 37 digits because fakesnow 0.12.1 stores NUMBER(38, 0) in 64 bits.)
--- Fails when the table exists. Kinds: anchor (one), guard (one per source object), load and delete (one per window).
+-- The statement fails if the table exists. Kinds: anchor (one), guard (one per source object), load and delete (one per
+-- window).
 CREATE TABLE {receipts} AS
 SELECT
     'anchor'::TEXT AS kind,

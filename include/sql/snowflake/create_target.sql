@@ -1,4 +1,4 @@
--- The target table, when it is missing; `_event_at` is UTC.
+-- Create the target table if it is missing; `_event_at` is UTC.
 CREATE TABLE IF NOT EXISTS {target} (
     _source_object TEXT NOT NULL,
     _id TEXT NOT NULL,

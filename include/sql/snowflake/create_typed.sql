@@ -1,6 +1,7 @@
--- The landed lines as rows of the target, again for this session only: every cast happens here, before the transaction,
--- so that the guard row's lock is held as short as possible. `refused_column` is the position of the first column whose
--- text does not fit its type. The staged time ends in Z: its first 26 characters are UTC with microseconds.
+-- Create the landed lines as rows of the target, also for this session only: every cast happens here, before the
+-- transaction, so that the lock of the guard row is held as short as possible. `refused_column` is the position of the
+-- first column whose text does not fit its type. The staged time ends in Z: its first 26 characters are UTC with
+-- microseconds.
 CREATE OR REPLACE TEMPORARY TABLE {typed} AS
 SELECT
     line['_id']::TEXT AS _id,

@@ -1,4 +1,5 @@
--- Delete the window by event time, and outside it only rows of replaced ledger rows; other source objects are untouched.
+-- Delete the window by event time, and outside it only rows of replaced ledger rows; other source objects stay
+-- unchanged.
 DELETE FROM {target}
 WHERE
     _source_object = %(source_object)s

@@ -1,2 +1,2 @@
--- The target's columns as they are by now: name, type, and whether NULL is taken, among others.
+-- Read the present columns of the target: among others their name, their type, and whether they accept NULL.
 DESCRIBE TABLE {target}

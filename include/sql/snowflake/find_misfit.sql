@@ -1,4 +1,4 @@
--- The first document, by id, whose value the column as it is by now does not take.
+-- Find the first document, by id, whose value does not fit the present type of the column.
 SELECT _id
 FROM {typed}
 WHERE {misfit}

@@ -1,4 +1,4 @@
--- The first document, by id, that a typed column can't hold, and that column's position.
+-- Find the first document, by id, that a typed column can't hold, and the position of that column.
 SELECT
     _id,
     refused_column

@@ -1,5 +1,5 @@
--- Rows of the source object by the ledger row that loaded them: all of them with their first and last event, and those
--- inside of each load receipt's window. One statement, one view.
+-- Count the rows of the source object by the ledger row that loaded them: all of them with their first and last event,
+-- and those inside the window of each load receipt. One statement reads both from one snapshot.
 -- The cast is for fakesnow 0.12.1, which sums bare columns as 64-bit floats.
 SELECT
     'total' AS part,

@@ -1,4 +1,4 @@
--- The source object's guard row, once; the anchor is locked.
+-- Insert the guard row of the source object once; the caller has locked the anchor.
 INSERT INTO {receipts} (kind, source_object, fence, lifecycle_id, row_count, hash_sum, manifest, fence_floor, written_at)
 SELECT
     'guard',

@@ -1,2 +1,2 @@
--- Every statement outside BEGIN … COMMIT commits at once, whatever the account or the user has set.
+-- Make every statement outside BEGIN … COMMIT commit at once, whatever the account or the user has set.
 ALTER SESSION SET AUTOCOMMIT = TRUE

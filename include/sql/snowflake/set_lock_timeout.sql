@@ -1,2 +1,2 @@
--- Waiting for another publish ends after seconds; Snowflake's own default is twelve hours.
+-- End the wait for another publish after seconds; Snowflake's own default is twelve hours.
 ALTER SESSION SET LOCK_TIMEOUT = %(seconds)s

@@ -1,2 +1,2 @@
--- Where unqualified names, those of temporary tables, belong.
+-- Choose the schema of unqualified names, those of temporary tables.
 USE SCHEMA {place}

@@ -1,5 +1,5 @@
--- Receipts of replaced rows say delete: their rows are gone wherever they were. Their fences stay, because nothing else
--- in their windows was touched. The receipt of this window itself is written by the publish.
+-- Turn the receipts of replaced rows into deletes: the rows that they loaded were deleted everywhere. Their fences
+-- stay, because nothing else in their windows was touched. The publish writes the receipt of this window itself.
 UPDATE {receipts}
 SET
     kind = 'delete',

@@ -1,2 +1,2 @@
--- The rows, each an array of texts.
+-- Copy the rows, each an array of texts.
 COPY {loading} (line) FROM STDIN

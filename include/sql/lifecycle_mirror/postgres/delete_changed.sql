@@ -1,3 +1,3 @@
--- Earlier versions of the landed rows.
+-- Delete earlier versions of the landed rows.
 DELETE FROM {mirror}
 WHERE id IN (SELECT {id} FROM {loading})

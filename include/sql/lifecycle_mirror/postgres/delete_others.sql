@@ -1,3 +1,3 @@
--- Rows of the pipelines that are not in the ledger any more: the landed rows are all that it has.
+-- Delete rows of the pipelines that the ledger no longer has: the landed rows are all that it has.
 DELETE FROM {mirror}
 WHERE pipeline_id = ANY(%(pipelines)s)

@@ -1,2 +1,2 @@
--- Other writers wait, readers don't; ends with the transaction.
+-- Make other writers wait until the transaction ends; readers don't wait.
 LOCK TABLE {mirror} IN SHARE ROW EXCLUSIVE MODE

@@ -1,3 +1,3 @@
--- No row: the columns come back as the result's description.
+-- Return no row: the result's description names the columns.
 SELECT * FROM {mirror}
 WHERE FALSE

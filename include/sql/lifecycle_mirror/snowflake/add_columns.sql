@@ -1,2 +1,2 @@
--- Columns that the ledger has and the mirror lacks.
+-- Add the columns that the ledger has and the mirror lacks.
 ALTER TABLE {mirror} ADD COLUMN {definitions}

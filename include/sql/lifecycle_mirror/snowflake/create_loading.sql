@@ -1,2 +1,2 @@
--- A landing table that only this session sees; it goes with the session.
+-- Create a landing table that only this session sees; it is dropped when the session ends.
 CREATE OR REPLACE TEMPORARY TABLE {loading} (line VARIANT)

@@ -1,4 +1,5 @@
--- The mirror, when it is missing: the ledger's columns, and when the ledger was read (UTC, as all its instants).
+-- Create the mirror if it is missing: the ledger's columns, and the time at which the ledger was read. All instants are
+-- UTC.
 CREATE TABLE IF NOT EXISTS {mirror} (
     {definitions},
     _mirrored_at TIMESTAMP_NTZ(6) NOT NULL

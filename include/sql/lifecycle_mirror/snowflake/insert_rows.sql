@@ -1,4 +1,4 @@
--- The landed rows in the ledger's columns.
+-- Insert the landed rows in the ledger's columns.
 INSERT INTO {mirror} ({names}, _mirrored_at)
 SELECT
     {values},
