@@ -1,4 +1,4 @@
-"""Every error the framework raises on purpose, and what a caller does about it.
+"""Define every error that the framework raises on purpose; each says what a caller does about it.
 
 ::
 
@@ -8,14 +8,14 @@
     │   │   └── ServiceBusyError           it has too much to do: wait longer
     │   ├── IncompleteExtractError       the source gave fewer rows than it says it has
     │   ├── TornStageError               staged files and manifest do not agree
-    │   ├── LedgerChangedError           the ledger failed over or was restored: a person has to say which
+    │   ├── LedgerChangedError           the ledger failed over or was restored: a person has to say which of the two
     │   ├── PublishConflictError         another session holds the target's guard row
     │   └── TargetBusyError              the table's publishes take turns
     └── TerminalError                  do not try again: a person or a later run has to act
         ├── ConfigurationError           a pipeline file is wrong
         ├── InvalidInputError            a parameter or a conf is wrong
         ├── BadDocumentError             a document that the target cannot hold, or that comes twice
-        ├── RowsWouldVanishError         a load would take loaded rows away: a person has to agree
+        ├── RowsWouldVanishError         a load would delete loaded rows: a person has to agree
         ├── ApprovalNeededError          closed windows differ, and a person has to decide
         ├── AuditFailedError             stage, load and target do not agree
         └── LedgerRefusedError           the ledger said no; nothing was written
@@ -40,7 +40,7 @@ class PipelineError(Exception):
 
     Args:
         what: What happened, one clause without a full stop.
-        where: Pipeline, window, file, key: whatever finds the place.
+        where: Pipeline, window, file or key: what a reader needs to find the place.
         meaning: What it means for the data. Optional.
         remedy: What a person should do now. Optional.
     """
@@ -50,13 +50,13 @@ class PipelineError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        """All four parts in one line, so that a log viewer shows them together."""
+        """Return all four parts in one line, so that a log viewer shows them together."""
         text = f"{self.what} [{self.where}]" if self.where else self.what
         parts = [text, self.meaning, self.remedy and f"What to do: {self.remedy}"]
         return ". ".join(part.rstrip(".") for part in parts if part)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Airflow moves errors between processes: keyword-only fields have to survive pickling."""
+        """Keep the keyword-only fields when pickled: Airflow moves errors between processes."""
         return _rebuild, (type(self), self.what, self.where, self.meaning, self.remedy), self.__dict__
 
 
@@ -69,20 +69,20 @@ class TransientError(PipelineError):
 
 
 class ServiceUnavailableError(TransientError):
-    """A source, stage, target or ledger did not answer, or answered that it can't right now."""
+    """A source, stage, target or ledger did not answer, or answered that it can't serve the call right now."""
 
 
 class ServiceBusyError(ServiceUnavailableError):
-    """A system answered that it has too much to do; retried later than other transient errors.
+    """A system answered that it has too much to do; the call is retried later than after other transient errors.
 
     Attributes:
-        retry_after_seconds: How long it asked to be left alone, if it did.
+        retry_after_seconds: How long the system asked callers to wait, if it did.
     """
 
     retry_after_seconds: float | None = None
 
     def asking_for(self, seconds: float | None) -> ServiceBusyError:
-        """The same error with what the system asked for."""
+        """Return the same error with the wait that the system asked for."""
         self.retry_after_seconds = seconds
         return self
 
@@ -104,7 +104,7 @@ class PublishConflictError(TransientError):
 
 
 class TargetBusyError(TransientError):
-    """Another window is publishing into the table, which takes one at a time: wait without a worker, nothing failed."""
+    """Another window is publishing into the table, which takes one at a time: the task waits without a worker."""
 
 
 class TerminalError(PipelineError):
@@ -124,16 +124,16 @@ class BadDocumentError(TerminalError):
 
 
 class RowsWouldVanishError(TerminalError):
-    """Loading the window again would take away more rows than it may without a person's yes; the message counts them.
+    """Loading the window again would delete more rows than it may before a person agrees; the message counts them.
 
     See `core.vanishing`.
     """
 
 
 class ApprovalNeededError(TerminalError):
-    """Closed windows are not what was loaded, and repairing them would take rows away or hide a loss: a person decides.
+    """Closed windows differ from what was loaded; repairing them would delete rows or hide a loss, so a person decides.
 
-    Everything else of the run was done; the message counts the rows and says how to answer.
+    The run has done everything else; the message counts the rows and says how to answer.
     """
 
 
@@ -142,7 +142,7 @@ class AuditFailedError(TerminalError):
 
 
 class LedgerRefusedError(TerminalError):
-    """The ledger refused a change; its row is as it was."""
+    """The ledger refused a change; its row is unchanged."""
 
 
 class IllegalTransitionError(LedgerRefusedError):
@@ -150,11 +150,11 @@ class IllegalTransitionError(LedgerRefusedError):
 
 
 class RowMistakenError(LedgerRefusedError):
-    """The ledger gave a row's number to another window: the message names both, nothing was written."""
+    """The ledger gave a row's number to another window; the message names both, and nothing was written."""
 
 
 class FenceLostError(LedgerRefusedError):
-    """A newer start of a task took the window; whoever sees this is a zombie and must stop writing."""
+    """A newer start of a task took the window; a task that gets this error is a zombie and must stop writing."""
 
 
 class WindowHeldError(LedgerRefusedError):

@@ -1,4 +1,4 @@
-"""The mapping file of `ledger adopt`: which column of a team's older state table is which column of the ledger.
+"""Read the mapping file of `ledger adopt`: it maps columns of a team's older state table to the ledger's columns.
 
 ::
 
@@ -30,7 +30,7 @@ from include.pipeline_framework.core.time.durations import parse_granularity
 from include.pipeline_framework.errors import ConfigurationError
 
 NULL_STATUS = "NULL"
-"""Key of `statuses` that means rows without one."""
+"""Key of `statuses` that means rows without a status."""
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -58,7 +58,7 @@ def _given(value: Any) -> Any:
 
 
 class Given(BaseModel):
-    """Where a value comes from: a column of their table, or the mapping itself."""
+    """The origin of a value: a column of the older table, or the mapping itself."""
 
     model_config = _STRICT
 
@@ -77,7 +77,7 @@ Zone = Annotated[str, AfterValidator(_timezone)]
 
 
 class AdoptionMapping(BaseModel):
-    """A mapping file, checked; whether their table has the columns shows when it is read."""
+    """A checked mapping file; whether the older table has the columns is checked when it is read."""
 
     model_config = _STRICT
 
@@ -105,15 +105,15 @@ class AdoptionMapping(BaseModel):
 
     @property
     def given(self) -> dict[str, Given]:
-        """Ledger column → where its value comes from, `source_object` among them."""
+        """Return for each ledger column, `source_object` included, where its value comes from."""
         return {**self.columns, **({"source_object": self.source_object} if self.source_object else {})}
 
 
 def read_mapping(path: Path | None) -> AdoptionMapping:
-    """A mapping file; without one, every column has the ledger's name.
+    """Read a mapping file; without one, every column has the ledger's name.
 
     Raises:
-        ConfigurationError: All problems of the file, each with its line.
+        ConfigurationError: The message has all problems of the file, each with its line.
     """
     if path is None:
         return AdoptionMapping.model_validate({})

@@ -1,4 +1,4 @@
-"""Checks of the raw data that a model can't make: secrets, placeholders, aliases, the file's own name."""
+"""Check the raw data for what a model can't check: secrets, placeholders, aliases, the file's own name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ANY_NAME = ("columns",)  # below these, keys are names of the data and not sett
 
 
 def found_before_the_models(source: FileSource, defaults: dict[str, Any]) -> list[Found]:
-    """Everything to say about a source, what it shares and the defaults before their merged values are validated."""
+    """Return the problems of a source, its shared part and the defaults before their merged values are validated."""
     said = (source.own, source.shared, defaults)
     return [
         *source.found,
@@ -49,7 +49,7 @@ def found_before_the_models(source: FileSource, defaults: dict[str, Any]) -> lis
 
 
 def name_problems(role: str, options: dict[str, Any]) -> Iterator[Found]:
-    """Names of tables and indexes that could be anything but a name, whatever the adapter itself allows."""
+    """Find names of tables and indexes that could be more than a name, whatever the adapter itself allows."""
     for option, allowed in _NAMES.items():
         value = options.get(option)
         if isinstance(value, str) and not has_placeholder(value) and not allowed.fullmatch(value):
@@ -57,7 +57,7 @@ def name_problems(role: str, options: dict[str, Any]) -> Iterator[Found]:
 
 
 def unimportable_callables(config: PipelineConfig) -> Iterator[tuple[KeyPath, str]]:
-    """Functions of `derived` that can't be imported; imports them, so not for the parse of a DAG file."""
+    """Find functions of `derived` that can't be imported; it imports them, so not for the parse of a DAG file."""
     for name in type(config.derived).model_fields:
         rule = getattr(config.derived, name)
         if isinstance(rule, CallableRule):
@@ -84,7 +84,7 @@ def _granularity_spellings(data: dict[str, Any]) -> Iterator[Found]:
 
 
 def secrets(data: Any, path: KeyPath = ()) -> Iterator[Found]:
-    """Keys and values that look like credentials; what stands there is never repeated."""
+    """Find keys and values that look like credentials; the values are never repeated."""
     if isinstance(data, dict):
         for key, inner in data.items():
             if _SECRET_KEY.search(str(key)) and not (path and path[-1] in _ANY_NAME):

@@ -1,6 +1,6 @@
-"""Typed columns of a target, as every target's `columns` option writes them: `{name: type}` or a mapping.
+"""Define the typed columns of a target, as every target's `columns` option writes them: `{name: type}` or a mapping.
 
-An adapter turns them into `ports.ColumnSpec` and has the last word; this model exists so that a wrong one is reported
+An adapter turns them into `ports.ColumnSpec` and decides; this model exists so that a wrong column is reported
 with its own path (`target.columns.year.type`) and so that editors know them.
 """
 

@@ -1,8 +1,8 @@
-"""The nine derived columns of a window: a template, or a function of the pipeline's own.
+"""Compute the nine derived columns of a window, by a template or a function of the pipeline's own.
 
 A pipeline's YAML may say for each of them either a template, ``key_x: "{source_object}/{target_day}"`` (fields:
 `core.derived.TEMPLATE_FIELDS`), or a function, ``key_x: {callable: package.module:function}``, which is called with the
-five arguments of requirement 3. What it doesn't say is `core.derived.DEFAULT_TEMPLATES`.
+five arguments of requirement 3. For a column that it leaves out, `core.derived.DEFAULT_TEMPLATES` is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def derive(
     window_end_time: Any,
     time_interval: Any,
 ) -> Any:
-    """The value of one derived column, by `final_config["derived"]`, else by its default template.
+    """Return the value of one derived column, by `final_config["derived"]`, else by its default template.
 
     A configuration as small as `{timezone, x_time_back, granularity, default_record}` is enough.
 
@@ -50,21 +50,21 @@ def derive(
 def function_x(
     final_config: Mapping[str, Any], target_day: Any, window_start_time: Any, window_end_time: Any, time_interval: Any
 ) -> Any:
-    """`key_x` of a window (requirement 3); by default its path: source object, local day, start."""
+    """Return `key_x` of a window (requirement 3); by default its path: source object, local day, start."""
     return derive(final_config, "key_x", target_day, window_start_time, window_end_time, time_interval)
 
 
 def function_y(
     final_config: Mapping[str, Any], target_day: Any, window_start_time: Any, window_end_time: Any, time_interval: Any
 ) -> Any:
-    """`key_y` of a window (requirement 3); by default pipeline and bounds, unique per window."""
+    """Return `key_y` of a window (requirement 3); by default pipeline and bounds, unique per window."""
     return derive(final_config, "key_y", target_day, window_start_time, window_end_time, time_interval)
 
 
 def function_z(
     final_config: Mapping[str, Any], target_day: Any, window_start_time: Any, window_end_time: Any, time_interval: Any
 ) -> Any:
-    """`key_z` of a window (requirement 3); by default the route and the window's length."""
+    """Return `key_z` of a window (requirement 3); by default the route and the window's length."""
     return derive(final_config, "key_z", target_day, window_start_time, window_end_time, time_interval)
 
 
@@ -92,10 +92,10 @@ def _bad_function(name: str, reference: str, what: str) -> ConfigurationError:
 
 @lru_cache(maxsize=256)
 def import_callable(reference: str) -> Callable[..., Any]:
-    """The function at `package.module:function`, imported when it is first needed, never while a DAG file is parsed.
+    """Return the function at `package.module:function`; it is imported at first use, never when a DAG file is parsed.
 
     Raises:
-        ConfigurationError: No such module or function; the import's own error is the cause.
+        ConfigurationError: There is no such module or function; the import's own error is the cause.
     """
     module, _, name = reference.partition(":")
     try:

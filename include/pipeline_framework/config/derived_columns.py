@@ -1,4 +1,4 @@
-"""What a pipeline's file may say about the derived columns of a window."""
+"""Define what a pipeline's file may say about the derived columns of a window."""
 
 from __future__ import annotations
 

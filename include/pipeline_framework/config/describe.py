@@ -1,4 +1,4 @@
-"""The pipeline file's keys as a page for people, written from the models themselves."""
+"""Write the pipeline file's keys as a page for people, from the models themselves."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ source that has it. An id, and a `source_object`, may stand in one place of all 
 
 
 def configuration_page(adapters: Mapping[str, Mapping[str, type[BaseModel]]]) -> str:
-    """Markdown: every key with type, default and meaning; then the options of every registered adapter."""
+    """Return Markdown: every key with type, default and meaning; then the options of every registered adapter."""
     parts = [_INTRODUCTION, "## Keys", _table(PipelineConfig)]
     parts += ["## late_data_tolerance", _table(LateDataTolerance)]
     parts += ["## vanished_data_limit", _table(VanishedData)]

@@ -1,4 +1,4 @@
-"""Pipelines with `moved_by: external`: another system moves their data, this bundle plans and watches their windows."""
+"""Handle pipelines with `moved_by: external`: another system moves the data, this bundle plans and watches it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def require_moved_elsewhere(config: PipelineConfig) -> None:
 
 
 def external_problems(data: dict[str, Any]) -> Iterator[Found]:
-    """Sections of type `external` where they don't belong, or that say more; `data` is everything merged."""
+    """Find sections of type `external` in wrong places or with more keys; `data` is the merged file."""
     is_external = data.get("moved_by") == EXTERNAL
     for role in PLACEHOLDER_SECTIONS:
         section = data.get(role)

@@ -1,8 +1,8 @@
-"""Who is in a pipeline file: one pipeline, or a list of sources over what they share.
+"""Find the sources in a pipeline file: one pipeline, or a list of sources over a shared part.
 
-A file is one pipeline, named by the file. With a key `sources`, a list of mappings, everything else in the file is
-shared by them, merged as `defaults.yaml` is; a file whose root is a list is the same without a shared part. What is
-wrong in one item concerns that item alone; what is wrong in the shared part concerns every source that has it.
+A file is one pipeline, named by the file. With a key `sources`, a list of mappings, they share everything else in the
+file, merged as `defaults.yaml` is; a file whose root is a list is the same without a shared part. A problem in one
+item concerns that item alone; a problem in the shared part concerns every source that has it.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _ALIAS, _GRANULARITY = "query_window_delta_label", "granularity"
 _IDENTITY = ("pipeline_id", "source_object")
 _ID_RULE = "a small letter, then small letters, digits and '_'"
 _ROOT_LIST = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*[-\[&!%]")
-"""How a file can begin whose root is a list: comments, then an item, a bracket, or what may stand before one."""
+"""The start of a file whose root is a list: comments, then an item, a bracket, or a character allowed before one."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """One pipeline as its file says it.
+    """One pipeline as its file defines it.
 
     Attributes:
         file: The file.
-        pipeline_id: Its id; None: it has none that could be one.
-        own: What is said of this source alone.
-        shared: What the file says of all its sources; empty without a list.
+        pipeline_id: Its id; None when it has no valid one.
+        own: The keys of this source alone.
+        shared: The keys that all sources of the file share; empty without a list.
         base: Path of `own` in the file: `()`, `("sources", 1)` or `(1,)`.
-        found: What is wrong with who it is, by paths below `base`.
-        is_mapping: False: it is no mapping, so there is nothing more to say of it.
+        found: Problems of its identity, by paths below `base`.
+        is_mapping: False when it is no mapping, so that nothing more can be checked.
     """
 
     file: YamlFile
@@ -55,33 +55,33 @@ class FileSource:
 
     @property
     def name(self) -> str:
-        """Its id, or its place when it has none."""
+        """Return its id, or its place when it has none."""
         return self.pipeline_id or f"{self.file.path.name} {key_of(self.base)}".strip()
 
     @property
     def place(self) -> str:
-        """Where it is, for messages about another place."""
+        """Return where it is, for messages about another place."""
         return (
             f"{self.file.path}:{self.file.lines[self.base]} ({key_of(self.base)})" if self.base else str(self.file.path)
         )
 
     @property
     def source_object(self) -> str | None:
-        """The ledger's key that it claims; None: none that could be one."""
+        """Return the ledger's key that it claims; None when it has no valid one."""
         value = self.own.get("source_object")
         return value if isinstance(value, str) else None
 
     @property
     def at(self) -> tuple[Path, KeyPath]:
-        """What tells it from every other source of a directory."""
+        """Return what distinguishes it from every other source of a directory."""
         return self.file.path, self.base
 
     def merged(self, defaults: dict[str, Any]) -> dict[str, Any]:
-        """Everything that is said of it: the defaults, over them what is shared, over that its own."""
+        """Return all its keys: the defaults, over them the shared ones, over those its own."""
         return merged(merged(defaults, self.shared), self.own)
 
     def problem(self, path: KeyPath, value: Any, message: str, defaults: YamlFile | None = None) -> Problem:
-        """The problem at its line, where it is said: in the item, else in what is shared, else in the defaults."""
+        """Return the problem at the line of its key: in the item, else in the shared part, else in the defaults."""
         candidates = [(self.file, (*self.base, *path))]
         candidates += [(self.file, path)] if path and path[0] in self.shared else []
         candidates += [(defaults, path)] if defaults else []
@@ -94,17 +94,17 @@ class FileSource:
 
     @property
     def key_problems(self) -> list[Problem]:
-        """What is wrong with its keys as YAML; without a list, with all of the file."""
+        """Return the problems of its keys as YAML; without a list, those of all of the file."""
         return [problem for problem in self.file.problems if problem.path[: len(self.base)] == self.base]
 
     def is_shared(self, problem: Problem) -> bool:
-        """Whether a problem of this source is one of the file: it stands in what all sources share."""
+        """True when a problem of this source is one of the file, because it is in the shared part."""
         return bool(self.base) and problem.file == str(self.file.path) and problem.path[: len(self.base)] != self.base
 
 
 @dataclass(frozen=True, slots=True)
 class FileSources:
-    """Every pipeline of one file, and what is wrong with the file as a whole."""
+    """Every pipeline of one file, and the problems of the file as a whole."""
 
     file: YamlFile
     is_list: bool
@@ -113,17 +113,17 @@ class FileSources:
 
     @property
     def name(self) -> str:
-        """Of the file as a whole; never the id of a pipeline in a list."""
+        """Return the name of the file as a whole; it is never the id of a pipeline in a list."""
         return self.file.path.name if self.is_list else self.file.path.stem
 
 
 def pipeline_files(directory: Path) -> list[Path]:
-    """The pipelines' files: every `*.yaml` but `defaults.yaml`, in order."""
+    """Return the pipelines' files: every `*.yaml` but `defaults.yaml`, in order."""
     return sorted(path for path in directory.glob("*.yaml") if path.stem != DEFAULTS)
 
 
 def read_sources(path: Path) -> FileSources:
-    """Who is in a file, without looking at anything but their names; nothing is raised."""
+    """Return the sources in a file, looking at nothing but their names; nothing is raised."""
     file = read_yaml(path, may_be_list=True)
     if file.items is None and SOURCES not in file.data:
         return FileSources(file, False, (_single(file),), tuple(file.problems))
@@ -145,11 +145,13 @@ def read_sources(path: Path) -> FileSources:
 
 
 def find_source(pipeline_id: str, directory: Path) -> tuple[FileSources, FileSource]:
-    """A pipeline's source by its id, and the file it is in; for every parse of a DAG file, so as little as possible is
-    read: `<id>.yaml`, else only files that hold the id at all and may have a list.
+    """Return a pipeline's source by its id, and its file.
+
+    Every parse of a DAG file calls this, so it reads as little as possible: `<id>.yaml`, else only files that contain
+    the id and may have a list.
 
     Raises:
-        ConfigurationError: There is no such pipeline, or what is wrong with the file that should have it.
+        ConfigurationError: There is no such pipeline, or the file that should have it is wrong.
     """
     path = directory / f"{pipeline_id}.yaml"
     broken: list[Problem] = []
@@ -173,13 +175,13 @@ def find_source(pipeline_id: str, directory: Path) -> tuple[FileSources, FileSou
 
 
 def all_sources(directory: Path) -> Iterator[FileSource]:
-    """Every pipeline of every file, in file order; nothing of it is checked."""
+    """Return every pipeline of every file, in file order; nothing is checked."""
     for path in pipeline_files(directory):
         yield from read_sources(path).sources
 
 
 def duplicates_of(source: FileSource, read: FileSources, directory: Path) -> list[Problem]:
-    """Other sources with its id or `source_object`; another file is parsed only when it holds the text at all."""
+    """Return other sources with its id or `source_object`; another file is parsed only when it contains the text."""
     others = list(read.sources)
     for path in pipeline_files(directory):
         if path != read.file.path and _may_claim(path, source):
@@ -188,7 +190,7 @@ def duplicates_of(source: FileSource, read: FileSources, directory: Path) -> lis
 
 
 def duplicates(sources: Iterable[FileSource]) -> list[tuple[FileSource, Problem]]:
-    """Every source whose id or `source_object` another one has, too, with a problem that names the others."""
+    """Return every source whose id or `source_object` another one also has, with a problem that names the others."""
     found: dict[tuple[Any, ...], tuple[FileSource, Problem]] = {}
     known = list(sources)
     for key, why in (
@@ -203,22 +205,22 @@ def duplicates(sources: Iterable[FileSource]) -> list[tuple[FileSource, Problem]
             for one in group:
                 others = [other for other in group if other is not one]
                 places = tuple(other.place for other in others)
-                if others and (one.at, places) not in found:  # an id that follows source_object is told once
+                if others and (one.at, places) not in found:  # an id that follows source_object is reported once
                     message = f"also in {', '.join(places)}; {why}"
                     found[one.at, places] = one, one.problem((key,), value, message)
     return list(found.values())
 
 
 def is_id(text: str) -> bool:
-    """Whether a text can be the id of a pipeline."""
+    """True when a text can be the id of a pipeline."""
     return bool(re.fullmatch(PIPELINE_ID, text)) and text != DEFAULTS
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Values over those beneath: mappings key by key, everything else as a whole.
+    """Merge values over base values: mappings key by key, everything else as a whole.
 
-    What is beneath a section applies only to its own adapter type; either spelling of the granularity replaces both.
-    What another system moves takes no section from what this bundle moves.
+    The base of a section applies only to its own adapter type; either spelling of the granularity replaces both.
+    A pipeline that another system moves takes no section from one that this bundle moves.
     """
     beneath = dict(base)
     if _ALIAS in over or _GRANULARITY in over:
@@ -294,6 +296,6 @@ def _may_have_list(text: bytes) -> bool:
 
 
 def _bytes_of(path: Path) -> bytes:
-    with suppress(OSError):  # it is its own pipeline's problem
+    with suppress(OSError):  # its own pipeline reports the problem
         return path.read_bytes()
     return b""

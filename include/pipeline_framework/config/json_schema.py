@@ -1,7 +1,7 @@
-"""JSON schema of pipeline files, for editors: built from the models, the options of every registered adapter included.
+"""Build the JSON schema of pipeline files for editors, from the models and the options of every registered adapter.
 
-Nothing is required in it beside a section's `type`, because `defaults.yaml` may give everything else and has the same
-schema; the loader knows what is missing.
+It requires nothing but a section's `type`, because `defaults.yaml` may give everything else and has the same schema;
+the loader finds missing keys.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS
 SCHEMA_FILE = "pipeline.schema.json"
 
 Adapters = Mapping[str, Mapping[str, type[BaseModel]]]
-"""Role → registered type → model of its options."""
+"""Maps role and registered type to the model of the options."""
 
 _PLACEHOLDER = {"type": "string", "pattern": r"\$\{", "description": "${VARIABLE_NAME} or ${VARIABLE_NAME:-default}"}
 _DOTTED = {"type": "string", "pattern": r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", "description": "package.module:Class"}
 
 
 def pipeline_json_schema(adapters: Adapters) -> dict[str, Any]:
-    """The schema as plain data; a section is a union over the registered types and any `package.module:Class`."""
+    """Return the schema as plain data; a section is a union of the registered types and any `package.module:Class`."""
     schema = PipelineConfig.model_json_schema()
     definitions = schema.setdefault("$defs", {})
     definitions.pop(AdapterSection.__name__, None)
@@ -61,7 +61,7 @@ def pipeline_json_schema(adapters: Adapters) -> dict[str, Any]:
 
 
 def _with_lists(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same for a file with a list of sources: below the key `sources`, or as the root of the file."""
+    """Add the same for a file with a list of sources: below the key `sources`, or as the root of the file."""
     properties: dict[str, Any] = {name: {"$ref": f"#/properties/{name}"} for name in schema["properties"]}
     for role in PLACEHOLDER_SECTIONS:  # its type may be a shared one
         properties[role] = {"anyOf": [properties[role], {"type": "object", "not": {"required": ["type"]}}]}
@@ -83,7 +83,7 @@ def _with_lists(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def render_json_schema(adapters: Adapters) -> str:
-    """The text of the committed schema file."""
+    """Return the text of the committed schema file."""
     return json.dumps(pipeline_json_schema(adapters), indent=2, sort_keys=True) + "\n"
 
 
@@ -105,7 +105,7 @@ def _section(prefix: str, name: str, model: type[BaseModel], definitions: dict[s
 
 
 def _closed(schema: Any) -> Any:
-    """Mappings whose keys follow a pattern allow no other keys; pydantic leaves that open."""
+    """Forbid other keys in mappings whose keys follow a pattern; pydantic allows them."""
     if isinstance(schema, list):
         return [_closed(inner) for inner in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Limits that a pipeline's YAML file may set: how much at once, how much may differ, how much may go."""
+"""Define limits that a pipeline's YAML file may set: how much runs at once, may differ, or may be deleted."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""YAML files to `PipelineConfig`: pipelines over `defaults.yaml`, all problems of one in one report.
+"""Load YAML files as `PipelineConfig`: pipelines over `defaults.yaml`, all problems of one in one report.
 
-A file that is wrong never takes another one down, nor a source of a list the others (see `file_sources`), except
+A wrong file never stops another one, and a wrong source of a list never stops the others (see `file_sources`), except
 `defaults.yaml`, which every pipeline is built on. Nothing outside the directory is read: no variable, no connection;
-placeholders (see `variables`) stay as they are until `resolve_variables`.
+placeholders (see `variables`) stay unchanged until `resolve_variables`.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ from include.pipeline_framework.core.texts import did_you_mean
 from include.pipeline_framework.errors import ConfigurationError
 
 OptionsModel = Callable[[str, str], type[BaseModel]]
-"""`(role, type)` → the pydantic model of that adapter's options; raises ConfigurationError for an unknown type."""
+"""A function of `(role, type)` that returns the adapter's options model; unknown types raise ConfigurationError."""
 
 PIPELINES_DIRECTORY = Path(
     os.environ.get("PIPELINES_DIRECTORY") or Path(__file__).resolve().parents[2] / "pipelines"
 ).resolve()
-"""Where the files are, unless a caller says so; the environment variable keeps them outside the bundle."""
+"""The directory of the files, unless a caller names another; the variable allows one outside the bundle."""
 
 ROLES = PLACEHOLDER_SECTIONS
 
@@ -61,9 +61,9 @@ _ALIAS, _GRANULARITY = "query_window_delta_label", "granularity"
 
 
 class LoadedPipelines(NamedTuple):
-    """Every pipeline of a directory by its id: the good ones, and why the others are not.
+    """Every pipeline of a directory by its id: the good ones, and the errors of the others.
 
-    What is wrong with all of a file that has a list is one error, under the file's name (`<name>.yaml`).
+    A problem of a whole file that has a list is one error, under the file's name (`<name>.yaml`).
     """
 
     configs: dict[str, PipelineConfig]
@@ -73,15 +73,15 @@ class LoadedPipelines(NamedTuple):
 def load_pipeline(
     pipeline_id: str = "main", directory: Path | None = None, *, options_model: OptionsModel | None = None
 ) -> PipelineConfig:
-    """One pipeline, checked; the other files are only looked at for the same id or `source_object`.
+    """Load and check one pipeline; the other files are only searched for the same id or `source_object`.
 
     Args:
         pipeline_id: The file's name without `.yaml`, or the id of a source in a file's list.
         directory: Where the files are; `PIPELINES_DIRECTORY` when not given.
-        options_model: Checks the options of source, stage and target; without it they are taken as they are.
+        options_model: Checks the options of source, stage and target; without it they are not checked.
 
     Raises:
-        ConfigurationError: All problems of the pipeline, or there is no such one.
+        ConfigurationError: The pipeline has problems (the message has all of them), or does not exist.
     """
     directory = directory or PIPELINES_DIRECTORY
     read, source = find_source(pipeline_id, directory)
@@ -101,7 +101,7 @@ def load_final_config(
     options_model: OptionsModel | None = None,
     variables: Variables | None = None,
 ) -> dict[str, Any]:
-    """Requirement 3's plain dict of a pipeline; with `variables`, placeholders are replaced.
+    """Return requirement 3's plain dict of a pipeline; with `variables`, placeholders are replaced.
 
     Raises:
         ConfigurationError: As `load_pipeline` and `resolve_variables`.
@@ -113,14 +113,14 @@ def load_final_config(
 
 
 def load_all_pipelines(directory: Path | None = None, *, options_model: OptionsModel | None = None) -> LoadedPipelines:
-    """Every pipeline of a directory; two with one id or `source_object` are both refused, each naming the other."""
+    """Load every pipeline of a directory; two with one id or `source_object` are refused, each naming the other."""
     configs, problems, _ = _read_all(directory or PIPELINES_DIRECTORY, options_model)
     errors = {name: configuration_error(found, where=_where(name)) for name, found in problems.items()}
     return LoadedPipelines({name: config for name, config in configs.items() if name not in errors}, errors)
 
 
 def validate_all(directory: Path | None = None, *, options_model: OptionsModel | None = None) -> list[Problem]:
-    """Every problem of every file once, in file order; the pipelines' own functions are imported, too."""
+    """Return every problem of every file once, in file order; the pipelines' own functions are imported as well."""
     configs, problems, places = _read_all(directory or PIPELINES_DIRECTORY, options_model)
     found = [problem for of_one in problems.values() for problem in of_one]
     for name, config in configs.items():
@@ -132,7 +132,7 @@ def validate_all(directory: Path | None = None, *, options_model: OptionsModel |
 def resolve_variables(
     config: PipelineConfig, variables: Variables, *, options_model: OptionsModel | None = None
 ) -> PipelineConfig:
-    """The same pipeline with every placeholder replaced; for run time only, never while a DAG file is parsed.
+    """Return the pipeline with every placeholder replaced; for run time only, never while a DAG file is parsed.
 
     `config_hash` stays that of the file as written.
 
@@ -152,7 +152,7 @@ def resolve_variables(
             remedy="Set the Airflow Variable, or write ${NAME:-default} in the YAML file.",
         )
     if config.target_object == config.target.options.get("table"):
-        del data["target_object"]  # it followed the table as written: let it follow the table as resolved
+        del data["target_object"]  # it was derived from the table as written: derive it from the resolved table
     found = list(secrets({role: data[role] for role in ROLES}))
     found += [each for role in ROLES for each in _option_problems(role, data[role], options_model)]
     resolved = config
@@ -170,7 +170,7 @@ def resolve_variables(
 def _read_all(
     directory: Path, options_model: OptionsModel | None
 ) -> tuple[dict[str, PipelineConfig], dict[str, list[Problem]], dict[str, FileSource]]:
-    """Configurations, problems and places by id; the problems of a list's file by the file's name."""
+    """Return configurations, problems and places by id; the problems of a list's file are by the file's name."""
     defaults = _read_defaults(directory)
     configs: dict[str, PipelineConfig] = {}
     problems: dict[str, list[Problem]] = {}
@@ -221,14 +221,14 @@ def _read(
         if isinstance(data.get(role), dict):
             found += _option_problems(role, data[role], options_model)
     problems: dict[KeyPath, Problem] = {}
-    for key_path, value, message in found:  # the first word on a place counts: it hides what must not be shown
+    for key_path, value, message in found:  # the first message about a place counts: it hides what must not be shown
         shown = tuple(names.get(part, part) for part in key_path)
         problems.setdefault(shown, source.problem(shown, value, message, defaults))
     return config, sorted(problems.values(), key=lambda problem: (problem.file, problem.line or 0))
 
 
 def _option_problems(role: str, section: dict[str, Any], options_model: OptionsModel | None) -> list[Found]:
-    """What an adapter's own model says about its options; defaults of placeholders are checked, the rest waits."""
+    """Return the problems that an adapter's model finds; defaults of placeholders are checked, other values later."""
     if section.get("type") == EXTERNAL:
         return []
     options = {name: value for name, value in section.items() if name not in AdapterSection.model_fields}

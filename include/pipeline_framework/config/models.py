@@ -1,7 +1,7 @@
-"""What a pipeline's YAML file may say, as frozen models; every field's description is what editors show.
+"""Define what a pipeline's YAML file may say, as frozen models; editors show every field's description.
 
-A value is checked where it stands; combinations are checked at the later of the two fields, so that all problems of a
-file come in one report. Nothing here reads a file, a variable, a connection or the time.
+A value is checked at its own field; combinations are checked at the later of the two fields, so that all problems of
+a file come in one report. Nothing here reads a file, a variable, a connection or the time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ EXTERNAL = "external"
 PIPELINE_ID = r"[a-z][a-z0-9_]{0,63}"
 CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 TUNING_OPTIONS = frozenset({"page_size", "slices", "keep_alive", "request_timeout_seconds", "guard_wait_seconds"})
-"""Options, of whatever adapter, that change how fast data moves and not which data: they don't enter `config_hash`."""
+"""Options, of any adapter, that change how fast data moves and not which data: they don't enter `config_hash`."""
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 _DAY = timedelta(days=1)
@@ -295,55 +295,55 @@ class PipelineConfig(BaseModel):
         return value
 
     def model_post_init(self, context: Any, /) -> None:
-        """The hash is taken of the file as written, before placeholders are replaced."""
+        """Take the hash of the file as written, before placeholders are replaced."""
         self._config_hash = self._hash()
 
     @property
     def is_external(self) -> bool:
-        """Whether another system moves the data."""
+        """True when another system moves the data."""
         return self.moved_by == EXTERNAL
 
     @property
     def dag_id(self) -> str:
-        """Id of the pipeline's DAG; there is none when another system moves the data."""
+        """Return the id of the pipeline's DAG; there is no DAG when another system moves the data."""
         return f"data_pipeline_{self.pipeline_id}"
 
     @property
     def config_hash(self) -> str:
-        """sha256 of what decides which rows reach the target and how they look.
+        """Return sha256 of the settings that decide which rows reach the target and how they look.
 
-        Schedule, limits, e-mail, stage and tuning options don't enter. It is of the file as written, placeholders
+        Schedule, limits, e-mail, stage and tuning options don't enter. It covers the file as written, placeholders
         included: the same in every environment, before and after `loader.resolve_variables`.
         """
         return self._config_hash
 
     @property
     def window_granularity(self) -> Granularity:
-        """The granularity, parsed."""
+        """Return the parsed granularity."""
         return parse_granularity(self.granularity)
 
     @property
     def dagrun_timeout_delta(self) -> timedelta:
-        """`dagrun_timeout`, a day counted as 24 hours."""
+        """Return `dagrun_timeout`, a day counted as 24 hours."""
         return timedelta(seconds=parse_granularity(self.dagrun_timeout).total_seconds)
 
     @property
     def horizon(self) -> Horizon:
-        """The days in which the pipeline exists."""
+        """Return the days in which the pipeline exists."""
         return Horizon(self.timezone, self.start_date, self.end_date, self.enabled, self.fill_missing_days)
 
     @property
     def settle(self) -> timedelta:
-        """`x_time_back`, a day counted as 24 hours."""
+        """Return `x_time_back`, a day counted as 24 hours."""
         return timedelta(seconds=parse_time_back(self.x_time_back).total_seconds)
 
     @property
     def removable(self) -> VanishedDataLimit:
-        """`vanished_data_limit`, as the core has it."""
+        """Return `vanished_data_limit` as the core's type."""
         return VanishedDataLimit(self.vanished_data_limit.rows, self.vanished_data_limit.percent)
 
     def claim_rules(self, *, any_campaign: bool = False, not_after: tuple[str, ...] = ()) -> ClaimRules:
-        """What every claim of the pipeline's windows respects."""
+        """Return the rules that every claim of the pipeline's windows respects."""
         limits = self.max_windows_in_progress
         caps = (
             (limits.pipeline, {"source_object": self.source_object}),
@@ -358,11 +358,11 @@ class PipelineConfig(BaseModel):
         )
 
     def default_record(self) -> dict[str, Any]:
-        """What every planned row of the pipeline has in common: ledger columns, and the metadata beside them."""
+        """Return what all planned rows of the pipeline have in common: ledger columns, and the metadata beside them."""
         return {**self.metadata, **{column: getattr(self, column) for column in PLAN_COLUMNS}}
 
     def final_config(self) -> dict[str, Any]:
-        """Requirement 3's plain dict: every setting, `default_record`, `dag_id` and `config_hash`.
+        """Return requirement 3's plain dict: every setting, `default_record`, `dag_id` and `config_hash`.
 
         Dates are `datetime.date`, durations are text as written, sections are flat (`final_config["source"]["index"]`).
         """
@@ -375,7 +375,7 @@ class PipelineConfig(BaseModel):
         }
 
     def with_hash_of(self, written: PipelineConfig) -> PipelineConfig:
-        """The same pipeline under the hash of the file as written."""
+        """Return the same pipeline with the hash of the file as written."""
         copy = self.model_copy()
         copy._config_hash = written._config_hash
         return copy

@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline file: one `Problem` per place, each with file, path, value and what is allowed."""
+"""Report problems of a pipeline file: one `Problem` per place, each with file, path, value and what is allowed."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from include.pipeline_framework.errors import ConfigurationError, PipelineError
 
 KeyPath = tuple[str | int, ...]
 Found = tuple[KeyPath, Any, str]
-"""Path, value (or `NO_VALUE`) and message of something wrong, before its file and line are looked up."""
+"""Path, value (or `NO_VALUE`) and message of a problem, before its file and line are looked up."""
 
 NO_VALUE: Any = object()
-"""The problem has no single value to show, or one that must not be shown."""
+"""Marks a problem that has no single value to show, or one that must not be shown."""
 
 _LONGEST_VALUE = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem in a file.
 
     Attributes:
-        file: The file it is in.
+        file: The file with the problem.
         path: Keys from the root of the file, for example `("target", "columns", "year", "type")`.
         line: Line in the file, from 1; None when the place is a missing key.
-        column: From 1; only for YAML syntax.
-        value: What stands there, or `NO_VALUE`.
+        column: Column in the line, from 1; only for YAML syntax.
+        value: The value at this place, or `NO_VALUE`.
         message: What is wrong and what is allowed.
     """
 
@@ -44,23 +44,23 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """The path as people write it: `target.columns.year.type`, `email_list[0]`."""
+        """Return the path as people write it: `target.columns.year.type`, `email_list[0]`."""
         return key_of(self.path)
 
     def __str__(self) -> str:
-        """One line: file, line, path, value, message."""
+        """Return one line: file, line, path, value, message."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         value = "" if self.value is NO_VALUE else _shown(self.value)
         return ": ".join(part for part in (place, self.key, value, self.message) if part)
 
 
 def key_of(path: KeyPath) -> str:
-    """A path as people write it: `sources[1].target.table`."""
+    """Return a path as people write it: `sources[1].target.table`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
 def configuration_error(problems: Sequence[Problem], where: str) -> ConfigurationError:
-    """All problems of one pipeline in one error."""
+    """Return one error with all problems of one pipeline."""
     lines = [str(problem) for problem in problems]
     what = lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} problems:", *(f"  - {line}" for line in lines)])
     return ConfigurationError(
@@ -72,7 +72,7 @@ def configuration_error(problems: Sequence[Problem], where: str) -> Configuratio
 
 
 def one_line(error: Exception) -> str:
-    """An error of the framework without its `where`; any other one as it is."""
+    """Return an error of the framework as text without its `where`; any other one as its own text."""
     if not isinstance(error, PipelineError):
         return str(error)
     return ". ".join(part.rstrip(".") for part in (error.what, error.meaning, error.remedy) if part)
@@ -86,19 +86,19 @@ def problems_of(
     base: KeyPath = (),
     also: Sequence[str] = (),
 ) -> list[Found]:
-    """Path, value and message of each pydantic error, in the file's own terms.
+    """Return path, value and message of each pydantic error, in the file's own terms.
 
     Args:
-        error: Of validating `data` with `model`.
+        error: The error from validating `data` with `model`.
         model: Gives the known keys for "did you mean".
-        data: What was validated; union branches that pydantic puts into its paths are left out by looking here.
+        data: The validated data; it shows which parts of pydantic's paths are union branches, which are left out.
         base: Path of `data` in the file.
         also: Keys that the file may have beside the model's own.
     """
     found: dict[KeyPath, tuple[Any, list[str]]] = {}
     for item in error.errors(include_url=False):
         value = item["input"]
-        if has_placeholder(value):  # is validated when its variable is known
+        if has_placeholder(value):  # it is validated when its variable is known
             continue
         path, message = _path_in(data, item["loc"]), item["msg"]
         if item["type"] == "extra_forbidden":
@@ -122,7 +122,7 @@ def problems_of(
 
 
 def known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
-    """Keys that a model allows at a path inside it; none when that is not a model."""
+    """Return the keys that a model allows at a path inside it; none when that is not a model."""
     schema = model.model_json_schema()
     definitions = schema.get("$defs", {})
     branches = [schema]
@@ -160,7 +160,7 @@ def _path_in(data: Any, loc: Sequence[str | int]) -> KeyPath:
 
 
 def _shown(value: Any) -> str:
-    """A scalar as written; of a list or mapping only its kind, for it may hold what must not be shown."""
+    """Return a scalar as written; of a list or mapping only its kind, as it may hold what must not be shown."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple | set):

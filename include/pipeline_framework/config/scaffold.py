@@ -1,4 +1,4 @@
-"""A new pipeline: its YAML file, unless a list has it, and its DAG file; and the check that every pipeline has both."""
+"""Write a new pipeline's YAML file (unless a list has it) and DAG file; check that every pipeline has both."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ target:
 
 
 def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
-    """Write `include/pipelines/<id>.yaml` and `dags/data_pipeline_<id>.py` under `root`; returns what was written.
+    """Write `include/pipelines/<id>.yaml` and `dags/data_pipeline_<id>.py` under `root`; return the written files.
 
-    The new pipeline is valid and disabled. Of a source that is in a file's list already only the DAG file is written.
+    The new pipeline is valid and disabled. For a source that is in a file's list already, only the DAG file is written.
     Nothing is ever overwritten.
 
     Raises:
-        InvalidInputError: Not an id, or what would be written exists; nothing was written.
+        InvalidInputError: It is not an id, or a file to write exists already; nothing was written.
     """
     if not is_id(pipeline_id):
         raise InvalidInputError(
@@ -93,7 +93,7 @@ def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
 
 
 def pipeline_mismatches(root: Path) -> list[str]:
-    """One sentence per pipeline without its DAG file, and per DAG file without a pipeline that this bundle moves."""
+    """Return a sentence per pipeline without DAG file, and per DAG file without a pipeline that this bundle moves."""
     directory = root / "include" / "pipelines"
     defaults = read_yaml(directory / f"{DEFAULTS}.yaml").data
     pipelines = {one.pipeline_id: one for one in all_sources(directory) if one.pipeline_id}

@@ -1,8 +1,8 @@
-"""Environment-specific values: `${NAME}` and `${NAME:-default}` in the YAML's `source`, `stage` and `target` sections.
+"""Replace environment-specific values: `${NAME}` and `${NAME:-default}` in the sections `source`, `stage`, `target`.
 
-They stay as they are while a DAG file is parsed, where only their spelling is checked, and are replaced when a task
-runs: by a callable that returns a variable's text or None (the orchestration passes Airflow Variables). A variable that
-is not set and has no default is an error. The result is text; nothing in it is replaced again.
+They stay unchanged while a DAG file is parsed, where only their spelling is checked. When a task runs, they are
+replaced by a callable that returns a variable's text or None (the orchestration passes Airflow Variables). A variable
+that is not set and has no default is an error. The result is text; nothing in it is replaced again.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 Variables = Callable[[str], str | None]
-"""Name of a variable → its text, or None when it isn't set."""
+"""A function of a variable's name that returns its text, or None when it isn't set."""
 
 PLACEHOLDER_SECTIONS = ("source", "stage", "target")
-"""Everything else is needed when the DAG file is parsed, so it is the same in every environment."""
+"""Sections that may have placeholders; the others are needed at DAG parse time, so they are the same everywhere."""
 
 _PLACEHOLDER = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}$]*))?\}")
 
 
 def has_placeholder(value: Any) -> bool:
-    """Whether a value is text with `${` in it, well spelled or not."""
+    """True when a value is text with `${` in it, spelled correctly or not."""
     return isinstance(value, str) and "${" in value
 
 
 def spelling_problem(text: str) -> str | None:
-    """What is wrong with the placeholders of a text, or None."""
+    """Return what is wrong with the placeholders of a text, or None."""
     if "${" in _PLACEHOLDER.sub("", text):
         return "a placeholder is ${VARIABLE_NAME} or ${VARIABLE_NAME:-default}, not nested"
     return None
 
 
 def substitute(value: Any, variables: Variables, missing: list[str]) -> Any:
-    """A copy of plain data with every placeholder replaced; names without value and default are added to `missing`.
+    """Return a copy of plain data with placeholders replaced; names without value and default are added to `missing`.
 
-    A text with a missing variable stays as it is.
+    A text with a missing variable stays unchanged.
     """
     if isinstance(value, dict):
         return {key: substitute(inner, variables, missing) for key, inner in value.items()}
@@ -59,7 +59,7 @@ def _substitute_text(text: str, variables: Variables, missing: list[str]) -> str
 
 
 def texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterable[tuple[tuple[str | int, ...], str]]:
-    """Every text inside plain data, with its path."""
+    """Return every text inside plain data, with its path."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):

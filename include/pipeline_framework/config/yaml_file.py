@@ -1,4 +1,4 @@
-"""YAML files as plain data that knows its lines; dates stay text, duplicate keys are problems, not overwrites."""
+"""Read YAML files as plain data with line numbers; dates stay text, duplicate keys are problems, not overwrites."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class _Loader(_SafeLoader):  # type: ignore[misc]
 
 MOST_BYTES = 1_000_000
 MOST_VALUES = 20_000
-"""Of one file, aliases followed: a few lines of aliases of aliases would be billions."""
+"""The most values of one file, with aliases followed: a few lines of aliases of aliases would give billions."""
 
 
 MOST_LEVELS = 50
 
 
 class _NoPipelineError(ValueError):
-    """The file is an alias bomb, or nested beyond reason."""
+    """The file is an alias bomb, or nested too deeply."""
 
 
 @dataclass(slots=True)
@@ -40,10 +40,10 @@ class YamlFile:
 
     Attributes:
         path: The file.
-        data: Its mapping; empty when the file is, or when it can't be read.
-        items: Its list, when the root of the file is one and may be.
+        data: Its mapping; empty when the file is empty or can't be read.
+        items: Its list, when the root of the file is a list and may be one.
         lines: Line (from 1) of each key and list item, by its path.
-        problems: What is wrong with it as YAML.
+        problems: Its problems as YAML.
     """
 
     path: Path
@@ -54,10 +54,10 @@ class YamlFile:
 
 
 def read_yaml(path: Path, *, may_be_list: bool = False) -> YamlFile:
-    """Read one file; whatever is wrong ends up in `problems`, nothing is raised.
+    """Read one file; every problem is added to `problems`, and nothing is raised.
 
     Only the safe subset of YAML is read: a tag that would build an object is a problem. With `may_be_list` the root may
-    be a list, too; keys that are wrong leave the rest readable then, so that they concern the item they are in.
+    also be a list; then the rest stays readable beside wrong keys, so that they concern only their own item.
     """
     read = YamlFile(path)
     try:
@@ -98,7 +98,7 @@ def _require_shallow(text: str) -> None:
 
 @dataclass(slots=True)
 class _Walk:
-    """Notes the line of every key and finds what YAML allows and a pipeline file must not have."""
+    """Notes the line of every key and finds what YAML allows but a pipeline file must not have."""
 
     read: YamlFile
     may_be_list: bool = False

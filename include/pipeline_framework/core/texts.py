@@ -1,4 +1,4 @@
-"""Text from outside in messages and in the ledger: short enough to read, and nothing that a database can't hold."""
+"""Prepare outside text for messages and the ledger: short enough to read, and only what a database can hold."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 LONGEST_SHOWN = 200
-"""Characters of a value that a message repeats."""
+"""The most characters of a value that a message repeats."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def shown(value: Any) -> str:
-    """A value as a message repeats it: its `repr`, cut when it is long.
+    """Return a value as a message repeats it: its `repr`, cut when it is long.
 
     >>> shown("2013-02-30")
     "'2013-02-30'"
@@ -26,7 +26,7 @@ def shown(value: Any) -> str:
 
 
 def is_storable(text: str) -> bool:
-    r"""Whether Postgres can hold a text: no NUL, no half of a surrogate pair.
+    r"""True when Postgres can hold a text: it has no NUL and no half of a surrogate pair.
 
     >>> is_storable("Zoë"), is_storable("a\0b"), is_storable("\ud800")
     (True, False, False)
@@ -35,7 +35,7 @@ def is_storable(text: str) -> bool:
 
 
 def storable(text: str, longest: int) -> str:
-    r"""A text that Postgres can hold: what it can't is written as its escape, what is too long is cut.
+    r"""Return a text that Postgres can hold: a character that it can't is written as its escape; a long text is cut.
 
     >>> storable("a\0b", 10)
     'a\\x00b'
@@ -45,7 +45,7 @@ def storable(text: str, longest: int) -> str:
 
 
 def did_you_mean(word: Any, known: Iterable[str]) -> str:
-    """A sentence that names the closest known word, else all of them.
+    """Return a sentence that names the closest known word, else all of them.
 
     >>> did_you_mean("window-days", ["env", "window_days"])
     'did you mean window_days?'
@@ -60,7 +60,7 @@ def did_you_mean(word: Any, known: Iterable[str]) -> str:
 
 
 def nearest(word: Any, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant; case, hyphens and blanks don't count. None: nothing is near.
+    """Return the known word that was probably meant, or None; case, hyphens and blanks don't count.
 
     >>> nearest("dryrun", ["dry_run", "force"]), nearest("Store", ["store_code", "sync_group"]), nearest("x", ["force"])
     ('dry_run', 'store_code', None)

@@ -1,4 +1,4 @@
-"""What adopting an older state table needs of the database: one transaction over the table and the ledger."""
+"""The port for adopting an older state table: one database transaction over that table and the ledger."""
 
 from __future__ import annotations
 
@@ -23,65 +23,67 @@ class StateImport(Protocol):
     notes: list[str]
 
     def now(self) -> datetime:
-        """The ledger's clock."""
+        """Return the time of the ledger's clock."""
 
     def sources(self) -> list[Record]:
-        """Per source: `source_object`, `total`, first and last start, `timezone`, `has_two_timezones`, `granularity`.
+        """Return one record per source.
+
+        It has `source_object`, `total`, first and last start, `timezone`, `has_two_timezones` and `granularity`.
 
         Raises:
-            InvalidInputError: Rows are no windows of a source, or have unknown statuses; both are listed.
+            InvalidInputError: Some rows are no windows of a source, or have unknown statuses; both are listed.
         """
 
     def import_rows(self, scopes: Mapping[str, Sequence[LocalDay]]) -> int:
-        """Import the rows of some sources, each with the local days of all its rows; how many were new."""
+        """Import the rows of some sources, each with the local days of all its rows; return how many were new."""
 
     def give_way(self, source_objects: Sequence[str]) -> list[Superseded]:
-        """Invalidate what live rows of the ledger stand in the way of; from here on facts have the ledger's rows, too.
+        """Invalidate the imported rows that live rows of the ledger stand in the way of, and return them.
 
-        Those have negative ids.
+        From here on the facts also have the ledger's rows; those have negative ids.
         """
 
     def facts(self, scopes: Sequence[StateScope], *, of_ledger: bool = False) -> dict[str, StateFacts]:
-        """Of the imported rows, or of the ledger as this transaction sees it."""
+        """Return the facts of the imported rows, or of the ledger as this transaction sees it."""
 
     def rows_of_days(
         self, source_object: str, days: Sequence[LocalDay], *, of_ledger: bool = False
     ) -> list[tuple[int, TimeWindow]]:
-        """Their imported rows, or the ledger's."""
+        """Return id and window of the days' imported rows, or of the ledger's rows."""
 
     def invalidate(self, reasons: Mapping[int, str]) -> None:
-        """Rows that go."""
+        """Invalidate the rows with these ids, each for its reason."""
 
     def run_again(self, source_objects: Sequence[str]) -> None:
-        """Kept rows that overlapped one that goes and may have been loaded."""
+        """Have kept rows run again that overlapped an invalidated row which may have been loaded."""
 
     def latest_rows(self) -> dict[str, Record]:
-        """The latest imported row of each source."""
+        """Return the latest imported row of each source."""
 
     def derive(self, derived: Callable[[Record], Record]) -> None:
         """Fill the derived columns of rows that will be moved."""
 
     def adopt(self, defaults: Sequence[Record], actor: Actor) -> None:
-        """All imported rows into the ledger; `defaults`: a row per source, for what theirs don't say."""
+        """Enter all imported rows in the ledger; `defaults` has a row per source for what its rows don't say."""
 
     def plan(self, rows: Sequence[Record], actor: Actor) -> None:
-        """Planned rows, each with its `event_reason`."""
+        """Insert planned rows, each with its `event_reason`."""
 
     def link_replaced(self, actor: Actor) -> None:
-        """Invalidated rows to what stands in their time."""
+        """Link invalidated rows to the rows that now cover their time."""
 
     def counts(self) -> dict[str, Record]:
-        """Per source: `total`, `kept`, `run_again`, `invalidated`, `in_progress`."""
+        """Return per source `total`, `kept`, `run_again`, `invalidated`, `in_progress`."""
 
 
 class LedgerReading(Protocol):
-    """The ledger as it is at one moment."""
+    """Reads the ledger as it is at one moment."""
 
     def now(self) -> datetime:
-        """The ledger's clock."""
+        """Return the time of the ledger's clock."""
 
     def sources(self) -> dict[str, tuple[str, str]]:
-        """Sources that have live rows → time zone and granularity of the latest one."""
+        """Return each source that has live rows, with time zone and granularity of the latest row."""
 
     def facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """See `LifecycleStore.state_facts`."""
@@ -91,7 +93,7 @@ class LedgerReading(Protocol):
 
 
 class Importing(Protocol):
-    """Opens an import: commits at the end when it `keeps`, and never after an exception."""
+    """Opens an import that commits at its end when it `keeps`, and never after an exception."""
 
     def __call__(
         self, table: str, mapping: AdoptionMapping, *, adopts: bool, keeps: bool

@@ -1,4 +1,4 @@
-"""What the ledger is asked for, by role; `LifecycleStore` is the sum of all."""
+"""The port to the ledger, one Protocol per role; `LifecycleStore` is the sum of them all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PlanInsert:
-    """Outcome of inserting planned rows: what went in, and what the database refused because live rows cover it."""
+    """The outcome of inserting planned rows: those inserted, and those refused because live rows cover their time."""
 
     inserted: list[Record] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
@@ -35,8 +35,8 @@ class RestoredRow:
     """A row as it enters a rebuilt ledger.
 
     Attributes:
-        record: Its columns; `id` None or left out: a new one.
-        reason: Why, for its event.
+        record: Its columns; when `id` is None or left out, the row gets a new one.
+        reason: Why it is restored, for its event.
         numbers: Figures for its event.
     """
 
@@ -46,17 +46,17 @@ class RestoredRow:
 
 
 class LedgerReads(Protocol):
-    """Everything that asks the ledger and changes nothing."""
+    """The methods that read the ledger and change nothing."""
 
     def now(self) -> datetime:
-        """The store's clock."""
+        """Return the time of the store's clock."""
         ...
 
     def get(self, record_id: int) -> Record:
-        """One row.
+        """Return one row.
 
         Raises:
-            InvalidInputError: No such row.
+            InvalidInputError: There is no such row.
         """
         ...
 
@@ -71,29 +71,29 @@ class LedgerReads(Protocol):
         limit: int | None = None,
         is_oldest_first: bool = False,
     ) -> list[Record]:
-        """Rows that match all given filters, ordered by source object and window start.
+        """Return the rows that match all given filters, ordered by source object and window start.
 
-        `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner. Not
-        more than `limit` of them; with `is_oldest_first` in the order in which they were inserted.
+        `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner. At
+        most `limit` rows are returned; with `is_oldest_first` they come in the order in which they were inserted.
         """
         ...
 
     def events(self, record_id: int) -> list[Record]:
-        """The row's history, oldest first."""
+        """Return the row's events, oldest first."""
         ...
 
     def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
-        """Windows of live rows that overlap `within`, in order."""
+        """Return the windows of live rows that overlap `within`, in order."""
         ...
 
     def covered_days(self, source_object: str) -> dict[date, timedelta]:
-        """Every local day that has live rows, with the elapsed time that they cover; in order."""
+        """Return every local day that has live rows, with the elapsed time that they cover; in order."""
         ...
 
     def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
-        """With which time zone rules the days of sources were planned: live rows that start at or after an instant.
+        """Return with which time zone rules the days of sources were planned, by source object.
 
-        By source object, each in order of day and version.
+        Live rows that start at or after `since` are read. Each source's stamps are in order of day and version.
 
         Args:
             zones: Time zone by source object; rows that were planned in another zone are left out.
@@ -102,26 +102,26 @@ class LedgerReads(Protocol):
         ...
 
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
-        """What the ledger says about every scope's source, by source object, from one consistent view."""
+        """Return what the ledger says about every scope's source, by source object, from one consistent view."""
         ...
 
     def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
-        """Id and window of every live row of the local days, in order."""
+        """Return id and window of every live row of the local days, in order."""
         ...
 
     def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
-        """Every row that this run ever claimed, by its claim events, as it stands now."""
+        """Return every row that this run ever claimed (its claim events say which), as the row is now."""
         ...
 
     def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
-        """Invalidated rows that this one replaces, also indirectly, and that still owe their deletion at the target.
+        """Return invalidated rows that this one replaces, also indirectly, and whose deletion at the target is owed.
 
-        By id, in order, each with its window.
+        The result is by id, in order, each with its window.
         """
         ...
 
     def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
-        """How many more windows each limit allows now, by its name; never below 0."""
+        """Return how many more windows each limit allows now, by the limit's name; never below 0."""
         ...
 
     def preview_claim(
@@ -133,18 +133,18 @@ class LedgerReads(Protocol):
         within: Sequence[TimeWindow] | None = None,
         rules: ClaimRules = NO_RULES,
     ) -> list[Record]:
-        """The rows that `claim` would take for a new run right now; takes nothing."""
+        """Return the rows that `claim` would claim for a new run right now; nothing is claimed."""
         ...
 
     def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
-        """Campaigns, newest first, with `total`, `done`, `running`, `failed`, `remaining` (live windows),
+        """Return campaigns, newest first, with `total`, `done`, `running`, `failed`, `remaining` (live windows),
         `last_done_at` and the ledger's clock as `database_now`.
         """
         ...
 
 
 class LedgerWindows(LedgerReads, Protocol):
-    """What plans, takes, changes and replaces windows, one transaction each, and the locks around that."""
+    """The methods that plan, take, change and replace windows, one transaction each, and the locks around them."""
 
     def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
         """Insert planned rows, all PENDING; a row whose window overlaps a live row of its source object is refused.
@@ -167,18 +167,19 @@ class LedgerWindows(LedgerReads, Protocol):
 
         A run that claimed before gets back its own windows that are still open and no others. Otherwise PENDING live
         rows are claimed that ended at or before `ended_before`, whose `not_before_at` has passed and that lie wholly
-        inside one of `within` (None: anywhere). Windows of a backfill campaign only while it runs, in its order and up
-        to its concurrency; `rules` says how they share with the others, and limits what is in progress at once.
+        inside one of `within` (None: anywhere). Windows of a backfill campaign are claimed only while it runs, in its
+        order and up to its concurrency; `rules` says how they share with the others, and limits what is in progress at
+        once.
         """
         ...
 
     def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
         """Start a task on a window: check that the actor's run may have it, and give it a new, greatest fence.
 
-        With `expected` the row is compared with what the actor means by its number.
+        With `expected`, the row is compared with the window that the actor means by the row's number.
 
         Raises:
-            RowMistakenError: It is another window's row by now.
+            RowMistakenError: The row is another window's by now.
             WindowHeldError, WindowFinishedError, WindowInvalidatedError: See `core.lifecycle.take`.
         """
         ...
@@ -194,13 +195,13 @@ class LedgerWindows(LedgerReads, Protocol):
     def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
         """Lock the row, let `decide` (a function of `core.lifecycle`) judge it, and write its transition and event.
 
-        Returns the row as it is afterwards. What `decide` raises passes through; then nothing was written.
+        The changed row is returned. An error that `decide` raises passes through, and then nothing was written.
         """
         ...
 
     def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
-        """Append an event `refused`: the actor's start, under this fence, wanted to write after a newer one. The row
-        stays as it is.
+        """Append an event `refused`: the actor's start, under this fence, wanted to write after a newer start. The row
+        does not change.
         """
         ...
 
@@ -216,26 +217,26 @@ class LedgerWindows(LedgerReads, Protocol):
     ) -> list[Record]:
         """In one transaction: invalidate rows and insert their replacements (PENDING, `is_replacement_run_flag`).
 
-        `fence`: of the task that holds the row; nobody else may replace a window in progress. `only_pending`: nothing
-        is replaced when one of the rows is anything else by now.
+        `fence` is that of the task that holds the row; nobody else may replace a window in progress. With
+        `only_pending` nothing is replaced when one of the rows is no longer PENDING.
         """
         ...
 
     def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
-        """Hold a source while its state is repaired; False: somebody else is at it. Nobody waits.
+        """Hold a source while its state is repaired; gives False, without waiting, when somebody else repairs it.
 
-        It keeps repairs from doing the same work at once; what protects rows are their own locks and constraints.
+        It keeps two repairs from doing the same work at once; rows are protected by their own locks and constraints.
         """
         ...
 
     def table_lock(self, table: str) -> AbstractContextManager[bool]:
-        """Hold a target table's turn to publish; False: somebody else has it. Nobody waits, and it is a courtesy only:
-        what protects rows is the target's guard row.
+        """Hold a target table's turn to publish; gives False, without waiting, when somebody else has it. It is a
+        courtesy only: rows are protected by the target's guard row.
         """
         ...
 
     def table_holder(self, table: str) -> int | None:
-        """Who has the table's turn, as a number that differs from holder to holder; None: nobody."""
+        """Return who has the table's turn, as a number that differs from holder to holder; None when nobody has it."""
         ...
 
 
@@ -243,7 +244,7 @@ class LedgerCampaigns(Protocol):
     """Backfill campaigns."""
 
     def create_campaign(self, campaign: Mapping[str, Any], actor: Actor) -> Record:
-        """A backfill campaign; the one that this run has made for the source before is returned as it is.
+        """Create a backfill campaign; when this run has made one for the source before, that one is returned unchanged.
 
         Args:
             campaign: `source_object`, `pipeline_id`, `mode`, `ranges` (JSON), `granularity`, `window_order`,
@@ -258,34 +259,34 @@ class LedgerCampaigns(Protocol):
         """Pause, resume or cancel a campaign, or note that all of its windows have joined it.
 
         Raises:
-            InvalidInputError: There is none of this number, or it can't get to this state.
+            InvalidInputError: There is no campaign of this number, or it can't get to this state.
         """
         ...
 
     def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
-        """Live rows of a campaign, by window start."""
+        """Return the live rows of a campaign, by window start."""
         ...
 
 
 class LedgerRevisits(Protocol):
-    """What was found when finished windows were compared with their source again."""
+    """The revisits: what was found when finished windows were compared with their source again."""
 
     def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
-        """Live COMPLETED and SKIPPED rows with `is_revisit_due_flag` that were finished by then, by window start."""
+        """Return live COMPLETED and SKIPPED rows with `is_revisit_due_flag` finished by then, by window start."""
         ...
 
     def note_revisit(self, revisit: Mapping[str, Any], actor: Actor) -> bool:
-        """Record a revisit of a day; False, and nothing is written, when the run has recorded it before.
+        """Record a revisit of a day; when the run has recorded it before, nothing is written and False is returned.
 
         Args:
             revisit: `source_object`, `target_day`, `days_after`, `mode`, `windows`, `changed`, `rows_before`,
                 `rows_now`, `late_rows`, `gone_rows`, `lags` (see `core.late_data.lags`).
-            actor: Whose run it is.
+            actor: The run that revisited the day.
         """
         ...
 
     def revisits(self, source_object: str, since: datetime) -> list[Record]:
-        """Recorded revisits, oldest first: what `note_revisit` was given, `revisited_at`, and the run."""
+        """Return recorded revisits, oldest first: what `note_revisit` was given, `revisited_at`, and the run."""
         ...
 
 
@@ -299,15 +300,15 @@ class LedgerPlans(Protocol):
             plan: `created_by`, `sources`, `items` and `findings` (JSON), `hash`, `needs_approval`.
 
         Returns:
-            It as stored: `plan_id`, `created_at`, and None for `approved_by`, `applied_at`, `applied_by`, `outcome`.
+            The stored plan: `plan_id`, `created_at`, and None for `approved_by`, `applied_at`, `applied_by`, `outcome`.
         """
         ...
 
     def stored_plan(self, plan_id: str) -> Record:
-        """A plan of the state manager, by column.
+        """Return a plan of the state manager, by column.
 
         Raises:
-            InvalidInputError: No such plan.
+            InvalidInputError: There is no such plan.
         """
         ...
 
@@ -320,41 +321,41 @@ class LedgerPlans(Protocol):
         approved_by: str | None,
         is_complete: bool,
     ) -> Record:
-        """Add what came of some of a plan's sources to its outcome; `is_complete`: from now on it is applied.
+        """Add the results of some of a plan's sources to its outcome; with `is_complete` the plan counts as applied.
 
         Raises:
-            LedgerRefusedError: It is applied already.
+            LedgerRefusedError: The plan is applied already.
         """
         ...
 
 
 class LedgerRestoring(Protocol):
-    """Which ledger this is, and what a lost one is rebuilt with."""
+    """The methods that tell which ledger this is, and that rebuild a lost one."""
 
     def identity(self) -> SeenIdentity:
-        """Which ledger this is, beside the one that was recorded; while they differ, nothing is planned or claimed."""
+        """Return which ledger this is and which was recorded; while they differ, nothing is planned or claimed."""
         ...
 
     def record_identity(self, actor: Actor, *, lift_ids: int = 0) -> None:
-        """From now on this is the ledger; new rows get ids at least `lift_ids` above the last one."""
+        """Record this ledger as the one to use; new rows get ids at least `lift_ids` above the last one."""
         ...
 
     def last_fence(self) -> int:
-        """The greatest fence that this ledger knows of: ever issued by its sequence, or written in a row."""
+        """Return the greatest fence that this ledger knows: one that its sequence issued, or that a row has."""
         ...
 
     def known_ids(self, record_ids: Sequence[int]) -> set[int]:
-        """Those of the ids that rows have, whatever their source object; invalidated rows, too."""
+        """Return those of the ids that rows have, of any source object, invalidated rows included."""
         ...
 
     def raise_sequences(self, *, fence: int, record_id: int) -> None:
-        """From now on every new fence is greater than `fence`, every new row's id than `record_id`; none ever sinks."""
+        """Make new fences greater than `fence` and new rows' ids greater than `record_id`; neither ever sinks."""
         ...
 
     def restore(self, rows: Sequence[RestoredRow], actor: Actor) -> PlanInsert:
         """Insert rows of a lost ledger with their `rebuilt` events.
 
-        A row whose window overlaps a live row of its source object, or whose id is there, is refused.
+        A row is refused when its window overlaps a live row of its source object, or when its id exists already.
         """
         ...
 
@@ -366,5 +367,5 @@ class LifecycleStore(LedgerWindows, LedgerCampaigns, LedgerRevisits, LedgerPlans
     """
 
     def close(self) -> None:
-        """Give connections back, and with them all locks; used again, the store opens new ones."""
+        """Give connections back, and with them all locks; when the store is used again, it opens new ones."""
         ...

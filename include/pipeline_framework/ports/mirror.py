@@ -1,4 +1,4 @@
-"""What copies the ledger beside the data, and what that copy is."""
+"""The ports of the mirror: the ledger's side, which is copied, and the warehouse's side, which holds the copy."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from include.pipeline_framework.core.watching.mirror import LedgerMoment, Mirror
 
 
 class ChangedRows(Protocol):
-    """Rows of one moment, spooled: the ledger's transaction is over."""
+    """The rows of one moment, spooled, so that the ledger's transaction has ended already."""
 
     @property
     def moment(self) -> LedgerMoment:
-        """When, and of which ledger."""
+        """Return when the rows were read, and from which ledger."""
         ...
 
     @property
     def full_because(self) -> str | None:
-        """Why these are all rows; None: changed ones only."""
+        """Return why these are all rows; None when they are the changed ones only."""
         ...
 
     @property
     def row_count(self) -> int:
-        """How many."""
+        """Return how many rows there are."""
         ...
 
     def lines(self) -> Iterator[str]:
-        """Each row once, a JSON array of texts and nulls in the order of the columns; instants are UTC."""
+        """Return each row once, as a JSON array of texts and nulls in the order of the columns; instants are UTC."""
         ...
 
 
@@ -37,17 +37,17 @@ class LifecycleFeed(Protocol):
     """The ledger's side of a mirror."""
 
     def lock(self, mirror: str) -> AbstractContextManager[bool]:
-        """Keep other cycles of the mirror out; False: one is running."""
+        """Keep other cycles of the mirror out; gives False when one is running."""
         ...
 
     def last(self, mirror: str) -> MirroredState | None:
-        """What the last cycle left."""
+        """Return the state that the last cycle left, if there was one."""
         ...
 
     def read(
         self, last: MirroredState | None, pipelines: Sequence[str], full_because: str | None = None
     ) -> AbstractContextManager[ChangedRows]:
-        """Rows of the pipelines that were changed since; all of them for that reason, or when changed ones can't do."""
+        """Read the pipelines' rows that changed since `last`; all of them for `full_because`, or when it has to be."""
         ...
 
     def remember(self, mirror: str, pipelines: Sequence[str], rows: ChangedRows) -> None:
@@ -56,10 +56,10 @@ class LifecycleFeed(Protocol):
 
 
 class LifecycleMirror(Protocol):
-    """The warehouse's side."""
+    """The warehouse's side of a mirror."""
 
     def prepare(self, columns: Sequence[MirrorColumn]) -> bool:
-        """Create the table, or add columns that it lacks; whether it was created, and so is empty.
+        """Create the table, or add columns that it lacks; return True when it was created, and so is empty.
 
         Raises:
             ConfigurationError: Another table has its name.
@@ -74,13 +74,13 @@ class LifecycleMirror(Protocol):
         mirrored_at: datetime,
         all_of: Sequence[str] | None,
     ) -> int:
-        """Put the rows in the place of those with their ids, in one transaction; how many.
+        """Put the rows in the place of those with their ids, in one transaction; return how many.
 
         Args:
-            columns: What the lines hold.
+            columns: The columns that the lines hold.
             lines: See `ChangedRows.lines`.
             mirrored_at: When the ledger was read.
-            all_of: Pipelines whose other rows go: these are all that the ledger has. None: changed rows only.
+            all_of: Pipelines whose other rows are deleted: the lines are all rows that there are. None: changed rows.
 
         Raises:
             PublishConflictError: Another session writes the table, or a later cycle has written it already.

@@ -1,4 +1,4 @@
-"""What remembers which overdue windows people were told of."""
+"""The port that finds overdue windows and remembers which of them were reported."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from include.pipeline_framework.core.watching.overdue import Overdue, OverdueSco
 
 
 class OverdueAlarms(Protocol):
-    """What of the ledger is overdue, and what of it people were told."""
+    """Finds what is overdue in the ledger, and keeps what of it was reported to people."""
 
     def now(self) -> datetime:
-        """The ledger's clock."""
+        """Return the time of the ledger's clock."""
         ...
 
     def find_overdue(self, scopes: Sequence[OverdueScope]) -> list[Overdue]:
-        """What is overdue, for every source that has something; as many statements for a thousand as for one.
+        """Return what is overdue, for every source that has something; the number of statements does not grow with it.
 
-        Live rows inside a scope that are neither COMPLETED nor SKIPPED: of no backfill campaign, or of a running one
-        that was started before `asked_before`. And the scope's days without any live row.
+        That is: live rows inside a scope that are neither COMPLETED nor SKIPPED, of no backfill campaign or of a
+        running one that was started before `asked_before`; and the scope's days without any live row.
         """
         ...
 
     def note_told(self, scope: OverdueScope, at: datetime) -> None:
-        """Everything of the scope that is overdue was told at this moment; what was told long ago is forgotten."""
+        """Note that all that is overdue in the scope was reported at this moment; notes from long ago are deleted."""
         ...

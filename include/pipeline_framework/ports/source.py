@@ -1,4 +1,4 @@
-"""What a source is asked for: documents of a window, counts, and the parts it consists of."""
+"""The port to a source: documents of a window, counts, and the parts that the source consists of."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Document:
 
     Attributes:
         id: The source's own id, unique in the source object.
-        event_at: The source's normalised event time (UTC, microseconds, finer parts cut off); never text parsed again.
+        event_at: The source's normalised event time (UTC, microseconds, finer parts cut off); no text is parsed again.
         body: JSON text of the document, UTF-8 bytes exactly as the source sent them (line breaks between tokens may
             have been removed, so that it fits on one line).
     """
@@ -38,12 +38,12 @@ class BucketCount:
 
 @dataclass(frozen=True, slots=True)
 class SourcePart:
-    """An index, table or whatever else a source consists of.
+    """An index, a table or another part that a source consists of.
 
     Attributes:
-        name: As the source calls it.
-        identity: What another part of the same name would not have (an index's uuid, a server's identifier).
-        rows: Of the window; None: the source doesn't tell them apart.
+        name: The source's own name for it.
+        identity: A text that another part of the same name would not have (an index's uuid, a server's identifier).
+        rows: Rows of the window; None when the source doesn't count them by part.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Extract(Protocol):
     """The source's own count of the window on that view, known before the first page."""
 
     parts: Sequence[SourcePart]
-    """Every part that belonged to that view, with or without rows of the window."""
+    """Every part of that view, with or without rows of the window."""
 
     def pages(self) -> Iterator[Sequence[Document]]:
-        """Every document of the window exactly once, in pages; order is the source's choice.
+        """Return every document of the window exactly once, in pages; the source chooses the order.
 
         Raises:
             IncompleteExtractError: Partial results, failed shards, or fewer or more rows than `expected_rows`: raised
@@ -73,34 +73,34 @@ class Extract(Protocol):
 
 
 class Source(Protocol):
-    """Reads; never writes. Every answer is complete or an error: a count from half of the shards is an error.
+    """Reads and never writes. Every answer is complete or an error: a count from half of the shards is an error.
 
     A source that shows less than it holds without saying so (closed indices, rows hidden by rights, documents that are
     not visible yet, a replica that lags) is refused as far as it can be asked; docs/GUARANTEES.md says how far that is.
     """
 
     settle: timedelta | None
-    """How long windows rest after their end before they are read (`x_time_back`): what the source shows later than that
-    would be missing. Set by the wiring; None: not known, so only what is never shown can be refused."""
+    """How long windows rest after their end before they are read (`x_time_back`): rows that the source shows later than
+    that would be missing. The wiring sets it. None: not known, so only what is never shown can be refused."""
 
     def parts(self) -> Mapping[str, str]:
-        """Name and identity of every part of the source, now; see `SourcePart`."""
+        """Return name and identity of every part that the source has now; see `SourcePart`."""
         ...
 
     def count(self, window: TimeWindow) -> int:
-        """Rows whose event time lies in the window, now."""
+        """Count the rows whose event time lies in the window now."""
         ...
 
     def count_undated(self) -> int:
-        """Documents without a usable event time: they belong to no window and are only reported."""
+        """Count the documents without a usable event time: they belong to no window and are only reported."""
         ...
 
     def fingerprint(self, window: TimeWindow) -> Fingerprint:
-        """Count and id-hash sum of the window, now; reads every id of the window."""
+        """Return count and id-hash sum of the window now; reads every id of the window."""
         ...
 
     def histogram(self, window: TimeWindow, buckets: Sequence[TimeWindow]) -> list[BucketCount]:
-        """Rows per bucket with one request; the buckets tile (a part of) the window."""
+        """Count the rows per bucket with one request; the buckets tile (a part of) the window."""
         ...
 
     def extract(self, window: TimeWindow) -> AbstractContextManager[Extract]:

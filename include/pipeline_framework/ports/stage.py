@@ -1,4 +1,4 @@
-"""What a stage is asked for: files of one window, and the manifest that lists them."""
+"""The port to a stage: files of one window, and the manifest that lists them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class StagedFile:
 
 
 MOST_PARTS_IN_LEDGER = 100
-"""A row of the ledger names so many parts of its source at most; its manifest names all."""
+"""The most parts of its source that a row of the ledger names; the row's manifest names all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one fence staged for one window; written last, so that its presence proves that all files are complete.
+    """The files that one fence staged for one window; written last, so its presence proves that all files are complete.
 
     Attributes:
         location: Key prefix of the files, ends with the fence; the manifest's own key is `<location>/manifest.json`.
@@ -44,9 +44,9 @@ class Manifest:
         fence: The fence under which it was staged.
         source_rows: The source's own count on the view that was read.
         fingerprint: Rows and hash sum of the staged lines.
-        files: The list to load; never a prefix.
-        quarantined: Documents put beside the stage: `fingerprint.rows + quarantined == source_rows`.
-        parts: What the source consisted of.
+        files: All files to load; a load never lists a prefix instead.
+        quarantined: Count of documents put aside: `fingerprint.rows + quarantined == source_rows`.
+        parts: The parts that the source consisted of.
     """
 
     location: str
@@ -62,11 +62,11 @@ class Manifest:
 
     @property
     def bytes(self) -> int:
-        """Bytes as stored, all files together."""
+        """Return the stored bytes of all files together."""
         return sum(file.bytes for file in self.files)
 
     def columns(self) -> dict[str, Any]:
-        """The ledger's columns of a window that is staged."""
+        """Return the ledger's columns of a window that is staged."""
         return {
             "stage_location": self.location,
             "stage_file_count": len(self.files),
@@ -79,14 +79,14 @@ class Manifest:
         }
 
     def _parts_with_rows(self) -> dict[str, str] | None:
-        """Name and identity of those that rows came from: a part without any may come and go."""
+        """Return name and identity of the parts that rows came from: a part without rows may come and go."""
         found = {part.name: part.identity for part in self.parts if part.rows != 0}
         return found if len(found) <= MOST_PARTS_IN_LEDGER else None
 
 
 @dataclass(frozen=True, slots=True)
 class StageRequest:
-    """What to stage, and under which authority."""
+    """The window to stage, and the fence under which it is staged."""
 
     lifecycle_id: int
     source_object: str
@@ -107,8 +107,8 @@ class Stage(Protocol):
 
         Args:
             request: Names the window and the fence.
-            extract: Read to its end; nothing counts as staged before it ended without an error.
-            on_bad_document: `fail`: a document that targets can't hold raises; `quarantine`: it goes to
+            extract: It is read to its end; nothing counts as staged before it ended without an error.
+            on_bad_document: With `fail`, a document that targets can't hold raises; with `quarantine`, it goes to
                 `<location>/quarantine.ndjson` and is counted.
 
         Raises:
@@ -118,29 +118,29 @@ class Stage(Protocol):
         ...
 
     def read_manifest(self, location: str, *, is_checked: bool = True) -> Manifest:
-        """The manifest at a location, after checking that every file is there with its size and checksum.
+        """Return the manifest at a location, after checking that every file exists with its size and checksum.
 
         Args:
-            location: As a manifest or `locations` names it.
-            is_checked: False: the manifest alone, as it was written; no file is looked at.
+            location: The text that a manifest or `locations` has for it.
+            is_checked: When False, the manifest is returned as it was written, and no file is looked at.
 
         Raises:
-            TornStageError: No manifest, or a file is missing or differs.
+            TornStageError: There is no manifest, or a file is missing or differs.
         """
         ...
 
     def locations(self, source_object: str) -> list[str]:
-        """Every location of the source object that has a manifest, in order of the names."""
+        """Return every location of the source object that has a manifest, in order of the names."""
         ...
 
     def delete(self, location: str) -> int:
-        """Delete everything under a location; returns the number of objects. Deleting nothing is fine."""
+        """Delete everything under a location and return the number of objects; it is no error to delete none."""
         ...
 
     def uri(self, key: str) -> str:
-        """Absolute address of a key, as a target's loader needs it (`s3://bucket/prefix/key`, `file:///…`)."""
+        """Return the absolute address of a key, as a target's loader needs it (`s3://bucket/prefix/key`, `file:///…`)."""
         ...
 
     def open(self, key: str) -> AbstractContextManager[Any]:
-        """A binary file object of the stored bytes, for targets that can't read the storage themselves."""
+        """Open a binary file object of the stored bytes, for targets that can't read the storage themselves."""
         ...

@@ -1,4 +1,4 @@
-"""A promoted standby becomes the ledger: a person, or a cluster manager's callback, says that it is one."""
+"""Make a promoted standby the ledger, when a person, or a cluster manager's callback, says that it is one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _log = logging.getLogger(__name__)
 def adopt_failover(store: LedgerRestoring, actor: Actor, *, apply: bool = False) -> SeenIdentity:
     """Record the promoted standby as the ledger, and lift its ids above all that the lost primary may have given away.
 
-    Fences need no lifting: the new timeline is in their high bits. Again it changes nothing.
+    Fences need no lifting: the new timeline is in their high bits. A second call changes nothing.
 
     Args:
         store: The ledger.
-        actor: Who says so; kept with the identity.
-        apply: False: only look.
+        actor: The one that says so; it is kept with the identity.
+        apply: When False, only look.
 
     Returns:
-        What was found, before anything was changed.
+        The identity that was found, before anything was changed.
 
     Raises:
         InvalidInputError: The ledger is another one, and this is no failover; nothing was changed.

@@ -1,7 +1,7 @@
 """Analyse a state table, and adopt a team's older one into the ledger.
 
-An adoption is one transaction whether it is applied or only shown: their rows are imported, judged by the same four
-phases as the ledger itself, moved, and what they leave open is planned; then it is committed or rolled back.
+An adoption is one transaction whether it is applied or only shown: the older rows are imported, judged by the same four
+phases as the ledger itself, and moved; time that they leave open is planned. Then it is committed or rolled back.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _MOST_ROUNDS = 5
 
 @dataclass(slots=True)
 class StateReport:
-    """What was found in a table.
+    """The findings in a table.
 
     Attributes:
-        findings: Of all sources.
+        findings: The findings of all sources.
         analyses: One per source.
-        notes: For people.
+        notes: Notes for people.
         adopted: Numbers of an adoption; empty when the table was only looked at.
     """
 
@@ -51,12 +51,12 @@ class StateReport:
     adopted: dict[str, Any] = field(default_factory=dict)
 
     def add(self, reviewed: StateReview) -> None:
-        """One more source."""
+        """Add one more source."""
         self.findings += reviewed.findings
         self.analyses.append(reviewed.analysis)
 
     def as_dict(self) -> dict[str, Any]:
-        """`{findings, summary}`, JSON."""
+        """Return `{findings, summary}` as JSON."""
         return {
             "findings": [finding.as_dict() for finding in self.findings],
             "summary": {
@@ -71,17 +71,17 @@ class StateReport:
 def analyse_ledger(
     ledger: LedgerReading, configs: Iterable[PipelineConfig], wanted: Sequence[str] | None = None
 ) -> StateReport:
-    """The four phases over the ledger, without writing; a disabled pipeline's rows rest, nothing is found there.
+    """Do the four phases over the ledger, without writing; a disabled pipeline's rows rest and give no findings.
 
     A source that has rows and no pipeline file is judged by its latest row's time zone and granularity.
 
     Args:
-        ledger: Read from.
+        ledger: The ledger to read.
         configs: Every valid pipeline.
         wanted: Only these source objects; None: all that have a pipeline file or rows.
 
     Raises:
-        InvalidInputError: A wanted source has neither.
+        InvalidInputError: A wanted source has neither a pipeline file nor rows.
     """
     by_source = {config.source_object: config for config in configs}
     own = ledger.sources()
@@ -120,7 +120,7 @@ def analyse_table(
     configs: Iterable[PipelineConfig],
     wanted: Sequence[str] | None = None,
 ) -> StateReport:
-    """The four phases over an older table, which nobody writes to; nothing is left of the import.
+    """Do the four phases over an older table, which is not written to; the import leaves nothing behind.
 
     Raises:
         InvalidInputError: The table, the mapping or a row is wrong, or a wanted source has no row in it.
@@ -156,15 +156,15 @@ def adopt_ledger(
 ) -> StateReport:
     """Move an older table's rows into the ledger, resolved, so that live rows cover every day exactly.
 
-    Rows that were adopted before are left alone; where the ledger has live rows, those win.
+    Rows that were adopted before are skipped; where the ledger has live rows, those win.
 
     Args:
         importing: Opens the transaction.
         table: `schema.table`.
-        mapping: Of its columns.
-        configs: Every valid pipeline; a source without one is adopted, too.
-        actor: Who adopts.
-        apply: False: the same, and all of it is rolled back.
+        mapping: The mapping of its columns.
+        configs: Every valid pipeline; a source without one is also adopted.
+        actor: The one that adopts.
+        apply: When False, the same is done, and all of it is rolled back.
 
     Raises:
         InvalidInputError: The table, the mapping or a row is wrong; nothing was written.
@@ -197,10 +197,10 @@ class _Plan:
     """One source of the table.
 
     Attributes:
-        scope: By which its rows are judged.
-        days: Local days of all its rows.
+        scope: The scope by which its rows are judged.
+        days: The local days of all its rows.
         config: Its pipeline, if it has one.
-        granularity: Of the imported rows, where they don't say.
+        granularity: The granularity of imported rows that don't name one.
     """
 
     scope: StateScope
@@ -209,7 +209,7 @@ class _Plan:
     granularity: str
 
     def final_config(self, latest: Record) -> dict[str, Any]:
-        """What its rows are planned with."""
+        """Return the configuration with which its rows are planned."""
         if self.config is not None:
             return self.config.final_config()
         return {
@@ -239,7 +239,7 @@ def _plans(
 def _scope(
     source: Record, mapping: AdoptionMapping, config: PipelineConfig | None, table: str, now: datetime
 ) -> StateScope:
-    """An older table has the days that it has: nothing before its first and after its last row is missing in it."""
+    """Return the scope of a source: in an older table nothing before its first and after its last row is missing."""
     name = source["source_object"]
     where = f"{table}, source {name}"
     if source["has_two_timezones"] and not mapping.timezone:
@@ -324,7 +324,7 @@ def _plan_open_time(
     resolved: Mapping[str, Resolved],
     actor: Actor,
 ) -> int:
-    """Plan what was resolved, then look at the ledger itself, and plan what it still lacks; how many windows."""
+    """Plan what was resolved, then plan what the ledger itself still lacks; return the number of windows."""
     planned = 0
     windows = {name: list(one.windows) for name, one in resolved.items()}
     for _ in range(_MOST_ROUNDS):
@@ -365,5 +365,5 @@ def _default_row(plan: _Plan, final_config: Mapping[str, Any]) -> Record:
 
 
 def _days(first: LocalDay, last: LocalDay) -> list[LocalDay]:
-    """All days from the first to the last, without those that the calendar skips."""
+    """Return all days from the first to the last, without those that the calendar skips."""
     return [day for day in [*days.days_between(first.date, last.date, first.timezone), last] if day.window]

@@ -1,4 +1,4 @@
-"""What a person asked `audit_windows` to do: its conf, checked for one pipeline before anything happens."""
+"""Check what a person asks `audit_windows` to do: its conf, for one pipeline, before anything is done."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class AuditRequest:
     Attributes:
         run: Ranges (None: the days that are due) and `dry_run`.
         mode: Count, or read every id.
-        check_target: Compare what the target holds, too.
+        check_target: Also compare what the target holds.
         replace_emptied: Replace windows whose source holds nothing any more.
-        accept_vanished: So many loaded rows may be taken away by all replacements together.
-        keep_vanished: Keep what is loaded of windows whose source shows less, and ask no more.
-        reload_target: Load windows again whose target does not hold what was loaded.
-        reason: Kept with every window that is replaced or kept.
+        accept_vanished: The number of loaded rows that all replacements together may delete.
+        keep_vanished: Keep what is loaded of windows whose source shows less, and don't ask again.
+        reload_target: Load those windows again whose target does not hold what was loaded.
+        reason: Why; it is kept with every window that is replaced or kept.
     """
 
     run: RunRequest = field(default_factory=RunRequest)
@@ -44,7 +44,7 @@ class AuditRequest:
 
 
 def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest:
-    """Check a conf for one pipeline; `pipelines` is the caller's.
+    """Check a conf for one pipeline; the caller reads the key `pipelines`.
 
     Raises:
         InvalidInputError: An unknown key, a wrong value, or a range outside the horizon; nothing was done.
@@ -84,19 +84,19 @@ def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest
 
 
 def choose_pipelines(loaded: LoadedPipelines, conf: Mapping[str, Any], tell: Callable[[str], None]) -> list[str]:
-    """Ids of the pipelines to audit, after the conf was checked for each.
+    """Return the ids of the pipelines to audit, after checking the conf for each.
 
-    Without `pipelines`, a pipeline that is disabled, or that another system moves, or whose horizon the asked range
-    leaves, is left out with the reason.
+    Without `pipelines`, a pipeline is left out, with the reason, when it is disabled, when another system moves it, or
+    when the asked range leaves its horizon.
 
     Args:
         loaded: Every pipeline.
-        conf: What a person asked for.
+        conf: The conf that a person gave.
         tell: Called with every reason for leaving one out.
 
     Raises:
-        InvalidInputError: The conf makes no sense for any, or for one of the named; nothing was compared.
-        ConfigurationError: Another system moves one of the named.
+        InvalidInputError: The conf is wrong for all, or for one of the named; nothing was compared.
+        ConfigurationError: Another system moves one of the named pipelines.
     """
     chosen, refused, named = [], list[InvalidInputError](), conf.get("pipelines")
     for config in select_pipelines(loaded.configs, loaded.errors, named):

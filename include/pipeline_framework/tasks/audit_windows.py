@@ -1,4 +1,4 @@
-"""Revisits: closed windows are compared with their source again, and those that have changed are replaced.
+"""Do the revisits: compare closed windows with their source again, and replace those that have changed.
 
 The pipeline's own next run loads the replacements, and its audit shows that both ends are equal.
 """
@@ -51,29 +51,29 @@ GIVE_UP_AFTER = 3
 """Stop after this many consecutive days for which a system did not answer; asking for all would take hours."""
 
 KNOWN_DAYS = 90
-"""Recommendations rest on the revisits of so many days."""
+"""The number of days whose revisits a recommendation is based on."""
 
 
 @dataclass(slots=True)
 class AuditReport:
-    """What the revisits of one source found and did.
+    """The findings and changes of one source's revisits.
 
     Attributes:
-        days, windows: Compared.
+        days, windows: The numbers of days and windows that were compared.
         changed: Windows that differ, by kind.
-        replaced: Windows that got a replacement, or in a dry run would.
-        emptied: Windows whose source holds nothing any more: left to a person.
-        held: All windows that wait for a person, those among them.
-        held_rows: Loaded rows that are at stake there.
+        replaced: Windows that got a replacement, or would get one in a dry run.
+        emptied: Windows whose source holds nothing any more: they wait for a person.
+        held: All windows that wait for a person, including the emptied ones.
+        held_rows: Loaded rows that are at risk in held windows.
         kept: Windows that keep their rows because a person said so.
-        other_parts: Unchanged windows that were loaded from an index or table that is not there any more.
-        unexpectedly_empty: Empty windows whose neighbours have always had rows; see `core.empty_windows`.
+        other_parts: Unchanged windows that were loaded from an index or table that no longer exists.
+        unexpectedly_empty: Empty windows whose neighbours all have rows; see `core.empty_windows`.
         settled: Windows that were marked for a revisit and are equal now.
         unknown: Windows that the ledger has no counts of; they can't be compared.
-        not_by_id: Windows of which only the counts could be compared in mode `fingerprint`: quarantined documents.
-        moved_on: Windows that somebody replaced meanwhile.
-        note: Why nothing was compared.
-        recommendation: About `x_time_back`.
+        not_by_id: Windows with quarantined documents, of which mode `fingerprint` could compare only the counts.
+        moved_on: Windows that were replaced by others in the meantime.
+        note: Why nothing was compared, if so.
+        recommendation: The recommendation about `x_time_back`.
     """
 
     source_object: str
@@ -97,7 +97,7 @@ class AuditReport:
     recommendation: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Small JSON for XCom."""
+        """Return small JSON for XCom."""
         return {name: getattr(self, name) for name in self.__slots__} | {"changed": dict(sorted(self.changed.items()))}
 
 
@@ -105,14 +105,14 @@ class AuditReport:
 def audit_windows(pipeline: Pipeline, actor: Actor, request: AuditRequest) -> AuditReport:
     """Compare closed windows with their source and replace those that have changed; safe to repeat.
 
-    A revisit ends with source and target equal, so the tolerance of the audit does not apply: whatever differs is
-    replaced. Except for what would take loaded rows away beyond `vanished_data_limit`, and for rows that the target has
-    lost: a person decides about those, see `core.revisit_decisions`.
+    A revisit ends with source and target equal, so the tolerance of the audit does not apply: every window that differs
+    is replaced. But a person decides about replacements that would delete loaded rows beyond `vanished_data_limit`, and
+    about rows that the target has lost; see `core.revisit_decisions`.
 
     Raises:
-        TransientError: Some days could not be compared and may be later; all others were, and their changes replaced.
-        TerminalError: The same, for days that stay so.
-        ApprovalNeededError: Windows wait for a person; everything else was done. Not in a dry run.
+        TransientError: Some days could not be compared now; all others were compared and their changes replaced.
+        TerminalError: The same, for days that can't be compared later either.
+        ApprovalNeededError: Windows wait for a person; everything else was done. It is not raised in a dry run.
     """
     config, store = pipeline.config, pipeline.store
     dry_run = request.run.dry_run or actor.is_temporary
@@ -136,8 +136,8 @@ def audit_windows(pipeline: Pipeline, actor: Actor, request: AuditRequest) -> Au
 
 
 def days_due(config: PipelineConfig, store: LifecycleStore, now: datetime) -> list[LocalDay]:
-    """Local days inside the horizon that `revisit_days` names and nobody has revisited, and days with marked windows
-    that have rested for `x_time_back`; oldest first.
+    """Return local days inside the horizon that `revisit_days` names and no run has revisited, and days with marked
+    windows that have rested for `x_time_back`; oldest first.
     """
     today = local_day_of(now, config.timezone).date
     since = now - timedelta(days=max(config.revisit_days, default=0) + late_data.CATCH_UP_DAYS + 1)
@@ -154,13 +154,13 @@ def days_due(config: PipelineConfig, store: LifecycleStore, now: datetime) -> li
 def advise(
     config: PipelineConfig, store: LifecycleStore, now: datetime, *, known_days: int = KNOWN_DAYS
 ) -> tuple[Arrivals, Recommendation]:
-    """How late rows of a source come, and the settle delay that follows from it; from recorded revisits alone."""
+    """Return how late rows of a source come, and the settle delay that follows, from recorded revisits alone."""
     found = late_data.arrivals(store.revisits(config.source_object, now - timedelta(days=known_days)))
     return found, late_data.recommend(found, config.x_time_back, config.settle, config.late_share_percent)
 
 
 def _parts(config: PipelineConfig, store: LifecycleStore, run: RunRequest, now: datetime) -> list[TimeWindow]:
-    """The days to look at, or what a range covers of them."""
+    """Return the days to look at, or the parts of them that a range covers."""
     if run.ranges is None:
         return [day.window for day in days_due(config, store, now) if day.window]
     return [
@@ -187,7 +187,7 @@ class _Revisits:
         self.yes = Yes(request.accept_vanished, request.replace_emptied, request.reload_target)
 
     def carry_out(self, parts: Sequence[TimeWindow]) -> dict[str, PipelineError]:
-        """Compare day by day; returns the days that could not be compared, with their errors."""
+        """Compare day by day; return the days that could not be compared, with their errors."""
         failed: dict[str, PipelineError] = {}
         in_a_row = 0
         for revisit in self.pipeline.store.revisits(self.report.source_object, self.now - timedelta(days=KNOWN_DAYS)):
@@ -221,7 +221,7 @@ class _Revisits:
         return list(known)
 
     def _compare(self, rows: Sequence[Row]) -> tuple[list[Change], dict[int, int]]:
-        """One histogram for all windows of a day, then, if asked for, the ids of those whose count is the same."""
+        """Ask one histogram for all windows of a day, then, if wanted, the ids of those whose count is the same."""
         source, windows = self.pipeline.source, [window_of(row) for row in rows]
         counts = source.histogram(TimeWindow(windows[0].start, windows[-1].end), windows)
         if self.parts is None:
@@ -242,10 +242,10 @@ class _Revisits:
         return late_data.find_changed(rows, source_rows, ids, target), source_rows
 
     def _target(self, rows: Sequence[Row]) -> dict[int, Fingerprint]:
-        """Fingerprints of the target's windows that differ from the ledger's.
+        """Return the fingerprints of the target's windows that differ from the ledger's.
 
-        A stretch without a gap is one statement; when its sum differs, its halves are. In mode `fingerprint` every
-        window is one: a sum can't see two rows that have changed places.
+        A stretch without a gap takes one statement; when its sum differs, each half takes one. In mode `fingerprint`
+        every window takes one: a sum can't show that two rows have changed places.
         """
         known = [loaded(row).fingerprint for row in rows]
         sums = [fingerprint for fingerprint in known if fingerprint is not None]
@@ -263,8 +263,8 @@ class _Revisits:
     def _settle(
         self, day: LocalDay | None, rows: Sequence[Row], changes: list[Change], source_rows: dict[int, int]
     ) -> None:
-        """Mark, record (a whole day), replace, in this order: wherever it ends, a later run finds the marked windows
-        again, and the figures are recorded once.
+        """Mark, record (a whole day) and replace, in this order: wherever the process ends, a later run finds the
+        marked windows again, and the figures are recorded once.
         """
         config, report = self.pipeline.config, self.report
         rows_loaded = sum(loaded(row).source_rows or 0 for row in rows)
@@ -306,7 +306,7 @@ class _Revisits:
         return self.request.keep_vanished and change.kind is not Kind.TARGET_DIFFERS
 
     def _tell_what_is_odd(self, rows: Sequence[Row], changes: Sequence[Change], source_rows: dict[int, int]) -> None:
-        """What needs no repair, and still may be a source that shows less than it holds."""
+        """Report what needs no repair and may still mean that the source shows less than it holds."""
         report, timezone = self.report, self.pipeline.config.timezone
         changed = {change.row["id"] for change in changes}
         for row in rows:

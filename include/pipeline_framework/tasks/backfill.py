@@ -1,4 +1,4 @@
-"""Backfill campaigns: start one, and tell how far it is. The pipeline's own runs load its windows."""
+"""Start a backfill campaign and report how far it is; the pipeline's own runs load its windows."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from include.pipeline_framework.tasks.store_and_validate import claim_options
 _log = logging.getLogger(__name__)
 
 INSERT_AT_ONCE = 1_000
-"""Windows per transaction while a campaign starts: a killed start goes on behind the last one."""
+"""Windows per transaction while a campaign starts: after a kill, the start continues behind the last one."""
 
 _Word = TypeVar("_Word", Mode, Order)
 
 Tick = Callable[[int, int], None]
-"""Steps done and steps in all; called now and then while a campaign starts."""
+"""A function of the steps done and of all steps; it is called now and then while a campaign starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class BackfillRequest:
     Attributes:
         run: Ranges or exact windows, `dry_run` and `reason`.
         mode, order: See `core.campaigns`.
-        priority: Of its windows; higher first among what scheduled windows leave.
-        concurrency: At most so many of them in progress; None: no limit.
-        granularity: Of the windows that it plans; None: the pipeline's.
+        priority: Priority of its windows: in what scheduled windows leave free, higher ones are first.
+        concurrency: The most of them in progress at once; None: no limit.
+        granularity: Granularity of the windows that it plans; None: the pipeline's.
     """
 
     run: RunRequest
@@ -58,7 +58,7 @@ class BackfillRequest:
 
 
 def parse_backfill(conf: Mapping[str, Any], config: PipelineConfig) -> BackfillRequest:
-    """Check a conf for one pipeline; `pipelines` is the caller's.
+    """Check a conf for one pipeline; the caller reads the key `pipelines`.
 
     Raises:
         InvalidInputError: An unknown key, a wrong value, no range, or a range outside the horizon; nothing was done.
@@ -102,14 +102,14 @@ def start_campaigns(
     tick: Callable[[str], Tick],
     tell: Callable[[str, str], None],
 ) -> list[dict[str, Any]]:
-    """One campaign for each pipeline of the conf; every one is checked before the first starts.
+    """Start one campaign for each pipeline of the conf; all are checked before the first starts.
 
     Args:
         loaded: Every pipeline.
         conf: As `parse_backfill`, with `pipelines`.
         store: The ledger.
-        actor: Who asks.
-        tick: Of a source object: what its progress is told to.
+        actor: The one that asks.
+        tick: Returns for a source object the function to which its progress is reported.
         tell: Called with a source object and a hint about what was asked for.
 
     Returns: The reports of `start_campaign`.
@@ -133,7 +133,7 @@ def start_campaigns(
 
 
 def why_no_further_run(config: PipelineConfig, store: LifecycleStore, actor: Actor) -> str | None:
-    """Why the actor's run triggers no further one of its pipeline; None: a campaign has windows to claim now.
+    """Return why the actor's run triggers no further run; None when a campaign has windows to claim now.
 
     A run that finished no window triggers none, so that a source that is down doesn't use up every window's attempts.
     """
@@ -154,15 +154,15 @@ def start_campaign(
     *,
     tick: Tick = lambda _done, _all: None,
 ) -> dict[str, Any]:
-    """Make the campaign and have its windows join it; safe to repeat, a second try of the run goes on.
+    """Create the campaign and have its windows join it; safe to repeat: a second try of the run continues.
 
     Raises:
         InvalidInputError: The ranges reach beyond local tomorrow without `allow_future`; nothing was done.
         LedgerRefusedError: A day was planned with newer time zone rules, which give it other bounds.
 
     Returns:
-        `campaign_id` (None in a dry run or when there is nothing to load), `steps`: windows by what became of them,
-        and in a dry run `windows`: every step in words.
+        `campaign_id` (None in a dry run or when there is nothing to load), `steps` (number of windows by step) and, in
+        a dry run, `windows` (every step in words).
     """
     dry_run = request.run.dry_run or actor.is_temporary
     request.run.require_not_future(config.horizon, store.now(), config.source_object)
@@ -183,13 +183,13 @@ def start_campaign(
 
 
 def change_state(store: LifecycleStore, actor: Actor, campaign_id: int, state: CampaignState) -> dict[str, Any]:
-    """Pause, resume or cancel; it takes effect at the next claim.
+    """Pause, resume or cancel a campaign; the change takes effect at the next claim.
 
     Cancelling gives back the waiting windows that were planned without the campaign; those that only the campaign
     wanted rest, PENDING, until another campaign asks for them.
 
     Raises:
-        InvalidInputError: No such campaign, or it was cancelled.
+        InvalidInputError: There is no such campaign, or it was cancelled.
     """
     campaign = store.change_campaign(campaign_id, actor, state=state)
     given_back = 0
@@ -204,7 +204,7 @@ def change_state(store: LifecycleStore, actor: Actor, campaign_id: int, state: C
 
 
 def has_more(config: PipelineConfig, store: LifecycleStore, **options: Any) -> bool:
-    """Whether a running campaign of the pipeline has windows that a run could claim now."""
+    """True when a running campaign of the pipeline has windows that a run could claim now."""
     if not any(row["state"] == CampaignState.RUNNING for row in store.campaigns(source_object=config.source_object)):
         return False
     due = store.preview_claim(config.source_object, **options)
@@ -221,7 +221,7 @@ class _Joining:
     tick: Tick
 
     def carry_out(self, steps: Sequence[CampaignWindow]) -> list[CampaignWindow]:
-        """Do it; a window that a run took meanwhile is told as held."""
+        """Do the steps; a window that a run took in the meantime is returned as held."""
         outcome, new = [], [step for step in steps if step.step == Step.INSERT]
         for first in range(0, len(new), INSERT_AT_ONCE):
             part = new[first : first + INSERT_AT_ONCE]
@@ -253,7 +253,7 @@ class _Joining:
 
     def _rows(self, windows: Sequence[TimeWindow]) -> list[Record]:
         final_config = self.config.final_config() | {"granularity": _label(self.config, self.request)}
-        # a person asked for every one of them: what it replaces may go
+        # a person asked for every one of them: the data that it replaces may be deleted
         own = {"campaign_id": self.campaign_id, "priority": self.request.priority, "is_removal_approved_flag": True}
         return [{**planned_row(final_config, window, derive), **own} for window in windows]
 
@@ -272,7 +272,7 @@ def _steps(
 
 
 def _grid(config: PipelineConfig, request: BackfillRequest) -> list[TimeWindow]:
-    """Windows wholly inside one of the ranges and inside the horizon, of the granularity that was asked for."""
+    """Return windows of the asked granularity wholly inside one of the ranges and inside the horizon."""
     granularity = _granularity(config, request)
     return [
         window

@@ -1,4 +1,4 @@
-"""Overdue windows: what every pipeline has, who was told, and the alarm. No DAG run has to exist for it."""
+"""Find each pipeline's overdue windows, note what was reported, and raise the alarm, even without any DAG run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from include.pipeline_framework.ports.overdue import OverdueAlarms
 _log = logging.getLogger(__name__)
 
 Send = Callable[[str, str], None]
-"""Subject and text of a mail → sent, or an error."""
+"""A function of a mail's subject and text that sends it or raises."""
 
 
 def find_overdue(configs: Mapping[str, PipelineConfig], alarms: OverdueAlarms) -> list[dict[str, Any]]:
-    """One report per pipeline that asks for alarms, in order; two statements, however many pipelines there are.
+    """Return a report per pipeline that asks for alarms, in order; it takes two statements for any number of pipelines.
 
     A disabled pipeline, and one whose horizon has not begun, has no report.
 
     Returns:
-        `pipeline_id`, `checked_at`, `windows`, `days`, `untold` (windows and days that nobody was told of lately) and
+        `pipeline_id`, `checked_at`, `windows`, `days`, `untold` (windows and days that were not reported lately) and
         `text`, the alarm (empty when nothing is overdue).
     """
     now = alarms.now()
@@ -38,14 +38,14 @@ def find_overdue(configs: Mapping[str, PipelineConfig], alarms: OverdueAlarms) -
 
 
 def report_overdue(config: PipelineConfig, report: Mapping[str, Any], alarms: OverdueAlarms, send: Send | None) -> str:
-    """Tell people about one pipeline: fails while anything is overdue, and mails what nobody was told of lately.
+    """Alarm people about one pipeline: fail while anything is overdue, and mail what was not reported lately.
 
-    A mail that could not be sent is tried again with the task; what was sent is noted behind it, so that a crash in
+    A mail that could not be sent is tried again with the task. A mail is noted after it was sent, so that a crash in
     between sends it twice rather than never.
 
     Args:
         config: The pipeline.
-        report: Of `find_overdue`.
+        report: Its report from `find_overdue`.
         alarms: The ledger.
         send: Sends a mail to the pipeline's people; None: it names none.
 
@@ -70,7 +70,7 @@ def report_overdue(config: PipelineConfig, report: Mapping[str, Any], alarms: Ov
 
 
 def subject_of(config: PipelineConfig, report: Mapping[str, Any]) -> str:
-    """Subject of the mail."""
+    """Return the subject of the mail."""
     parts = [
         f"{report[name]} {text}"
         for name, text in (("windows", "windows"), ("days", "days without windows"))
@@ -87,7 +87,7 @@ def _whose(config: PipelineConfig) -> str:
 
 
 def scope_of(config: PipelineConfig, now: datetime) -> OverdueScope | None:
-    """What of a pipeline counts as overdue."""
+    """Return the scope that defines what counts as overdue for a pipeline."""
     return overdue_scope(
         config.source_object,
         config.horizon,

@@ -1,4 +1,4 @@
-"""Releasing windows whose owner is gone, and the honest end of a pipeline run (requirement 3)."""
+"""Release windows whose owner is gone, and end a pipeline run with its true result (requirement 3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 _log = logging.getLogger(__name__)
 
 RunStates = Callable[[str, str], RunState]
-"""`(dag_id, dag_run_id)` → what Airflow says of that run."""
+"""A function of `(dag_id, dag_run_id)` that returns the state that Airflow reports for that run."""
 
 DEFAULT_STALE_THRESHOLD = timedelta(hours=2)
 DEFAULT_DAGRUN_TIMEOUT = timedelta(hours=12)
@@ -30,7 +30,7 @@ def cleanup_stale_locks(
 ) -> list[dict[str, Any]]:
     """Release every IN_PROGRESS window whose owner is gone; each take-over is an event with holder, age and reason.
 
-    Rows of a pipeline whose file is gone are judged with the framework's defaults.
+    Rows of a pipeline whose file was deleted are judged with the framework's defaults.
 
     Returns:
         One entry per released window: id, source_object, reason, status.
@@ -51,10 +51,10 @@ def cleanup_stale_locks(
 def finish_run(
     store: LedgerWindows, config: PipelineConfig, actor: Actor, until: Phase = Phase.AUDIT
 ) -> dict[str, int]:
-    """End of a pipeline run: give back what it still holds, then fail unless every window it ever claimed is finished.
+    """End a pipeline run: give back what it still holds, then fail unless every window it ever claimed is finished.
 
-    Invalidated windows and windows that another run holds by now are not this run's business any more; a PENDING one
-    that has got as far as `until` is as far as it was asked to be.
+    Invalidated windows, and windows that another run holds by now, no longer count. A PENDING window that has
+    completed `until` counts as finished, because the run was asked to stop there.
 
     Returns:
         Windows that this run ever claimed, by status.
@@ -95,7 +95,7 @@ def _unfinished(rows: Sequence[Record]) -> TerminalError:
 
 
 def _take_over(actor: Actor, reason: str, max_retry_task: int) -> transitions.Decision:
-    """Release the row if this run still holds it: a newer claim of another run is left alone."""
+    """Release the row if this run still holds it; a newer claim of another run stays unchanged."""
 
     def decide(row: Row, now: datetime) -> Transition:
         if not is_held_by(row, actor) or row["pipeline_final_status"] != Status.IN_PROGRESS:
@@ -114,7 +114,7 @@ def _release_if_stale(
     found: list[str] = []
 
     def decide(row: Row, now: datetime) -> Transition:
-        # another fence: a task of the run has started since Airflow was asked about it
+        # with another fence, a task of the run has started since Airflow was asked about it
         same_owner = all(row[name] == seen[name] for name in ("dag_id", "dag_run_id", "pipeline_final_status", "fence"))
         reason = same_owner and stale_reason(
             row, run_state, now, stale_threshold=stale_threshold, dagrun_timeout=dagrun_timeout

@@ -1,4 +1,4 @@
-"""What a consumer of a pipeline's windows needs: the windows that triggered it, with what the ledger says of them."""
+"""Give a consumer of a pipeline's windows those that triggered it, with what the ledger says about them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from include.pipeline_framework.ports.ledger import LedgerReads
 
 @dataclass(frozen=True, order=True, slots=True)
 class Announcement:
-    """One asset event: which pipeline's DAG announced which partition key."""
+    """One asset event: the pipeline's DAG and the partition key that it announced."""
 
     dag_id: str
     partition_key: str
 
 
 def window_of_key(partition_key: str) -> TimeWindow:
-    """The window of a partition key, as pipelines announce it.
+    """Return the window of a partition key, as pipelines announce it.
 
     >>> str(window_of_key("2013-03-09T05:00:00Z/2013-03-09T06:00:00Z"))
     '2013-03-09T05:00:00Z/2013-03-09T06:00:00Z'
 
     Raises:
-        InvalidInputError: It is no window.
+        InvalidInputError: The key is no window.
     """
     start, slash, end = partition_key.partition("/")
     if not slash:
@@ -41,11 +41,11 @@ def window_of_key(partition_key: str) -> TimeWindow:
 def announced_windows(
     announcements: Iterable[Announcement], configs: Mapping[str, PipelineConfig], store: LedgerReads
 ) -> list[dict[str, Any]]:
-    """Every announced window once, in order, with its row as it stands now.
+    """Return every announced window once, in order, with its row as it is now.
 
     Returns:
         `source_object`, `start`, `end`, `local`, `status`, `rows` (at the target). `status` is None when the window has
-        no live row of exactly these bounds any more: it was cut anew, and its successor is announced, too.
+        no live row of exactly these bounds any more: it was cut again, and its successor is announced as well.
     """
     by_dag = {config.dag_id: config for config in configs.values()}
     found = []

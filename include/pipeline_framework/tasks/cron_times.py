@@ -1,7 +1,7 @@
-"""When Airflow starts runs of a cron expression: its own rule, which is not croniter's on days when clocks change.
+"""Compute when Airflow starts runs of a cron expression: its rule is not croniter's on days when clocks change.
 
-Wall-clock times count. Of a time that comes twice only the later one is taken, unless the expression fires in every
-hour; a time that is skipped is made up for at the same distance after the change.
+Wall-clock times count. When a time comes twice, only the later one is taken, unless the expression fires in every
+hour; instead of a skipped time, the run starts at the same distance after the change.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ PRESETS = {
     "@quarterly": "0 0 1 */3 *",
     "@yearly": "0 0 1 1 *",
 }
-"""Airflow's."""
+"""Airflow's presets."""
 
 _BEFORE = timedelta(hours=26)
-"""Runs are a chain, each follows from the one before; where it begins does not matter any more after a day."""
+"""Each run follows from the one before; after this time, the point where the chain began no longer matters."""
 
 
 def next_run(cron: str, timezone: str, after: datetime) -> datetime:
-    """The first run that Airflow makes after an instant, as an instant in UTC.
+    """Return the first run that Airflow makes after an instant, as an instant in UTC.
 
     Args:
         cron: Five fields, or one of `PRESETS`.
-        timezone: IANA name, in which the expression is meant.
+        timezone: IANA name of the zone in which the expression is meant.
         after: An aware instant.
 
     >>> str(next_run("30 2 * * *", "America/New_York", datetime(2026, 3, 7, 12, tzinfo=UTC)))
@@ -40,7 +40,7 @@ def next_run(cron: str, timezone: str, after: datetime) -> datetime:
 
 
 def runs_after(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
-    """All runs after an instant, without an end; see `next_run`."""
+    """Return all runs after an instant, without an end; see `next_run`."""
     found = _follows(cron, timezone, after - _BEFORE)
     while True:
         if found > after:
@@ -57,6 +57,6 @@ def _follows(cron: str, timezone: str, before: datetime) -> datetime:
     naive = local.naive()
     expression = croniter(PRESETS.get(cron, cron), start_time=naive)
     scheduled: datetime = expression.get_next(datetime)
-    # what fires in every hour goes on by elapsed time through an hour that comes twice
+    # an expression that fires in every hour continues by elapsed time through an hour that comes twice
     found = local + (scheduled - naive) if expression.expanded[1] == ["*"] else zone.convert(scheduled.replace(fold=1))
     return datetime.fromtimestamp(found.timestamp(), UTC)

@@ -1,4 +1,4 @@
-"""Past days of a pipeline that have no row at all: which of them one run plans."""
+"""Choose which past days of a pipeline without any row one run plans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.pipeline_framework.ports.ledger import LedgerReads
 
 @dataclass(frozen=True, slots=True)
 class MissingDays:
-    """Past days without any row: those that are planned now, the first of the others, and a text about them."""
+    """Past days without any row: those planned now, the first of the others, and a text about them."""
 
     days: Sequence[LocalDay] = ()
     first: LocalDay | None = None
@@ -22,7 +22,7 @@ class MissingDays:
 
 
 def missing_days(config: PipelineConfig, store: LedgerReads, now: datetime) -> MissingDays:
-    """Whole days, newest first: what was lost yesterday never waits behind a `start_date` moved back by years."""
+    """Return whole days, newest first, so that yesterday never waits behind a `start_date` moved back by years."""
     horizon, room = config.horizon, config.state_manager_window_limit
     today = local_day_of(now, config.timezone)
     if not (horizon.fill_missing_days and horizon.enabled and horizon.start_date < today.date):

@@ -1,7 +1,7 @@
-"""Source → stage → target → audit for one window: each phase starts where the ledger says the last one ended.
+"""Move one window source → stage → target → audit: each phase starts where the ledger says the last one ended.
 
-`move_until` brings a window up to and including a phase. So a task that is cleared alone resumes from the manifest or
-from the start, whatever an earlier attempt left, and a normal run finds the phases before its own done.
+`move_until` does all phases up to and including one. So a task that is cleared alone resumes from the manifest or
+from the start, whatever an earlier attempt left, and in a normal run a task finds the phases before its own done.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import LONGEST_REASON, WindowAttempt
 
 SHORT_WAIT_SECONDS = 15.0
-"""While one and the same publish has the table, with the worker; then the task comes back later."""
+"""How long a task waits on its worker while one and the same publish has the table; then it comes back later."""
 
 LONGEST_WAIT = timedelta(minutes=20)
-"""Since the window was staged; whoever has waited longer publishes without a turn."""
+"""Counted since the window was staged; a task that has waited longer publishes without a turn."""
 
 
 def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict[str, Any]:
-    """Do every phase up to and including `phase` that the ledger doesn't call complete; returns small numbers.
+    """Do every phase up to and including `phase` that the ledger doesn't call complete; return small numbers.
 
     Raises:
         AuditFailedError: The audit found corruption; target rows are deleted, the row is back at PENDING or FAILED.
@@ -60,7 +60,7 @@ def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict
 
 
 def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
-    """The manifest of this window: an earlier attempt's when it is whole, else a new extract's."""
+    """Return the manifest of this window: an earlier attempt's when it is whole, else a new extract's."""
     before = attempt.row["stage_location"]
     if attempt.row["phase_completed"] == Phase.SOURCE_TO_STAGE:
         try:
@@ -89,11 +89,11 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
 
 @contextmanager
 def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[None]:
-    """Where a publish locks the whole table, publishes take turns: a wait here, a longer one without a worker.
+    """Take turns where a publish locks the whole table: wait here for a short time, for a longer one without a worker.
 
-    It is waited here while turns pass on, on a slow machine, too: to come back later costs a new process and the load
-    into the private table. A turn is a courtesy. Who has waited for long goes on without, so that a holder that froze
-    stops nobody.
+    The task waits here while turns pass on, also on a slow machine: to come back later costs a new process and the load
+    into the private table. A turn is a courtesy. A task that has waited for long publishes without it, so that a holder
+    that froze stops nobody.
 
     Raises:
         TargetBusyError: One holder had the table all the time; nothing failed.
@@ -122,7 +122,7 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
                 meaning="Publishes take turns there; the staged files wait, nothing failed",
                 remedy="Nothing: the task comes back by itself.",
             )
-        time.sleep(random.uniform(0.1, 0.3))  # noqa: S311 - so that those who wait don't come at once
+        time.sleep(random.uniform(0.1, 0.3))  # noqa: S311 - so that waiting tasks don't all come at once
 
 
 def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
@@ -142,7 +142,7 @@ def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> 
                 removable=_removable(pipeline, attempt),
             )
     except (BadDocumentError, RowsWouldVanishError) as error:
-        # what helps is a mended source: who resumed from these files would be refused for ever
+        # only a corrected source helps: a task that resumed from these files would always be refused
         attempt.change(transitions.discard_stage, storable(error.what, LONGEST_REASON))
         raise
     loaded = {
@@ -155,7 +155,7 @@ def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> 
 
 
 def _removable(pipeline: Pipeline, attempt: WindowAttempt) -> VanishedDataLimit | None:
-    """What the row was allowed when it was planned; without a word about it, what the pipeline's file allows."""
+    """Return the limit that the row was planned with; without one, the limit of the pipeline's file."""
     row = attempt.row
     if row["is_removal_approved_flag"]:
         return None
@@ -201,7 +201,7 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
 
 
 def _delete_failed_window(pipeline: Pipeline, attempt: WindowAttempt) -> str:
-    """Delete what the audit has refused; says what became of its rows. The next publish replaces what is left."""
+    """Delete the rows that the audit refused; return a text about it. The next publish replaces rows that are left."""
     source_object = attempt.row["source_object"]
     try:
         deleted = pipeline.target.delete(
@@ -217,5 +217,5 @@ def _delete_failed_window(pipeline: Pipeline, attempt: WindowAttempt) -> str:
 
 
 def is_reopened(attempt: WindowAttempt) -> bool:
-    """Whether the audit has just given the window back because the source moved."""
+    """True when the audit has just given the window back because the source moved."""
     return bool(attempt.row["pipeline_final_status"] == Status.PENDING)

@@ -1,6 +1,6 @@
-"""Structured log lines with timing, and retries with exponential backoff, as decorators (requirements 2 and 3).
+"""Decorators that log structured lines with timing, and retry with exponential backoff (requirements 2 and 3).
 
-The framework's own use cases carry them, and a team's own functions may: both come from `include.framework`.
+The framework's own use cases have them, and a team's own functions may: both come from `include.framework`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _LONGEST_ERROR = 500
 def log_execution(event: str | None = None, **keys: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Log each call as one structured line when it ends: event, keys, `status` and `seconds`.
 
-    `status` is `completed`, or `failed` with the error's class and text; the error goes on.
+    `status` is `completed`, or `failed` with the error's class and text; the error is raised further.
 
     Args:
-        event: What was done; the function's name when not given.
-        keys: Name in the log line: which argument it shows, with a dot an attribute of one (`"config.source_object"`).
+        event: Name of the event; the function's name when not given.
+        keys: For each name in the line, the argument shown, or with a dot an attribute (`"config.source_object"`).
 
     >>> @log_execution("doubled", of="number")
     ... def double(number: int) -> int:
@@ -41,7 +41,7 @@ def log_execution(event: str | None = None, **keys: str) -> Callable[[Callable[P
     [('doubled', 4, 'completed')]
 
     Raises:
-        InvalidInputError: At once, when the function has no such argument.
+        InvalidInputError: The function has no such argument; raised at once.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -74,15 +74,15 @@ def retry_with_backoff(
     longest_delay_seconds: float = 60,
     on: type[Exception] | tuple[type[Exception], ...] = TransientError,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Call a function again when it fails with an error that may pass: delays double, with jitter, up to a longest one.
+    """Call a function again when it fails with a transient error: delays double, with jitter, up to a longest one.
 
-    The last error goes on. Only for what is safe to repeat; Airflow's own retries come on top.
+    The last error is raised further. Use it only where a repeat is safe; Airflow's own retries come on top.
 
     Args:
-        tries: Calls in all.
-        first_delay_seconds: At most, before the second call.
-        longest_delay_seconds: At most, before any.
-        on: Which errors.
+        tries: The number of calls in all.
+        first_delay_seconds: The longest delay before the second call.
+        longest_delay_seconds: The longest delay before any call.
+        on: The errors after which it is called again.
 
     >>> left = [TransientError("not yet"), TransientError("not yet")]
     >>> @retry_with_backoff(first_delay_seconds=0.001)
@@ -140,7 +140,7 @@ def _shown(
 ) -> dict[str, Any]:
     try:
         bound = signature.bind(*args, **kwargs)
-    except TypeError:  # the call itself says so, better
+    except TypeError:  # the call itself raises this, with a better text
         return {}
     bound.apply_defaults()
     found = {}

@@ -1,4 +1,4 @@
-"""What a window task works with: one pipeline's configuration and its four ports."""
+"""Define what a window task works with: one pipeline's configuration and its four ports."""
 
 from __future__ import annotations
 

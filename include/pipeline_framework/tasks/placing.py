@@ -1,4 +1,4 @@
-"""Rows for windows, as far as each window can have one: what one window can't have is no reason to stop the others."""
+"""Make rows for windows, as far as each window can have one; a window that can't have one does not stop the others."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from include.pipeline_framework.ports.ledger import Record
 
 @dataclass(slots=True)
 class Placed:
-    """Rows to insert, and one text for each window that has none."""
+    """The rows to insert, and one text for each window that has none."""
 
     rows: list[Record] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
 
 def place(config: PipelineConfig, windows: Iterable[TimeWindow]) -> Placed:
-    """A row for every window, without those that the pipeline's own functions or templates refuse."""
+    """Make a row for every window, without those that the pipeline's own functions or templates refuse."""
     final_config, placed = config.final_config(), Placed()
     for window in windows:
         try:
@@ -33,5 +33,5 @@ def place(config: PipelineConfig, windows: Iterable[TimeWindow]) -> Placed:
 
 
 def told(config: PipelineConfig, what: str, error: TerminalError) -> str:
-    """What is left as it is, and why."""
+    """Return a text that says what stays unchanged, and why."""
     return f"{config.source_object}: {what}: {error}"

@@ -1,6 +1,6 @@
-"""What a plan of all sources came to: its table, what failed, which files are broken, and what a person is asked first.
+"""Report a plan of all sources: its table, failures, broken files, and what a person is asked first.
 
-A preview goes the same way as the plan itself and ends like it: what would fail fails in the dry run.
+A preview does the same steps as the plan itself and ends like it: a plan that would fail also fails in the dry run.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from include.pipeline_framework.errors import ConfigurationError, InvalidInputEr
 from include.pipeline_framework.ports.ledger import LedgerReads
 
 MOST_FIRST_WINDOWS = 2_000
-"""So many windows may a source's first plan have without a yes: a granularity of 1s for 1h is a slip of the pen."""
+"""The most windows of a source's first plan without a yes: a granularity of 1s instead of 1h is a typing error."""
 
 MOST_LISTED_WINDOWS = 100
-"""So many windows are listed one by one in a dry run of the planner: a source's day of quarters of an hour."""
+"""The most windows that a dry run of the planner lists one by one: a source's day of quarters of an hour."""
 
 _MOST_NAMED = 10
 
 
 @dataclass(slots=True)
 class PlanReport:
-    """What planning one day of one source found and did.
+    """The result of planning one day of one source.
 
     `inserted` counts rows written, or in a dry run the rows that would be written; `windows` are their bounds in local
-    time. `conflicting` counts windows of the day's grid that rows of another grid stand in the way of. `failed` says
+    time. `conflicting` counts windows of the day's grid that rows of another grid overlap. `failed` says
     why the day could not be planned (see `require_planned`).
     """
 
@@ -45,7 +45,7 @@ class PlanReport:
     failed: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON; the windows only of a dry run."""
+        """Return plain JSON, with the windows only in a dry run."""
         names = ("source_object", "day", "expected", "existing", "inserted", "conflicting", "dry_run", "note")
         more = {name: getattr(self, name) for name in ("failed",) if self.failed}
         return (
@@ -56,7 +56,7 @@ class PlanReport:
 def choose_sources(
     configs: Mapping[str, PipelineConfig], errors: Mapping[str, ConfigurationError], wanted: Sequence[str] | None
 ) -> tuple[list[PipelineConfig], dict[str, ConfigurationError]]:
-    """The good pipelines among those that are wanted, or all; and the broken ones, which fail the plan at its end.
+    """Return the good pipelines among the wanted ones, or all; and the broken ones, which fail the plan at its end.
 
     Raises:
         InvalidInputError: There is no such pipeline.
@@ -71,12 +71,12 @@ def choose_sources(
 
 
 def question_of_first_plan(config: PipelineConfig, store: LedgerReads, days: Sequence[LocalDay]) -> str:
-    """What a person has to agree to before a source gets its first windows; empty when there are few, or some already.
+    """Return what a person must agree to before a source gets its first windows; empty for few, or when some exist.
 
     Args:
         config: The source.
         store: The ledger.
-        days: What is going to be planned.
+        days: The days that will be planned.
     """
     inside = [day for day in days if day.window and not config.horizon.refusal(day)]
     count = sum(1 for day in inside if day.window for _ in tile(day.window, config.window_granularity))
@@ -89,7 +89,7 @@ def question_of_first_plan(config: PipelineConfig, store: LedgerReads, days: Seq
 
 
 def report_table(reports: Sequence[PlanReport]) -> list[str]:
-    """The reports as lines of a table, for logs and terminals; a dry run lists its windows, of many only the ends."""
+    """Return the reports as lines of a table; a dry run lists its windows, or the first and last of many."""
     is_short = sum(len(report.windows) for report in reports) <= MOST_LISTED_WINDOWS
     lines = [
         f"{'source_object':<24} {'day':<10} {'expected':>8} {'existing':>8} {'inserted':>8} {'conflicting':>11}  note"
@@ -111,7 +111,7 @@ def _ends(windows: Sequence[str]) -> str:
 
 
 def totals(reports: Sequence[PlanReport]) -> dict[str, Any]:
-    """What all reports come to, as small JSON for XCom: it does not grow with the number of days and sources.
+    """Return the totals of all reports as small JSON for XCom: it does not grow with the number of days and sources.
 
     `failed` names the sources that could not be planned, ten at most.
     """
@@ -127,13 +127,13 @@ def totals(reports: Sequence[PlanReport]) -> dict[str, Any]:
 
 
 def outcome_table(reports: Sequence[PlanReport], errors: Mapping[str, ConfigurationError]) -> list[str]:
-    """The table, and below it every broken file."""
+    """Return the table, and below it every broken file."""
     broken = [f"broken file, not planned: {name}: {error}" for name, error in sorted(errors.items())]
     return [*report_table(reports), *broken]
 
 
 def require_planned(reports: Sequence[PlanReport], broken: Mapping[str, ConfigurationError]) -> None:
-    """Fail for sources that could not be planned, naming the broken files, too; all others have been planned.
+    """Fail for sources that could not be planned, and also name the broken files; all others have been planned.
 
     Raises:
         TerminalError: A function of a source raised, or its first plan needs a yes.
@@ -164,7 +164,7 @@ def require_pipelines(configs: dict[str, PipelineConfig], errors: dict[str, Conf
     """Fail for broken pipeline files, after the good ones have been planned.
 
     Raises:
-        ConfigurationError: Names every broken pipeline with its problems.
+        ConfigurationError: The message names every broken pipeline with its problems.
     """
     if errors:
         raise ConfigurationError(
@@ -181,7 +181,7 @@ def conclude(
     broken: dict[str, ConfigurationError],
     tell: Callable[[str], None],
 ) -> None:
-    """Tell the table with every broken file, then fail for what could not be planned.
+    """Print the table with every broken file, then fail for what could not be planned.
 
     Raises:
         TerminalError: See `require_planned`.

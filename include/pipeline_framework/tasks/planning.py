@@ -1,4 +1,4 @@
-"""Planning windows: a day for every source (requirement 1), and what one pipeline run needs before it claims."""
+"""Plan windows: a day for every source (requirement 1), and the windows a pipeline run needs before it claims."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def plan_sources(
     allow_future: bool = False,
     yes: bool = False,
 ) -> list[PlanReport]:
-    """Plan one day (`target_date`) for every source, or, without it, what a scheduled run plans.
+    """Plan one day (`target_date`) for every source, or without it the days that a scheduled run plans.
 
-    Scheduled: first, planned days from today on whose time zone rules have changed are planned anew (`zone_changes`).
-    Then each source's local today and tomorrow and, with `fill_missing_days`, days without any row since its
-    `start_date`: as many whole days as `state_manager_window_limit` windows allow, the newest first; a note tells how
-    many are left. A day outside a source's horizon is reported with the reason and left alone. A day that can't be
-    planned (a function of the source's own raised, or newer time zone rules bound it otherwise) is reported as failed,
-    in a dry run as well; all others are planned. So is a first plan of many windows, unless `yes` was given.
+    A scheduled run first plans again the planned days from today on whose time zone rules changed (`zone_changes`).
+    Then it plans each source's local today and tomorrow and, with `fill_missing_days`, days without any row since its
+    `start_date`: as many whole days as `state_manager_window_limit` windows allow, the newest first; a note says how
+    many are left. A day outside a source's horizon is skipped and reported with the reason. A day that can't be planned
+    (a function of the source's own raised, or newer time zone rules give it other bounds) is reported as failed, in a
+    dry run as well; all others are planned. A first plan of many windows fails too, unless `yes` was given.
 
     Raises:
         InvalidInputError: `target_date` is after some source's local tomorrow, and `allow_future` was not given;
@@ -93,7 +93,7 @@ def _plan_source(
         return [PlanReport(config.source_object, str(days[0]), dry_run=dry_run, note=note, failed=failed)]
     reports = [] if target_date else _plan_anew(config, store, actor, zones, now=now, dry_run=dry_run)
     for report in reports:
-        if report.day in map(str, days):  # which has a line of its own below
+        if report.day in map(str, days):  # such a day has a line of its own below
             report.expected = report.existing = report.conflicting = 0
     reports += [
         _plan_or_refuse(config, day, store, actor, held=zones.held.get(day.date, ""), dry_run=dry_run) for day in days
@@ -121,7 +121,7 @@ def _plan_anew(
         return zone_changes.replan_changed_days(config, store, actor, zones, now=now, dry_run=dry_run)
     except TransientError:
         raise
-    except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
+    except Exception as error:  # noqa: BLE001 - a pipeline's own function may raise anything
         return [_failed(config, local_day_of(now, config.timezone), error, dry_run=dry_run)]
 
 
@@ -136,7 +136,7 @@ def _plan_or_refuse(
         return plan_day(config, day, store, actor, dry_run=dry_run)
     except TransientError:
         raise
-    except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
+    except Exception as error:  # noqa: BLE001 - a pipeline's own function may raise anything
         return _failed(config, day, error, dry_run=dry_run)
 
 
@@ -156,7 +156,7 @@ def plan_day(
     dry_run: bool = False,
     left: list[str] | None = None,
 ) -> PlanReport:
-    """Insert what a day lacks; running it again inserts nothing. For `left` see `insert_windows`."""
+    """Insert the windows that a day lacks; a second call inserts nothing. For `left` see `insert_windows`."""
     report = PlanReport(config.source_object, str(day), dry_run=dry_run)
     if day.window is None:
         report.note = f"the calendar of {day.timezone} skips this day"
@@ -181,9 +181,9 @@ def insert_windows(
     dry_run: bool = False,
     left: list[str] | None = None,
 ) -> list[TimeWindow]:
-    """Insert rows for windows that no live row covers; returns those inserted (that would be, in a dry run).
+    """Insert rows for windows that no live row covers; return those inserted (in a dry run, those that would be).
 
-    A window that the pipeline's own functions refuse is an error, in a dry run, too; with a list `left`, a text in it.
+    A window that the pipeline's own functions refuse is an error, also in a dry run; with a list `left`, a text in it.
     """
     if left is None:
         final_config = config.final_config()
@@ -203,16 +203,16 @@ def populate_pipeline_batches(
 ) -> dict[str, Any]:
     """Make sure that the windows a run may claim exist: the first task of every pipeline run.
 
-    With ranges: every missing window inside them is planned, finished and FAILED ones are replaced when asked for;
-    exact windows that cut live ones then replace those, whatever their status. Without: days whose time zone rules
-    changed are planned anew, `fill_missing_days` plans today and tomorrow (without that setting new days are the
-    planner's), and the ledger's state is repaired as far as that harms nothing and is not too much at once
+    With ranges, every missing window inside them is planned, and finished and FAILED ones are replaced when asked for;
+    exact windows that cut live ones then replace those, whatever their status. Without ranges, days whose time zone
+    rules changed are planned again, `fill_missing_days` plans today and tomorrow (without that setting only the planner
+    plans new days), and the ledger's state is repaired as far as that harms nothing and is not too much at once
     (`state_manager.repair`).
 
     Returns:
         `inserted`, `replaced` (windows as local text), `finished` (how many windows of the ranges are done already) and
-        `hints` (an end that looks inclusive); without ranges `invalidated` (ids), `reported` (what only a person or the
-        state manager may do, and what could not be placed) and `note`, too.
+        `hints` (an end that looks inclusive); without ranges also `invalidated` (ids), `reported` (what only a person
+        or the state manager may do, and what could not be placed) and `note`.
 
     Raises:
         InvalidInputError: A range reaches beyond local tomorrow without `allow_future`; an exact window cuts a live
@@ -255,13 +255,13 @@ def _populate_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, *,
     if config.horizon.fill_missing_days:
         days = [day for day in _near_days(config, now) if not config.horizon.refusal(day)]
         if question := question_of_first_plan(config, store, days):
-            # for the planner; a part of it, repaired, would no longer be a first plan
+            # left to the planner: after a repair of a part of it, it would no longer be a first plan
             asked = {"reported": [f"daily_planner: {question}"], "note": "no row yet"}
             return {"inserted": [], "invalidated": [], **asked, "replaced": [], "finished": 0, "dry_run": dry_run}
         for day in (day for day in days if day.date not in zones.held):
             try:
                 planned += plan_day(config, day, store, actor, dry_run=dry_run, left=left).windows
-            except TerminalError as error:  # whatever a row says: the windows that are planned go on
+            except TerminalError as error:  # whatever a row says, the planned windows continue
                 left.append(told(config, f"{day} is not planned", error))
     repaired = state_manager.repair(config, store, actor, dry_run=dry_run)
     return {
@@ -277,7 +277,7 @@ def _populate_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, *,
 def select_pipelines(
     configs: dict[str, PipelineConfig], errors: dict[str, ConfigurationError], wanted: Sequence[str] | None
 ) -> list[PipelineConfig]:
-    """All good pipelines, or the named ones.
+    """Return all good pipelines, or the named ones.
 
     Raises:
         ConfigurationError: A named pipeline's file is broken.
@@ -294,7 +294,7 @@ def select_pipelines(
 
 
 def _near_days(config: PipelineConfig, now: datetime) -> list[LocalDay]:
-    """Local today and tomorrow."""
+    """Return local today and tomorrow."""
     today = local_day_of(now, config.timezone)
     return [today, today.next()]
 
@@ -308,9 +308,9 @@ def _recut(
     *,
     dry_run: bool,
 ) -> tuple[dict[TimeWindow, list[TimeWindow]], list[TimeWindow]]:
-    """The live windows of each wanted one, and the exact ones that have replaced windows which they cut.
+    """Return the live windows of each wanted one, and the exact ones that have replaced windows which they cut.
 
-    What others replace between the reading and the replacing is read again.
+    Windows that others replace between the reading and the replacing are read again.
     """
     for is_last in (False, False, True):
         live = {window: store.live_windows(config.source_object, window) for window in wanted}
@@ -330,7 +330,7 @@ def _recut(
 def _require_whole_windows(
     config: PipelineConfig, live: dict[TimeWindow, list[TimeWindow]], request: RunRequest
 ) -> None:
-    """No live window may be cut, unless the asked windows replace all of it."""
+    """Refuse to cut a live window unless the asked windows replace all of it."""
     for window, rows in live.items():
         for row in rows:
             rest = uncovered(row, live) if request.replace else []
@@ -349,7 +349,7 @@ def _require_whole_windows(
 
 
 def _grid_inside(config: PipelineConfig, store: LedgerWindows, ranges: Sequence[TimeWindow]) -> list[TimeWindow]:
-    """Windows of each day's own grid that lie wholly inside one of the ranges and inside the horizon."""
+    """Return windows of each day's own grid that lie wholly inside one of the ranges and inside the horizon."""
     grid: list[TimeWindow] = []
     days = {part: config.horizon.days(part) for part in ranges}
     zone_changes.require_plannable(config, store, store.now(), (day for some in days.values() for day in some))

@@ -1,4 +1,4 @@
-"""Pre-validation: is there anything to move at all, and can the target prove that it has it already (requirement 3)."""
+"""Pre-validate: find whether there is data to move, and whether the target proves that it has it (requirement 3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
     A window with more rows than `max_rows_per_window` is replaced by finer ones, which a later run claims.
 
     Returns:
-        `decision` (`run`, `resume`, `skip`, `empty`, `split`) with the counts it rests on.
+        `decision` (`run`, `resume`, `skip`, `empty`, `split`) with the counts it is based on.
     """
     row = attempt.row
     if row["phase_completed"] is not None:
@@ -34,7 +34,7 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
     target = pipeline.target.fingerprint(row["source_object"], attempt.window)
     numbers = {"source_count": source_count, "target_count": target.rows}
     if source_count == 0 and target.rows == 0 and until is Phase.AUDIT:
-        # An empty window needs its manifest, receipt and audit like any other; nothing is worth another task.
+        # An empty window needs its manifest, receipt and audit like any other, but no further tasks for them.
         move_until(pipeline, attempt, Phase.AUDIT)
         return {"decision": "empty", **numbers}
     if pieces := _finer_windows(pipeline, attempt, source_count):
@@ -52,7 +52,7 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
             or pipeline.source.fingerprint(attempt.window) == receipt.fingerprint
         )
     )
-    if proven:  # under this fence, so that nothing of an older start can touch the window once it is SKIPPED
+    if proven:  # under this fence, so that no older start can touch the window once it is SKIPPED
         receipt = pipeline.target.confirm(row["source_object"], attempt.window, fence=attempt.fence)
     if not proven or receipt is None:
         return {"decision": "run", **numbers}
@@ -63,7 +63,7 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
 
 
 def _finer_windows(pipeline: Pipeline, attempt: WindowAttempt, source_count: int) -> int:
-    """Replace a window that is too large by finer ones; into how many, 0: it stays."""
+    """Replace a window that is too large by finer ones; return their number, or 0 when the window stays."""
     most = pipeline.config.max_rows_per_window
     if most is None or source_count <= most:
         return 0

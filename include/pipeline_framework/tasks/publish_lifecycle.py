@@ -1,8 +1,8 @@
-"""`publish_lifecycle`: the ledger's rows into a table of the target warehouse, changed ones only.
+"""Mirror the ledger's changed rows into a table of the target warehouse (`publish_lifecycle`).
 
-Order of a cycle, and why it is safe to die anywhere: the changed rows are read at one moment of the ledger, the
-warehouse replaces them in one transaction, and only then the ledger remembers that moment. A death in between repeats
-the same rows.
+A cycle may die at any point, because of its order: it reads the changed rows at one moment of the ledger, the warehouse
+replaces them in one transaction, and only then the ledger remembers that moment. After a death in between, the same
+rows are repeated.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ NEW_TABLE = "its table was not there"
 
 @dataclass(frozen=True, slots=True)
 class MirrorReport:
-    """What a cycle did.
+    """The result of a cycle.
 
     Attributes:
         mirror: Name of the mirror.
         rows: Rows that were mirrored, or would be.
-        full_because: Why all of them; None: changed ones only.
-        skipped_because: Why nothing was done; None: something was, or nothing had changed.
+        full_because: Why all rows were mirrored; None: changed ones only.
+        skipped_because: Why the cycle was skipped; None when it was not, or when nothing had changed.
     """
 
     mirror: str
@@ -34,7 +34,7 @@ class MirrorReport:
     skipped_because: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For XCom."""
+        """Return JSON for XCom."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -51,11 +51,11 @@ def publish(
 
     Args:
         mirror: Its name; the ledger remembers its watermark under it.
-        pipelines: Whose rows belong there.
+        pipelines: The pipelines whose rows are mirrored.
         feed: The ledger.
-        warehouse: Where the table is.
-        is_full: Mirror everything again.
-        dry_run: Only count.
+        warehouse: The warehouse with the table.
+        is_full: When True, mirror all rows again.
+        dry_run: When True, only count.
     """
     with feed.lock(mirror) as is_mine:
         if not is_mine:

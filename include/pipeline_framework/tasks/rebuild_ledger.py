@@ -1,8 +1,8 @@
-"""A lost ledger, rebuilt from the target's receipts and the stage's manifests.
+"""Rebuild a lost ledger from the target's receipts and the stage's manifests.
 
-Floor, sequence, rows, in this order: once the floor is in the target, no start from before can write there, and what
-such a start has committed is among the receipts that are read next; once the sequence is above it, new starts can. A
-death anywhere in between leaves less done, never something wrong; run it again.
+The order is floor, sequence, rows. Once the floor is in the target, no earlier start can write there, and all that such
+a start has committed is among the receipts that are read next. Once the sequence is above the floor, new starts can
+write. A death at any point leaves work undone, but nothing wrong; run it again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RebuildLine:
-    """One receipt or manifest, and what became of it; `outcome` begins with `rebuilt`, `would be rebuilt` or `not`."""
+    """One receipt or manifest and its outcome, which begins with `rebuilt`, `would be rebuilt` or `not`."""
 
     source_object: str
     window: str
@@ -44,15 +44,15 @@ class RebuildLine:
 
 @dataclass(slots=True)
 class RebuildReport:
-    """What rebuilding one source object found and did.
+    """The result of rebuilding one source object.
 
     Attributes:
-        source_object: Whose rows.
-        applied: False: nothing was changed.
+        source_object: The source object of the rows.
+        applied: False when nothing was changed.
         floor: Fences below it are (would be) refused by the target; the ledger's start above it.
         rebuilt: Rows that were (would be) inserted.
         in_ledger: Proven windows that live rows cover already.
-        lines: All others, in order.
+        lines: All other proofs, in order.
     """
 
     source_object: str
@@ -63,27 +63,27 @@ class RebuildReport:
     lines: list[RebuildLine] = field(default_factory=list)
 
     def add(self, proof: Proof, outcome: str) -> None:
-        """One more line."""
+        """Add one more line."""
         self.lines.append(
             RebuildLine(self.source_object, str(proof.window), proof.rows, proof.fence, proof.origin, outcome)
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Return plain JSON."""
         return asdict(self)
 
 
 @log_execution("ledger rebuilt", pipeline="pipeline.config.pipeline_id", applied="apply")
 def rebuild_ledger(pipeline: Pipeline, actor: Actor, *, apply: bool = False) -> RebuildReport:
-    """Enter every window that the target or the stage proves and that no live row covers; again inserts nothing.
+    """Enter each window that the target or stage proves and no live row covers; a second call inserts nothing.
 
     The pipeline's next run audits what was loaded and loads what was staged. Everything else is reported with the
     reason: deletes and superseded receipts, windows outside the horizon or across local days, torn manifests.
 
     Args:
-        pipeline: Whose rows; its source is not asked.
-        actor: Who rebuilds.
-        apply: False: only report. True also cuts off every task that runs now: its fence is below the new floor.
+        pipeline: The pipeline of the rows; its source is not asked.
+        actor: The one that rebuilds.
+        apply: When False, only report. True also cuts off every task that runs now: its fence is below the new floor.
     """
     store, target, source_object = pipeline.store, pipeline.target, pipeline.config.source_object
     if apply:
@@ -145,7 +145,7 @@ def _restore(
 
 
 def _row(config: PipelineConfig, verdict: Verdict, floor: int) -> RestoredRow:
-    """Its fence is the floor, which nobody was ever given: under the proof's own a start from before could write on."""
+    """Use the floor as fence, which no start ever got: under the proof's own one an earlier start could write."""
     proof = verdict.proof
     record = planned_row(config.final_config(), proof.window, derive) | verdict.columns | {"fence": floor}
     numbers = {"lifecycle_id": proof.lifecycle_id, "fence": proof.fence, "rows": proof.rows, **proof.columns}
@@ -155,7 +155,7 @@ def _row(config: PipelineConfig, verdict: Verdict, floor: int) -> RestoredRow:
 def _unnamed_manifests(
     stage: Stage, source_object: str, receipts: Iterable[Receipt]
 ) -> tuple[list[Manifest], list[RebuildLine]]:
-    """Manifests that no receipt names, unread those that one does; and a line for each that can't be read."""
+    """Return the manifests that no receipt names (the others are not read), and a line for each unreadable one."""
     named = {receipt.manifest for receipt in receipts}
     manifests, torn = [], []
     for location in stage.locations(source_object):
@@ -184,7 +184,7 @@ def _refusal(config: PipelineConfig, window: TimeWindow) -> str | None:
 
 
 def _with_manifest(stage: Stage, verdict: Verdict, loads: dict[TimeWindow, Receipt]) -> Verdict:
-    """A receipt's verdict with what its manifest tells, if that is still there."""
+    """Return a receipt's verdict with the facts of its manifest, if that still exists."""
     proof = verdict.proof
     if proof.origin != rebuild.RECEIPT or not verdict.keeps_id:
         return verdict
@@ -199,7 +199,7 @@ def _with_manifest(stage: Stage, verdict: Verdict, loads: dict[TimeWindow, Recei
 
 
 def _of_receipt(receipt: Receipt) -> Proof:
-    """Its rows and hash sum are the manifest's: without the manifest the audit still has what was staged."""
+    """Take rows and hash sum from the receipt, which has the manifest's: so the audit has them without the manifest."""
     numbers = receipt.fingerprint
     columns = {
         "staged_count": numbers.rows,

@@ -1,4 +1,4 @@
-"""Reading both sides of a ledger and comparing them; nothing is changed."""
+"""Read both sides of a ledger and compare them; nothing is changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.pipeline_framework.tasks.pipeline import Pipeline
 
 
 def reconcile_ledger(pipeline: Pipeline) -> list[Difference]:
-    """Every difference between the ledger, the target's receipts and what the target's table holds.
+    """Return every difference between the ledger, the target's receipts and the rows of the target's table.
 
     The ledger is read before and after the target: a window that changed in between, or that a run holds, is not
     compared.

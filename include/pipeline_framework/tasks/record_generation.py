@@ -1,4 +1,4 @@
-"""Generating records from a pipeline's continuation point, without moving data (requirement 2)."""
+"""Generate records from a pipeline's continuation point, without moving data (requirement 2)."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.single_window import window_of_record
 
 _IDENTITY = ("pipeline_id", "source_name", "source_object", "target_name")
-"""What `default_record` must have before a record can become a row of the ledger."""
+"""The keys that `default_record` must have before a record can become a row of the ledger."""
 
 
 def latest_timestamp_available(source_object: str, target_day: LocalDay, store: LedgerReads) -> datetime | None:
-    """The day's continuation point: end of the gapless prefix of its live rows; None when the day starts with a gap."""
+    """Return the day's continuation point, the end of its live rows' gapless prefix; None when it starts with a gap."""
     if target_day.window is None:
         return None
     return gapless_prefix_end(target_day.window, store.live_windows(source_object, target_day.window))
 
 
 def ledger_row(final_config: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """The ledger row of a record of `build_complete_pipeline_record`, or of one that has ledger names already."""
+    """Return the ledger row of a record of `build_complete_pipeline_record`, or of one that has ledger names."""
     start, end = (
         convert_to_pendulum(record.get(ours) or record[theirs], "UTC")
         for ours, theirs in (
@@ -51,7 +51,7 @@ def ledger_row(final_config: Mapping[str, Any], record: Mapping[str, Any]) -> di
 def storable_row(
     final_config: Mapping[str, Any], record: Mapping[str, Any], horizon: Horizon
 ) -> tuple[dict[str, Any], RunRequest]:
-    """The ledger row of a complete record inside the horizon, and its window as a run would ask for it.
+    """Return the ledger row of a complete record inside the horizon, and its window as a run would ask for it.
 
     Raises:
         ConfigurationError: `default_record` lacks a name that identifies the row, or `check_fields` has unknown ones.
@@ -92,8 +92,8 @@ class Generated:
 
     Attributes:
         day: The local day, `YYYY-MM-DD`.
-        windows: In order, at most as many as were asked for.
-        note: `<day> is complete` when that many are not left of it.
+        windows: The windows in order, at most as many as were asked for.
+        note: `<day> is complete` when fewer than that are left of it.
     """
 
     day: str
@@ -103,11 +103,11 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What is fit to be stored of generated windows.
+    """The generated windows that can be stored, and why others can't.
 
     Attributes:
         rows: Ledger rows of the complete records, in order.
-        reasons: Window (local text) → why it and those after it have to wait; it is future data.
+        reasons: For a window (local text), why it and those after it have to wait: it is future data.
     """
 
     rows: list[dict[str, Any]]
@@ -124,15 +124,15 @@ def next_windows(
     max_records: int = 1,
     allow_future: bool = False,
 ) -> Generated:
-    """Generate the next windows of a day from its continuation point; nothing is judged or stored.
+    """Generate the next windows of a day from its continuation point; nothing is validated or stored.
 
     Args:
         config: The pipeline.
-        store: The ledger; its live rows tell where to continue.
-        now: Picks the day (`now - x_time_back`) when no `target_date` is given.
+        store: The ledger; its live rows show where to continue.
+        now: Gives the day (`now - x_time_back`) when there is no `target_date`.
         target_date: A local day inside the horizon.
-        max_records: At most so many.
-        allow_future: `target_date` may lie after local tomorrow.
+        max_records: The most windows to generate.
+        allow_future: When True, `target_date` may lie after local tomorrow.
 
     Raises:
         InvalidInputError: The day is outside the horizon, or after tomorrow without `allow_future`.
@@ -164,13 +164,13 @@ def next_windows(
 def validate_windows(
     config: PipelineConfig, windows: Sequence[TimeWindow], *, now: datetime, allow_future: bool = False
 ) -> Validated:
-    """Judge the records of generated windows as a claim will; a window that has not settled ends the row of them.
+    """Validate the records of generated windows as a claim will; the first that has not settled ends the list.
 
     Args:
         config: The pipeline.
-        windows: In order.
-        now: Tells future data.
-        allow_future: Records of time that has not settled pass, too: they wait until it has.
+        windows: The generated windows, in order.
+        now: Decides what is future data.
+        allow_future: When True, records of time that has not settled also pass: they wait until it has.
 
     Raises:
         InvalidInputError: A record is not complete; the reasons are those of the first one.

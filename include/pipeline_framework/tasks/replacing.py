@@ -1,4 +1,4 @@
-"""Replacing live rows that a person asked to load again, or to cut anew: part of what a run does before it claims."""
+"""Replace live rows that a person asked to load again, or to cut again; a run does this before it claims."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def replace(
     *,
     dry_run: bool,
 ) -> list[str]:
-    """Each row gets a replacement with its own window; what a run's earlier try has replaced is left alone."""
+    """Give each row a replacement with its own window; rows that a run's earlier try has replaced are skipped."""
     final_config = config.final_config()
     labels = []
     for row in rows:
@@ -43,7 +43,7 @@ def recut(
     *,
     dry_run: bool,
 ) -> list[TimeWindow]:
-    """Replace the live windows that the asked ones cut; returns the new windows. A run's second try finds none cut."""
+    """Replace the live windows that the asked ones cut; return the new ones. A run's second try finds none cut."""
     final_config, new = config.final_config(), list[TimeWindow]()
     for cut in planning.recut(list(live), {row for rows in live.values() for row in rows}):
         if not dry_run:
@@ -54,12 +54,12 @@ def recut(
 
 
 def _asked_row(final_config: Mapping[str, Any], window: TimeWindow) -> Record:
-    """A row that a person has asked for: its load may take rows away."""
+    """Return a row that a person has asked for: its load may delete rows."""
     return planning.planned_row(final_config, window, derive) | {"is_removal_approved_flag": True}
 
 
 def _replaced_by_this_run(row: Record, store: LedgerWindows, actor: Actor) -> bool:
-    """A replacement that this run planned and finished already must not be replaced once more when it is cleared."""
+    """True for a replacement that this run planned and finished: when cleared, the run must not replace it again."""
     if not row["is_replacement_run_flag"]:
         return False
     planned = store.events(row["id"])[0]

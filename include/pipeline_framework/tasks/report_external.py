@@ -1,4 +1,4 @@
-"""A window that another system has moved is reported: taken under a new fence, audited, written as one transition."""
+"""Report a window that another system has moved: take it under a new fence, audit it, write one transition."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _AROUND = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What a report came to.
+    """The result of a report.
 
     Attributes:
         row: The ledger's row as it is now.
-        is_new: False: the row said the same before, and nothing was written.
+        is_new: False when the row said the same before, and nothing was written.
     """
 
     row: Record
@@ -42,11 +42,11 @@ class Reported:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the window is done: False after a failure, or when its audit failed."""
+        """True when the window is done: not after a failure, or when its audit failed."""
         return self.row["pipeline_final_status"] in FINISHED
 
     def as_dict(self) -> dict[str, Any]:
-        """Small JSON."""
+        """Return small JSON."""
         names = (
             *("id", "pipeline_id", "source_object", "pipeline_final_status", "audit_process_status"),
             *("audit_result_status", "source_count", "target_count", "count_difference", "retry_attempt"),
@@ -61,10 +61,10 @@ class Reported:
 
 
 def reported_window(config: PipelineConfig, start: datetime | str, end: datetime | str) -> TimeWindow:
-    """The window between two aware instants, or texts: with an offset, or in the pipeline's local time.
+    """Return the window between two aware instants, or texts with an offset or in the pipeline's local time.
 
     Raises:
-        InvalidInputError: One is no instant, or an ambiguous one, or the end is not after the start.
+        InvalidInputError: A value is no instant, or an ambiguous one, or the end is not after the start.
     """
 
     def instant(value: datetime | str) -> datetime:
@@ -83,24 +83,24 @@ def report_external_window(
     *,
     replace_reason: str = "",
 ) -> Reported:
-    """Write what another system says of one of its windows; the same again changes nothing.
+    """Write what another system reports of one of its windows; the same report again changes nothing.
 
-    A report that dies in between leaves the row to its lease: the same reporter goes on at once, anybody else when
-    cleanup has released it.
+    When a report dies in between, the row keeps its lease: the same reporter can continue at once, anybody else when
+    cleanup has released the row.
 
     Args:
         config: A pipeline with `moved_by: external`.
         store: The ledger.
-        actor: Who reports.
-        window: Exactly the bounds of a planned window.
+        actor: The one that reports.
+        window: The window, with exactly the bounds of a planned one.
         report: How it ended.
-        replace_reason: Why a finished window is reported anew: its row is replaced, and keeps what it said.
+        replace_reason: Why a finished window is reported again: its row is replaced, and keeps what it said.
 
     Raises:
         ConfigurationError: This bundle moves the pipeline's data itself.
         InvalidInputError: No live row has these bounds, the window has not ended yet, or a replacement lacks counts.
         WindowFinishedError: The finished window says something else.
-        WindowHeldError: Somebody else is at the row.
+        WindowHeldError: Somebody else holds the row.
     """
     require_moved_elsewhere(config)
     _require_reason(config, window, replace_reason)
@@ -131,7 +131,7 @@ def report_external_window(
 
 
 def _row_of(config: PipelineConfig, store: LedgerWindows, window: TimeWindow) -> Record:
-    """The live row of exactly these bounds."""
+    """Return the live row of exactly these bounds."""
     rows = store.find(source_object=config.source_object, within=[window])
     for row in rows:
         if (row["query_window_start_at"], row["query_window_end_at"]) == (window.start, window.end):
@@ -181,7 +181,7 @@ def _require_possible(
 
 
 def _finished(config: PipelineConfig, row: Record, report: ExternalReport, error: WindowFinishedError) -> Reported:
-    """A finished window that says the same is fine, whoever was first; anything else is refused."""
+    """Accept a finished window that says the same, whoever was first; refuse anything else."""
     if external_reports.says_the_same(row, report):
         return Reported(row, False)
     counted = f"{row['source_count']} rows at the source and {row['target_count']} at the target"

@@ -1,4 +1,4 @@
-"""One window at a time, asked for by hand: the records of requirement 3, found, judged and updated through the ledger.
+"""Find, check and update the records of requirement 3 through the ledger, one window at a time, asked for by hand.
 
 A record is a plain dict. It may use the ledger's column names, requirement 3's names for them, the UPPERCASE names of a
 generated record, or the short form that XCom carries; only its id or its window says which row is meant.
@@ -63,7 +63,7 @@ _BOUND_NAMES = frozenset(
 _NOT_COLUMNS = frozenset({"local"})
 
 _TICKING = frozenset({"record_last_updated_at", "heartbeat_at"})
-"""Times that move on by themselves: a record that has older ones asks for nothing."""
+"""Times that change without being asked: a record that has older ones asks for no change."""
 
 _WRITTEN_WITH_THE_STATUS = frozenset(
     {
@@ -72,16 +72,16 @@ _WRITTEN_WITH_THE_STATUS = frozenset(
         "audit_process_status", "pipeline_start_time", "pipeline_end_time",
     }
 )  # fmt: skip
-"""What the ledger writes itself beside a status: a record may say it, too, but the ledger's values count."""
+"""Columns that the ledger writes itself with a status: a record may have them, but the ledger's values count."""
 
 
 def with_both_names(row: Record) -> Record:
-    """A ledger row with requirement 3's names beside the ledger's own."""
+    """Return a ledger row with requirement 3's names beside the ledger's own."""
     return row | {name: row[column] for name, column in REQUIREMENT_3_NAMES.items()}
 
 
 def window_of_record(record: Mapping[str, Any]) -> TimeWindow:
-    """The window of a record, whichever names it uses; a bound without a zone is UTC.
+    """Return the window of a record, whichever names it uses; a bound without a zone is UTC.
 
     Raises:
         InvalidInputError: A bound is missing or is not a timestamp.
@@ -90,10 +90,10 @@ def window_of_record(record: Mapping[str, Any]) -> TimeWindow:
 
 
 def find_row(store: LedgerWindows, source_object: str, record: Mapping[str, Any]) -> Record:
-    """The ledger row of a record: by its `id`, else the live row of exactly its window.
+    """Return the ledger row of a record: by its `id`, else the live row of exactly its window.
 
     Raises:
-        InvalidInputError: No such row, or it belongs to another source object.
+        InvalidInputError: There is no such row, or it belongs to another source object.
         RowMistakenError: The record has an id and a window, and the row of that id is another window's.
     """
     if record.get("id") is not None:
@@ -121,13 +121,13 @@ def find_row(store: LedgerWindows, source_object: str, record: Mapping[str, Any]
 
 
 def require_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: Record) -> None:
-    """Refuse a PENDING window that a claim would not give to this run now; everything else is `take`'s to judge.
+    """Refuse a PENDING window that a claim would not give to this run now; `take` judges everything else.
 
-    What this run had before it may take back at any time, as when a task is cleared.
+    A window that this run had before may be taken back at any time, as when a task is cleared.
 
     Raises:
         InvalidInputError: The window is outside the pipeline's horizon.
-        IllegalTransitionError: It has not settled yet, or rests after a failed attempt.
+        IllegalTransitionError: The window has not settled yet, or rests after a failed attempt.
     """
     if row["pipeline_final_status"] != Status.PENDING or row["is_invalidated_flag"]:
         return
@@ -149,18 +149,18 @@ def require_not_held(row: Record, actor: Actor) -> None:
     """Refuse a window that another run holds; whether it is finished or replaced does not matter here.
 
     Raises:
-        WindowHeldError: Names the holder.
+        WindowHeldError: The message names the holder.
     """
     try:
-        transitions.take(row, actor, row["fence"], row["record_last_updated_at"])  # only judged, never applied
+        transitions.take(row, actor, row["fence"], row["record_last_updated_at"])  # only checked, never applied
     except (WindowFinishedError, WindowInvalidatedError):
         return
 
 
 def delete_loaded(pipeline: Pipeline, attempt: WindowAttempt) -> int:
-    """Fenced delete of the window at the target; a window that was loaded goes back to its start.
+    """Delete the window at the target under the fence; a window that was loaded goes back to its start.
 
-    The ledger is told first: a crash in between leaves rows that the next publish deletes, never a phase without rows.
+    The ledger is written first: a crash in between leaves rows that the next publish deletes, not a phase without rows.
     """
     if attempt.row["phase_completed"] == Phase.STAGE_TO_TARGET:
         attempt.change(transitions.start_source_to_stage)
@@ -182,22 +182,22 @@ def update_record(
     """Turn a record's changed status into the legal transition that it means, and refuse everything else.
 
     - IN_PROGRESS → PENDING or FAILED, by the run that holds it: its attempt has failed. By anybody else: a take-over,
-      only when the owner is gone. An attempt is counted; the ledger decides which of the two it is.
-    - PENDING or FAILED → IN_PROGRESS: taken by the actor's run, when a claim might.
+      only when the owner is gone. An attempt is counted; the ledger decides between PENDING and FAILED.
+    - PENDING or FAILED → IN_PROGRESS: the actor's run takes it, when a claim might.
     - No difference: nothing is written.
 
     Args:
         store: The ledger.
-        record: `id` and what should be different; see the module for its names.
-        actor: Who asks.
-        config: The row's pipeline; None when it has no good file any more.
-        run_state: What Airflow says of the owning run.
+        record: `id` and the columns to change; see the module for their names.
+        actor: The one that asks.
+        config: The row's pipeline; None when it no longer has a good file.
+        run_state: The state of the owning run, as Airflow reports it.
 
     Returns:
         The row as it is afterwards.
 
     Raises:
-        InvalidInputError: An unknown name, or a column that nobody may write by hand.
+        InvalidInputError: A name is unknown, or a column may not be written by hand.
         LedgerRefusedError: The transition is not legal (the message names both states), or the record is outdated.
     """
     if record.get("id") is None:
@@ -293,7 +293,7 @@ def _require_releasable(row: Row, asked: str, record: Mapping[str, Any]) -> None
 
 
 def _asked_status(row: Row, record: Mapping[str, Any]) -> str:
-    """The status that a record asks for, after checking that it asks for nothing else and is not outdated."""
+    """Return the status that a record asks for, after checking that it asks for nothing else and is not outdated."""
     where = describe(row)
     differences: dict[str, set[Any]] = {}
     for name, value in record.items():
@@ -329,9 +329,9 @@ def _asked_status(row: Row, record: Mapping[str, Any]) -> str:
 
 
 def _is_outdated(row: Row, record: Mapping[str, Any]) -> bool:
-    """Whether the row has moved on since the record was read, as far as the record tells.
+    """True when the row has changed since the record was read, as far as the record shows.
 
-    Requirement 3 lets callers set `record_last_updated_time` to now, so only an earlier time says something.
+    Requirement 3 lets callers set `record_last_updated_time` to now, so only an earlier time proves something.
     """
     if record.get("fence") not in (None, row["fence"]):
         return True
@@ -340,7 +340,7 @@ def _is_outdated(row: Row, record: Mapping[str, Any]) -> bool:
 
 
 def _same(stored: Any, given: Any) -> bool:
-    """Whether a record says what the ledger has, instants and days in whatever form it says them."""
+    """True when a record says what the ledger has, in whatever form it gives instants and days."""
     if stored == given:
         return True
     try:

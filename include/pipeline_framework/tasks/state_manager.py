@@ -1,7 +1,7 @@
-"""The state manager: the four phases of requirement 4 over the ledger, as steps a task or a person asks for.
+"""Run the state manager: the four phases of requirement 4 over the ledger, as steps a task or a person asks for.
 
-`review` looks and plans without writing. `repair` does at once what can harm nothing. `apply_items` executes a plan
-that somebody has seen; every item is checked again, and what has changed since is listed, not forced.
+`review` looks and plans without writing. `repair` does at once the steps that can harm nothing. `apply_items` executes
+a plan that somebody has seen; every item is checked again, and an item that has changed since is listed, not forced.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StateReview:
-    """What one source's rows say, what is wrong, and what would be done about it.
+    """The state of one source's rows, what is wrong, and what would be done about it.
 
     Attributes:
-        analysis: Phase 1.
-        findings: Phases 2 and 3.
-        items: Phase 4: at most so many windows as were asked for.
-        held: Days whose time zone rules changed, which no repair touches, one text each; nothing is found there.
+        analysis: The result of phase 1.
+        findings: The results of phases 2 and 3.
+        items: The plan of phase 4, with at most as many windows as were asked for.
+        held: One text per day whose time zone rules changed; no repair touches these days, and they have no findings.
     """
 
     analysis: Analysis
@@ -50,7 +50,7 @@ class StateReview:
     held: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """`{findings, summary}`, JSON."""
+        """Return `{findings, summary}` as JSON."""
         kinds = Counter(finding.kind.value for finding in self.findings)
         return {
             "findings": [finding.as_dict() for finding in self.findings],
@@ -60,13 +60,13 @@ class StateReview:
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
-    """What applying an item came to.
+    """The result of applying an item.
 
     Attributes:
-        item: As planned.
+        item: The item as planned.
         inserted: Windows that were planned.
         invalidated: Ids of the rows that were taken out.
-        changed: What is different from the plan, for people; empty when all of it was done.
+        changed: The differences from the plan, for people; empty when all of it was done.
     """
 
     item: PlanItem
@@ -76,7 +76,7 @@ class ItemOutcome:
 
 
 def scope_of(config: PipelineConfig, now: datetime, *, counts_horizon: bool = True) -> StateScope:
-    """A pipeline's part of the ledger, or of a table that need not have all days of its horizon."""
+    """Return a pipeline's part of the ledger, or of a table that need not have all days of its horizon."""
     horizon = config.horizon
     return StateScope(
         config.source_object,
@@ -92,14 +92,14 @@ def scope_of(config: PipelineConfig, now: datetime, *, counts_horizon: bool = Tr
 def review(
     configs: Sequence[PipelineConfig], store: LedgerWindows, most_windows: int = remediation.MOST_WINDOWS
 ) -> list[StateReview]:
-    """All four phases for every source, without writing; the statements don't grow with the number of sources or days.
+    """Do all four phases for every source without writing; statements don't grow with the number of sources or days.
 
-    A disabled pipeline's rows rest: nothing is found there.
+    A disabled pipeline's rows rest: they give no findings.
 
     Args:
         configs: The sources.
         store: The ledger.
-        most_windows: Gaps of one source are filled with at most so many.
+        most_windows: The most windows that fill gaps of one source.
     """
     now = store.now()
     facts = store.state_facts([scope_of(config, now) for config in configs])
@@ -111,7 +111,7 @@ def review(
 
 
 def review_facts(facts: StateFacts, rows_of_days: Any, most_windows: int | None = None) -> StateReview:
-    """The phases for one source's facts; `rows_of_days` is only asked when granularity has drifted."""
+    """Do the phases for one source's facts; `rows_of_days` is only asked when granularity has drifted."""
     analysis = continuity.analyse(facts)
     drifting = continuity.drifting_days(facts, analysis)
     rows = rows_of_days(facts.scope.source_object, drifting) if drifting else []
@@ -121,15 +121,15 @@ def review_facts(facts: StateFacts, rows_of_days: Any, most_windows: int | None 
 
 @log_execution("state repaired", source_object="config.source_object", dry_run="dry_run")
 def repair(config: PipelineConfig, store: LedgerWindows, actor: Actor, *, dry_run: bool = False) -> dict[str, Any]:
-    """Do at once what harms nothing: fill gaps, and take out rows that never loaded anything. Tell the rest.
+    """Do at once what harms nothing: fill gaps, and take out rows that never loaded anything; report the rest.
 
-    What it can't place is told and left: no row, and no window of a row, stops the pipeline's other windows.
+    What it can't place is reported and skipped: no row, and no window of a row, stops the pipeline's other windows.
 
     One call touches at most `state_manager_window_limit` windows: first rows that are wrong, then gaps of planned days,
-    then missing days, each the newest first. The next call goes on.
+    then missing days, each the newest first. The next call continues.
 
     Returns:
-        `inserted`: windows planned (that would be, in a dry run). `invalidated`: ids. `reported`: what waits for the
+        `inserted`: windows planned (in a dry run, to be planned). `invalidated`: ids. `reported`: what waits for the
         state manager or a person, one text each. `note`: why nothing was looked at.
     """
     with store.source_lock(config.source_object) as is_locked:
@@ -138,7 +138,7 @@ def repair(config: PipelineConfig, store: LedgerWindows, actor: Actor, *, dry_ru
         limit = config.state_manager_window_limit
         try:
             (found,) = review([config], store, limit)
-        except TerminalError as error:  # whatever a row says: the windows that are planned go on
+        except TerminalError as error:  # whatever a row says, the planned windows continue
             return _repaired(reported=[told(config, "what its rows leave open can't be told", error)])
         _log.info("state of %s", found.analysis.as_dict())
         for finding in found.findings:
@@ -171,7 +171,7 @@ def repair(config: PipelineConfig, store: LedgerWindows, actor: Actor, *, dry_ru
 def apply_items(
     config: PipelineConfig, store: LedgerWindows, actor: Actor, items: Iterable[PlanItem]
 ) -> list[ItemOutcome]:
-    """Execute a plan's items of one source, each in a transaction of its own, so that a second try goes on.
+    """Execute a plan's items of one source, each in a transaction of its own, so that a second try continues.
 
     An item that has changed since it was planned is skipped where it changed, and the change is reported.
     """
@@ -181,7 +181,7 @@ def apply_items(
 def _apply_as_far_as_possible(
     config: PipelineConfig, store: LedgerWindows, actor: Actor, item: PlanItem
 ) -> ItemOutcome:
-    """As `apply_items`, but what can't be placed is told: new windows one by one, a replacement as a whole."""
+    """Do as `apply_items`, but report what can't be placed: new windows one by one, a replacement as a whole."""
     try:
         if item.action != Action.INSERT:
             return _apply(config, store, actor, item)
@@ -193,7 +193,7 @@ def _apply_as_far_as_possible(
 
 
 def _without(held: HeldTime, found: StateReview) -> StateReview:
-    """What may be judged here: days that other time zone rules bound otherwise are planned as a whole, or elsewhere."""
+    """Return the facts to judge: days that other time zone rules bound otherwise are planned whole, or elsewhere."""
 
     def is_free(windows: Iterable[TimeWindow]) -> bool:
         return not any(window.overlaps(span) for window in windows for span in held.spans)
@@ -204,20 +204,20 @@ def _without(held: HeldTime, found: StateReview) -> StateReview:
 
 
 def left_to_people(found: StateReview) -> list[str]:
-    """What no plan does, one text each."""
+    """Return what no plan does, one text each."""
     texts = [f"not looked at: {text}" for text in found.held]
     return texts + [f"{f.kind.value} on {f.day}: {f.reason}" for f in found.findings if f.decision == Verdict.REPORT]
 
 
 def left_by_plan(found: StateReview) -> list[str]:
-    """What a plan would fill and this one does not, because it is large enough; one text, or none."""
+    """Return what a plan would fill and this one does not, because it is large enough; one text, or none."""
     left = remediation.unplanned(found.findings, found.items)
     why = f"one plan fills at most {remediation.MOST_WINDOWS} windows of a source: apply it, and the next one goes on"
     return [_unfilled(left, why)] if left else []
 
 
 def left_by_limit(found: StateReview, harmless: Sequence[PlanItem], taken: Sequence[PlanItem], limit: int) -> list[str]:
-    """What a repair would do and does not do now, because of its limit."""
+    """Return what a repair would do and does not do now because of its limit."""
     ids = {row.id for item in taken for row in item.rows}
     why = f"one run repairs at most {limit} windows (state_manager_window_limit), the newest first"
     texts = [
@@ -244,7 +244,7 @@ def _unfilled(left: Sequence[Finding], why: str) -> str:
 def _apply(config: PipelineConfig, store: LedgerWindows, actor: Actor, item: PlanItem) -> ItemOutcome:
     if item.action == Action.INSERT:
         return _insert(store, actor, item, [_planned_row(config, window) for window in item.windows])
-    # a plan that takes data out of the target is applied only after somebody has agreed
+    # a plan that deletes data at the target is applied only after a person has agreed
     approved = {"is_removal_approved_flag": item.deletes_target_data}
     rows = [{**_planned_row(config, window), **approved} for window in item.windows]
     try:
@@ -268,7 +268,7 @@ def _insert(store: LedgerWindows, actor: Actor, item: PlanItem, rows: Sequence[R
 
 
 def _change_since(row: Record, planned: RowState) -> str:
-    """How a row differs from what the plan saw; empty when it does not."""
+    """Return how a row differs from what the plan saw; empty when it does not."""
     if row["is_invalidated_flag"]:
         return f"row {planned.id} is invalidated already"
     if (row["pipeline_final_status"], row["fence"]) != (planned.status, planned.fence) or window_of(

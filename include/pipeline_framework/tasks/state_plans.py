@@ -1,7 +1,7 @@
-"""Plans of the state manager: made and stored without changing a row, and executed exactly as stored.
+"""Make and store plans of the state manager without changing a row, and execute them exactly as stored.
 
-A plan is applied once, source by source; each source's outcome is stored when it is through, so that a crash goes on
-with the rest. What has changed since the plan was made is listed, not forced.
+A plan is applied once, source by source; each source's outcome is stored when it is done, so that after a crash the
+rest is applied. An item that has changed since the plan was made is listed, not forced.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ Configs = Mapping[str, PipelineConfig]
 
 @dataclass(frozen=True, slots=True)
 class MadePlan:
-    """What a dry run found.
+    """The result of a dry run.
 
     Attributes:
-        plan: As stored; None when there is nothing to do, or when nothing was to be stored.
+        plan: The stored plan; None when there is nothing to do, or when nothing should be stored.
         items: Its steps, stored or not.
         needs_approval: Why a person has to agree before they are executed.
-        left: What this plan does not do, one text each, by source object.
-        coverage: How much is planned and done at all, by source object.
+        left: The things that this plan does not do, one text each, by source object.
+        coverage: How much is planned and done, by source object.
     """
 
     plan: StatePlan | None
@@ -65,9 +65,9 @@ class MadePlan:
 def make_plan(
     configs: Sequence[PipelineConfig], store: LifecycleStore, actor: Actor, *, is_stored: bool = True
 ) -> MadePlan:
-    """Look at the sources and store what would be done; no row of the ledger changes.
+    """Look at the sources and store a plan of what would be done; no row of the ledger changes.
 
-    The same plan as one that is open already is that plan, not a copy of it.
+    When the same plan is open already, that plan is returned, not a copy of it.
     """
     reviews = review(configs, store)
     items = tuple(item for found in reviews for item in found.items)
@@ -92,22 +92,22 @@ def make_plan(
 
 
 def load_plan(plan_id: str, store: LifecycleStore) -> StatePlan:
-    """A stored plan, its items as they were.
+    """Return a stored plan with its items as they were.
 
     Raises:
-        InvalidInputError: No such plan.
-        LedgerRefusedError: Its items are not those that were stored.
+        InvalidInputError: There is no such plan.
+        LedgerRefusedError: The items are not those that were stored.
     """
     return StatePlan.of(store.stored_plan(plan_id))
 
 
 def approval_of(plan: StatePlan, configs: Iterable[PipelineConfig]) -> str | None:
-    """Why a person has to agree, by the limits of now; None when nobody has to."""
+    """Return why a person has to agree, by the present limits; None when nobody has to."""
     return approval_reason(plan.items, limits(configs))
 
 
 def limits(configs: Iterable[PipelineConfig]) -> dict[str, int]:
-    """`state_manager_window_limit` by source object."""
+    """Return `state_manager_window_limit` by source object."""
     return {config.source_object: config.state_manager_window_limit for config in configs}
 
 
@@ -121,20 +121,20 @@ def apply_plan(
     seen_hash: str | None = None,
     approved_by: str | None = None,
 ) -> StatePlan:
-    """Execute exactly the stored items, each checked again; returns the plan with its outcome.
+    """Execute exactly the stored items, each checked again; return the plan with its outcome.
 
     Args:
         plan_id: The plan.
-        configs: By source object; items of a source that has none are left alone.
+        configs: Pipelines by source object; items of a source that has none are skipped.
         store: The ledger.
-        actor: Who applies; the events say so, and name the plan.
-        seen_hash: Hash of what was shown and approved.
-        approved_by: Who agreed.
+        actor: The one that applies; the events name it and the plan.
+        seen_hash: Hash of the plan that was shown and approved.
+        approved_by: The person who agreed.
 
     Raises:
-        LedgerRefusedError: It was applied before, is not what was shown, or needs an approval that nobody gave.
-        TransientError: Another run repairs one of the sources right now; the other ones are through.
-        TerminalError: Some sources could not be done (a function of their own raised, say); the other ones are through.
+        LedgerRefusedError: The plan was applied before, is not what was shown, or needs an approval that nobody gave.
+        TransientError: Another run repairs one of the sources right now; the other ones are done.
+        TerminalError: Some sources could not be done (a function of their own raised, say); the other ones are done.
     """
     plan = load_plan(plan_id, store)
     if plan.applied_at is not None:
@@ -161,7 +161,7 @@ def apply_plan(
             outcomes = _apply_source(configs.get(source_object), store, actor, plan_id, items)
         except TransientError:
             raise
-        except Exception as error:  # noqa: BLE001 - a pipeline's own function raises what it likes
+        except Exception as error:  # noqa: BLE001 - a pipeline's own function may raise anything
             broken[source_object] = error
             continue
         if outcomes is None:
@@ -175,7 +175,7 @@ def apply_plan(
 def apply_to_source(
     config: PipelineConfig, store: LifecycleStore, actor: Actor, items: Sequence[PlanItem]
 ) -> dict[str, Any]:
-    """Execute items of one source that are stored nowhere; what came of them, as `outcome_dict`.
+    """Execute items of one source that are stored nowhere; return their results as `outcome_dict`.
 
     Raises:
         TransientError: Another run repairs the source right now.
@@ -187,7 +187,7 @@ def apply_to_source(
 
 
 def outcome_dict(outcomes: Sequence[ItemOutcome]) -> dict[str, Any]:
-    """What came of one source's items: `inserted` (pairs of instants), `invalidated` (ids), `changed` (texts); JSON."""
+    """Return one source's results as JSON: `inserted` (pairs of instants), `invalidated` (ids), `changed` (texts)."""
     return {
         "items": len(outcomes),
         "inserted": [str(window).split("/") for outcome in outcomes for window in outcome.inserted],
@@ -197,14 +197,14 @@ def outcome_dict(outcomes: Sequence[ItemOutcome]) -> dict[str, Any]:
 
 
 def name_of(actor: Actor) -> str:
-    """A run or a person, as plans name them."""
+    """Return a run or a person as plans name them."""
     return f"{actor.dag_id}/{actor.dag_run_id}"
 
 
 def _apply_source(
     config: PipelineConfig | None, store: LifecycleStore, actor: Actor, plan_id: str, items: Sequence[PlanItem]
 ) -> list[ItemOutcome] | None:
-    """Outcomes in the items' order; None when somebody else is at this source."""
+    """Return outcomes in the items' order; None when somebody else repairs this source."""
     if config is None:
         return [ItemOutcome(item, changed="no good pipeline file has this source_object any more") for item in items]
     with store.source_lock(config.source_object) as is_locked:
@@ -215,14 +215,14 @@ def _apply_source(
             if refusal := _refusal(config, item, now):
                 outcomes.append(ItemOutcome(item, changed=refusal))
                 continue
-            # events lead back to the plan
+            # so that events name their plan
             named = replace(item, reason=f"plan {plan_id}: {item.reason}") if plan_id else item
             outcomes += [replace(done, item=item) for done in apply_items(config, store, actor, [named])]
         return outcomes
 
 
 def _refusal(config: PipelineConfig, item: PlanItem, now: datetime) -> str:
-    """Why the pipeline as it is now has no place for an item; empty when it has."""
+    """Return why the present pipeline has no place for an item; empty when it has."""
     tomorrow = local_day_of(now, config.timezone).next()
     replaced = [row.window for row in item.rows]
     for window in item.windows:

@@ -1,4 +1,4 @@
-"""The claim: take the windows of this run and let only complete records pass (requirement 3)."""
+"""Claim the windows of this run and let only complete records pass (requirement 3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def store_and_validate(
 ) -> dict[str, Any]:
     """Claim this run's windows and check each record; a record that is not complete ends its attempt with the reasons.
 
-    Complete ones pass beside it; the run fails at its end for the one that it leaves unfinished.
+    Complete records still pass; the run fails at its end for the one that it leaves unfinished.
 
     A temporary run of `airflow tasks test`, and a dry run, only show what they would claim.
 
@@ -39,10 +39,10 @@ def store_and_validate(
         store: The ledger.
         actor: The run that claims.
         request: The run's checked conf.
-        now: For the settle time only; the ledger's clock when not given.
+        now: Used for the settle time only; the ledger's clock when not given.
 
     Returns:
-        `claimed`: one small record per window, in claim order; `would_claim`: the same of a preview; `note`: why
+        `claimed`: one small record per window, in claim order; `would_claim`: the same for a preview; `note`: why
         nothing was claimed, or how many more windows wait.
 
     Raises:
@@ -81,8 +81,8 @@ def store_and_validate(
 
 
 def claim_options(config: PipelineConfig, settled: datetime, request: RunRequest) -> dict[str, Any]:
-    """What a claim, or a preview of one, is called with; windows that were asked for by range are taken from any
-    campaign.
+    """Return the arguments of a claim, or of a preview of one; windows that were asked for by range are claimed from
+    any campaign.
     """
     horizon = config.horizon.clip(TimeWindow(datetime.min.replace(tzinfo=settled.tzinfo), settled))
     return {
@@ -97,12 +97,12 @@ def claim_options(config: PipelineConfig, settled: datetime, request: RunRequest
 
 
 def small_record(row: Record) -> dict[str, Any]:
-    """What XCom carries of a window: ids and times; authority (the fence) stays in the ledger.
+    """Return what XCom carries of a window: ids and times; authority (the fence) stays in the ledger.
 
     `local` names the mapped task in Airflow's grid.
     """
     window = window_of(row)
-    timezone = row["timezone"] if is_zone(row["timezone"]) else "UTC"  # an odd row is shown, and fails its own check
+    timezone = row["timezone"] if is_zone(row["timezone"]) else "UTC"  # an odd row is shown, then fails its check
     return {
         "id": row["id"],
         "source_object": row["source_object"],
@@ -115,11 +115,11 @@ def small_record(row: Record) -> dict[str, Any]:
 
 
 def _incomplete(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: Record, settled: datetime) -> str:
-    """Why a claimed record may not pass: it lacks fields, and has spent an attempt by now; empty when it may."""
+    """Return why a claimed record may not pass (it lacks fields, and has now spent an attempt); empty when it may."""
     result = validate_record(
         row, check_fields=config.check_fields, now=settled, x_time_back=None, timezone=config.timezone
     )
-    if not result.reasons:  # future data is the claim's to refuse; what a run gets back here was claimed by it before
+    if not result.reasons:  # the claim refuses future data; a window that a run gets back here was claimed by it before
         return ""
     reason = reasons_text(result.reasons)
     _log.error("%s: %s", describe(row), reason)
@@ -133,7 +133,7 @@ def _incomplete(config: PipelineConfig, store: LedgerWindows, actor: Actor, row:
 
 
 def _more(config: PipelineConfig, store: LedgerWindows, options: dict[str, Any], claimed: int) -> str:
-    """What a full claim leaves behind; nothing to say when it left nothing."""
+    """Return a text about what a full claim leaves behind; empty when it left nothing."""
     unlimited = replace(options["rules"], caps=())
     due = store.preview_claim(config.source_object, **{**options, "limit": MOST_WINDOWS, "rules": unlimited})
     waiting = len(due)

@@ -1,4 +1,4 @@
-"""Why a window is in the state it is in: gathers what the pure explanation needs, from the ledger and the files."""
+"""Explain why a window is in its state: gather what the pure explanation needs from the ledger and the files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAILY_PLANNER_CRON = "30 0 * * *"
 """When dags/daily_planner.py runs, in UTC."""
 
 _LONGEST_WINDOW = timedelta(days=1, hours=3)
-"""No window crosses a local day, and no day is longer."""
+"""The longest window: no window crosses a local day, and no day is longer."""
 
 
 def why(
@@ -45,14 +45,14 @@ def why(
         instant: ISO 8601 with an offset, or a local time or date of the pipeline's zone.
         configs: Every pipeline whose file is good, by id.
         store: The ledger.
-        run_state: What Airflow says of a run; unknown where it can't be asked.
+        run_state: Returns the state that Airflow reports for a run; unknown where it can't be asked.
         broken: Ids of pipelines whose files are broken, for the message about an unknown source.
 
     Returns:
-        Plain values: see `core.why.as_dict`.
+        Plain values; see `core.why.as_dict`.
 
     Raises:
-        InvalidInputError: Nobody knows the source, or the instant can't be read or is ambiguous.
+        InvalidInputError: The source is unknown, or the instant can't be read or is ambiguous.
     """
     config = next((found for found in configs.values() if found.source_object == source_object), None)
     planned_days = store.covered_days(source_object)
@@ -80,7 +80,7 @@ def why(
         facts = replace(facts, run_state=run_state(live["dag_id"], live["dag_run_id"]))
     if live and config and not config.is_external and live["pipeline_final_status"] == Status.PENDING:
         facts = _with_queue(facts, live, config, store, now)
-    # one that is gone for good explains more than the gap that it left
+    # a row that was replaced explains more than the gap that it left
     row = live or (over[-1] if over and over[-1]["replaced_by_id"] else None)
     if row is not live and row is not None:
         facts = replace(facts, invalidated=())
@@ -108,7 +108,7 @@ def _with_settings(facts: Facts, config: PipelineConfig) -> Facts:
 
 
 def _with_queue(facts: Facts, row: Record, config: PipelineConfig, store: LedgerReads, now: datetime) -> Facts:
-    """What only a waiting window needs: its campaign, the limits, and how many windows are claimed before it."""
+    """Add what only a waiting window needs: its campaign, the limits, and how many windows are claimed before it."""
     rules = config.claim_rules()
     campaign = None
     if row["campaign_id"] is not None:

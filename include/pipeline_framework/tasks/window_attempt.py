@@ -1,4 +1,4 @@
-"""One start of one task on one window: take it under a new fence, keep its lease alive, and account for its end."""
+"""Run one start of a task on one window: take it under a new fence, keep its lease alive, and record its end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 HEARTBEAT_SECONDS = 30.0
 LONGEST_REASON = 4_000
-"""Characters of one attempt's error that the ledger keeps; the task's log has all of it."""
+"""The most characters of one attempt's error that the ledger keeps; the task's log has all of it."""
 
 
 class WindowAttempt:
@@ -52,12 +52,12 @@ class WindowAttempt:
 
     @property
     def window(self) -> TimeWindow:
-        """The window; source range, stage path, target delete and all counts use this object."""
+        """Return the window; source range, stage path, target delete and all counts use this object."""
         return TimeWindow(self.row["query_window_start_at"], self.row["query_window_end_at"])
 
     @property
     def may_hold_lease(self) -> bool:
-        """Whether a lease may run on when the task ends: a phase's own write stops it, but a beat may follow that."""
+        """True when a lease may still run at the end: a phase's own write stops it, but a beat may follow that."""
         is_running = self.row["pipeline_final_status"] == Status.IN_PROGRESS
         return self.row["heartbeat_at"] is not None or (self.has_beaten and is_running)
 
@@ -77,7 +77,7 @@ class WindowAttempt:
 
         Raises:
             FenceLostError: A newer start owns the window; nothing was written.
-            RowMistakenError: The row's number stands for another window by now; nothing was written.
+            RowMistakenError: The row's number means another window by now; nothing was written.
         """
         fence, expected = self.fence, RowIdentity.of(self.row)
 
@@ -89,7 +89,7 @@ class WindowAttempt:
         return self.row
 
     def replace_by(self, records: Sequence[Mapping[str, Any]], reason: str) -> list[Record]:
-        """Replace the window, which this task holds, by others; they are claimed by a later run.
+        """Replace the window, which this task holds, by others; a later run claims them.
 
         Raises:
             FenceLostError: A newer start owns the window; nothing was written.
@@ -118,16 +118,16 @@ def run_on_window(
     is_last_try: bool,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> Result:
-    """Take the window, do the work, and write how it ended.
+    """Take the window, do the work, and write how the work ended.
 
-    `expected` is what the caller means by the row's number; None: it has just read the row.
+    `expected` is the window that the caller means by the row's number; None: it has just read the row.
 
     A failed try that Airflow repeats keeps owner and status. The last one, or a terminal error, spends an attempt: the
     row goes back to PENDING with a delay, or to FAILED.
 
     Raises:
-        LedgerRefusedError: The window was not taken, or was lost while working; the row is not this task's to change.
-        Exception: Whatever `work` raised, after the ledger has been told.
+        LedgerRefusedError: The window was not taken, or was lost while working; this task may not change the row.
+        Exception: Any error that `work` raised, after it was written to the ledger.
     """
     attempt = WindowAttempt(store, store.take(record_id, actor, expected), actor)
     attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=attempt.row["phase_completed"])
@@ -138,7 +138,7 @@ def run_on_window(
         attempt.note_refusal(refusal)
         raise
     except TargetBusyError:
-        attempt.change(_end_task)  # it waits, still this run's; no attempt is spent
+        attempt.change(_end_task)  # the window waits and is still this run's; no attempt is spent
         raise
     except Exception as error:
         will_repeat = not is_last_try and not isinstance(error, TerminalError)
@@ -158,7 +158,7 @@ def _retry_later(row: Row, fence: int, _now: Any, reason: str) -> Transition:
 
 
 def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repeat: bool, max_retry_task: int) -> None:
-    # an error may quote what came from outside: the ledger has to hold it, or the row would stay IN_PROGRESS
+    # an error may quote outside text: the ledger must be able to store it, or the row would stay IN_PROGRESS
     reason = storable(f"{attempt.actor.task_id}: {type(error).__name__}: {error}", LONGEST_REASON)
     try:
         if will_repeat:
@@ -168,15 +168,15 @@ def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repea
     except PipelineError as refused:
         if isinstance(refused, LedgerRefusedError):
             attempt.note_refusal(refused)
-        # The first error is what the person has to see; the row is the newer owner's, or cleanup's, to settle.
+        # A person has to see the first error; the newer owner, or cleanup, settles the row.
         error.add_note(f"The ledger could not be told: {refused}")
 
 
 @contextmanager
 def _heartbeats(attempt: WindowAttempt, store: LedgerWindows, every_seconds: float) -> Iterator[None]:
-    """Renew the lease in a thread, whatever goes wrong there, until the task ends.
+    """Renew the lease in a thread until the task ends, whatever fails there.
 
-    Only a lost fence ends it before: it is logged, and the work's next write is refused anyway.
+    Only a lost fence ends it earlier: it is logged, and the work's next write is refused anyway.
     """
     stop = threading.Event()
 
@@ -188,7 +188,7 @@ def _heartbeats(attempt: WindowAttempt, store: LedgerWindows, every_seconds: flo
             except FenceLostError as error:
                 attempt.log.warning("the window belongs to somebody else now", error=str(error))
                 return
-            except Exception as error:  # a thread that dies of it would take the lease of a healthy task with it
+            except Exception as error:  # if the thread died of it, a healthy task would lose its lease
                 attempt.log.warning(
                     "heartbeat not written, trying again",
                     error=str(error),

@@ -1,7 +1,8 @@
-"""Processes with different time zone rules beside each other, and days whose rules have changed since their plan.
+"""Handle processes with different time zone rules, and days whose rules have changed since they were planned.
 
-A row tells the version that it was planned with. Older rules never re-plan what newer ones have planned: such a process
-leaves the days that differ, says so, and plans the others. Newer ones plan the changed days anew, from today on.
+A row has the version that it was planned with. A process with older rules never plans again what newer rules have
+planned: it skips the days that differ, says so, and plans the others. One with newer rules plans the changed days
+again, from today on.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _REMEDY = "install the packages of constraints.txt, tzdata among them, wherever 
 
 @dataclass(frozen=True, slots=True)
 class ZoneState:
-    """With which rules a source's days of the near past and the future were planned.
+    """The rules with which a source's days of the near past and the future were planned.
 
     Attributes:
-        stamps: By day and version.
-        held: Days that this process must not plan, each with the reason.
+        stamps: The stamps, by day and version.
+        held: The days that this process must not plan, each with the reason.
     """
 
     stamps: Sequence[DayStamp]
@@ -46,7 +47,7 @@ class ZoneState:
 
     @property
     def is_newest(self) -> bool:
-        """Whether no row was planned with newer rules than this process has."""
+        """True when no row was planned with newer rules than this process has."""
         return (changes.newest(self.stamps) or "") <= zone_rules.version()
 
 
@@ -55,8 +56,8 @@ class HeldTime:
     """Time of a source that no repair may touch.
 
     Attributes:
-        texts: Why, one for each day.
-        spans: The days, and all that their rows reach.
+        texts: The reasons, one for each day.
+        spans: The days, and all time that their rows reach.
     """
 
     texts: tuple[str, ...]
@@ -64,7 +65,7 @@ class HeldTime:
 
 
 def look(config: PipelineConfig, store: LedgerReads, now: datetime) -> ZoneState:
-    """One statement; what differs from this process's rules is logged as a warning, with what to do."""
+    """Read a source's stamps with one statement; differences from this process's rules are logged as warnings."""
     stamps = store.zone_stamps({config.source_object: config.timezone}, now - _NEAR_PAST)[config.source_object]
     for text in _mismatches(config.source_object, stamps):
         _log.warning("%s", text)
@@ -72,9 +73,9 @@ def look(config: PipelineConfig, store: LedgerReads, now: datetime) -> ZoneState
 
 
 def held_time(configs: Sequence[PipelineConfig], store: LedgerReads, now: datetime) -> dict[str, HeldTime]:
-    """By source object, one statement for all: what no repair may touch.
+    """Return for each source object, with one statement for all, the time that no repair may touch.
 
-    The days of `ZoneState.held`, and from today on those that are going to be planned anew as a whole.
+    These are the days of `ZoneState.held`, and from today on those that will be planned again as a whole.
     """
     found = store.zone_stamps({config.source_object: config.timezone for config in configs}, now - _NEAR_PAST)
     held = {}
@@ -93,7 +94,7 @@ def require_plannable(config: PipelineConfig, store: LedgerReads, now: datetime,
     """Refuse days that a person asks for and that this process would plan with rules that are too old.
 
     Raises:
-        LedgerRefusedError: Names the days.
+        LedgerRefusedError: The message names the days.
     """
     held = look(config, store, now).held
     if wrong := [held[day.date] for day in days if day.date in held]:
@@ -106,7 +107,7 @@ def require_plannable(config: PipelineConfig, store: LedgerReads, now: datetime,
 
 
 def warn_of_claimed(source_object: str, rows: Iterable[Record]) -> None:
-    """Log which claimed rows were planned with other rules than this process has; no statement."""
+    """Log which claimed rows were planned with other rules than this process has; it needs no statement."""
     stamps = [
         DayStamp(row["target_day"], row["zone_rules"], row["query_window_start_at"], row["query_window_end_at"], 1)
         for row in rows
@@ -118,10 +119,10 @@ def warn_of_claimed(source_object: str, rows: Iterable[Record]) -> None:
 def replan_changed_days(
     config: PipelineConfig, store: LedgerWindows, actor: Actor, state: ZoneState, *, now: datetime, dry_run: bool
 ) -> list[PlanReport]:
-    """Have PENDING windows of days that begin or end elsewhere by now replaced, from today on; each stretch at once.
+    """Replace PENDING windows of days whose bounds have changed, from today on; each stretch in one transaction.
 
-    Nothing is done by a process whose rules are not the newest, or while another run repairs the source. What somebody
-    takes meanwhile stays, and is told.
+    A process whose rules are not the newest does nothing, nor does any while another run repairs the source. Windows
+    that are taken in the meantime stay, and are reported.
     """
     changed = _changed(config, state)
     if not changed:
@@ -163,7 +164,7 @@ def _replan(
 
 
 def _records_around(config: PipelineConfig, store: LedgerReads, changed: Mapping[date, str]) -> dict[int, Record]:
-    """Live rows of these days and the days beside them, by id; a day may have moved by as much as a day."""
+    """Return live rows of these days and the days beside them, by id; a day may have moved by as much as a day."""
     first, last = (LocalDay(day, config.timezone) for day in (min(changed), max(changed)))
     around = TimeWindow(first.start - _BESIDE, last.end + _BESIDE)
     found = store.find(source_object=config.source_object, within=[around])
@@ -171,14 +172,14 @@ def _records_around(config: PipelineConfig, store: LedgerReads, changed: Mapping
 
 
 def _row(config: PipelineConfig, window: TimeWindow, found: Replan, records: Mapping[int, Record]) -> Record:
-    """A row that is claimed as the one was whose time it takes: by the same campaign, with the same priority."""
+    """Return a row that is claimed like the one whose time it takes: by the same campaign, with the same priority."""
     row = planned_row(config.final_config(), window, derive)
     before = next((records[old.id] for old in found.rows if old.window.overlaps(window)), None)
     return row if before is None else row | {name: before[name] for name in _KEPT}
 
 
 def _replace(store: LedgerWindows, actor: Actor, found: Replan, new: Sequence[Record]) -> str:
-    """Why nothing was done; empty when it was."""
+    """Replace the rows; return why nothing was done, or an empty text when it was."""
     try:
         store.replace([row.id for row in found.rows], new, actor, found.reason, only_pending=True)
     except LedgerRefusedError as error:
@@ -187,7 +188,7 @@ def _replace(store: LedgerWindows, actor: Actor, found: Replan, new: Sequence[Re
 
 
 def _reports(config: PipelineConfig, found: Replan, refused: str, *, dry_run: bool) -> list[PlanReport]:
-    """One of each day that gets windows; the first tells how many rows made way."""
+    """Return a report of each day that gets windows; the first says how many rows gave way."""
     days: dict[str, DayPlan | None] = {str(plan.day): plan for plan in found.plans}
     days = days or {str(found.rows[0].day): None}
     reports = []
@@ -210,7 +211,7 @@ def _held_time(config: PipelineConfig, stamps: Sequence[DayStamp], held: Mapping
 
 
 def _changed(config: PipelineConfig, state: ZoneState) -> dict[date, str]:
-    """Days whose rows show other bounds than the rules of this process, if those are the newest."""
+    """Return days whose rows show other bounds than the rules of this process, if those are the newest."""
     stale = [stamp for stamp in state.stamps if stamp.zone_rules != zone_rules.version()]
     return changes.changed_days(stale, config.timezone) if state.is_newest else {}
 
@@ -222,7 +223,7 @@ def _held(config: PipelineConfig, stamps: Sequence[DayStamp]) -> dict[date, str]
 
 
 def _mismatches(source_object: str, stamps: Iterable[DayStamp]) -> list[str]:
-    """One text for each version that is not this process's: what, where, and what to do."""
+    """Return one text for each version that is not this process's: what, where, and what to do."""
     own, found = zone_rules.version(), dict[str, list[DayStamp]]()
     for stamp in stamps:
         if stamp.zone_rules not in (None, own):

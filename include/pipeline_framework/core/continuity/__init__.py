@@ -1,1 +1,1 @@
-"""Whether every day is covered: findings of the state manager, and their remedies."""
+"""Continuity, that every day is covered: findings of the state manager, and their remedies."""

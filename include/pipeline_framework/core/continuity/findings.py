@@ -1,9 +1,9 @@
-"""Continuity of a state table: what its rows say, and where they leave gaps, overlap, cross a day or drift.
+"""Judge the continuity of a state table: find where its rows leave gaps, overlap, cross a day or drift.
 
 A store reads `StateFacts` in a few set-based statements; `analyse` (phase 1 of requirement 4) and `find` (phases 2 and
-3) judge them without any I/O, `core.remediation` (phase 4) turns findings into a plan. Nothing outside a scope's days
-is looked at, so an unplanned future is no gap. A past day without any row is: from the horizon's start on, or, where
-days are planned only on request, it is counted.
+3) judge them without any I/O, and `core.remediation` (phase 4) turns findings into a plan. Nothing outside a scope's
+days is looked at, so an unplanned future is no gap. A past day without any row is a gap from the horizon's start on;
+where days are planned only on request, it is only counted.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc, me
 
 _DAY = timedelta(days=1)
 _TELLING = timedelta(hours=2)
-"""Rows of less than this say nothing about a day's own granularity."""
+"""Rows that cover less time than this say nothing about a day's own granularity."""
 
 
 class Kind(StrEnum):
-    """What is wrong."""
+    """Names what is wrong."""
 
     MISSING_DAY = "missing_day"
     GAP_START = "gap_start"
@@ -40,7 +40,7 @@ class Kind(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What becomes of it: its time is planned, the row stays, the row is invalidated, or a person is told."""
+    """Says what is done: the time is planned, the row stays, the row is invalidated, or a person is informed."""
 
     INSERT = "insert"
     KEEP = "keep"
@@ -50,18 +50,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Phase 1: how a source has been processed so far.
+    """The result of phase 1: how a source has been processed so far.
 
     Attributes:
-        days_looked_at: Days of the scope; `days_covered` of them have rows.
-        days_on_request: Days without any row that are planned only when somebody asks for them.
-        windows: Live rows, without those that cross a day.
-        windows_completed: COMPLETED, or SKIPPED with proof.
-        windows_per_day: How many days have so many windows: `{24: 363, 23: 1, 25: 1}`.
-        durations: Windows by `source_query_window_duration_minutes`.
-        dominant: Length that most windows have; None without rows.
-        dominant_by_time: Length that covers most of the time.
-        dominant_per_day: Length that most windows of each day have that has rows.
+        days_looked_at: Number of days of the scope; `days_covered` of them have rows.
+        days_on_request: Number of days without any row that are planned only when somebody asks for them.
+        windows: Number of live rows, without those that cross a day.
+        windows_completed: Number of windows that are COMPLETED, or SKIPPED with proof.
+        windows_per_day: For each number of windows, how many days have it: `{24: 363, 23: 1, 25: 1}`.
+        durations: Number of windows by `source_query_window_duration_minutes`.
+        dominant: The length that most windows have; None without rows.
+        dominant_by_time: The length that covers most of the time.
+        dominant_per_day: For each day with rows, the length that most of its windows have.
     """
 
     source_object: str
@@ -79,7 +79,7 @@ class Analysis:
     last_window_end_at: datetime | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Small JSON: no figure per day."""
+        """Return a small JSON value without figures per day."""
         first, last, dominant = self.first_window_start_at, self.last_window_end_at, self.dominant
         return {
             "source_object": self.source_object,
@@ -99,13 +99,13 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or one row that a conflict was decided for or against.
+    """One thing that is wrong, or one row that won or lost a conflict.
 
     Attributes:
-        day: Local day to which it belongs.
-        window: The time that is missing, or the row's own window; of drift, from the first odd window to the last.
-        rows: Ids; the row that the decision is about comes first, then those it was weighed against.
-        reason: For people; kept in events.
+        day: The local day to which it belongs.
+        window: The missing time, or the row's own window; for drift, from the first odd window to the last.
+        rows: Row ids; the row that the decision is about comes first, then those it was compared with.
+        reason: A text for people; it is kept in events.
     """
 
     kind: Kind
@@ -117,7 +117,7 @@ class Finding:
     reason: str
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON: instants ISO UTC, the day local."""
+        """Return JSON: instants in ISO UTC, the day local."""
         return {
             "kind": self.kind.value,
             "source_object": self.source_object,
@@ -131,7 +131,7 @@ class Finding:
 
 
 def analyse(facts: StateFacts) -> Analysis:
-    """Phase 1 for one source."""
+    """Do phase 1 for one source."""
     by_day: dict[date, list[DurationGroup]] = defaultdict(list)
     for group in facts.groups:
         by_day[group.day].append(group)
@@ -160,7 +160,7 @@ def analyse(facts: StateFacts) -> Analysis:
 
 
 def coverage(analyses: Iterable[Analysis]) -> str:
-    """How much there is at all, for people: that nothing is wrong with it does not say that anything is loaded."""
+    """Return how much is covered, for people: no findings does not mean that anything is loaded."""
     known = list(analyses)
     looked_at, covered, on_request, windows, completed = (
         sum(getattr(analysis, name) for analysis in known)
@@ -173,9 +173,9 @@ def coverage(analyses: Iterable[Analysis]) -> str:
 
 
 def drifting_days(facts: StateFacts, analysis: Analysis) -> list[LocalDay]:
-    """Days with a window of another length than the source's dominant one.
+    """Return the days with a window of another length than the source's dominant one.
 
-    The last window of a day may be shorter (it is capped), and a window that is a whole local day may have any length
+    The last window of a day may be shorter (it is capped); a window that is a whole local day may have any length
     where the dominant one is a day.
     """
     odd = {group.day for group in facts.groups if not _fits(group, facts.scope.timezone, analysis.dominant)}
@@ -183,11 +183,11 @@ def drifting_days(facts: StateFacts, analysis: Analysis) -> list[LocalDay]:
 
 
 def find(facts: StateFacts, analysis: Analysis, rows_of_drift: Iterable[tuple[int, TimeWindow]] = ()) -> list[Finding]:
-    """Phases 2 and 3: everything that is wrong with one source, by day, then by start.
+    """Do phases 2 and 3: return everything that is wrong with one source, by day, then by start.
 
     Args:
-        facts: From the store.
-        analysis: Of the same facts.
+        facts: The source's facts from the store.
+        analysis: The analysis of the same facts.
         rows_of_drift: Id and window of every live row of `drifting_days`.
     """
     found = [*_gaps(facts), *_crossing(facts), *_conflicts(facts), *_drift(facts, analysis, rows_of_drift)]
@@ -195,7 +195,7 @@ def find(facts: StateFacts, analysis: Analysis, rows_of_drift: Iterable[tuple[in
 
 
 def prioritise(rows: Iterable[StateRow]) -> list[StateRow]:
-    """Phase 3: rows in the order in which they may stay, best first.
+    """Do phase 3: return rows in the order in which they may stay, best first.
 
     Completed before incomplete; then the most recently updated; then the most recently inserted; then the earlier
     start; then the longer window; then the lower id.
@@ -214,7 +214,7 @@ def prioritise(rows: Iterable[StateRow]) -> list[StateRow]:
 
 
 def decide_conflicts(rows: Sequence[StateRow]) -> dict[int, list[StateRow]]:
-    """Which rows have to go, each with the rows that stay in its place: no two of those that stay overlap."""
+    """Return the rows to invalidate, each with the rows that stay in its place: no two rows that stay overlap."""
     neighbours = _neighbours(rows)
     kept: set[int] = set()
     losers: dict[int, list[StateRow]] = {}
@@ -228,7 +228,7 @@ def decide_conflicts(rows: Sequence[StateRow]) -> dict[int, list[StateRow]]:
 
 
 def removed_time(facts: StateFacts, gone: Iterable[StateRow]) -> list[TimeWindow]:
-    """Time that only `gone` rows cover, in order, joined where it touches."""
+    """Return the time that only `gone` rows cover, in order, joined where it touches."""
     going = {row.id: row for row in gone}
     staying = [row.window for row in facts.contested if row.id not in going]
     pieces = [piece for row in going.values() for piece in uncovered(row.window, staying)]
@@ -236,7 +236,7 @@ def removed_time(facts: StateFacts, gone: Iterable[StateRow]) -> list[TimeWindow
 
 
 def split_by_day(window: TimeWindow, timezone: str) -> list[tuple[LocalDay, TimeWindow]]:
-    """A window's parts, each with the local day in which it lies, in order."""
+    """Return a window's parts, each with the local day in which it lies, in order."""
     parts, start = [], window.start
     while start < window.end:
         day = local_day_of(start, timezone)
@@ -293,7 +293,7 @@ def _conflicts(facts: StateFacts) -> list[Finding]:
     neighbours, losers = _neighbours(rows), decide_conflicts(rows)
     for row in rows:
         others = losers.get(row.id) or prioritise(neighbours[row.id])
-        if not others:  # it only met rows that cross a day
+        if not others:  # it overlaps only rows that cross a day
             continue
         same = all(other.window == row.window for other in neighbours[row.id])
         day = local_day_of(row.window.start, scope.timezone).date
@@ -314,7 +314,7 @@ def _conflicts(facts: StateFacts) -> list[Finding]:
 
 
 def _neighbours(rows: Sequence[StateRow]) -> dict[int, list[StateRow]]:
-    """For each row the others that it overlaps."""
+    """Return for each row the others that it overlaps."""
     found: dict[int, list[StateRow]] = {row.id: [] for row in rows}
     open_rows: list[StateRow] = []
     for row in sorted(rows, key=lambda row: (row.window, row.id)):
@@ -344,7 +344,7 @@ def _drift(facts: StateFacts, analysis: Analysis, rows_of_drift: Iterable[tuple[
         return []
     usual = elapsed_text(dominant)
     odd: dict[LocalDay, list[tuple[int, TimeWindow]]] = defaultdict(list)
-    decided = {row.id for row in (*facts.crossing, *facts.contested)}  # their length is the lesser trouble
+    decided = {row.id for row in (*facts.crossing, *facts.contested)}  # their length is the smaller problem
     for row_id, window in rows_of_drift:
         day = local_day_of(window.start, scope.timezone)
         group = DurationGroup(day.date, window.duration, 1, window.end == day.end)
@@ -377,7 +377,7 @@ def _may_be_capped(group: DurationGroup, dominant: timedelta) -> bool:
 
 
 def _dominant(groups: Iterable[DurationGroup], *, by_time: bool = False) -> timedelta | None:
-    """The length of most windows, or that covers most time; of equal ones the other figure decides, then the length."""
+    """Return the length of most windows, or of most time; the other figure decides between equals, then the length."""
     windows: Counter[timedelta] = Counter()
     for group in groups:
         windows[group.duration] += group.windows
@@ -390,7 +390,7 @@ def _dominant(groups: Iterable[DurationGroup], *, by_time: bool = False) -> time
 
 
 def dominant_of_day(groups: Sequence[DurationGroup], overall: timedelta) -> timedelta:
-    """A day's own dominant length; a few small rows, and what may be a capped last window, say nothing about it."""
+    """Return a day's dominant length; a few small rows, and a last window that may be capped, say nothing about it."""
     telling = [group for group in groups if not _may_be_capped(group, overall)]
     own = _dominant(telling)
     covered = sum((group.duration * group.windows for group in telling if group.duration == own), timedelta())

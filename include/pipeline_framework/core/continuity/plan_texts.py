@@ -1,7 +1,7 @@
-"""A plan of the state manager for people: what, why and how many, as a table for a log and as Markdown for a decision.
+"""Show a plan of the state manager to people, as a table for a log and as Markdown for a decision.
 
-What deletes data at the target comes first and row by row. The rest is told by source, kind and day; days in a row that
-differ in nothing else are one line.
+Steps that delete data at the target come first, row by row. The rest is shown by source, kind and day; consecutive days
+that differ in nothing else are one line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from include.pipeline_framework.core.time.days import local_day_of
 from include.pipeline_framework.core.time.windows import TimeWindow
 
 LINES = 50
-"""Lines of a table; how many more there are is told."""
+"""The most lines of a table; it ends with the number of lines that are left out."""
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 _DAY = timedelta(days=1)
@@ -37,11 +37,11 @@ class PlanLine:
 
 
 def plan_lines(items: Iterable[PlanItem], zones: Mapping[str, str]) -> list[PlanLine]:
-    """What the items do, deletions at the target first.
+    """Return what the items do, deletions at the target first.
 
     Args:
         zones: Time zone by source object; UTC for a source that has none.
-        items: In any order.
+        items: The plan's items, in any order.
     """
     groups: list[list[PlanItem]] = []
     for item in sorted(items, key=_place):
@@ -53,7 +53,7 @@ def plan_lines(items: Iterable[PlanItem], zones: Mapping[str, str]) -> list[Plan
 
 
 def plan_table(items: Sequence[PlanItem], zones: Mapping[str, str]) -> list[str]:
-    """The plan as lines of a table, for a log."""
+    """Return the plan as lines of a table, for a log."""
     lines = plan_lines(items, zones)
     texts = [f"{'source_object':<24} {'what':<10} {'when':<41} {'windows':>7} {'rows':>5}  {'target data':<11}  why"]
     texts += [
@@ -65,7 +65,7 @@ def plan_table(items: Sequence[PlanItem], zones: Mapping[str, str]) -> list[str]
 
 
 def plan_markdown(plan: StatePlan, zones: Mapping[str, str], reason: str | None) -> str:
-    """The plan as a person sees it who has to agree; nothing in it but the layout is Markdown.
+    """Return the plan for the person who has to agree; only the layout is Markdown.
 
     Args:
         plan: The plan.
@@ -101,7 +101,7 @@ def plan_markdown(plan: StatePlan, zones: Mapping[str, str], reason: str | None)
 
 
 def escaped(text: str) -> str:
-    r"""Text that Markdown shows as it is, in a table, too.
+    r"""Return text that Markdown shows unchanged, also in a table.
 
     >>> print(escaped("gap_start | *"))
     gap\_start \| \*
@@ -141,7 +141,7 @@ def _line(group: Sequence[PlanItem], zones: Mapping[str, str]) -> PlanLine:
 
 
 def _kind(item: PlanItem) -> str:
-    """The kind of what is wrong: a gap's reason names its day, too, a row's goes on with details."""
+    """Return the kind of the problem only: a gap's reason also names its day, and a row's continues with details."""
     return item.reason.partition(" on " if item.action == Action.INSERT else ": ")[0]
 
 

@@ -1,11 +1,11 @@
-"""Phase 4 of requirement 4: from findings to a plan, without writing anything.
+"""Do phase 4 of requirement 4: turn findings into a plan, without writing anything.
 
 A gap gets windows of its day's own granularity, else of the source's dominant one, else of the configured one, only
-where no live row is. A row that loses is invalidated, never deleted; the time that only it covered is planned anew. A
-row that crosses a day is invalidated and its time planned anew on both days. Drift is told, not touched.
+where no live row is. A row that loses is invalidated, never deleted; the time that only it covered is planned again. A
+row that crosses a day is invalidated and its time is planned again on both days. Drift is reported, not repaired.
 
-What one plan or repair fills is limited: gaps of planned days first, then missing days, the newest first. So what was
-lost yesterday never waits behind a `start_date` that was moved back by years, or mistyped.
+One plan or repair fills a limited number of windows: gaps of planned days first, then missing days, the newest first.
+So time lost yesterday never waits behind a `start_date` that was moved back by years, or mistyped.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc, me
 from include.pipeline_framework.errors import InvalidInputError
 
 MOST_WINDOWS = 10_000
-"""Windows that one plan fills per source, more than a year of hours: it is stored, shown and approved as a whole."""
+"""The most windows that one plan fills per source, over a year of hours: a plan is approved as a whole."""
 
 _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
 
 
 class Action(StrEnum):
-    """What applying an item does."""
+    """Names what applying an item does."""
 
     INSERT = "insert"
     REPLACE = "replace"
@@ -60,7 +60,7 @@ class RowState:
 
     @classmethod
     def of(cls, row: StateRow) -> RowState:
-        """From what continuity knows of it."""
+        """Take the state from a row as continuity knows it."""
         return cls(row.id, row.window, row.status, row.fence)
 
 
@@ -71,10 +71,10 @@ class PlanItem:
     Attributes:
         action: `insert`: plan `windows`. `invalidate`: take `rows` out. `replace`: both at once; the new rows inherit
             the deletions that the old ones owe to the target.
-        windows: To plan, in order.
-        rows: To invalidate.
-        deletes_target_data: Whether the target may hold something of `rows`.
-        reason: For people; kept in the events.
+        windows: The windows to plan, in order.
+        rows: The rows to invalidate.
+        deletes_target_data: True when the target may hold data of `rows`.
+        reason: A text for people; it is kept in the events.
     """
 
     action: Action
@@ -85,7 +85,7 @@ class PlanItem:
     reason: str
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON; instants ISO UTC."""
+        """Return JSON; instants are ISO UTC."""
         return {
             "action": self.action.value,
             "source_object": self.source_object,
@@ -106,7 +106,7 @@ class PlanItem:
 
     @classmethod
     def from_dict(cls, item: Mapping[str, Any]) -> PlanItem:
-        """The inverse of `as_dict`."""
+        """Return the item of a JSON value: the inverse of `as_dict`."""
         return cls(
             Action(item["action"]),
             item["source_object"],
@@ -123,13 +123,13 @@ class PlanItem:
 def remediate(
     facts: StateFacts, analysis: Analysis, findings: Iterable[Finding], most_windows: int | None = None
 ) -> list[PlanItem]:
-    """The plan for one source, in order of time; empty when there is nothing that could be done.
+    """Return the plan for one source, in order of time; empty when nothing can be done.
 
     Args:
-        facts: From the store.
-        analysis: Of the same facts.
-        findings: Of the same facts.
-        most_windows: Gaps are filled with at most so many; None: all are. `unplanned` tells what is left.
+        facts: The source's facts from the store.
+        analysis: The analysis of the same facts.
+        findings: The findings in the same facts.
+        most_windows: The most windows that fill gaps; None: all gaps are filled. `unplanned` returns those left.
     """
     scope = facts.scope
     rows = {row.id: row for row in (*facts.contested, *facts.crossing)}
@@ -165,10 +165,10 @@ def remediate(
 
 
 def within(items: Sequence[PlanItem], limit: int) -> list[PlanItem]:
-    """As much of a plan as touches at most so many windows, in order of time.
+    """Return the part of a plan that touches at most `limit` windows, in order of time.
 
-    Rows that are wrong come first, then gaps of planned days, then missing days, each the newest first. An item that
-    only plans may be taken in part, its newest windows.
+    Wrong rows are chosen first, then gaps of planned days, then missing days, each the newest first. Of an item that
+    only plans, a part may be chosen: its newest windows.
     """
     taken: list[PlanItem] = []
     newest_first = sorted(items, key=_when, reverse=True)
@@ -190,7 +190,7 @@ def _is_missing_day(item: PlanItem) -> bool:
 
 
 def unplanned(findings: Iterable[Finding], items: Iterable[PlanItem]) -> list[Finding]:
-    """Gaps that a plan would fill, and these items don't, or not wholly; in order of time."""
+    """Return gaps that a plan would fill and these items don't fill, or not wholly; in order of time."""
     planned = sorted(window for item in items for window in item.windows)
     left = []
     for finding in findings:
@@ -202,10 +202,10 @@ def unplanned(findings: Iterable[Finding], items: Iterable[PlanItem]) -> list[Fi
 
 
 def needs_approval(items: Sequence[PlanItem], limit: int) -> str | None:
-    """Why a person has to agree before these items are applied; None when nobody has to.
+    """Return why a person has to agree before these items are applied; None when nobody has to.
 
     Args:
-        items: A plan.
+        items: The items of a plan.
         limit: Windows that may be inserted, replaced or invalidated without asking.
     """
     deleting = sum(len(item.rows) for item in items if item.deletes_target_data)
@@ -218,13 +218,13 @@ def needs_approval(items: Sequence[PlanItem], limit: int) -> str | None:
 
 
 def granularity_of_day(day: LocalDay, facts: StateFacts, analysis: Analysis) -> Granularity:
-    """With what a gap in this day is filled."""
+    """Return the granularity with which a gap in this day is filled."""
     length = analysis.dominant_per_day.get(day.date, analysis.dominant)
     return _as_granularity(length, facts.scope.granularity)
 
 
 def own_granularity(day: LocalDay, live: Iterable[TimeWindow], configured: Granularity) -> Granularity:
-    """With what the rest of a day is planned whose live windows are these: its own granularity, else as configured.
+    """Return the granularity for the rest of a day with these live windows: its own, else the configured one.
 
     >>> from datetime import UTC
     >>> day = LocalDay(date(2013, 3, 9), "UTC")
@@ -243,7 +243,7 @@ def _as_granularity(length: timedelta | None, configured: Granularity) -> Granul
         return configured
     if length == _DAY:
         return Granularity(1, 0)
-    if length.microseconds:  # no granularity is written like that; such rows came from somewhere else
+    if length.microseconds:  # no granularity has parts of a second; such rows came from another system
         return configured
     return Granularity(0, int(length.total_seconds()))
 
@@ -255,7 +255,7 @@ class _Group:
 
 
 def _newest(facts: StateFacts, analysis: Analysis, gaps: Sequence[Finding], most: int) -> list[TimeWindow]:
-    """Time of the gaps that at most so many windows fill: gaps of planned days first, then missing days."""
+    """Return the time of the gaps that at most `most` windows fill: gaps of planned days first, then missing days."""
     chosen: list[TimeWindow] = []
     newest_first = sorted(gaps, key=lambda gap: gap.window.start, reverse=True)
     for gap in sorted(newest_first, key=lambda gap: gap.kind == Kind.MISSING_DAY):
@@ -269,9 +269,9 @@ def _newest(facts: StateFacts, analysis: Analysis, gaps: Sequence[Finding], most
 
 
 def _rest_of_new_days(facts: StateFacts, removed: Sequence[TimeWindow], gone: Sequence[StateRow]) -> list[TimeWindow]:
-    """What no row covers of the days after the last planned one that removed rows reach: days are planned as a whole.
+    """Return uncovered time of days after the last planned one that removed rows reach: a day is planned as a whole.
 
-    But not a day after tomorrow.
+    Days after tomorrow are left out.
     """
     going = {row.id for row in gone}
     staying = [row.window for row in (*facts.contested, *facts.crossing) if row.id not in going]
@@ -280,7 +280,7 @@ def _rest_of_new_days(facts: StateFacts, removed: Sequence[TimeWindow], gone: Se
 
 
 def _is_new(facts: StateFacts, day: LocalDay) -> bool:
-    """Whether a day comes after the last planned one, and not after tomorrow."""
+    """True when a day comes after the last planned one, and not after tomorrow."""
     tomorrow = facts.scope.tomorrow
     if tomorrow is not None and day > tomorrow:
         return False
@@ -288,7 +288,7 @@ def _is_new(facts: StateFacts, day: LocalDay) -> bool:
 
 
 def _pieces(facts: StateFacts, analysis: Analysis, open_time: Sequence[TimeWindow]) -> list[TimeWindow]:
-    """The parts of each day's grid that lie in time which nothing covers, inside the horizon; in order."""
+    """Return the parts of each day's grid that lie in uncovered time inside the horizon, in order."""
     pieces: list[TimeWindow] = []
     grids: dict[LocalDay, list[TimeWindow]] = {}
     for window in open_time:
@@ -306,9 +306,9 @@ def _pieces(facts: StateFacts, analysis: Analysis, open_time: Sequence[TimeWindo
 
 
 def _components(facts: StateFacts, rows: Sequence[StateRow], pieces: Sequence[TimeWindow]) -> list[_Group]:
-    """Rows that cross a day, each with the new windows that take its time; a window that two rows share joins them.
+    """Return rows that cross a day, with the new windows that take their time; a window that two rows share joins them.
 
-    With the time on a day after the last planned one goes all of that day.
+    Where a row reaches a day after the last planned one, all of that day is planned.
     """
     groups: list[_Group] = []
     for row in sorted(rows, key=lambda row: row.window):
@@ -326,7 +326,7 @@ def _components(facts: StateFacts, rows: Sequence[StateRow], pieces: Sequence[Ti
 
 
 def _inserts(facts: StateFacts, pieces: Iterable[TimeWindow], gaps: Iterable[Finding]) -> list[PlanItem]:
-    """One item per local day."""
+    """Return one item per local day."""
     kinds: dict[date, set[str]] = defaultdict(set)
     for gap in gaps:
         kinds[gap.day].add(gap.kind.value)

@@ -1,4 +1,4 @@
-"""What a state table says about one source: the few facts from which its continuity is judged.
+"""Define what a state table says about one source: the few facts from which its continuity is judged.
 
 A store gathers them with set-based statements; `gather` does the same from rows in memory.
 """
@@ -23,17 +23,17 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class StateScope:
-    """Which days of a source are looked at, and by which rules.
+    """The days of a source that are looked at, and the rules for them.
 
     Attributes:
         source_object: The ledger's key.
         timezone: Zone of its local days; a row that was planned in another zone never counts as crossing a day.
-        granularity: As configured now; used where neither a day nor the source has one of its own.
-        horizon: The pipeline's; None for a source without a pipeline file, which then has no limits.
-        fills_missing_days: Whether a day without any row is planned by itself.
-        now: When it is looked at; None: no day is ahead.
-        counts_horizon: Whether all days from the horizon's start to local today are looked at, planned or not, and not
-            only those from the first to the last planned one. Needs `horizon` and `now`.
+        granularity: The configured one; used where neither a day nor the source has one of its own.
+        horizon: The pipeline's horizon; None for a source without a pipeline file, which then has no limits.
+        fills_missing_days: True when a day without any row is planned without being asked for.
+        now: The time of the look; None: no day is in the future.
+        counts_horizon: True when all days from the horizon's start to local today are looked at, planned or not;
+            otherwise only those from the first to the last planned one are. Needs `horizon` and `now`.
     """
 
     source_object: str
@@ -46,14 +46,14 @@ class StateScope:
 
     @property
     def tomorrow(self) -> LocalDay | None:
-        """The last day whose gaps are filled; None: there is no last one."""
+        """Return the last day whose gaps are filled; None when there is no last one."""
         return None if self.now is None else local_day_of(self.now, self.timezone).next()
 
     def days(self, planned: Collection[date]) -> tuple[LocalDay, ...]:
-        """The days that are looked at, in order, without days that the calendar skips.
+        """Return the days that are looked at, in order, without days that the calendar skips.
 
-        Those from the first to the last planned one, or from the horizon's start to today. Of the days after tomorrow
-        only planned ones: what lies between them and tomorrow is missing to nobody.
+        These are the days from the first to the last planned one, or from the horizon's start to today. Of the days
+        after tomorrow only planned ones count: nobody misses the days between them and tomorrow.
 
         Args:
             planned: `target_day` of the source's rows.
@@ -80,11 +80,11 @@ class StateScope:
 
 @dataclass(frozen=True, slots=True)
 class StateRow:
-    """What continuity needs to know of one row.
+    """The facts of one row that continuity needs.
 
     Attributes:
         updated_at: `record_last_updated_at`; inserted_at: `record_inserted_at`.
-        may_have_loaded: Whether the target may hold something of it.
+        may_have_loaded: True when the target may hold data of it.
     """
 
     id: int
@@ -97,7 +97,7 @@ class StateRow:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> StateRow:
-        """From a row of the ledger, keyed by column."""
+        """Make it from a row of the ledger, keyed by column."""
         return cls(
             record["id"],
             window_of(record),
@@ -112,20 +112,20 @@ class StateRow:
 
     @property
     def is_held(self) -> bool:
-        """Whether a run is moving it."""
+        """True when a run is moving it."""
         return self.status == Status.IN_PROGRESS
 
     @property
     def is_complete(self) -> bool:
-        """COMPLETED, or SKIPPED with proof."""
+        """True when it is COMPLETED, or SKIPPED with proof."""
         return self.status in FINISHED
 
 
 @dataclass(frozen=True, slots=True)
 class DurationGroup:
-    """Live rows inside one local day that have the same elapsed length; rows that cross the day are not among them.
+    """Live rows inside one local day that have the same elapsed length; rows that cross the day are left out.
 
-    `ends_day`: one of them ends where the day ends.
+    `ends_day` is True when one of them ends where the day ends.
     """
 
     day: date
@@ -136,15 +136,15 @@ class DurationGroup:
 
 @dataclass(frozen=True, slots=True)
 class StateFacts:
-    """What the table says about one source, inside its scope.
+    """The facts of the table about one source, inside its scope.
 
     Attributes:
-        days: Days that are looked at (`StateScope.days`), in order.
-        groups: In order of their days.
-        gaps: Time of those days that no live row touches; may run over several days.
+        days: The days that are looked at (`StateScope.days`), in order.
+        groups: Groups of rows by length, in order of their days.
+        gaps: Time of those days that no live row touches; one gap may cover several days.
         crossing: Live rows that don't lie inside their own local day, in order.
-        contested: Live rows that overlap another live row, crossing ones among them.
-        completed: How many live rows are COMPLETED, or SKIPPED with proof.
+        contested: Live rows that overlap another live row, including crossing ones.
+        completed: Number of live rows that are COMPLETED, or SKIPPED with proof.
     """
 
     scope: StateScope
@@ -159,11 +159,11 @@ class StateFacts:
 
     @property
     def days_on_request(self) -> int:
-        """Days without any row that are planned only when somebody asks for them."""
+        """Count the days without any row that are planned only when somebody asks for them."""
         return 0 if self.scope.fills_missing_days else sum(len(self._whole_days(gap)) for gap in self.gaps)
 
     def days_of(self, gap: TimeWindow) -> Iterable[int]:
-        """Positions in `days` of those that share time with a gap, without days that are planned only on request."""
+        """Return positions in `days` of the days that share time with a gap, without days planned only on request."""
         first = bisect_right(self.days, gap.start, key=lambda day: day.end)
         last = bisect_left(self.days, gap.end, lo=first, key=lambda day: day.start)
         if self.scope.fills_missing_days:
@@ -172,19 +172,19 @@ class StateFacts:
         return [*range(first, whole.start), *range(whole.stop, last)] if whole else range(first, last)
 
     def _whole_days(self, gap: TimeWindow) -> range:
-        """Days without any row: found by halving, since there may be thousands."""
+        """Return the days without any row; they are found by halving, since there may be thousands."""
         first = bisect_left(self.days, gap.start, key=lambda day: day.start)
         return range(first, bisect_right(self.days, gap.end, lo=first, key=lambda day: day.end))
 
     @property
     def last_planned(self) -> date | None:
-        """The last day that is looked at and has a row of its own."""
+        """Return the last day that is looked at and has a row of its own."""
         crossing = (local_day_of(row.window.start, self.scope.timezone).date for row in self.crossing[-1:])
         return max((*(group.day for group in self.groups[-1:]), *crossing), default=None)
 
 
 def gather(scope: StateScope, records: Iterable[Mapping[str, Any]]) -> StateFacts:
-    """The facts of one source from its live rows, keyed by column; rows of other sources are left out."""
+    """Return the facts of one source from its live rows, keyed by column; rows of other sources are left out."""
     rows = [r for r in records if r["source_object"] == scope.source_object and not r["is_invalidated_flag"]]
     days = scope.days({r["target_day"] for r in rows})
     bounds = {day.date: day for day in days}
@@ -211,7 +211,7 @@ def gather(scope: StateScope, records: Iterable[Mapping[str, Any]]) -> StateFact
 
 
 def stretches(days: Iterable[LocalDay]) -> list[TimeWindow]:
-    """Time of days in order, joined where one follows the other: a year without any row is one stretch.
+    """Return the time of days in order, joined where one follows the other: a year without any row is one stretch.
 
     >>> days = existing_days(date(2011, 12, 29), date(2011, 12, 31), "Pacific/Apia")
     >>> [str(span) for span in stretches(days)]
@@ -228,12 +228,12 @@ def stretches(days: Iterable[LocalDay]) -> list[TimeWindow]:
 
 
 def lies_inside(window: TimeWindow, day: LocalDay) -> bool:
-    """Whether a window lies wholly inside a local day."""
+    """True when a window lies wholly inside a local day."""
     return day.start <= window.start and window.end <= day.end
 
 
 def duration_groups(rows: Iterable[tuple[LocalDay, TimeWindow]]) -> list[DurationGroup]:
-    """Groups of the rows that lie inside their day, by day, then length; the others are left out."""
+    """Group the rows that lie inside their day, by day, then length; the others are left out."""
     windows: Counter[tuple[date, timedelta]] = Counter()
     ending: set[tuple[date, timedelta]] = set()
     for day, window in rows:
@@ -246,7 +246,7 @@ def duration_groups(rows: Iterable[tuple[LocalDay, TimeWindow]]) -> list[Duratio
 
 
 def _contested(rows: Iterable[StateRow]) -> list[StateRow]:
-    """Rows of every stretch of time in which one row overlaps another."""
+    """Return the rows of every stretch of time in which one row overlaps another."""
     found: list[StateRow] = []
     stretch: list[StateRow] = []
     reach = datetime.min.replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
-"""A stored plan of the state manager: executed exactly as it was shown, once, and not at all when it was altered.
+"""Define a stored plan of the state manager: it is executed once, exactly as shown, and never when it was altered.
 
-The hash covers the items, so an id stands for what somebody has seen. Who has to agree is judged per source.
+The hash covers the items, so an id means what a person has seen. Whether a person has to agree is judged per source.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class StatePlan:
     """A plan as it is stored.
 
     Attributes:
-        plan_id: Short and readable.
-        created_at: When it was made first.
+        plan_id: A short, readable id.
+        created_at: When it was first made.
         created_by: Run or person that made it.
         items: Its steps, in order.
-        hash: `plan_hash` of them.
-        outcome: Per source that is through; empty before it is applied.
-        applied_at: When all of its sources were through; None: open.
+        hash: `plan_hash` of the items.
+        outcome: The result of each source that is done; empty before the plan is applied.
+        applied_at: When all of its sources were done; None: the plan is open.
         applied_by: Run or person that applied it.
-        approved_by: Who agreed; None where nobody had to.
+        approved_by: The person who agreed; None where nobody had to.
     """
 
     plan_id: str
@@ -47,10 +47,10 @@ class StatePlan:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> StatePlan:
-        """From its row, keyed by column.
+        """Make the plan from its row, keyed by column.
 
         Raises:
-            LedgerRefusedError: Its items are not those that were stored.
+            LedgerRefusedError: The items are not those that were stored.
         """
         if plan_hash(record["items"]) != record["hash"]:
             raise LedgerRefusedError(
@@ -73,12 +73,12 @@ class StatePlan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """`items`, `windows` (to plan), `rows` (to invalidate), `deletions` (rows whose data the target may hold)."""
+        """Count `items`, `windows` (to plan), `rows` (to invalidate), `deletions` (rows with data at the target)."""
         return counts(self.items)
 
 
 def counts(items: Iterable[PlanItem]) -> dict[str, int]:
-    """See `StatePlan.counts`."""
+    """Count items as `StatePlan.counts` does."""
     known = list(items)
     return {
         "items": len(known),
@@ -89,7 +89,7 @@ def counts(items: Iterable[PlanItem]) -> dict[str, int]:
 
 
 def plan_hash(items: Sequence[Mapping[str, Any]]) -> str:
-    """sha256 of the items (`PlanItem.as_dict`) as canonical JSON: the same whatever a database did to spaces and order.
+    """Return sha256 of the items (`PlanItem.as_dict`) as canonical JSON: spaces and order in a database don't matter.
 
     >>> plan_hash([{"a": 1, "b": [2]}]) == plan_hash([{"b": [2], "a": 1}])
     True
@@ -99,7 +99,7 @@ def plan_hash(items: Sequence[Mapping[str, Any]]) -> str:
 
 
 def by_source(items: Iterable[PlanItem]) -> dict[str, list[PlanItem]]:
-    """Items by source object, each in their order."""
+    """Return the items by source object, each in their order."""
     found: dict[str, list[PlanItem]] = {}
     for item in items:
         found.setdefault(item.source_object, []).append(item)
@@ -107,10 +107,10 @@ def by_source(items: Iterable[PlanItem]) -> dict[str, list[PlanItem]]:
 
 
 def approval_reason(items: Iterable[PlanItem], limits: Mapping[str, int]) -> str | None:
-    """Why a person has to agree, each source judged by its own limit; None when nobody has to.
+    """Return why a person has to agree, each source judged by its own limit; None when nobody has to.
 
     Args:
-        items: Of any sources; those of a source without a limit are not executed and need nobody.
+        items: Items of any sources; those of a source without a limit are not executed and need no approval.
         limits: `state_manager_window_limit` by source object.
     """
     reasons = [
@@ -122,13 +122,13 @@ def approval_reason(items: Iterable[PlanItem], limits: Mapping[str, int]) -> str
 
 
 def extent(item: PlanItem) -> TimeWindow:
-    """From the first to the last instant that an item touches."""
+    """Return the time from the first to the last instant that an item touches."""
     windows = [*item.windows, *(row.window for row in item.rows)]
     return TimeWindow(min(window.start for window in windows), max(window.end for window in windows))
 
 
 def unknown_plan(plan_id: str) -> InvalidInputError:
-    """Nobody stored it."""
+    """Return the error for a plan that nobody stored."""
     return InvalidInputError(
         f"there is no plan {plan_id!r}",
         where=TABLE,
@@ -138,7 +138,7 @@ def unknown_plan(plan_id: str) -> InvalidInputError:
 
 
 def applied_plan(plan: Mapping[str, Any]) -> LedgerRefusedError:
-    """It has been applied, and is applied once."""
+    """Return the error for a plan that was applied already: a plan is applied only once."""
     return LedgerRefusedError(
         f"plan {plan['plan_id']} was applied by {plan['applied_by']} at {plan['applied_at']:%Y-%m-%d %H:%M:%S %Z}",
         where=TABLE,

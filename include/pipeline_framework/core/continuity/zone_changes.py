@@ -1,8 +1,8 @@
-"""Days that were planned with other time zone rules than the present ones, and what takes the place of their windows.
+"""Find days that were planned with other time zone rules than the present ones, and replace their windows.
 
-Governments change clocks, and the rules' package follows. A row keeps the version that it was planned with. Where a day
-begins or ends elsewhere by now, its windows that nobody has begun make way for the present grid. Which bounds a day had
-is read from its rows: the old rules are not here any more.
+Governments change clocks, and the rules' package follows. A row keeps the version that it was planned with. When a day
+now begins or ends at another instant, its windows that no run has begun give way to the present grid. The old bounds of
+a day are read from its rows, because the old rules are no longer installed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class DayStamp:
 
     Attributes:
         day: Their `target_day`.
-        zone_rules: The version; None: their rows don't tell.
-        start: Of the first of them.
-        end: Of the last one.
-        rows: How many.
+        zone_rules: The version; None: the rows don't say.
+        start: Start of the first of them.
+        end: End of the last one.
+        rows: The number of rows.
     """
 
     day: date
@@ -47,10 +47,10 @@ class DayStamp:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """What has to be known of a live row before it makes way.
+    """The facts of a live row that are needed before it gives way.
 
     Attributes:
-        may_go: PENDING, and the target holds nothing of it.
+        may_go: True when it is PENDING and the target holds nothing of it.
     """
 
     id: int
@@ -62,7 +62,7 @@ class PlannedRow:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> PlannedRow:
-        """From a row of the ledger, keyed by column."""
+        """Make it from a row of the ledger, keyed by column."""
         known, status = StateRow.of(record), record["pipeline_final_status"]
         may_go = status == Status.PENDING and not known.may_have_loaded
         return cls(known.id, known.window, record["target_day"], record["zone_rules"], status, may_go)
@@ -70,12 +70,12 @@ class PlannedRow:
 
 @dataclass(frozen=True, slots=True)
 class Replan:
-    """Rows that make way and the windows that take their place, without a gap between them: one transaction.
+    """Rows that give way and the windows that replace them, without a gap, in one transaction.
 
     Attributes:
-        rows: They go.
-        plans: Of every day that gets windows; those to insert are each plan's `missing`.
-        reason: For people, and for the rows' events.
+        rows: The rows that give way.
+        plans: The plan of every day that gets windows; each plan's `missing` windows are inserted.
+        reason: A text for people and for the rows' events.
     """
 
     rows: tuple[PlannedRow, ...]
@@ -84,20 +84,20 @@ class Replan:
 
     @property
     def windows(self) -> list[TimeWindow]:
-        """To insert, in order."""
+        """Return the windows to insert, in order."""
         return [window for plan in self.plans for window in plan.missing]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplanScope:
-    """A source, and from when on its windows may be planned anew.
+    """A source, and the time from which its windows may be planned again.
 
     Attributes:
-        timezone: Of its days.
-        granularity: As configured; a day that was planned with another one keeps that.
-        zone_rules: The present version.
-        since: Windows that end by then stay as they are.
-        refusal: Why a day can't be planned; None when it can.
+        timezone: The time zone of its days.
+        granularity: The configured one; a day that was planned with another one keeps that.
+        zone_rules: The present version of the rules.
+        since: Windows that end by then stay unchanged.
+        refusal: Returns why a day can't be planned; None when it can.
     """
 
     timezone: str
@@ -108,7 +108,7 @@ class ReplanScope:
 
 
 def stamps_of(records: Iterable[Mapping[str, Any]], timezone: str, since: datetime) -> list[DayStamp]:
-    """The stamps of live rows, keyed by column, that were planned in a zone and start at or after an instant."""
+    """Return the stamps of live rows, keyed by column, planned in a zone and starting at or after an instant."""
     found: dict[tuple[date, str], list[TimeWindow]] = {}
     for record in records:
         window = window_of(record)
@@ -121,15 +121,15 @@ def stamps_of(records: Iterable[Mapping[str, Any]], timezone: str, since: dateti
 
 
 def newest(stamps: Iterable[DayStamp]) -> str | None:
-    """The newest version that any row was planned with; None: no row tells."""
+    """Return the newest version that any row was planned with; None when no row says."""
     return max((stamp.zone_rules for stamp in stamps if stamp.zone_rules), default=None)
 
 
 def changed_days(stamps: Iterable[DayStamp], timezone: str) -> dict[date, str]:
-    """Days whose rows show other bounds than the present rules give, each with the difference, for people.
+    """Return days whose rows show other bounds than the present rules give, each with the difference, for people.
 
     Rows show a bound where they reach across the present one, and where those of two days meet. A day of which only a
-    part is planned may show none: it is left as it is.
+    part is planned may show none: it stays unchanged.
 
     >>> from datetime import UTC
     >>> at = lambda day, hour: datetime(2013, 1, day, hour, tzinfo=UTC)
@@ -146,9 +146,9 @@ def changed_days(stamps: Iterable[DayStamp], timezone: str) -> dict[date, str]:
 
 
 def held_days(stamps: Sequence[DayStamp], timezone: str, zone_rules: str) -> dict[date, str]:
-    """Days that a process with these rules must not plan: rows with newer rules show other bounds, or do so beside it.
+    """Return days that a process with these rules must not plan: rows of newer rules show other bounds there or beside.
 
-    Each with the reason. Empty for the newest rules. A day of which the ledger knows nothing yet can't be among them.
+    Each has the reason. With the newest rules there are none. A day that the ledger does not know yet can't be found.
     """
     newer = [stamp for stamp in stamps if stamp.zone_rules and stamp.zone_rules > zone_rules]
     spans, changed = _spans(newer), changed_days(newer, timezone)
@@ -161,15 +161,15 @@ def held_days(stamps: Sequence[DayStamp], timezone: str, zone_rules: str) -> dic
 
 
 def replan(changed: Mapping[date, str], rows: Sequence[PlannedRow], scope: ReplanScope) -> list[Replan]:
-    """What takes the place of the windows of changed days that nobody has begun.
+    """Return what replaces the windows of changed days that no run has begun.
 
-    All windows of the old grid go, for what is derived from local time is another one now. A window that a person asked
-    for, and that still lies within its day, stays; so does whatever is PENDING no more: only time that nothing covers
-    is planned. Days on both sides are completed, if they have rows at all.
+    All windows of the old grid give way, because columns derived from local time have other values now. A window that a
+    person asked for, and that still lies within its day, stays; so does every window that is no longer PENDING: only
+    uncovered time is planned. The days on both sides are filled, if they have any rows.
 
     Args:
         changed: See `changed_days`.
-        rows: All live rows of these days and the days beside them.
+        rows: All live rows of these days and of the days beside them.
         scope: The source.
     """
     going = [row for day in changed for row in _leaving(day, rows, scope) if row.may_go]
@@ -188,7 +188,7 @@ def replan(changed: Mapping[date, str], rows: Sequence[PlannedRow], scope: Repla
 
 
 def left_as_they_are(changed: Mapping[date, str], rows: Sequence[PlannedRow], scope: ReplanScope) -> dict[date, str]:
-    """By changed day: windows of the old grid that somebody has begun, or finished, and that stay, for people."""
+    """Return for each changed day a text about the windows of the old grid that stay: they are begun or finished."""
     found = {}
     for day in changed:
         stuck = [row for row in _leaving(day, rows, scope) if not row.may_go]
@@ -202,7 +202,7 @@ def left_as_they_are(changed: Mapping[date, str], rows: Sequence[PlannedRow], sc
 
 
 def _spans(stamps: Iterable[DayStamp]) -> dict[date, tuple[datetime, datetime]]:
-    """From where to where the rows of each day reach."""
+    """Return from which instant to which the rows of each day reach."""
     spans: dict[date, tuple[datetime, datetime]] = {}
     for stamp in stamps:
         start, end = spans.get(stamp.day, (stamp.start, stamp.end))
@@ -221,7 +221,7 @@ def _difference(day: LocalDay, start: datetime, end: datetime, *, meets: tuple[b
 
 
 def _leaving(day: date, rows: Iterable[PlannedRow], scope: ReplanScope) -> list[PlannedRow]:
-    """Rows of a changed day that no longer fit: of its old grid, or across its present bounds."""
+    """Return the rows of a changed day that no longer fit: they are of its old grid, or cross its present bounds."""
     local = LocalDay(day, scope.timezone)
     old = [row for row in rows if row.day == day and row.zone_rules != scope.zone_rules]
     if not old:
@@ -240,7 +240,7 @@ def _is_inside(window: TimeWindow, day: LocalDay) -> bool:
 
 
 def _is_of_grid(window: TimeWindow, span: TimeWindow, step: Granularity) -> bool:
-    """Whether a window is one of those that tile the span."""
+    """True when a window is one of those that tile the span."""
     if step.days:
         return window == span
     length = timedelta(seconds=step.seconds)
@@ -253,7 +253,7 @@ def _usual(day: LocalDay, rows: Iterable[PlannedRow], scope: ReplanScope) -> Gra
 
 
 def _days_of(window: TimeWindow, scope: ReplanScope) -> list[LocalDay]:
-    """The present days that share time with a window."""
+    """Return the present days that share time with a window."""
     last, days = local_day_of(window.end - _INSTANT, scope.timezone), [local_day_of(window.start, scope.timezone)]
     while days[-1] < last:
         days.append(days[-1].next())

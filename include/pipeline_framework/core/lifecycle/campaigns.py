@@ -1,7 +1,7 @@
-"""Backfill campaigns: what somebody asks to be loaded (again), which windows that means, and how far it has come.
+"""Backfill campaigns: what somebody asks to load (again), which windows that means, and how far the campaign is.
 
 A campaign is one row, and a number on its windows; the pipeline's own runs claim them. Windows that another unfinished
-campaign has are left to that one, so two campaigns never load a window twice.
+campaign has stay with that one, so two campaigns never load a window twice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from include.pipeline_framework.errors import IllegalTransitionError, InvalidInp
 
 
 class Mode(StrEnum):
-    """Which windows of the asked ranges a campaign loads.
+    """Selects the windows of the asked ranges that a campaign loads.
 
     `missing`: those without a live row, and planned ones that have not run. `failed`: FAILED ones. `all`: both, and
     finished ones are replaced.
@@ -32,14 +32,14 @@ class Mode(StrEnum):
 
 
 class Order(StrEnum):
-    """Which of its windows are claimed first."""
+    """Decides which of a campaign's windows are claimed first."""
 
     OLDEST_FIRST = "oldest_first"
     NEWEST_FIRST = "newest_first"
 
 
 class CampaignState(StrEnum):
-    """Whether claims may take its windows."""
+    """Decides whether a campaign's windows may be claimed."""
 
     RUNNING = "RUNNING"
     PAUSED = "PAUSED"
@@ -47,7 +47,7 @@ class CampaignState(StrEnum):
 
 
 class Step(StrEnum):
-    """What becomes of a window when a campaign starts."""
+    """Names what is done with a window when a campaign starts."""
 
     INSERT = "insert"
     JOIN = "join"
@@ -67,7 +67,7 @@ FROM_STATES = {
     CampaignState.RUNNING: (CampaignState.PAUSED, CampaignState.RUNNING),
     CampaignState.CANCELLED: (CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.CANCELLED),
 }
-"""From which states each one can be reached; asking for the present one again changes nothing."""
+"""For each state, the states from which it can be reached; asking for the present one again changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class CampaignWindow:
     """One step of starting a campaign.
 
     Attributes:
-        step: What is done, or why not.
-        windows: To plan with `insert` and `replace`; the row's own window otherwise.
-        rows: Ids of the ledger rows that it is about.
+        step: The step to do, or why nothing is done.
+        windows: The windows to plan with `insert` and `replace`; otherwise the row's own window.
+        rows: Ids of the ledger rows that the step is about.
     """
 
     step: Step
@@ -88,14 +88,14 @@ class CampaignWindow:
 def campaign_windows(
     mode: Mode, grid: Sequence[TimeWindow], rows: Sequence[Row], campaign_id: int | None, unfinished: Collection[int]
 ) -> list[CampaignWindow]:
-    """What a campaign means for the ledger as it is now, in order of time; asking again after a part was done goes on.
+    """Return the steps that a campaign means for the ledger now, in order of time; asked again, it does what is left.
 
     Args:
-        mode: Which windows.
+        mode: Selects the windows.
         grid: The windows that the asked ranges should have; they don't overlap each other.
         rows: Live rows that overlap any of them.
         campaign_id: The campaign itself, if it was started before.
-        unfinished: Campaigns that still have windows to load, cancelled ones not among them.
+        unfinished: Campaigns that still have windows to load, without cancelled ones.
     """
     found: list[CampaignWindow] = []
     cut = recut(grid, [window_of(row) for row in rows]) if mode == Mode.ALL else []
@@ -122,11 +122,11 @@ def campaign_windows(
 
 
 def join(row: Row, now: datetime, campaign_id: int, priority: int) -> Transition:
-    """A window that waits, or has FAILED, becomes one of the campaign's; FAILED starts over with `retry_attempt` 0.
+    """Add a window that waits, or has FAILED, to the campaign; FAILED starts over with `retry_attempt` 0.
 
     Raises:
         WindowHeldError: A run is moving it.
-        IllegalTransitionError: It is finished, or was invalidated.
+        IllegalTransitionError: The window is finished, or its row was invalidated.
     """
     del now
     status = row["pipeline_final_status"]
@@ -145,13 +145,13 @@ def join(row: Row, now: datetime, campaign_id: int, priority: int) -> Transition
 
 
 def priority_before(events: Sequence[Mapping[str, Any]]) -> int:
-    """What priority a window had before it joined its first campaign; `events` are its history, oldest first."""
+    """Return the priority a window had before it joined its first campaign; `events` are its history, oldest first."""
     joined = (event["numbers"]["priority_before"] for event in events if event["event"] == "joined_campaign")
     return int(next(joined, 0))
 
 
 def leave(row: Row, now: datetime, priority: int) -> Transition:
-    """A waiting window is nobody's campaign's any more; one that is not waiting stays as it is."""
+    """Take a waiting window out of its campaign; a window that is not waiting does not change."""
     del now
     if row["pipeline_final_status"] != Status.PENDING or row["campaign_id"] is None:
         return Transition("left_campaign")
@@ -160,10 +160,10 @@ def leave(row: Row, now: datetime, priority: int) -> Transition:
 
 
 def progress(campaign: Mapping[str, Any]) -> dict[str, Any]:
-    """How far a campaign is, from its row with the figures of its windows.
+    """Return how far a campaign is, from its row with the figures of its windows.
 
-    `state` is DONE when nothing is left to do, PLANNING while its windows still join; `eta_seconds` is what the rest
-    takes at the pace so far, None before the first window or while nothing may run.
+    `state` is DONE when nothing is left to do, PLANNING while its windows still join; `eta_seconds` is how long the
+    rest takes at the pace so far, None before the first window is done or while nothing may run.
     """
     total, done, left = (int(campaign[name]) for name in ("total", "done", "remaining"))
     running, failed = int(campaign["running"]), int(campaign["failed"])
@@ -193,10 +193,10 @@ def progress(campaign: Mapping[str, Any]) -> dict[str, Any]:
 def require_campaign(
     rows: Sequence[Mapping[str, Any]], campaign_id: int, state: str | None = None
 ) -> Mapping[str, Any]:
-    """The campaign, or why not.
+    """Return the campaign, or refuse when there is none.
 
     Raises:
-        InvalidInputError: There is none of this number, or it can't get to this state.
+        InvalidInputError: There is no campaign of this number, or it can't get to this state.
     """
     if rows:
         return rows[0]

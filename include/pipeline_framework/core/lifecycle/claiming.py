@@ -1,4 +1,4 @@
-"""How many windows a claim may take, and whose: limits of concurrency, and the share that backfills never get."""
+"""Limit how many windows a claim takes, and whose: limits of concurrency, and the share that backfills never get."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most `limit` windows in progress of everything that the given columns name; None: not looked at.
+    """Allows at most `limit` windows in progress among the rows with the given column values; None: any value.
 
     >>> Cap(3, source_name="elasticsearch").name
     'source_name=elasticsearch'
@@ -26,17 +26,17 @@ class Cap:
 
     @property
     def columns(self) -> dict[str, str | None]:
-        """The ledger's columns and the values that they must have."""
+        """Return the ledger's columns and the values that they must have."""
         names = ("source_object", "source_name", "target_name", "target_object")
         return {name: getattr(self, name) for name in names}
 
     @property
     def name(self) -> str:
-        """The same text for every claim that this limit concerns: claims take turns under it."""
+        """Return a text that is the same for every claim that this limit concerns: claims take turns under it."""
         return ",".join(f"{name}={value}" for name, value in self.columns.items() if value is not None)
 
     def concerns(self, row: Row) -> bool:
-        """Whether a ledger row counts."""
+        """True when a ledger row counts toward this limit."""
         if self.target_name is not None and row["target_object"] != self.target_object:
             return False
         return all(row[name] == value for name, value in self.columns.items() if value is not None)
@@ -44,13 +44,13 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
-    """What a claim has to respect beside its own limit.
+    """The rules that a claim has to respect beside its own limit.
 
     Attributes:
         caps: Limits of windows in progress, exact under claims at once.
         scheduled_share_percent: Part of every claim that is kept for windows of no campaign, as long as there are any.
-        any_campaign: The windows were asked for explicitly: whatever campaign they belong to, paused or not.
-        not_after: Windows whose `phase_completed` is one of these are left out: they have got as far as is asked for.
+        any_campaign: The windows were asked for explicitly, so they are claimed from any campaign, even a paused one.
+        not_after: Windows whose `phase_completed` is one of these are left out: they are as far as was asked for.
     """
 
     caps: tuple[Cap, ...] = ()
@@ -60,19 +60,19 @@ class ClaimRules:
 
 
 NO_RULES = ClaimRules()
-"""Nothing is limited; backfills get at most half of a claim while scheduled windows wait."""
+"""Rules without limits; backfills get at most half of a claim while scheduled windows wait."""
 
 
 def allot(slots: int, share_percent: int, scheduled: Sequence[Row], campaigns: Iterable[Sequence[Row]]) -> list[Row]:
-    """Which candidates a claim takes: first the share of scheduled ones, then all others by priority.
+    """Return the candidates that a claim takes: first the share of scheduled ones, then all others by priority.
 
-    What one side can't use the other one gets. Of equal priority, scheduled windows come first.
+    Slots that one side can't use go to the other one. At equal priority, scheduled windows come first.
 
     Args:
-        slots: At most so many.
-        share_percent: Of the slots, rounded up, for scheduled windows.
+        slots: The most windows that the claim takes.
+        share_percent: Share of the slots, rounded up, that is for scheduled windows.
         scheduled: Windows of no campaign, in claim order.
-        campaigns: Of each running campaign its claimable windows, in its order, most important campaign first.
+        campaigns: For each running campaign its claimable windows, in its order; the most important campaign first.
 
     >>> row = lambda name, priority=0: {"name": name, "priority": priority}
     >>> [r["name"] for r in allot(3, 50, [row("a"), row("b"), row("c")], [[row("x", 1), row("y", 1)]])]

@@ -1,7 +1,7 @@
-"""What another system says of a window that it has moved, and what the ledger's row becomes by it.
+"""Judge what another system reports of a window that it has moved, and decide what the ledger's row becomes.
 
-The system counts, this module audits: only counts that are equal, or differ within the pipeline's tolerance, make the
-window COMPLETED. Without counts it is SKIPPED: done, as its system says, and audited by nobody.
+The system counts and this module audits: only counts that are equal, or differ within the pipeline's tolerance, make
+the window COMPLETED. Without counts it is SKIPPED: its system says that it is done, and nobody has audited it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
 
 MOST_ROWS = 2**63 - 1
-"""What the ledger's columns hold."""
+"""The greatest count that the ledger's columns can hold."""
 
 LONGEST_JOB_ID = 250
 LONGEST_FAILURE = 2_000
@@ -34,9 +34,9 @@ class ExternalReport:
     """One checked report.
 
     Attributes:
-        source_count, target_count: Rows at both ends; both, or none.
+        source_count, target_count: Rows at both ends; either both are given or none.
         failed: Why the window could not be moved; empty when it was.
-        job_id: Of the job that moved it.
+        job_id: Id of the job that moved it.
     """
 
     source_count: int | None = None
@@ -46,15 +46,15 @@ class ExternalReport:
 
     @property
     def has_counts(self) -> bool:
-        """Whether there is something to audit."""
+        """True when there are counts to audit."""
         return self.source_count is not None
 
 
 def parse_report(source_count: Any, target_count: Any, failed: Any, job_id: Any, where: str) -> ExternalReport:
-    """Check what a report says; None is left out.
+    """Check the values of a report; None means that a value was not given.
 
     Raises:
-        InvalidInputError: A value is none that it can be, or they don't go together; nothing was written.
+        InvalidInputError: A value is not allowed, or the values don't go together; nothing was written.
     """
     counts = {"source_count": source_count, "target_count": target_count}
     for name, value in counts.items():
@@ -86,16 +86,16 @@ def decide(
     max_retry_task: int,
     replaced_ids: Sequence[int] = (),
 ) -> Transition:
-    """The transition that a report means for a row that was taken for it.
+    """Return the transition that a report means for a row that was taken for it.
 
     Args:
-        row: As it is, IN_PROGRESS under the reporter's fence.
-        fence: The reporter's.
+        row: The row as it is now, IN_PROGRESS under the reporter's fence.
+        fence: The reporter's fence.
         now: The ledger's clock.
-        report: What was reported.
+        report: The checked report.
         tolerance: How far both counts may differ; its percent is of the source's rows.
-        max_retry_task: Failures after which it stays FAILED.
-        replaced_ids: Rows that it replaces: equal counts show that what those had loaded is gone.
+        max_retry_task: Number of failures after which the window stays FAILED.
+        replaced_ids: Rows that it replaces: equal counts show that the data which those had loaded is deleted.
 
     Raises:
         LedgerRefusedError: Another start owns the row by now.
@@ -124,10 +124,10 @@ def decide(
 
 
 def says_the_same(row: Row, report: ExternalReport) -> bool:
-    """Whether a row says what a report says already, so that reporting it again changes nothing.
+    """True when a row already says what a report says, so that reporting it again changes nothing.
 
-    A finished window is not contradicted by one that only says that it is done. A failure is another one when its job
-    or its text is.
+    A report that only says "done" does not contradict a finished window. A failure counts as another one when its job
+    or its text differs.
     """
     counts = (row["source_count"], row["target_count"]) == (report.source_count, report.target_count)
     if row["pipeline_final_status"] in FINISHED:
@@ -140,7 +140,7 @@ def says_the_same(row: Row, report: ExternalReport) -> bool:
 
 
 def nearest(windows: Iterable[TimeWindow], asked: TimeWindow, most: int = 3) -> list[TimeWindow]:
-    """The planned windows that were probably meant: those that begin the least time away, in order.
+    """Return the planned windows that were probably meant: those whose starts are nearest, in order.
 
     >>> from datetime import UTC, timedelta
     >>> hours = [datetime(2013, 3, 9, hour, tzinfo=UTC) for hour in range(9)]
@@ -184,7 +184,7 @@ def _unaudited(now: datetime, report: ExternalReport) -> Transition:
 
 
 def _columns(report: ExternalReport) -> dict[str, Any]:
-    """What every report writes: its own figures, and nothing left of an earlier one."""
+    """Return the columns that every report writes: its own figures, with those of an earlier report cleared."""
     difference = None
     if report.source_count is not None and report.target_count is not None:
         difference = report.source_count - report.target_count

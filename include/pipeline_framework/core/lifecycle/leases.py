@@ -1,4 +1,4 @@
-"""When a window's owner counts as gone."""
+"""Decide when a window's owner counts as gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.pipeline_framework.core.time.windows import iso_utc
 
 
 class RunState(Enum):
-    """What Airflow says of the DAG run that owns a window."""
+    """The state of the DAG run that owns a window, as Airflow reports it."""
 
     ACTIVE = "active"
     ENDED = "ended"
@@ -22,7 +22,7 @@ class RunState(Enum):
 def stale_reason(
     row: Mapping[str, Any], run_state: RunState, now: datetime, *, stale_threshold: timedelta, dagrun_timeout: timedelta
 ) -> str | None:
-    """Why an IN_PROGRESS row's owner is gone, or None while it may still live.
+    """Return why an IN_PROGRESS row's owner is gone, or None while it may still be running.
 
     A window that only waits in a living run's queue has no heartbeat and is never stale. Where Airflow can't be asked,
     the claim's age decides.

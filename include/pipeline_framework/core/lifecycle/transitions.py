@@ -52,8 +52,8 @@ class Transition:
 
     Attributes:
         event: Name written to `pipeline_lifecycle_events`.
-        changes: New column values; empty means "already so": success without effect, and no event.
-        reason: Why, for people.
+        changes: New column values; empty means that the row is so already: success without effect and without an event.
+        reason: Why the row changes, for people.
         numbers: Figures for the event (counts, durations).
         deletion_done_ids: Invalidated rows whose target rows this step has deleted; their `target_deletion_done_flag`
             is set in the same statement.
@@ -69,11 +69,11 @@ class Transition:
 NEVER_CHANGED = frozenset(
     {"id", "source_object", "pipeline_id", "target_day", "query_window_start_at", "query_window_end_at"}
 )
-"""Columns that say which window a row is; another window is another row."""
+"""Columns that say which window a row is; they never change, because another window is another row."""
 
 
 def require_columns(transition: Transition, row: Row) -> None:
-    """Refuse a change of something that is no column of the row, or that says which window it is.
+    """Refuse to change anything that is no column of the row, or a column that says which window the row is.
 
     Raises:
         IllegalTransitionError: Names the columns; nothing is written.
@@ -90,11 +90,11 @@ def require_columns(transition: Transition, row: Row) -> None:
 
 
 Decision = Callable[[Row, datetime], Transition]
-"""Row as it is now (locked by the store) and the ledger's clock → the transition; raises to refuse."""
+"""A function of the row as it is now (the store has locked it) and the ledger's time; it returns or refuses."""
 
 
 def claim(row: Row, actor: Actor, now: datetime) -> Transition:
-    """PENDING (or, for a run that comes back for its own window, FAILED) → IN_PROGRESS, owned by the actor's run.
+    """Make PENDING (or FAILED, for a run that comes back for its own window) IN_PROGRESS, owned by the actor's run.
 
     Raises:
         IllegalTransitionError: The row is finished, invalidated or held by another run.
@@ -112,7 +112,7 @@ def claim(row: Row, actor: Actor, now: datetime) -> Transition:
 
 
 def may_claim_back(row: Row, actor: Actor) -> bool:
-    """Whether a run that comes back (cleared, or restarted after a crash) may have one of its earlier windows again."""
+    """True when a run that comes back (cleared, or restarted after a crash) may have its earlier window again."""
     if row["is_invalidated_flag"]:
         return False
     status = row["pipeline_final_status"]
@@ -126,16 +126,16 @@ def take(row: Row, actor: Actor, fence: int, now: datetime, expected: RowIdentit
     starts over with `retry_attempt` 0.
 
     Args:
-        row: As it is.
-        actor: Who starts.
-        fence: The new one.
+        row: The row as it is now.
+        actor: Who starts the task.
+        fence: The new fence.
         now: The ledger's clock.
-        expected: Which window the actor means by the row's number; None: whatever it is.
+        expected: The window that the actor means by the row's number; None: any window.
 
     Raises:
         RowMistakenError: The row is not the expected window's.
         WindowInvalidatedError: The row was replaced.
-        WindowFinishedError: COMPLETED or SKIPPED.
+        WindowFinishedError: The window is COMPLETED or SKIPPED.
         WindowHeldError: Another run owns it, or the actor is a temporary run.
     """
     if expected is not None:
@@ -180,19 +180,19 @@ def take(row: Row, actor: Actor, fence: int, now: datetime, expected: RowIdentit
 
 
 def end_task(row: Row, fence: int) -> Transition:
-    """The task has ended without a result of its own: stop the lease, keep owner and status."""
+    """End the lease of a task that ended without a result of its own; owner and status stay."""
     _require_fence(row, fence)
     return Transition("task_ended", {"heartbeat_at": None} if row["heartbeat_at"] else {})
 
 
 def retry_later(row: Row, fence: int, reason: str) -> Transition:
-    """A try failed that Airflow will repeat: owner and status stay, nothing is counted."""
+    """Note that a try failed which Airflow will repeat: owner and status stay, and no attempt is counted."""
     _require_fence(row, fence)
     return Transition("try_failed", {"heartbeat_at": None, "last_error": _reasons(row, reason)}, reason)
 
 
 def start_source_to_stage(row: Row, fence: int, now: datetime) -> Transition:
-    """The extract begins; what an earlier attempt staged counts no more."""
+    """Begin the extract; files that an earlier attempt staged no longer count."""
     require_running(row, fence)
     changes: dict[str, Any] = {
         "elt_process_status": Status.IN_PROGRESS,
@@ -209,8 +209,8 @@ def start_source_to_stage(row: Row, fence: int, now: datetime) -> Transition:
 
 
 def complete_source_to_stage(row: Row, fence: int, now: datetime, staged: Mapping[str, Any]) -> Transition:
-    """Manifest written: `staged` holds stage_location, stage_file_count, stage_byte_count, staged_count,
-    staged_fingerprint, quarantined_count and source_count.
+    """Note that the manifest is written: `staged` holds stage_location, stage_file_count, stage_byte_count,
+    staged_count, staged_fingerprint, quarantined_count and source_count.
     """
     if row["phase_completed"] == Phase.SOURCE_TO_STAGE and row["fence"] == fence:
         return Transition("source_to_stage_completed")
@@ -227,7 +227,7 @@ def complete_source_to_stage(row: Row, fence: int, now: datetime, staged: Mappin
 
 
 def start_stage_to_target(row: Row, fence: int, now: datetime) -> Transition:
-    """The load begins, from a manifest."""
+    """Begin the load from a manifest."""
     require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
     changes = {
         "stage_to_target_ingestion_status": Status.IN_PROGRESS,
@@ -239,7 +239,7 @@ def start_stage_to_target(row: Row, fence: int, now: datetime) -> Transition:
 
 
 def discard_stage(row: Row, fence: int, _now: datetime, reason: str) -> Transition:
-    """What is staged can't be loaded as it is: the next try extracts again, when the source may have been mended."""
+    """Drop staged files that can't be loaded: the next try extracts again, and the source may be corrected by then."""
     require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
     changes = {"phase_completed": None, "source_to_stage_ingestion_status": Status.PENDING}
     return Transition("stage_discarded", changes, reason)
@@ -248,9 +248,9 @@ def discard_stage(row: Row, fence: int, _now: datetime, reason: str) -> Transiti
 def complete_stage_to_target(
     row: Row, fence: int, now: datetime, loaded: Mapping[str, Any], replaced_ids: Sequence[int] = ()
 ) -> Transition:
-    """Receipt committed: `loaded` holds loaded_count, loaded_fingerprint; event figures may go beside them.
+    """Note that the receipt is committed: `loaded` holds loaded_count, loaded_fingerprint and perhaps event figures.
 
-    The publish deleted what the rows of `replaced_ids` had loaded.
+    The publish has deleted the data that the rows of `replaced_ids` had loaded.
     """
     if row["phase_completed"] == Phase.STAGE_TO_TARGET and row["fence"] == fence:
         return Transition("stage_to_target_completed")
@@ -269,7 +269,7 @@ def complete_stage_to_target(
 
 
 def stop_after(row: Row, fence: int, _now: datetime, phase: Phase) -> Transition:
-    """Its run was asked to go no further: PENDING again, everything done is kept and no attempt is spent."""
+    """Make the window PENDING again when its run was asked to stop here; all work is kept and no attempt is spent."""
     is_so_far = row["phase_completed"] in phase.and_later
     if row["pipeline_final_status"] == Status.PENDING and is_so_far and row["fence"] == fence:
         return Transition("stopped")
@@ -282,14 +282,14 @@ def stop_after(row: Row, fence: int, _now: datetime, phase: Phase) -> Transition
 
 
 def start_audit(row: Row, fence: int, now: datetime) -> Transition:
-    """The audit begins."""
+    """Begin the audit."""
     require_running(row, fence, after=Phase.STAGE_TO_TARGET)
     changes = {"audit_process_status": Status.IN_PROGRESS, "audit_start_time": now, "audit_end_time": None}
     return Transition("audit_started", changes)
 
 
 def pass_audit(row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, revisit_due: bool) -> Transition:
-    """PASSED: the window is COMPLETED."""
+    """Note that the audit PASSED: the window is COMPLETED."""
     if row["pipeline_final_status"] == Status.COMPLETED and row["fence"] == fence:
         return Transition("completed")
     require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
@@ -316,9 +316,9 @@ def pass_audit(row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, re
 def reopen_for_late_data(
     row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, removable_rows: int | None = None
 ) -> Transition:
-    """The source moved beyond the tolerance: nothing is deleted, the next publish replaces the range. Once.
+    """Reopen a window once whose source moved beyond the tolerance; nothing is deleted, the next publish replaces it.
 
-    That publish may take `removable_rows` away: the source may have moved because it shows less. None: as before.
+    That publish may delete `removable_rows` rows: the source may have moved because it shows less. None: as before.
     """
     require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
     changes = {
@@ -341,7 +341,10 @@ def reopen_for_late_data(
 def fail_audit(
     row: Row, fence: int, now: datetime, numbers: AuditNumbers, reason: str, *, max_retry_task: int
 ) -> Transition:
-    """FAILED: back to PENDING from the start, or FAILED for good. Written before the target's rows are deleted."""
+    """Note that the audit FAILED: the window is PENDING from the start, or FAILED for good.
+
+    It is written before the target's rows are deleted.
+    """
     require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
     return _spent(
         row,
@@ -364,7 +367,7 @@ def fail_audit(
 
 
 def fail(row: Row, fence: int, now: datetime, reason: str, *, max_retry_task: int) -> Transition:
-    """The task ended failed and Airflow won't repeat it: PENDING again with a growing delay, or FAILED.
+    """Note that the task failed and Airflow won't repeat it: PENDING again with a growing delay, or FAILED.
 
     The phase is kept, so that the next attempt resumes.
     """
@@ -375,7 +378,7 @@ def fail(row: Row, fence: int, now: datetime, reason: str, *, max_retry_task: in
 
 
 def take_over(row: Row, now: datetime, reason: str, *, max_retry_task: int) -> Transition:
-    """The owner is gone (cleanup, or the end of its own run): counted like a failure, without the owner's fence."""
+    """Count a failure for an owner that is gone (found by cleanup, or its run ended); its fence is not needed."""
     if row["pipeline_final_status"] != Status.IN_PROGRESS:
         raise IllegalTransitionError(
             f"only an IN_PROGRESS window can be taken over, this one is {row['pipeline_final_status']}",
@@ -389,7 +392,7 @@ def take_over(row: Row, now: datetime, reason: str, *, max_retry_task: int) -> T
 
 
 def skip(row: Row, fence: int, now: datetime, proof: Mapping[str, Any]) -> Transition:
-    """A live load receipt proves that exactly this data is in the target already.
+    """Skip a window: a live load receipt proves that exactly this data is in the target already.
 
     Raises:
         IllegalTransitionError: The row is a replacement; a replacement is never skipped.
@@ -432,12 +435,12 @@ def invalidate(
 ) -> Transition:
     """Take a row out of the live rows; its replacement inherits the deletion that it owes.
 
-    With its own `fence` the task that holds the row may do it, too.
+    With its own `fence`, the task that holds the row may do it as well.
 
     Raises:
         WindowHeldError: A run owns the row right now.
-        FenceLostError: A newer start than `fence` owns it.
-        IllegalTransitionError: `only_pending`, and it is not.
+        FenceLostError: A start newer than `fence` owns it.
+        IllegalTransitionError: `only_pending` was asked, and the row is not PENDING.
     """
     del now
     if row["is_invalidated_flag"]:
@@ -480,7 +483,7 @@ def require_replacements(refused: Sequence[Row]) -> None:
 def pair_replacements(
     old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each invalidated row with the replacement that takes over its owed deletion: the first that overlaps it."""
+    """Pair each invalidated row with the replacement that takes over its owed deletion: the first that overlaps it."""
     pairs = []
     for row in old:
         for candidate in new:
@@ -506,7 +509,7 @@ def _owned_by(actor: Actor, now: datetime) -> dict[str, Any]:
 
 
 def _reopened(row: Row) -> dict[str, Any]:
-    """What a FAILED row forgets when an operator has it run again."""
+    """Return the columns that are reset when an operator has a FAILED row run again."""
     return {"retry_attempt": 0} if row["pipeline_final_status"] == Status.FAILED else {}
 
 
@@ -521,7 +524,7 @@ def _released() -> dict[str, Any]:
 
 
 def _stopped_phase(row: Row) -> dict[str, Any]:
-    """The phase that was running when the attempt ended is FAILED; finished ones keep their status."""
+    """Make the phase FAILED that was running when the attempt ended; finished phases keep their status."""
     statuses = ("source_to_stage_ingestion_status", "stage_to_target_ingestion_status", "audit_process_status")
     stopped = {name: Status.FAILED for name in statuses if row[name] == Status.IN_PROGRESS}
     if set(stopped) - {"audit_process_status"}:
@@ -549,12 +552,12 @@ def _spent(
 
 
 def _reasons(row: Row, reason: str) -> str:
-    """The reasons of the attempts before this one, and the newest: a FAILED window shows them all."""
+    """Return the reasons of the earlier attempts and of this one: a FAILED window shows them all."""
     return f"{row['last_error']}\n{reason}" if row["last_error"] and row["retry_attempt"] else reason
 
 
 def retry_delay(attempt: int) -> timedelta:
-    """How long a window rests after its n-th spent attempt (n from 1): doubling, bounded.
+    """Return how long a window rests after its n-th spent attempt (n from 1); the time doubles up to a bound.
 
     >>> retry_delay(3)
     datetime.timedelta(seconds=240)
@@ -586,16 +589,16 @@ def _require_fence(row: Row, fence: int) -> None:
 def require_running(
     row: Row, fence: int, *, doing: tuple[str, Phase] | None = None, after: Phase | None = None
 ) -> None:
-    """Refuse a step of a start that does not own the window (any more), or that is not the row's next one.
+    """Refuse a step by a start that does not own the window (any more), or a step that is not the row's next one.
 
     Args:
-        row: As it is.
-        fence: The start's own.
-        doing: Column of the phase that has to be IN_PROGRESS.
-        after: Phase that the step follows.
+        row: The row as it is now.
+        fence: The start's own fence.
+        doing: The status column that has to be IN_PROGRESS, and its phase.
+        after: The phase that the step follows.
 
     Raises:
-        LedgerRefusedError: Names what the row is instead.
+        LedgerRefusedError: The message names the row's real state.
     """
     _require_fence(row, fence)
     error: LedgerRefusedError | None = None

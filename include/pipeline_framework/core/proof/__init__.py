@@ -1,1 +1,1 @@
-"""What proves a load: fingerprints, receipts, audits, and how many rows may vanish."""
+"""The proof of a load: fingerprints, receipts, audits, and how many rows may vanish."""

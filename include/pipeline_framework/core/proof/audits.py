@@ -1,4 +1,4 @@
-"""What the numbers of a window mean: loaded right, late data, or corruption."""
+"""Judge the numbers of a window: it was loaded right, has late data, or is corrupt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 
 @dataclass(frozen=True, slots=True)
 class LateDataTolerance:
-    """How far the source may have moved since the extract and still count as late data: both bounds are inclusive.
+    """Limits how far the source may have moved since the extract and still be late data; both bounds are inclusive.
 
     `percent` is of the staged rows. A difference is tolerated when either bound allows it.
     """
@@ -21,21 +21,21 @@ class LateDataTolerance:
     percent: float = 0.0
 
     def allows(self, difference: int, staged_rows: int) -> bool:
-        """Whether a difference (in rows, either sign) is within the tolerance."""
+        """True when a difference (in rows, either sign) is within the tolerance."""
         return abs(difference) <= max(self.rows, staged_rows * self.percent / 100)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditNumbers:
-    """What an audit measured.
+    """The numbers that an audit measured.
 
     Attributes:
         staged: The manifest's fingerprint.
-        loaded: What the publish counted in its own transaction.
-        target: What the target holds now.
+        loaded: The fingerprint that the publish took in its own transaction.
+        target: The fingerprint of the rows that the target holds now.
         source_count: The source's count now.
-        quarantined: Documents put beside the stage instead of into the target.
-        undated_count: Documents of the source without a usable time; they belong to no window.
+        quarantined: Count of documents put aside instead of into the target.
+        undated_count: Count of documents of the source without a usable time; they belong to no window.
     """
 
     staged: Fingerprint
@@ -47,16 +47,16 @@ class AuditNumbers:
 
     @property
     def count_difference(self) -> int:
-        """Source rows now minus target rows and quarantined ones; positive: the target has fewer."""
+        """Return source rows now minus target rows and quarantined ones; positive when the target has fewer."""
         return self.source_count - self.target.rows - self.quarantined
 
     @property
     def percentage_difference(self) -> Decimal | None:
-        """`count_difference` in percent of the source's rows; None when the source has none."""
+        """Return `count_difference` in percent of the source's rows; None when the source has none."""
         return percentage_of(self.count_difference, self.source_count)
 
     def columns(self) -> dict[str, Any]:
-        """The ledger's audit columns."""
+        """Return the ledger's audit columns."""
         return {
             "source_count": self.source_count,
             "target_count": self.target.rows,
@@ -68,7 +68,7 @@ class AuditNumbers:
 
 
 def percentage_of(count_difference: int, source_count: int) -> Decimal | None:
-    """A difference in percent of the source's rows, as the ledger has it; None when the source has none.
+    """Return a difference in percent of the source's rows, as the ledger has it; None when the source has none.
 
     >>> percentage_of(1, 3), percentage_of(0, 0)
     (Decimal('33.3333'), None)
@@ -77,7 +77,7 @@ def percentage_of(count_difference: int, source_count: int) -> Decimal | None:
 
 
 class AuditOutcome(Enum):
-    """What to do with a window after its audit."""
+    """Says what is done with a window after its audit."""
 
     PASSED = "passed"
     PASSED_LATE_DATA = "passed, revisit due"
@@ -94,9 +94,9 @@ class AuditDecision:
 
 
 def decide(numbers: AuditNumbers, tolerance: LateDataTolerance, *, reopened_before: bool) -> AuditDecision:
-    """Manifest = loaded = target in count and fingerprint, else FAILED; then the source's movement is judged.
+    """Require that manifest, load and target agree in count and fingerprint, else FAILED; then judge the source.
 
-    A source that keeps moving never ends FAILED: the second time it is late data, whatever the difference.
+    A source that keeps changing never ends FAILED: the second time it is late data, whatever the difference.
 
     >>> same = Fingerprint.of(["a"])
     >>> decide(AuditNumbers(same, same, same, source_count=1), LateDataTolerance(), reopened_before=False).outcome

@@ -1,4 +1,4 @@
-"""Empty windows whose neighbours have always had rows: more likely a source that shows nothing than a quiet hour."""
+"""Find empty windows whose neighbours all have rows: the source more likely shows nothing than had a quiet hour."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from include.pipeline_framework.core.time.windows import TimeWindow
 
 DAYS_AROUND = 7
-"""So many days before and after are looked at: a quiet day of the week is among them."""
+"""Number of days before and after that are looked at; with 7, the same day of the week is among them."""
 
 FEWEST_NEIGHBOURS = 3
-"""Of fewer closed neighbours nothing follows."""
+"""With fewer closed neighbours nothing is concluded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class UnexpectedlyEmpty:
     Attributes:
         window: The empty one.
         neighbours: Closed windows of the same local time on the days around it.
-        fewest_rows: Of any of them.
+        fewest_rows: The rows of the neighbour that has the fewest.
     """
 
     window: TimeWindow
@@ -31,7 +31,7 @@ class UnexpectedlyEmpty:
     fewest_rows: int
 
     def text(self, timezone: str) -> str:
-        """For people."""
+        """Return a text for people."""
         return (
             f"{self.window.local_label(timezone)} is empty, its {self.neighbours} neighbours at the same time of day "
             f"have {self.fewest_rows} rows or more"
@@ -39,7 +39,7 @@ class UnexpectedlyEmpty:
 
 
 def neighbours_of(window: TimeWindow, timezone: str) -> list[TimeWindow]:
-    """The windows of the same local time on the days around it.
+    """Return the windows of the same local time on the days around it.
 
     >>> from datetime import datetime, UTC
     >>> window = TimeWindow(datetime(2013, 3, 10, 9, tzinfo=UTC), datetime(2013, 3, 10, 10, tzinfo=UTC))
@@ -58,12 +58,12 @@ def neighbours_of(window: TimeWindow, timezone: str) -> list[TimeWindow]:
 def unexpectedly_empty(
     empty: Iterable[TimeWindow], rows_of: Mapping[TimeWindow, int], timezone: str
 ) -> list[UnexpectedlyEmpty]:
-    """Those of some empty windows whose known neighbours all have rows, if there are enough of them.
+    """Return the empty windows whose known neighbours all have rows, where enough neighbours are known.
 
     Args:
         empty: Closed windows without rows.
-        rows_of: Rows of closed windows, of as many as are known.
-        timezone: Of the pipeline.
+        rows_of: Rows of closed windows, as far as known.
+        timezone: The pipeline's time zone.
     """
     found = []
     for window in empty:
@@ -74,5 +74,5 @@ def unexpectedly_empty(
 
 
 def _moved(instant: datetime, days: int, timezone: str) -> datetime:
-    """The same wall-clock time on another day; on a day of a clock change, the nearest that there is."""
+    """Return the same wall-clock time on another day; on a day of a clock change, the nearest that exists."""
     return (instant.astimezone(ZoneInfo(timezone)) + timedelta(days=days)).astimezone(UTC)

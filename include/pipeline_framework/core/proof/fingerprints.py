@@ -1,8 +1,8 @@
-"""Fingerprints: rows and the sum of their id hashes, equal on both ends exactly when the ids are.
+"""Compute fingerprints: rows and the sum of their id hashes, equal at both ends exactly when the ids are.
 
-A sum does not depend on the order, and one row lost plus one row doubled does not cancel out: the count agrees, the sum
-doesn't. The hash is the first 15 hexadecimal digits of md5, because every database can compute it and 15 digits fit
-into a signed 64-bit integer; sums go beyond that (numeric(38) in databases, text in JSON).
+A sum does not depend on the order. One row lost and one row doubled do not cancel out: the count agrees, the sum does
+not. The hash is the first 15 hexadecimal digits of md5, because every database can compute it and 15 digits fit into a
+signed 64-bit integer; sums are greater than that (numeric(38) in databases, text in JSON).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hashlib import md5
 
 
 def id_hash(document_id: str) -> int:
-    """First 15 hex digits of md5 over the UTF-8 bytes of an id, as an integer in `[0, 2**60)`.
+    """Return the first 15 hex digits of md5 over the UTF-8 bytes of an id, as an integer in `[0, 2**60)`.
 
     >>> id_hash("20130309-AA-1-JFK")
     924576388382604512
@@ -23,7 +23,7 @@ def id_hash(document_id: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Row count and the sum of `id_hash` over those rows; adding two is the fingerprint of both sets together."""
+    """Row count and the sum of `id_hash` over those rows; the sum of two is the fingerprint of both sets together."""
 
     rows: int = 0
     hash_sum: int = 0
@@ -36,6 +36,6 @@ class Fingerprint:
 
     @classmethod
     def of(cls, document_ids: Iterable[str]) -> Fingerprint:
-        """Fingerprint of an iterable of ids, each counted as often as it occurs."""
+        """Return the fingerprint of an iterable of ids, each counted as often as it occurs."""
         hashes = [id_hash(document_id) for document_id in document_ids]
         return cls(len(hashes), sum(hashes))

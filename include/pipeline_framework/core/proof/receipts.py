@@ -1,4 +1,4 @@
-"""What a target can prove: its receipts, and the rows that lie in their windows.
+"""Define what a target can prove: its receipts, and the rows that lie in their windows.
 
 A receipt is *live* until a later load or delete touches a part of its window; only a live one proves anything.
 """
@@ -20,9 +20,9 @@ class Receipt:
     """The target's own proof of one publish or delete, written in the same transaction.
 
     Attributes:
-        source_object: Whose window.
-        window: Exactly this window; there is one receipt per window.
-        fence: The fence that published; raised when a later fence finds its manifest already received.
+        source_object: The source object of the window.
+        window: The window; there is one receipt for exactly each window.
+        fence: The fence that published; it is raised when a later fence finds its manifest already received.
         lifecycle_id: The ledger row.
         kind: `load`, or `delete` for a fenced delete (which is not an empty load).
         fingerprint: The manifest's rows and hash sum (zero for a delete).
@@ -45,10 +45,11 @@ class HeldRows:
     """Rows of one source object in the target table, counted by the ledger row that loaded them.
 
     Attributes:
-        lifecycle_id: The ledger row that they name.
-        fingerprint: Their count and hash sum.
-        window: Of a load receipt, live or not, in which they lie. Of a total: first event to just after the last.
-        is_total: All rows of that ledger row, inside and outside of receipts' windows.
+        lifecycle_id: The ledger row that the rows name.
+        fingerprint: Count and hash sum of the rows.
+        window: The window of a load receipt, live or not, in which the rows lie. For a total: from the first event to
+            just after the last.
+        is_total: True for all rows of that ledger row, inside and outside of receipts' windows.
     """
 
     lifecycle_id: int
@@ -58,12 +59,12 @@ class HeldRows:
 
 
 def is_superseded(receipt: Receipt, overlapping: Iterable[Receipt]) -> bool:
-    """Whether a later load or delete touched (a part of) the receipt's window: what it proves is no longer there."""
+    """True when a later load or delete touched (a part of) the receipt's window: it no longer proves anything."""
     return any(other.fence > receipt.fence and other.window.overlaps(receipt.window) for other in overlapping)
 
 
 def live_receipts(receipts: Iterable[Receipt]) -> list[Receipt]:
-    """Those of one source object that nothing supersedes, by window; no two of them overlap.
+    """Return the receipts of one source object that nothing supersedes, by window; no two of them overlap.
 
     >>> from datetime import UTC
     >>> at = lambda hour: datetime(2013, 3, 9, hour, tzinfo=UTC)

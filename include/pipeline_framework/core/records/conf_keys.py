@@ -1,7 +1,7 @@
-"""What a DAG run's conf may say: keys of the DAG's params and no other, and whole numbers where they have to be whole.
+"""Check a DAG run's conf: it has only keys of the DAG's params, and whole numbers where they have to be whole.
 
-Airflow checks a conf's values against the params' schemas, and takes any other key without a word: a flag that is
-misspelt would be left out, and the run would do what was not asked for.
+Airflow checks a conf's values against the params' schemas, and accepts any other key silently: a misspelt flag would
+be ignored, and the run would do what was not asked for.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ def require_known_keys(
     """Refuse keys that nobody reads.
 
     Args:
-        given: The conf's keys; a key whose value is null is one, too.
-        allowed: In the order in which they are shown.
-        where: The DAG or the pipeline.
-        meaning: What it means that it was refused.
+        given: The conf's keys, including those whose value is null.
+        allowed: The allowed keys, in the order in which a message shows them.
+        where: The DAG or the pipeline, for the message.
+        meaning: What the refusal means, for the message.
 
     Raises:
-        InvalidInputError: Names the keys, what is allowed, and what each was probably meant to be.
+        InvalidInputError: The message names the keys, what is allowed, and what each was probably meant to be.
 
     >>> require_known_keys(["dry_run"], ["dry_run", "force"], "orders_sync_run_profiler")
     >>> try:
@@ -49,10 +49,10 @@ def require_known_keys(
 
 
 def require_whole_numbers(conf: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]], where: str) -> None:
-    """Refuse `3.0` for an integer: JSON Schema takes it, and what counts with it does not.
+    """Refuse `3.0` for an integer: JSON Schema accepts it, but code that counts with it does not.
 
     Raises:
-        InvalidInputError: Names the key.
+        InvalidInputError: The message names the key.
 
     >>> require_whole_numbers({"max_records": 3}, {"max_records": {"type": "integer"}}, "record_generation")
     """

@@ -23,7 +23,7 @@ DEFAULT_TEMPLATES: Mapping[str, str] = {
     "stage_category": "{stage_name}",
     "target_category": "{target_name}",
 }
-"""The nine derived columns and what they are when a pipeline says nothing."""
+"""The nine derived columns, each with the template that is used when a pipeline gives none."""
 
 RECORD_FIELDS = (
     "pipeline_id", "source_name", "source_object", "stage_name", "target_name", "target_object", "data_domain",
@@ -39,14 +39,14 @@ WINDOW_FIELDS = (
 TEMPLATE_FIELDS = RECORD_FIELDS + WINDOW_FIELDS
 
 UNKNOWN = "unknown"
-"""What a field renders as when the configuration has neither it nor one of its stand-ins."""
+"""The text for a field when the configuration has neither it nor one of its stand-ins."""
 
 _STAND_INS = {"source_object": "source_name", "pipeline_id": "source_object", "target_object": "target_name"}
 
 
 @lru_cache(maxsize=1_024)
 def check_template(template: str) -> str:
-    """The template itself, when every field in it is one of `TEMPLATE_FIELDS`.
+    """Return the template itself, when every field in it is one of `TEMPLATE_FIELDS`.
 
     A field is a bare name: attributes, indexes, conversions and format specifications are refused, so a template can
     reach nothing but these values.
@@ -55,7 +55,7 @@ def check_template(template: str) -> str:
     '{source_object}/{target_day}'
 
     Raises:
-        InvalidInputError: Anything else; the message lists the fields.
+        InvalidInputError: The template has anything else; the message lists the fields.
     """
     try:
         fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
@@ -71,7 +71,7 @@ def check_template(template: str) -> str:
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """A template with the values of `template_values` filled in.
+    """Return a template with the values of `template_values` filled in.
 
     Raises:
         InvalidInputError: The template is wrong.
@@ -86,10 +86,10 @@ def template_values(
     window_end_time: Any,
     time_interval: Any,
 ) -> dict[str, str]:
-    """All `TEMPLATE_FIELDS` as text; what a small configuration lacks falls back, at last to `unknown`.
+    """Return all `TEMPLATE_FIELDS` as text; a value that a small configuration lacks falls back, at last to `unknown`.
 
     Args:
-        final_config: `{timezone, granularity, default_record}` is enough; all three may even be missing.
+        final_config: The keys `timezone`, `granularity` and `default_record` are enough; even these may be missing.
         target_day: A date, or any instant of the local day.
         window_start_time: Inclusive start, any timestamp.
         window_end_time: Exclusive end, any timestamp.
@@ -120,7 +120,7 @@ def _record_field(record: Mapping[str, Any], name: str) -> str:
 
 
 def _compact(instant: datetime) -> str:
-    """Date and time of day; parts of a second only where there are some, so that no two windows look alike."""
+    """Return date and time of day, with parts of a second only if there are some, so that no two windows look alike."""
     text = instant.strftime("%Y%m%dT%H%M%S")
     return f"{text}.{instant.microsecond:06}".rstrip("0") if instant.microsecond else text
 

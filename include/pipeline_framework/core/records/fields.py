@@ -1,7 +1,7 @@
-"""The fields of a record, whichever names it has: the ledger's columns, requirement 3's names, the UPPERCASE ones.
+"""Read the fields of a record under any name: the ledger's columns, requirement 3's names, the UPPERCASE ones.
 
-A record is generated under one set of names and claimed under another; who asks for a field gets the same value of
-both.
+A record is generated under one set of names and claimed under another; a caller who asks for a field gets the same
+value from both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REQUIREMENT_3_NAMES: Mapping[str, str] = {
     "record_first_created_time": "record_inserted_at",
     "record_last_updated_time": "record_last_updated_at",
 }
-"""Requirement 3's name → the ledger's column, as the view `pipeline_records` has them."""
+"""Maps requirement 3's name to the ledger's column, as the view `pipeline_records` does."""
 
 GENERATED_NAMES: Mapping[str, str] = {
     "TARGET_DAY": "target_day",
@@ -29,19 +29,19 @@ GENERATED_NAMES: Mapping[str, str] = {
     "WINDOW_END_TIME": "query_window_end_at",
     "TIME_INTERVAL": "time_interval",
 }
-"""Name in a generated record → the ledger's column."""
+"""Maps the name in a generated record to the ledger's column."""
 
 PLANNED_FIELDS = (
     *PLAN_COLUMNS, *DERIVED_COLUMNS, "timezone", "granularity", "config_hash", "target_day", "query_window_start_at",
     "query_window_end_at", "time_interval", "source_query_window_duration_minutes",
 )  # fmt: skip
-"""Columns that a row has from its plan on: what `check_fields` may ask for, beside a pipeline's own metadata."""
+"""Columns that a row has from its plan on; `check_fields` may ask for these and a pipeline's own metadata."""
 
 _SAME = {**REQUIREMENT_3_NAMES, **GENERATED_NAMES}
 
 
 def value_of(record: Mapping[str, Any], field: str) -> Any:
-    """A field's value under any of its names, or in the row's static metadata; None when it is nowhere.
+    """Return a field's value under any of its names, or from the row's static metadata; None when neither has it.
 
     >>> value_of({"query_window_start_at": 5}, "WINDOW_START_TIME"), value_of({"TARGET_DAY": 9}, "target_day")
     (5, 9)
@@ -55,7 +55,7 @@ def value_of(record: Mapping[str, Any], field: str) -> Any:
 
 
 def unknown_fields(fields: Iterable[str], metadata: Iterable[str] = ()) -> str:
-    """What to say of fields that no planned record has, each with the nearest one; empty when all are known.
+    """Return a text that names fields which no planned record has, each with the nearest one; empty when all are known.
 
     >>> unknown_fields(["TARGET_DAY", "key_x", "owner"], ["owner"])
     ''
@@ -70,6 +70,6 @@ def unknown_fields(fields: Iterable[str], metadata: Iterable[str] = ()) -> str:
 
 
 def _nearest(field: str, known: set[str]) -> str:
-    by_small = {name.lower(): name for name in sorted(known)}  # where both spellings are known, the ledger's
+    by_small = {name.lower(): name for name in sorted(known)}  # if both spellings are known: the ledger's
     close = difflib.get_close_matches(field.lower(), by_small, n=1, cutoff=0.6)
     return f"did you mean {by_small[close[0]]}?" if close else f"allowed: {', '.join(sorted(known))}"

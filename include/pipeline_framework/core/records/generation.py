@@ -1,6 +1,6 @@
-"""Record generation: the next window of a day from its continuation point, and the record around it (requirement 2).
+"""Generate records: the next window of a day from its continuation point, and the record around it (requirement 2).
 
-`None` means that nothing is left to do for the day; it is not an error, and tasks skip on it.
+`None` means that nothing is left to do for the day; it is not an error, and a task that gets it is skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REQUIRED_KEYS = ("timezone", "x_time_back", "granularity", "default_record")
 
 
 class CalculatedWindow(NamedTuple):
-    """`[start_time, end_time)` in the day's zone, and its elapsed length (`2h`), which may be less than asked for."""
+    """A window `[start_time, end_time)` in the day's zone, and its elapsed length (`2h`), perhaps less than asked."""
 
     start_time: pendulum.DateTime
     end_time: pendulum.DateTime
@@ -35,13 +35,13 @@ class CalculatedWindow(NamedTuple):
 def calculate_time_window(
     target_day: Any, granularity: str, continuation_timestamp: Any = None, *, timezone: str | None = None
 ) -> CalculatedWindow | None:
-    """The next window of a day: from its start, or from where the last one ended; capped at the day's end.
+    """Return the next window of a day: from its start, or from where the last one ended; capped at the day's end.
 
     Args:
-        target_day: Any instant of the day; its zone, IANA or a fixed offset, is the day's zone. Or a date, or text.
+        target_day: Any instant of the day (its zone, IANA or a fixed offset, is the day's zone), or a date, or text.
         granularity: `2h`, `30m`, `1d`: the day part means the whole local day.
         continuation_timestamp: Exclusive end of the last window, or None for a new day.
-        timezone: The day's zone, where the target day has none or another one; of a plain date else UTC.
+        timezone: The day's zone, where the target day has none or another one; without it, a plain date's zone is UTC.
 
     Returns:
         None when the day is complete: the continuation lies before the day, at the next day's start, or after it.
@@ -51,7 +51,7 @@ def calculate_time_window(
     '2h'
 
     Raises:
-        InvalidInputError: Not a duration, a timestamp or an aware target day.
+        InvalidInputError: A value is not a duration, a timestamp or an aware target day.
     """
     step = parse_granularity(granularity)
     if isinstance(target_day, datetime) and target_day.tzinfo is None and timezone is None:
@@ -68,7 +68,7 @@ def calculate_time_window(
         _log.info("day complete: continuation %s is not inside %s", start, window)
         return None
     found = next(tile(TimeWindow(start, window.end), step))
-    if step.days:  # the day part means up to the end of the local day, wherever it continues
+    if step.days:  # the day part means: to the end of the local day, wherever the window starts
         found = TimeWindow(start, window.end)
     if is_left_by_inclusive_end(found):
         _log.warning("%s is left of %s: the window before it ends as if its end were inclusive", found, window)
@@ -80,9 +80,9 @@ def calculate_time_window(
 def generate_pipeline_time_window_record(
     final_config: Mapping[str, Any], *, now: Any, continuation_timestamp: Any = None, target_day: Any = None
 ) -> dict[str, Any] | None:
-    """Details of the next window of the target day, or None when that day is complete.
+    """Return details of the next window of the target day, or None when that day is complete.
 
-    The target day is the local day of `now - x_time_back`, unless one is given: a date, text, or an instant of it.
+    The target day is the local day of `now - x_time_back`, unless one is given as a date, text, or an instant of it.
 
     Returns:
         target_day (its first instant), target_day_str, window_start_time, window_end_time (may be capped) and
@@ -117,7 +117,9 @@ def build_complete_pipeline_record(
     continuation_timestamp: Any = None,
     target_day: Any = None,
 ) -> dict[str, Any] | None:
-    """The default record with the UPPERCASE time fields and the derived `key_x`, `key_y`, `key_z`; None as above.
+    """Return the default record with the UPPERCASE time fields and the derived `key_x`, `key_y`, `key_z`.
+
+    None is returned when the day is complete.
 
     The UPPERCASE names remind a reader that these are boundaries, calculated and never edited.
     """

@@ -1,4 +1,4 @@
-"""Planning: which windows a day should have, which exist, and which rows to insert (requirement 1)."""
+"""Plan a day: decide which windows it should have, which exist, and which rows to insert (requirement 1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.pipeline_framework.core.time.offsets import fixed_offset
 from include.pipeline_framework.core.time.windows import TimeWindow, merge, tile, uncovered
 
 Derive = Callable[[Mapping[str, Any], str, pendulum.DateTime, pendulum.DateTime, pendulum.DateTime, str], Any]
-"""`(final_config, name, target_day, window_start_time, window_end_time, time_interval)` → value of a derived column."""
+"""Called as `(final_config, name, target_day, window_start_time, window_end_time, time_interval)`; gives a column."""
 
 DERIVED_COLUMNS = (
     "key_x", "key_y", "key_z",
@@ -29,18 +29,18 @@ PLAN_COLUMNS = (
     "expected_source_to_stage_duration_mins", "expected_stage_to_target_duration_mins",
     "expected_audit_duration_mins", "expected_pipeline_duration_mins", "priority",
 )  # fmt: skip
-"""Columns that come from `default_record` as they are; its other keys are kept in `static_metadata`."""
+"""Columns copied unchanged from `default_record`; its other keys are kept in `static_metadata`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayPlan:
-    """What a day should hold and what is missing.
+    """The windows that a day should have, and those that are missing.
 
     Attributes:
         day: The local day.
         expected: The grid: the day tiled with the granularity from its start.
         existing: Grid windows that are live rows already.
-        missing: Pieces, of the grid or of the day's own, in time that no live row covers: the rows to insert.
+        missing: Pieces of the grid, or of the day's own one, in time that no live row covers: the rows to insert.
         conflicting: Grid windows that overlap a live row of another grid; their uncovered parts are in `missing`.
     """
 
@@ -60,9 +60,9 @@ def plan_day(
 
     Args:
         day: The day.
-        granularity: Of its grid.
-        live: Its live windows.
-        filling: Of what is missing, where the day was planned with another one.
+        granularity: The granularity of its grid.
+        live: The windows of its live rows.
+        filling: The granularity of the missing pieces, where the day was planned with another one.
     """
     if day.window is None:
         return DayPlan(day, (), (), (), ())
@@ -80,17 +80,17 @@ def plan_day(
 
 @dataclass(frozen=True, slots=True)
 class Recut:
-    """Live windows that asked windows cut, and the asked ones that take their place: one ledger transaction."""
+    """Live windows that asked windows cut, and the asked ones that replace them in one ledger transaction."""
 
     replaced: tuple[TimeWindow, ...]
     windows: tuple[TimeWindow, ...]
 
 
 def recut(asked: Sequence[TimeWindow], live: Iterable[TimeWindow]) -> list[Recut]:
-    """How wider or narrower windows replace live ones; a live window that is asked for as it is isn't cut.
+    """Return how wider or narrower windows replace live ones; a live window that is asked for unchanged isn't cut.
 
     Args:
-        asked: They don't overlap each other, and together they cover every live window that they cut.
+        asked: Windows that don't overlap each other and together cover every live window that they cut.
         live: Windows of live rows, which never overlap each other.
     """
     touching = [row for row in live if row not in asked and any(row.overlaps(window) for window in asked)]
@@ -105,7 +105,7 @@ def recut(asked: Sequence[TimeWindow], live: Iterable[TimeWindow]) -> list[Recut
 
 
 def planned_row(final_config: Mapping[str, Any], window: TimeWindow, derive: Derive) -> dict[str, Any]:
-    """One ledger row for a window, all statuses left to the ledger's defaults (PENDING, flags FALSE, job_id NULL)."""
+    """Return a ledger row for a window; all statuses get the ledger's defaults (PENDING, flags FALSE, job_id NULL)."""
     template = dict(final_config["default_record"])
     timezone = final_config["timezone"]
     day = local_day_of(window.start, timezone)
@@ -128,12 +128,12 @@ def planned_row(final_config: Mapping[str, Any], window: TimeWindow, derive: Der
 
 
 def interval_string(window: TimeWindow) -> str:
-    """Elapsed length of a window, `1h` for an hour, `59m59.999s` for one that ends a millisecond earlier."""
+    """Return the elapsed length of a window: `1h` for an hour, `59m59.999s` when it ends a millisecond earlier."""
     return elapsed_text(window.duration)
 
 
 def local(instant: Any, timezone: str) -> pendulum.DateTime:
-    """An aware instant as pendulum, shown in a zone: an IANA name, or a fixed offset such as `+05:30`."""
+    """Return an aware instant as pendulum, in a zone given by IANA name or fixed offset such as `+05:30`."""
     offset = fixed_offset(timezone)
     if offset is not None:
         instant, timezone = instant.astimezone(offset), ""

@@ -1,4 +1,4 @@
-"""A row of the ledger in words: its statuses and phases, who acts on it, and which window it means."""
+"""Define the words of a ledger row: its statuses and phases, who acts on it, and which window it means."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Phase(StrEnum):
 
     @property
     def and_later(self) -> tuple[Phase, ...]:
-        """What `phase_completed` says of a window that has got at least so far."""
+        """Return the values of `phase_completed` of a window that has reached at least this phase."""
         return tuple(Phase)[tuple(Phase).index(self) :]
 
 
@@ -47,7 +47,7 @@ FINISHED = frozenset({Status.COMPLETED, Status.SKIPPED})
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a task try of a DAG run, or a person's command (then `dag_id` names the command).
+    """The one that acts: a task try of a DAG run, or a person's command (then `dag_id` names the command).
 
     `map_index` is -1 for a task that is not mapped; `try_number` is 0 outside a scheduled try.
     """
@@ -64,13 +64,13 @@ class Actor:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the run exists only for `airflow tasks test`."""
+        """True when the run exists only for `airflow tasks test`."""
         return self.dag_run_id.startswith(TEMPORARY_RUN_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class RowIdentity:
-    """What a row's number stands for: a ledger that was lost, restored or failed over may give it away again."""
+    """The window that a row's number means; a ledger that was lost, restored or failed over may reuse the number."""
 
     source_object: str
     start: datetime
@@ -78,14 +78,14 @@ class RowIdentity:
 
     @classmethod
     def of(cls, row: Row) -> RowIdentity:
-        """Of a ledger row."""
+        """Return the identity of a ledger row."""
         return cls(row["source_object"], row["query_window_start_at"], row["query_window_end_at"])
 
     def require(self, row: Row) -> None:
         """Refuse a row that is another window's.
 
         Raises:
-            RowMistakenError: Names both.
+            RowMistakenError: The message names both windows.
         """
         if RowIdentity.of(row) != self:
             raise RowMistakenError(
@@ -99,21 +99,21 @@ class RowIdentity:
 
 
 def window_of(row: Row) -> TimeWindow:
-    """The window of a ledger row."""
+    """Return the window of a ledger row."""
     return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
 
 
 def describe(row: Row) -> str:
-    """Where an error happened: pipeline, window and row id."""
+    """Return where an error happened: pipeline, window and row id."""
     window = f"{iso_utc(row['query_window_start_at'])}/{iso_utc(row['query_window_end_at'])}"
     return f"{row['source_object']} {window} id {row['id']}"
 
 
 def is_held_by(row: Row, actor: Actor) -> bool:
-    """Whether the actor's DAG run owns the row, whatever its task or try."""
+    """True when the actor's DAG run owns the row, whatever its task or try."""
     return (row["dag_id"], row["dag_run_id"]) == (actor.dag_id, actor.dag_run_id)
 
 
 def is_completed_by(row: Row, actor: Actor) -> bool:
-    """Whether the actor's DAG run has completed the row: its process died after writing, or its task was cleared."""
+    """True when the actor's run has completed the row: its process died after writing, or its task was cleared."""
     return bool(row["pipeline_final_status"] == Status.COMPLETED) and is_held_by(row, actor)

@@ -1,4 +1,4 @@
-"""What a person asked a pipeline run to do: the conf of `data_pipeline_<id>`, checked before anything happens."""
+"""Check what a person asks a pipeline run to do: the conf of `data_pipeline_<id>`, before anything is done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from include.pipeline_framework.errors import InvalidInputError
 
 KEYS = ("target_date", "from", "to", "windows", "max_windows", "until", "dry_run", "replace", "reason", "allow_future")
 UNTIL = {"staged": Phase.SOURCE_TO_STAGE, "loaded": Phase.STAGE_TO_TARGET, "audited": Phase.AUDIT}
-"""Conf `until` → the last phase that the run does."""
+"""Maps the conf's `until` to the last phase that the run does."""
 
 MOST_WINDOWS = 1_024
 """Airflow's default `core.max_map_length`: a run can't map more windows than that."""
@@ -30,10 +30,10 @@ _YEARS = range(2, 9_999)
 """The calendar's first and last year have days without a day before or after."""
 
 LONGEST_REASON = 1_000
-"""Characters; it is kept with every replaced window."""
+"""Characters of a reason; it is kept with every replaced window."""
 
 LONGEST_RANGE = timedelta(days=3_660)
-"""A longer range is a slip of the pen: ten years of hours are 87,600 windows, and a run claims at most 1,024."""
+"""A longer range is a typing error: ten years of hours are 87,600 windows, and a run claims at most 1,024."""
 
 _NOTHING_DONE = "Nothing was planned, claimed or changed"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -45,15 +45,15 @@ class RunRequest:
     """A checked conf.
 
     Attributes:
-        ranges: Only windows wholly inside one of these (joined, in order); None: whatever is due.
-        exact: The windows of conf `windows` as given; each missing one is planned exactly so.
-        max_windows: At most so many windows, or None for the pipeline's own limit.
-        until: The last phase that the run does; windows that have got so far are not claimed.
-        dry_run: Show what would be planned, replaced and claimed; change nothing.
+        ranges: Only windows wholly inside one of these (joined, in order) are claimed; None: all that are due.
+        exact: The windows of conf `windows` as given; each one that is missing is planned with exactly these bounds.
+        max_windows: The most windows to claim, or None for the pipeline's own limit.
+        until: The last phase that the run does; windows that have completed it are not claimed.
+        dry_run: Only show what would be planned, replaced and claimed; change nothing.
         replace: Replace finished windows inside the ranges.
-        reason: Why (with `replace`).
+        reason: Why the windows are replaced (with `replace`).
         allow_future: The ranges may reach beyond local tomorrow.
-        hints: What is legal and seldom meant, for people: an end that looks inclusive.
+        hints: Texts for people about what is legal but seldom meant: an end that looks inclusive.
     """
 
     ranges: tuple[TimeWindow, ...] | None = None
@@ -67,10 +67,10 @@ class RunRequest:
     hints: tuple[str, ...] = ()
 
     def require_not_future(self, horizon: Horizon, now: datetime, source_object: str) -> None:
-        """Refuse ranges beyond local tomorrow unless they were meant; asked before anything is planned.
+        """Refuse ranges beyond local tomorrow unless they were meant; called before anything is planned.
 
         Raises:
-            InvalidInputError: One of them reaches there, and `allow_future` was not given.
+            InvalidInputError: A range reaches beyond it, and `allow_future` was not given.
         """
         if not self.allow_future:
             for part in self.ranges or ():
@@ -81,7 +81,8 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
     """Check a conf; a key whose value is None counts as not given (the trigger form sends those).
 
     Raises:
-        InvalidInputError: Unknown key, wrong type, impossible combination, or outside the horizon; nothing was done.
+        InvalidInputError: A key is unknown, a type wrong, a combination impossible, or a range outside the horizon;
+            nothing was done.
     """
     given = {key: value for key, value in conf.items() if value is not None and value != ""}
     require_known_keys(given, KEYS, source_object, meaning=_NOTHING_DONE)
@@ -130,7 +131,7 @@ def parse_request(conf: Mapping[str, Any], horizon: Horizon, source_object: str)
 
 
 def last_phase(conf: Mapping[str, Any], where: str) -> Phase:
-    """The last phase that a run with this conf does; without `until` it is the audit.
+    """Return the last phase that a run with this conf does; without `until` it is the audit.
 
     Raises:
         InvalidInputError: `until` is none of `UNTIL`.
@@ -144,10 +145,10 @@ def last_phase(conf: Mapping[str, Any], where: str) -> Phase:
 
 
 def parse_date(value: Any, name: str, where: str) -> date:
-    """A `YYYY-MM-DD` text as a date.
+    """Return a `YYYY-MM-DD` text as a date.
 
     Raises:
-        InvalidInputError: Anything else, or a day that no calendar has.
+        InvalidInputError: The value is anything else, or a day that no calendar has.
     """
     if isinstance(value, str) and _DATE.fullmatch(value.strip()):
         try:

@@ -1,4 +1,4 @@
-"""Adaptive windows: a window with more rows than wanted is cut into finer ones before it is extracted."""
+"""Cut a window with more rows than wanted into finer ones before it is extracted (adaptive windows)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from include.pipeline_framework.core.time.windows import TimeWindow, tile
 
 MINUTE = timedelta(minutes=1)
 LENGTHS = tuple(timedelta(minutes=minutes) for minutes in (720, 360, 240, 180, 120, 60, 30, 20, 15, 10, 5, 2, 1))
-"""What a window may be cut into, longest first."""
+"""Lengths of the pieces into which a window may be cut, longest first."""
 
 
 def minutes_of(window: TimeWindow) -> list[TimeWindow]:
-    """The window minute by minute; the last piece may be shorter."""
+    """Return the window minute by minute; the last piece may be shorter."""
     return list(tile(window, Granularity(0, 60)))
 
 
 def split(window: TimeWindow, rows_per_minute: Sequence[int], most_rows: int) -> list[TimeWindow]:
-    """The longest equal pieces (the last may be shorter) of which none has more rows than wanted.
+    """Return the longest equal pieces (the last may be shorter) none of which has more rows than wanted.
 
     Where even a minute has more, pieces are a minute long. The pieces tile the window; a window of a minute or less
-    stays as it is.
+    is not cut.
 
     Args:
-        window: What to cut.
-        rows_per_minute: Of each piece of `minutes_of(window)`.
-        most_rows: That a piece should have.
+        window: The window to cut.
+        rows_per_minute: The rows of each piece of `minutes_of(window)`.
+        most_rows: The most rows that a piece should have.
 
     >>> from datetime import UTC, datetime
     >>> hour = TimeWindow(datetime(2013, 3, 9, 5, tzinfo=UTC), datetime(2013, 3, 9, 6, tzinfo=UTC))

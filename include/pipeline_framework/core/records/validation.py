@@ -1,4 +1,4 @@
-"""Record validation: is a generated or claimed record fit to be run (requirement 3)."""
+"""Validate a generated or claimed record: decide whether it can be run (requirement 3)."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from include.pipeline_framework.errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """`reasons` holds one sentence per field that is wrong; `is_future_data` alone means "later", not "never"."""
+    """Holds in `reasons` one sentence per wrong field; `is_future_data` alone means "later", not "never"."""
 
     is_future_data: bool = False
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_valid(self) -> bool:
-        """Complete, and not future data."""
+        """True when the record is complete and not future data."""
         return not self.reasons and not self.is_future_data
 
 
 def stable_until(now: datetime, x_time_back: str | None, timezone: str) -> datetime:
-    """The instant up to which data counts as settled: `now - x_time_back`, its day part in local days."""
+    """Return the instant up to which data counts as settled: `now - x_time_back`, its day part in local days."""
     return subtract(now, parse_time_back(x_time_back), timezone) if x_time_back else now
 
 
 def is_future_data(window_end: datetime, now: datetime, x_time_back: str | None, timezone: str) -> bool:
-    """Whether a window (exclusive end) is not settled yet: `window_end > now - x_time_back`."""
+    """True when a window (exclusive end) is not settled yet: `window_end > now - x_time_back`."""
     return window_end > stable_until(now, x_time_back, timezone)
 
 
@@ -44,7 +44,7 @@ def validate_record(
 ) -> ValidationResult:
     """Check a record of `build_complete_pipeline_record` or of the ledger; every wrong field gets its own reason.
 
-    A field of `check_fields`, under either of its names, is complete when it is there and neither None nor blank text.
+    A field of `check_fields` is complete when one of its names has a value that is neither None nor blank text.
     """
     reasons: dict[str, str] = {}
     for name in check_fields:
@@ -64,7 +64,7 @@ def validate_record(
 
 
 def reasons_text(reasons: Mapping[str, str]) -> str:
-    """What is wrong with a record, in one line.
+    """Return what is wrong with a record, in one line.
 
     >>> reasons_text({"key_x": "is missing", "key_y": "is blank"})
     'record is not complete: key_x is missing; key_y is blank'

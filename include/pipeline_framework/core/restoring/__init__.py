@@ -1,1 +1,1 @@
-"""A ledger that was lost, restored or adopted."""
+"""Restoring: a ledger that was lost, restored or adopted."""

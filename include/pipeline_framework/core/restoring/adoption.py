@@ -1,7 +1,7 @@
-"""Adopting an older state table: what becomes of its rows, from what the state manager found among them.
+"""Adopt an older state table: decide about its rows from what the state manager found among them.
 
-An imported row is *kept*, *run again* (it is live, but PENDING: the target may hold rows of another one, too) or
-*invalidated* (in the ledger, but not live). Time that nothing live covers then is planned.
+An imported row is *kept*, *run again* (it is live, but PENDING: the target may also hold data of another row) or
+*invalidated* (in the ledger, but not live). Time that no live row covers then is planned.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from include.pipeline_framework.core.records.row import FINISHED
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
 
 UNKNOWN_SYSTEM = "adopted"
-"""Source and target name of rows whose table, mapping and pipeline file say nothing."""
+"""Source and target name of rows for which table, mapping and pipeline file have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """An imported row and the first live row of the ledger that stands in its time.
+    """An imported row and the first live row of the ledger that overlaps it.
 
-    `has_loaded`: the target may hold something of the imported row.
+    `has_loaded` is True when the target may hold data of the imported row.
     """
 
     id: int
@@ -42,7 +42,7 @@ class Superseded:
 
     @property
     def reason(self) -> str:
-        """The ledger's row stays whatever its status; it isn't touched here."""
+        """Return the reason: the ledger's row stays, whatever its status; it isn't changed here."""
         reason = f"the ledger's row {self.ledger_id} is {self.ledger_status} there; rows of the ledger win"
         if self.has_loaded and self.ledger_status in FINISHED:
             reason += "; the target may hold rows of both: load its window again with replace"
@@ -50,14 +50,14 @@ class Superseded:
 
     @property
     def finding(self) -> Finding:
-        """Told like a conflict among their own rows."""
+        """Return it as a finding, like a conflict among imported rows."""
         kind = Kind.DUPLICATE if self.window == self.ledger_window else Kind.OVERLAP
         return Finding(kind, self.source_object, self.day, self.window, (self.id,), Verdict.INVALIDATE, self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedWindow:
-    """A window to plan; `replaces`: a row that goes may have loaded something into it."""
+    """A window to plan; `replaces` is True when an invalidated row may have loaded data into it."""
 
     window: TimeWindow
     reason: str
@@ -66,12 +66,12 @@ class PlannedWindow:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What becomes of one source's rows; those not named are kept.
+    """The decisions on one source's rows; rows not named are kept.
 
     Attributes:
-        invalidated: Row → reason.
-        loaded: Windows of rows that go, and may have loaded something.
-        windows: To plan.
+        invalidated: The reason for each row to invalidate.
+        loaded: Windows of invalidated rows that may have loaded data.
+        windows: The windows to plan.
     """
 
     invalidated: Mapping[int, str]
@@ -80,9 +80,9 @@ class Resolved:
 
 
 def imported_only(facts: StateFacts) -> StateFacts:
-    """The facts without the ledger's own rows, which stand among the imported ones under negative ids.
+    """Return the facts without the ledger's own rows, which are among the imported ones under negative ids.
 
-    What is wrong with those is not this import's to decide; they only cover time.
+    This import does not decide about the ledger's rows; they only cover time.
     """
     return replace(facts, crossing=tuple(row for row in facts.crossing if row.id >= 0))
 
@@ -93,7 +93,7 @@ def resolve(
     items: Sequence[PlanItem],
     superseded: Iterable[Superseded] = (),
 ) -> Resolved:
-    """Decisions from one source's review.
+    """Return the decisions from one source's review.
 
     >>> resolve(StateFacts(None), [], [])
     Resolved(invalidated={}, loaded=(), windows=())
@@ -109,7 +109,7 @@ def resolve(
 
 
 def template_of(source_object: str, latest: Mapping[str, Any]) -> dict[str, Any]:
-    """`default_record` of a source without a pipeline file, from its latest imported row.
+    """Return the `default_record` of a source without a pipeline file, from its latest imported row.
 
     >>> template_of("orders", {"target_name": "warehouse"})["pipeline_id"]
     'orders'
@@ -125,12 +125,12 @@ def template_of(source_object: str, latest: Mapping[str, Any]) -> dict[str, Any]
 
 
 def counted(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
-    """How many of each kind and of each decision."""
+    """Count the findings of each kind and of each decision."""
     kinds, decisions = Counter(f.kind.value for f in findings), Counter(f.decision.value for f in findings)
     return {"findings": dict(sorted(kinds.items())), "decisions": dict(sorted(decisions.items()))}
 
 
 def _touches(window: TimeWindow, stretches: Sequence[TimeWindow]) -> bool:
-    """Whether a window overlaps one of some sorted windows that don't touch each other."""
+    """True when a window overlaps one of some sorted windows that don't touch each other."""
     place = bisect_right(stretches, window.start, key=lambda stretch: stretch.end)
     return place < len(stretches) and stretches[place].overlaps(window)

@@ -1,8 +1,8 @@
-"""Which ledger this is: the server, timeline and database that its fences are issued in.
+"""Identify a ledger: the server, timeline and database in which its fences are issued.
 
-A standby that lags behind its lost primary has forgotten fences, ids and rows when it is promoted. A restored backup
-has, too, and a copy gives the same ones a second time. Nobody but a person, or what a person has set up, can tell a
-failover from the rest, so nothing is planned, claimed or taken until it was said.
+A standby that lags behind its lost primary lacks fences, ids and rows when it is promoted. So does a restored backup,
+and a copy gives the same ones a second time. Only a person, or something that a person has set up, can tell a failover
+from the other cases, so nothing is planned, claimed or taken until the ledger is confirmed.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from include.pipeline_framework.errors import InvalidInputError, LedgerChangedEr
 
 ID_MARGIN = 1_000_000
 """Row ids that a lost ledger, or a lost primary after its standby's last change, may have given away without a trace;
-the tasks that got them still mean them. Far more than any lag holds."""
+the tasks that got them still use them. It is far more than any lag holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerIdentity:
-    """A ledger.
+    """The identity of a ledger.
 
     Attributes:
-        system_identifier: Of the database cluster; a standby has its primary's.
-        timeline: Of its write-ahead log: a promotion begins a new one.
-        database_oid: Of the database in it; a copy in the same cluster has another one.
+        system_identifier: Identifies the database cluster; a standby has its primary's.
+        timeline: The timeline of its write-ahead log; a promotion begins a new one.
+        database_oid: The oid of the database in it; a copy in the same cluster has another one.
     """
 
     system_identifier: int
@@ -39,7 +39,7 @@ class LedgerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class SeenIdentity:
-    """The present identity beside the recorded one; None: nobody has recorded any."""
+    """The present identity beside the recorded one, which is None when nobody has recorded any."""
 
     present: LedgerIdentity
     recorded: LedgerIdentity | None
@@ -48,7 +48,7 @@ class SeenIdentity:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> SeenIdentity:
-        """From a row of the ledger's view."""
+        """Make it from a row of the ledger's view."""
         names = ("system_identifier", "timeline", "database_oid")
         recorded = [row[f"recorded_{name}"] for name in names]
         return cls(
@@ -60,12 +60,12 @@ class SeenIdentity:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether fences may be issued."""
+        """True when fences may be issued."""
         return self.present == self.recorded
 
     @property
     def is_failover(self) -> bool:
-        """Whether it looks like the same database on a later timeline, and like nothing else."""
+        """True when it looks like the same database on a later timeline, and like nothing else."""
         before, now = self.recorded, self.present
         if before is None or now.timeline <= before.timeline:
             return False
@@ -76,7 +76,7 @@ def require_recorded(seen: SeenIdentity) -> None:
     """Refuse to issue fences in a ledger that is not the recorded one.
 
     Raises:
-        LedgerChangedError: It failed over, was restored or copied, and nobody has said so yet.
+        LedgerChangedError: It failed over, was restored or copied, and nobody has confirmed that yet.
     """
     if not seen.is_recorded:
         raise LedgerChangedError(
@@ -94,10 +94,10 @@ def require_recorded(seen: SeenIdentity) -> None:
 
 
 def require_failover(seen: SeenIdentity) -> None:
-    """Refuse to adopt what is no failover.
+    """Refuse to adopt a ledger that is no failover.
 
     Raises:
-        InvalidInputError: Another cluster, another database, or an earlier timeline.
+        InvalidInputError: It is another cluster, another database, or an earlier timeline.
     """
     if not seen.is_failover:
         raise InvalidInputError(

@@ -1,8 +1,8 @@
-"""Rebuilding a lost ledger: which rows the target's receipts and the stage's manifests prove, and where they resume.
+"""Rebuild a lost ledger: find the rows that the target's receipts and the stage's manifests prove.
 
 The newest proof of a stretch of time wins. A live load receipt says that the window is loaded: its row enters after
 STAGE_TO_TARGET and is audited. A manifest that no receipt has overtaken says that it is staged: its row enters after
-SOURCE_TO_STAGE and is loaded. Deletes and superseded receipts prove that nothing is there, so they rebuild nothing.
+SOURCE_TO_STAGE and is loaded. Deletes and superseded receipts prove no loaded data, so they rebuild nothing.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from include.pipeline_framework.core.restoring.ledger_identity import ID_MARGIN
 from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
 
 FENCE_MARGIN = 1_000_000
-"""Fences that may have been issued and left no trace in target, stage or ledger: far more than any pipeline takes."""
+"""Fences that may have been issued without a trace in target, stage or ledger: far more than any pipeline takes."""
 
 RECEIPT, MANIFEST = "receipt", "manifest"
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One window that a receipt or a manifest tells of.
+    """One window that a receipt or a manifest proves.
 
     Attributes:
         origin: RECEIPT or MANIFEST.
-        window: As it was loaded or staged, whatever the pipeline's grid is today.
-        fence: Of the publish, or of the extract.
+        window: The window as it was loaded or staged, whatever the pipeline's grid is today.
+        fence: The fence of the publish or of the extract.
         lifecycle_id: The lost ledger row; target rows and staged lines carry it.
-        rows: As loaded or staged.
-        columns: What it tells of the row: counts, fingerprints, the stage's location.
+        rows: The number of rows loaded or staged.
+        columns: The row's columns that it proves: counts, fingerprints, the stage's location.
     """
 
     origin: str
@@ -46,14 +46,14 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of one proof.
+    """The decision on one proof.
 
     Attributes:
         proof: The proof.
-        refusal: Why it rebuilds nothing; empty: it does.
-        is_in_ledger: Live rows cover the whole window already: nothing to do.
-        keeps_id: False: its row id belongs to another row by now. The window gets a new one and is loaded again, so
-            that no target row names another window's ledger row.
+        refusal: Why it rebuilds nothing; empty when it rebuilds a row.
+        is_in_ledger: True when live rows cover the whole window already: nothing is done.
+        keeps_id: False when its row id belongs to another row by now. Then the window gets a new id and is loaded
+            again, so that no target row names another window's ledger row.
     """
 
     proof: Proof
@@ -63,9 +63,9 @@ class Verdict:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What the rebuilt row has beside the columns of a planned one."""
+        """Return the columns that the rebuilt row has beside those of a planned one."""
         if not self.keeps_id:
-            # never SKIPPED, the rows at the target name another row; what the source has lost since stays there
+            # never SKIPPED, as the target's rows name another row; rows that the source has lost since stay there
             return {"is_replacement_run_flag": True, "removable_count": 0}
         done = {"id": self.proof.lifecycle_id, "fence": self.proof.fence, **self.proof.columns}
         done["source_to_stage_ingestion_status"] = Status.COMPLETED
@@ -80,14 +80,14 @@ class Verdict:
 
     @property
     def resumes(self) -> str:
-        """Where the pipeline's next run goes on, for people."""
+        """Return where the pipeline's next run continues, for people."""
         if not self.keeps_id:
             return "from the start"
         return "at its load" if self.proof.origin == MANIFEST else "at its audit"
 
     @property
     def reason(self) -> str:
-        """Why the row is there, for its event."""
+        """Return why the row is rebuilt, for its event."""
         row = f"row {self.proof.lifecycle_id}"
         if not self.keeps_id:
             return f"a {self.proof.origin} of {row} proves the window, but that id is another row's now: loaded again"
@@ -98,7 +98,7 @@ class Verdict:
 
 
 def fence_floor(fences: Iterable[int]) -> int:
-    """A floor far above every fence that is known.
+    """Return a floor far above every known fence.
 
     >>> fence_floor([7, 12])
     1000012
@@ -107,7 +107,7 @@ def fence_floor(fences: Iterable[int]) -> int:
 
 
 def id_floor(ids: Iterable[int]) -> int:
-    """New rows get numbers far above every one that is known.
+    """Return a floor for the ids of new rows, far above every known id.
 
     >>> id_floor([401])
     1000401
@@ -122,14 +122,14 @@ def judge(
     taken_ids: Collection[int],
     refusal: Callable[[TimeWindow], str | None],
 ) -> list[Verdict]:
-    """Which proofs become rows, in order of their windows; manifests that something overtook are left out.
+    """Return which proofs become rows, in order of their windows; manifests that were overtaken are left out.
 
     Args:
         proofs: One per live load receipt, and the manifests that no receipt names.
-        receipts: All of the source object: what may have overtaken a manifest.
+        receipts: All receipts of the source object: they may have overtaken a manifest.
         live: Windows of the ledger's live rows.
-        taken_ids: Those of the proofs' row ids that the ledger has, whatever the row.
-        refusal: Why a window can't be a row of the pipeline; None when it can.
+        taken_ids: Those of the proofs' row ids that the ledger has, for whatever row.
+        refusal: Returns why a window can't be a row of the pipeline; None when it can.
     """
     ledger, used = sorted(live), set(taken_ids)
     chosen: list[TimeWindow] = []
@@ -155,7 +155,7 @@ def judge(
 
 
 def proving(receipts: Iterable[Receipt]) -> tuple[list[Receipt], list[tuple[Receipt, str]]]:
-    """Live load receipts, and the others with the reason why they rebuild nothing."""
+    """Return the live load receipts, and the others with the reason why they rebuild nothing."""
     everything = sorted(receipts, key=lambda receipt: receipt.window)
     live = live_receipts(everything)
     alive = set(live)
@@ -171,11 +171,11 @@ def proving(receipts: Iterable[Receipt]) -> tuple[list[Receipt], list[tuple[Rece
 
 
 def _is_overtaken(proof: Proof, receipts: Iterable[Receipt]) -> bool:
-    """Whether the manifest was loaded, or its time was loaded or deleted later."""
+    """True when the manifest was loaded, or its time was loaded or deleted later."""
     return any(receipt.fence >= proof.fence and receipt.window.overlaps(proof.window) for receipt in receipts)
 
 
 def _overlapping(disjoint: Sequence[TimeWindow], window: TimeWindow) -> TimeWindow | None:
-    """One of some windows, in order and without overlaps, that shares time with a window."""
+    """Return one of some windows, in order and without overlaps, that shares time with `window`."""
     place = bisect_left(disjoint, window)
     return next((other for other in disjoint[max(0, place - 1) : place + 1] if other.overlaps(window)), None)

@@ -1,6 +1,6 @@
-"""Comparing a ledger with what its target proves and holds: every difference, with what to do about it.
+"""Compare a ledger with what its target proves and holds: find every difference, with what to do about it.
 
-Values in, differences out. A window that moved while the two were read is left out: it proves nothing either way.
+The functions take values and return differences. A window that moved meanwhile is left out: it proves nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REBUILD = "Run: python -m include.cli ledger rebuild --source {0} --apply"
 
 
 class Kind(StrEnum):
-    """What differs."""
+    """Names what differs."""
 
     FENCES_BEHIND = "fences_behind"
     LOAD_NOT_PROVEN = "load_not_proven"
@@ -36,12 +36,12 @@ class Difference:
     """One difference.
 
     Attributes:
-        kind: What differs.
-        source_object: Whose.
-        window: Where; None: everywhere. Of stray rows: all events of the ledger row that they name.
-        ledger: What the ledger says.
-        target: What the target says.
-        remedy: What to do.
+        kind: The kind of difference.
+        source_object: The source object.
+        window: The time that differs; None: all time. For stray rows: all events of the ledger row that they name.
+        ledger: The ledger's statement.
+        target: The target's statement.
+        remedy: What a person should do.
     """
 
     kind: Kind
@@ -57,11 +57,11 @@ class Sides:
     """Both sides of one source object.
 
     Attributes:
-        source_object: Whose.
-        rows: All of its ledger rows, invalidated ones too.
+        source_object: The source object.
+        rows: All of its ledger rows, including invalidated ones.
         receipts: All of its receipts.
-        held: Its rows in the target table, counted.
-        last_fence: The greatest fence that the ledger knows of.
+        held: The counts of its rows in the target table.
+        last_fence: The greatest fence that the ledger knows.
         floor: The target's floor.
         moving: Windows that changed while this was read, or that a run holds.
     """
@@ -76,7 +76,7 @@ class Sides:
 
 
 def compare(sides: Sides) -> list[Difference]:
-    """Every difference, in order of the windows."""
+    """Return every difference, in order of the windows."""
     loads = {receipt.window: receipt for receipt in live_receipts(sides.receipts) if receipt.kind == LOAD}
     live = {window_of(row): row for row in sides.rows if not row["is_invalidated_flag"]}
     known = {row["id"]: row for row in sides.rows}
@@ -189,7 +189,7 @@ def _is_loaded(row: Row) -> bool:
 
 
 def _knows(row: Row, receipt: Receipt, known: dict[int, Row]) -> bool:
-    """Whether a row that is to be loaded (again) knows the load that is there: its own, or of a row it replaces."""
+    """True when a row that is to be loaded (again) knows the present load: its own, or that of a row it replaces."""
     own = receipt.lifecycle_id == row["id"] and row["loaded_count"] is not None and _loaded(row) == receipt.fingerprint
     other = known.get(receipt.lifecycle_id)
     return bool(own or (other is not None and other["is_invalidated_flag"]))

@@ -1,4 +1,4 @@
-"""An instant as a person types it: with an offset, or as local time of a pipeline, right on the days clocks change."""
+"""Read an instant as a person types it: with an offset, or as local time, also on days when clocks change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _YEARS = range(2, 9_999)  # the calendar's first and last year have days without
 
 @dataclass(frozen=True, slots=True)
 class AskedInstant:
-    """What a text means.
+    """The instant that a text means.
 
     Attributes:
         at: The instant (UTC).
@@ -30,14 +30,14 @@ class AskedInstant:
 
 
 def parse_instant(text: str, timezone: str) -> AskedInstant:
-    """ISO 8601 with an offset, or a local time, or a local date (its first instant) of `timezone`.
+    """Read ISO 8601 with an offset, or a local time, or a local date (its first instant) of `timezone`.
 
     >>> parse_instant("2013-03-09T05:30", "America/New_York").at.isoformat()
     '2013-03-09T10:30:00+00:00'
 
     Raises:
-        InvalidInputError: Not a timestamp, or a local time that comes twice or never: the message says which instants
-            it could mean.
+        InvalidInputError: It is not a timestamp, or a local time that comes twice or never: the message says which
+            instants it could mean.
     """
     text = text.strip()
     if _DATE.fullmatch(text):

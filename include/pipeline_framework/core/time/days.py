@@ -32,26 +32,26 @@ class LocalDay:
 
     @property
     def start(self) -> datetime:
-        """First instant of the day (UTC)."""
+        """Return the first instant of the day (UTC)."""
         return first_instant(self.date, self.timezone)
 
     @property
     def end(self) -> datetime:
-        """First instant of the next day (UTC), exclusive end of this one."""
+        """Return the first instant of the next day (UTC): the exclusive end of this one."""
         return first_instant(self.date + timedelta(days=1), self.timezone)
 
     @property
     def window(self) -> TimeWindow | None:
-        """The whole day, or None where the calendar skips it (Apia had no 30 December 2011)."""
+        """Return the whole day, or None where the calendar skips it (Apia had no 30 December 2011)."""
         return TimeWindow(self.start, self.end) if self.start < self.end else None
 
     def next(self) -> LocalDay:
-        """The day after."""
+        """Return the day after this one."""
         return LocalDay(self.date + timedelta(days=1), self.timezone)
 
 
 def zone(timezone: str) -> ZoneInfo:
-    """The zone of an IANA name.
+    """Return the zone of an IANA name.
 
     Raises:
         InvalidInputError: There is no such zone.
@@ -65,7 +65,7 @@ def zone(timezone: str) -> ZoneInfo:
 
 
 def rules(timezone: str) -> tzinfo:
-    """The zone of an IANA name, or of a fixed offset.
+    """Return the zone of an IANA name, or of a fixed offset.
 
     Raises:
         InvalidInputError: It is neither.
@@ -74,7 +74,7 @@ def rules(timezone: str) -> tzinfo:
 
 
 def is_zone(timezone: str) -> bool:
-    """Whether there is a zone of this name."""
+    """True when there is a zone of this name."""
     try:
         zone(timezone)
     except InvalidInputError:
@@ -84,13 +84,13 @@ def is_zone(timezone: str) -> bool:
 
 @lru_cache(maxsize=65_536)
 def first_instant(day: date, timezone: str) -> datetime:
-    """First instant (UTC) whose local date is `day`; for a skipped day, the instant at which it was skipped.
+    """Return the first instant (UTC) whose local date is `day`; for a skipped day, the instant at which it was skipped.
 
     >>> first_instant(date(2011, 12, 30), "Pacific/Apia") == first_instant(date(2011, 12, 31), "Pacific/Apia")
     True
     """
     tz = rules(timezone)
-    # fold=0: of two midnights the first; of a missing midnight, the offset before the gap, which is the gap's instant
+    # fold=0: of two midnights the first; for a missing one, the offset before the gap, which gives the gap's instant
     instant = datetime(day.year, day.month, day.day, tzinfo=tz, fold=0).astimezone(UTC)
     if (instant - _SECOND).astimezone(tz).date() < day:
         return instant
@@ -106,7 +106,7 @@ def first_instant(day: date, timezone: str) -> datetime:
 
 
 def local_day_of(instant: datetime, timezone: str) -> LocalDay:
-    """The day whose `[start, end)` contains an aware instant.
+    """Return the day whose `[start, end)` contains an aware instant.
 
     >>> str(local_day_of(datetime(2013, 3, 9, 4, 59, tzinfo=UTC), "America/New_York"))
     '2013-03-08'
@@ -118,7 +118,7 @@ def local_day_of(instant: datetime, timezone: str) -> LocalDay:
 
 
 def existing_days(first: date, last: date, timezone: str) -> list[LocalDay]:
-    """Days from `first` to `last`, both included, in order, without those that the calendar skips.
+    """Return the days from `first` to `last`, both included, in order, without those that the calendar skips.
 
     >>> [str(day) for day in existing_days(date(2011, 12, 29), date(2011, 12, 31), "Pacific/Apia")]
     ['2011-12-29', '2011-12-31']
@@ -129,13 +129,13 @@ def existing_days(first: date, last: date, timezone: str) -> list[LocalDay]:
 
 @lru_cache(maxsize=1_024)
 def _days_of_year(year: int, timezone: str) -> tuple[LocalDay, ...]:
-    """Many sources share a zone, and so these; looking at ten years of a thousand sources makes no new ones."""
+    """Return a year's days, cached: sources of one zone share them, so ten years of a thousand sources stay cheap."""
     days = days_between(date(year, 1, 1), date(year + 1, 1, 1), timezone)
     return tuple(day for day in days if day.start < day.end)
 
 
 def days_between(start: date, end: date, timezone: str) -> Iterator[LocalDay]:
-    """Days from `start` to `end`, end exclusive."""
+    """Return the days from `start` to `end`, end exclusive."""
     for offset in range((end - start).days):
         yield LocalDay(start + timedelta(days=offset), timezone)
 

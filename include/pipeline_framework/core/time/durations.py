@@ -1,8 +1,8 @@
-"""Durations as people write them: `1d2h30m20s`, `30m`, `1 hour`; and what their day part means.
+"""Read durations as people write them: `1d2h30m20s`, `30m`, `1 hour`; and define what their day part means.
 
-As a number of seconds a day is 86,400. As a *granularity* or a *time back*, the day part means local calendar days, so
-that `1d` is one day on the day the clocks change, too, while `24h` is always elapsed time. Lengths are told down to a
-microsecond, `23h59m59.999s`: windows of other systems end wherever they like.
+In a number of seconds, a day is 86,400. In a *granularity* or a *time back*, the day part means local calendar days, so
+`1d` is one day even when the clocks change on it, while `24h` is always elapsed time. Lengths are written down to a
+microsecond, `23h59m59.999s`, because windows of other systems may end at any instant.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Granularity:
 
     @property
     def total_seconds(self) -> int:
-        """Seconds with a day counted as 86,400."""
+        """Return the seconds, with a day counted as 86,400."""
         return self.days * 86_400 + self.seconds
 
     def __str__(self) -> str:
@@ -49,13 +49,13 @@ class Granularity:
 
 
 def parse_granularity(text: str) -> Granularity:
-    """Parse either spelling; units go from large to small, each at most once, and the whole is more than zero.
+    """Parse either spelling; units go from large to small, each at most once, and the total is more than zero.
 
     >>> parse_granularity("1 day 2 hours")
     Granularity(days=1, seconds=7200)
 
     Raises:
-        InvalidInputError: Anything else, parts of a second among them; the message repeats the text and shows valid
+        InvalidInputError: The text is anything else, or has parts of a second; the message repeats it and shows valid
             ones.
     """
     found = _whole(text)
@@ -69,7 +69,7 @@ def parse_granularity(text: str) -> Granularity:
 
 
 def parse_time_back(text: str) -> Granularity:
-    """A duration that may be nothing: how long something rests before it counts.
+    """Parse a duration that may be zero: how long something rests before it counts.
 
     >>> parse_time_back("0d")
     Granularity(days=0, seconds=0)
@@ -88,15 +88,15 @@ def parse_time_back(text: str) -> Granularity:
 
 
 def parse_time_to_seconds(time_str: str) -> int | float:
-    """Seconds of a duration, a day counted as 86,400 seconds (requirement 2); the inverse of `seconds_to_time_string`.
+    """Return the seconds of a duration, a day as 86,400 (requirement 2); the inverse of `seconds_to_time_string`.
 
-    It is an integer unless the text has parts of a second.
+    The result is an integer unless the text has parts of a second.
 
     >>> parse_time_to_seconds("1d2h30m20s"), parse_time_to_seconds("0s"), parse_time_to_seconds("59.999s")
     (95420, 0, 59.999)
 
     Raises:
-        InvalidInputError: Not a duration.
+        InvalidInputError: The text is not a duration.
     """
     amounts = _amounts(time_str)
     if not amounts:
@@ -106,13 +106,13 @@ def parse_time_to_seconds(time_str: str) -> int | float:
 
 
 def seconds_to_time_string(seconds: float) -> str:
-    """The shortest `1d2h30m20s` spelling of a number of seconds (requirement 2), parts of one down to a microsecond.
+    """Return the shortest `1d2h30m20s` spelling of a number of seconds (requirement 2), down to a microsecond.
 
     >>> seconds_to_time_string(95420), seconds_to_time_string(0), seconds_to_time_string(86399.999)
     ('1d2h30m20s', '0s', '23h59m59.999s')
 
     Raises:
-        InvalidInputError: Not a number, less than zero, or finer than a microsecond.
+        InvalidInputError: The value is not a number, less than zero, or finer than a microsecond.
     """
     microseconds = _microseconds(seconds)
     if microseconds is None or microseconds < 0:
@@ -125,7 +125,7 @@ def seconds_to_time_string(seconds: float) -> str:
 
 
 def elapsed_text(length: timedelta) -> str:
-    """The shortest spelling of a length that is not negative; a day is 24 hours.
+    """Return the shortest spelling of a length that is not negative; a day is 24 hours.
 
     >>> elapsed_text(timedelta(milliseconds=1))
     '0.001s'
@@ -135,9 +135,9 @@ def elapsed_text(length: timedelta) -> str:
 
 
 def subtract(instant: datetime, time_back: Granularity, timezone: str) -> datetime:
-    """The instant (UTC) `time_back` before an aware one: local days first (same wall clock), then elapsed seconds.
+    """Return the instant (UTC) `time_back` before an aware one: local days first (same wall clock), then seconds.
 
-    Of a wall-clock time that comes twice, or is skipped, the earlier reading counts, so that nothing settles too soon.
+    When a wall-clock time comes twice or is skipped, the earlier reading counts, so that nothing settles too soon.
 
     >>> from datetime import UTC
     >>> subtract(datetime(2013, 3, 11, 4, 30, tzinfo=UTC), Granularity(1, 0), "America/New_York").isoformat()
@@ -153,7 +153,7 @@ def subtract(instant: datetime, time_back: Granularity, timezone: str) -> dateti
 
 
 def _amounts(text: Any) -> dict[str, Decimal]:
-    """Amount by unit; empty for what is no duration."""
+    """Return the amount of each unit; empty when the text is no duration."""
     stripped = text.strip() if isinstance(text, str) else ""
     match = _SHORT.fullmatch(stripped) or _WORDS.fullmatch(stripped)
     return {unit: Decimal(amount) for unit, amount in match.groupdict().items() if amount} if match else {}
@@ -168,7 +168,7 @@ def _whole(text: Any) -> Granularity | None:
 
 
 def _microseconds(seconds: Any) -> int | None:
-    """Whole microseconds of any real number; a float's shortest text is the number that was meant."""
+    """Return a real number as whole microseconds; a float's shortest text is the number that was meant."""
     if isinstance(seconds, bool) or not isinstance(seconds, Real | Decimal):
         return None
     try:
@@ -179,7 +179,7 @@ def _microseconds(seconds: Any) -> int | None:
 
 
 def _elapsed(length: timedelta) -> str:
-    """Hours, minutes and seconds of less than a day; empty for nothing."""
+    """Return hours, minutes and seconds of a length under a day; empty for a length of zero."""
     hours, rest = divmod(length.seconds, 3_600)
     minutes, left = divmod(rest, 60)
     seconds = f"{left}.{length.microseconds:06}".rstrip("0") if length.microseconds else left

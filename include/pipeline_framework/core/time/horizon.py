@@ -1,4 +1,4 @@
-"""A pipeline's horizon: the local days in which it exists at all."""
+"""Define a pipeline's horizon: the local days in which it exists."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from include.pipeline_framework.errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """Nothing outside it is planned, generated, claimed, counted as a gap or alarmed.
+    """The local days outside of which nothing is planned, generated, claimed, counted as a gap or alarmed.
 
     Attributes:
-        timezone: IANA name; both dates are local days of it.
+        timezone: IANA name of the zone; both dates are local days in it.
         start_date: First day.
-        end_date: First day that is not part of it any more; None: open.
-        enabled: False: no day is inside.
-        fill_missing_days: Whether days without any live row are planned without being asked for.
+        end_date: First day after the horizon; None: it has no end.
+        enabled: When False, no day is inside.
+        fill_missing_days: True when days without any live row are planned without being asked for.
     """
 
     timezone: str
@@ -29,7 +29,7 @@ class Horizon:
     fill_missing_days: bool = True
 
     def refusal(self, day: LocalDay) -> str | None:
-        """Why a day is outside; None when it is inside.
+        """Return why a day is outside; None when it is inside.
 
         >>> Horizon("UTC", date(2013, 1, 1)).refusal(LocalDay(date(2012, 12, 31), "UTC"))
         'it lies before start_date 2013-01-01'
@@ -58,10 +58,10 @@ class Horizon:
             )
 
     def require_not_future(self, window: TimeWindow, now: datetime, source_object: str) -> None:
-        """Refuse to plan time after local tomorrow, which nobody asks for but by mistake; `allow_future` is the way on.
+        """Refuse to plan time after local tomorrow: it is nearly always a mistake; `allow_future` permits it.
 
         Raises:
-            InvalidInputError: The window ends after tomorrow does.
+            InvalidInputError: The window ends after the end of tomorrow.
         """
         tomorrow = local_day_of(now, self.timezone).next()
         if window.end > tomorrow.end:
@@ -77,7 +77,7 @@ class Horizon:
             )
 
     def clip(self, window: TimeWindow) -> TimeWindow | None:
-        """The part of a window inside the horizon, or None."""
+        """Return the part of a window inside the horizon, or None."""
         if not self.enabled:
             return None
         start = max(window.start, LocalDay(self.start_date, self.timezone).start)
@@ -85,7 +85,7 @@ class Horizon:
         return TimeWindow(start, end) if start < end else None
 
     def days(self, window: TimeWindow) -> list[LocalDay]:
-        """The days inside the horizon that share time with a window, in order; skipped days are left out."""
+        """Return the days inside the horizon that share time with a window, in order, without skipped days."""
         clipped = self.clip(window)
         if clipped is None:
             return []

@@ -1,7 +1,7 @@
-"""Ends that look inclusive: `23:59:59`, `….999`, `….999999` just before a bound, while a window's end is exclusive.
+"""Find ends that look inclusive: `23:59:59`, `….999`, `….999999` just before a bound; a window's end is exclusive.
 
-Such a window is legal. But what happens in the moment that it leaves out belongs to another window, which is seldom
-meant, so whoever gets one says what the end would be as an exclusive one.
+Such a window is legal. But events in the moment that it leaves out belong to another window, which is seldom meant, so
+the code that gets such a window says which exclusive end was probably meant.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 
 STEPS = (timedelta(microseconds=1), timedelta(milliseconds=1), timedelta(seconds=1))
-"""By how much an inclusive end is written before the exclusive one."""
+"""The distances between an end written as inclusive and the exclusive one."""
 
 
 def exclusive_end(end: datetime) -> datetime | None:
-    """The exclusive end that was meant, if this one looks inclusive: parts of a second just before a full one, or the
-    last second of a minute.
+    """Return the exclusive end that was meant, if this one looks inclusive: parts of a second just before a full one,
+    or the last second of a minute.
 
     >>> from datetime import UTC
     >>> exclusive_end(datetime(2013, 3, 10, 4, 59, 59, 999_000, tzinfo=UTC)).isoformat()
@@ -30,7 +30,7 @@ def exclusive_end(end: datetime) -> datetime | None:
 
 
 def exclusive_length(length: timedelta) -> timedelta:
-    """The length of a window whose end may be inclusive, as it would be with the exclusive one.
+    """Return the length that a window, whose end may look inclusive, would have with the exclusive end.
 
     >>> exclusive_length(timedelta(minutes=59, seconds=59)), exclusive_length(timedelta(hours=1))
     (datetime.timedelta(seconds=3600), datetime.timedelta(seconds=3600))
@@ -40,7 +40,7 @@ def exclusive_length(length: timedelta) -> timedelta:
 
 
 def hint(window: TimeWindow) -> str:
-    """What to tell about a window whose end looks inclusive; empty for others.
+    """Return a hint for people about a window whose end looks inclusive; empty for others.
 
     >>> from datetime import UTC
     >>> start = datetime(2013, 3, 9, 5, tzinfo=UTC)
@@ -57,7 +57,7 @@ def hint(window: TimeWindow) -> str:
 
 
 def is_left_by_inclusive_end(gap: TimeWindow) -> bool:
-    """Whether a gap is just what an inclusive end leaves open.
+    """True when a gap is exactly the time that an end written as inclusive leaves open.
 
     >>> from datetime import UTC
     >>> midnight = datetime(2013, 3, 10, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Zones that are no IANA zone: a fixed offset from UTC, written `+05:30`; and the name of any zone object."""
+"""Handle zones that are no IANA zone (a fixed offset from UTC, written `+05:30`) and the name of any zone object."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OFFSET = re.compile(r"([+-])(\d{2}):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 
 
 def fixed_offset(name: str) -> timezone | None:
-    """The zone of a fixed offset; None for every other name.
+    """Return the zone of a fixed offset; None for every other name.
 
     >>> fixed_offset("+05:30"), fixed_offset("Asia/Kolkata")
     (datetime.timezone(datetime.timedelta(seconds=19800)), None)
@@ -26,13 +26,13 @@ def fixed_offset(name: str) -> timezone | None:
 
 
 def name_of(zone: tzinfo) -> str:
-    """The IANA name of a zone object (of the standard library, pendulum or pytz), else its fixed offset.
+    """Return the IANA name of a zone object (of the standard library, pendulum or pytz), else its fixed offset.
 
     >>> name_of(timezone(timedelta(hours=5, minutes=30))), name_of(ZoneInfo('UTC'))
     ('+05:30', 'UTC')
 
     Raises:
-        InvalidInputError: It has neither (of dateutil, say): in which days it divides time is not known.
+        InvalidInputError: It has neither (a zone of dateutil, say), so how it divides time into days is not known.
     """
     for attribute in ("key", "zone", "name"):
         name = getattr(zone, attribute, None)

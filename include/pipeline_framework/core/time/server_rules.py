@@ -1,4 +1,4 @@
-"""Whether a database's own time zone rules are ours: where it computes with local times, its answers must be the same.
+"""Compare a database's time zone rules with ours: where it computes with local times, its answers must be the same.
 
 Both are asked for the local time at the first instant of each day and right before it.
 """
@@ -14,7 +14,7 @@ _SECOND = timedelta(seconds=1)
 
 
 def probes(timezone: str, first: datetime, last: datetime) -> Iterator[datetime]:
-    """Instants (UTC) at which the server is asked, for every day that shares time with these two instants' stretch."""
+    """Return instants (UTC) at which to ask the server, for every day that shares time with the stretch between two."""
     day = local_day_of(first, timezone)
     while day.start <= last:
         yield from (day.start - _SECOND, day.start)
@@ -22,10 +22,10 @@ def probes(timezone: str, first: datetime, last: datetime) -> Iterator[datetime]
 
 
 def differing_days(answers: Iterable[tuple[str, datetime, datetime | None]]) -> dict[str, list[date]]:
-    """By zone: days, in order, on which the server's local time is not ours.
+    """Return for each zone the days, in order, on which the server's local time differs from ours.
 
     Args:
-        answers: Zone, instant, and the local time without a zone that the server has for it; None: it has no such zone.
+        answers: Zone, instant, and the local time (without a zone) that the server gives for it; None: no such zone.
 
     >>> from datetime import UTC
     >>> differing_days([("UTC", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 1))])
@@ -39,7 +39,7 @@ def differing_days(answers: Iterable[tuple[str, datetime, datetime | None]]) -> 
 
 
 def told(differing: dict[str, list[date]]) -> str:
-    """The differences for people: each zone with its first and last day.
+    """Return the differences as a text for people: each zone with its first and last day.
 
     >>> told({"America/Vancouver": [date(2026, 11, 2), date(2026, 11, 3)]})
     'America/Vancouver on 2 days, 2026-11-02 to 2026-11-03'

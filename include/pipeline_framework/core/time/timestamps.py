@@ -1,4 +1,4 @@
-"""Timestamps of every shape to pendulum, and the target day of a timestamp (requirement 2)."""
+"""Convert timestamps of every shape to pendulum, and find the target day of a timestamp (requirement 2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.pipeline_framework.core.time.offsets import name_of
 from include.pipeline_framework.errors import InvalidInputError
 
 MILLISECONDS_FROM, MICROSECONDS_FROM, NANOSECONDS_FROM, NOTHING_FROM = 10**11, 10**14, 10**17, 10**20
-"""What a number counts follows from its size: 10**11 seconds are the year 5138, as many milliseconds are 1973."""
+"""A number's size decides its unit: 10**11 seconds are in the year 5138, as many milliseconds in 1973."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
@@ -32,13 +32,13 @@ _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}", re.ASCII)
 
 
 def convert_to_pendulum(timestamp: Any, timezone: str | tzinfo | None = None) -> pendulum.DateTime:
-    """Any common timestamp as a pendulum instant in `timezone`.
+    """Return any common timestamp as a pendulum instant in `timezone`.
 
     Accepted: `datetime` and its subclasses (`pandas.Timestamp`, pendulum), `date` (its first instant),
     `numpy.datetime64`, ISO 8601 text (`T24:00` is the next midnight), and real numbers of any type, or their digits as
-    text. A number counts since 1970, below 10**11 seconds, from there on milliseconds, from 10**14 microseconds, from
-    10**17 nanoseconds, so each unit reaches from 1973 to 5138, seconds from the year 1 on; negative ones alike. Digits
-    that could be a calendar's (`2013`, `201303090500`) are refused as text; eight are a date.
+    text. A number counts from 1970: below 10**11 it is seconds, from there on milliseconds, from 10**14 microseconds,
+    from 10**17 nanoseconds. So each unit reaches from 1973 to 5138, and seconds from the year 1 on; the same holds for
+    negative numbers. Text of digits that could be a calendar's (`2013`, `201303090500`) is refused; eight are a date.
 
     A value without a zone is read as local time of `timezone` (UTC when that is not given); one with a zone keeps its
     instant and is shown in `timezone` (its own zone when not given). A zone is an IANA name, a fixed offset (`+05:30`)
@@ -50,7 +50,7 @@ def convert_to_pendulum(timestamp: Any, timezone: str | tzinfo | None = None) ->
     '2013-03-10T00:00:00+00:00'
 
     Raises:
-        InvalidInputError: Not a timestamp, or an unknown zone.
+        InvalidInputError: The value is not a timestamp, or the zone is unknown.
     """
     name = name_of(timezone) if isinstance(timezone, tzinfo) else timezone
     tz = rules(name) if name else None
@@ -67,7 +67,7 @@ def convert_to_pendulum(timestamp: Any, timezone: str | tzinfo | None = None) ->
 
 
 def calculate_day_from_timestamp(timestamp: Any, time_back: str | None, timezone: str | tzinfo) -> pendulum.DateTime:
-    """First instant, in `timezone`, of the local day in which `timestamp - time_back` lies.
+    """Return the first instant, in `timezone`, of the local day in which `timestamp - time_back` lies.
 
     The day part of `time_back` means local days. `None` or an empty text means no time back.
 
@@ -75,7 +75,7 @@ def calculate_day_from_timestamp(timestamp: Any, time_back: str | None, timezone
     '2025-06-30T00:00:00-07:00'
 
     Raises:
-        InvalidInputError: Not a timestamp, a duration or a zone.
+        InvalidInputError: A value is not a timestamp, a duration or a zone.
     """
     name = name_of(timezone) if isinstance(timezone, tzinfo) else timezone
     instant: datetime = convert_to_pendulum(timestamp, name)
@@ -85,17 +85,17 @@ def calculate_day_from_timestamp(timestamp: Any, time_back: str | None, timezone
 
 
 def local_day(target_day: Any, timezone: str | None = None) -> LocalDay:
-    """The day that somebody means: a date, as such or as text, is a day of `timezone`; an instant lies in a day of it.
+    """Return the day that is meant: a date, also as text, is a day of `timezone`; an instant lies in a day of it.
 
     Args:
         target_day: A date, text, or any timestamp of the day.
-        timezone: IANA name or fixed offset; when not given, the instant's own zone, UTC where it has none.
+        timezone: IANA name or fixed offset; when not given, the instant's own zone, or UTC where it has none.
 
     >>> local_day("2025-06-30T00:00:00+05:30")
     LocalDay(date=datetime.date(2025, 6, 30), timezone='+05:30')
 
     Raises:
-        InvalidInputError: Not a day, or an unknown zone.
+        InvalidInputError: The value is not a day, or the zone is unknown.
     """
     if isinstance(target_day, LocalDay):
         return target_day
@@ -110,10 +110,10 @@ def local_day(target_day: Any, timezone: str | None = None) -> LocalDay:
 
 
 def parse_iso(text: str) -> datetime:
-    """ISO 8601, where a day's 24:00 is the next midnight.
+    """Parse ISO 8601, where a day's 24:00 is the next midnight.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: The text is something else.
     """
     text = text.strip()
     end = _END_OF_DAY.fullmatch(text)
@@ -146,7 +146,7 @@ def _parse(timestamp: Any) -> datetime:
     if _is_number(timestamp):
         # a float's shortest text is the number that was meant; its binary value may lie a microsecond below
         return _from_epoch(timestamp, timestamp)
-    if type(timestamp).__name__ == "datetime64":  # of numpy, which is not imported for it
+    if type(timestamp).__name__ == "datetime64":  # numpy's; numpy is not imported for this check
         return _parse_text(str(timestamp.astype("datetime64[us]")), timestamp)
     raise _not_a_timestamp(timestamp)
 

@@ -15,7 +15,7 @@ from include.pipeline_framework.errors import InvalidInputError
 class TimeWindow:
     """Half-open `[start, end)`: an event on a boundary belongs to exactly one window.
 
-    Both instants are kept in UTC whatever zone they came in. Ordered by start, then end.
+    Both instants are kept in UTC whatever zone they came in. Windows are ordered by start, then end.
 
     >>> from datetime import datetime, UTC
     >>> print(TimeWindow(datetime(2013, 3, 9, 5, tzinfo=UTC), datetime(2013, 3, 9, 6, tzinfo=UTC)))
@@ -42,24 +42,24 @@ class TimeWindow:
             )
 
     def __str__(self) -> str:
-        """ISO 8601 interval in UTC."""
+        """Return the ISO 8601 interval in UTC."""
         return f"{iso_utc(self.start)}/{iso_utc(self.end)}"
 
     @property
     def duration(self) -> timedelta:
-        """Elapsed time, not wall-clock difference."""
+        """Return the elapsed time, not the wall-clock difference."""
         return self.end - self.start
 
     def contains(self, instant: datetime) -> bool:
-        """Whether the aware instant lies in `[start, end)`."""
+        """True when the aware instant lies in `[start, end)`."""
         return self.start <= instant < self.end
 
     def overlaps(self, other: TimeWindow) -> bool:
-        """Whether both share at least one instant; touching windows don't."""
+        """True when both share at least one instant; touching windows don't."""
         return self.start < other.end and other.start < self.end
 
     def local_label(self, timezone: str) -> str:
-        """The window in a pipeline's own time, with its UTC offset: what people see in Airflow's grid.
+        """Return the window in a pipeline's own time, with its UTC offset, as people see it in Airflow's grid.
 
         >>> from datetime import datetime, UTC
         >>> window = TimeWindow(datetime(2013, 3, 9, 5, tzinfo=UTC), datetime(2013, 3, 9, 6, tzinfo=UTC))
@@ -72,7 +72,7 @@ class TimeWindow:
 
 
 def iso_utc(instant: datetime) -> str:
-    """ISO 8601 in UTC with a `Z`; fractions of a second only where there are some.
+    """Return ISO 8601 in UTC with a `Z`, with fractions of a second only where there are some.
 
     >>> from datetime import datetime, UTC
     >>> iso_utc(datetime(2013, 3, 9, 5, tzinfo=UTC))
@@ -82,7 +82,7 @@ def iso_utc(instant: datetime) -> str:
 
 
 def tile(window: TimeWindow, granularity: Granularity) -> Iterator[TimeWindow]:
-    """Tile one local day's window from its start; the last piece is capped, none crosses the end.
+    """Tile one local day's window from its start; the last piece is capped, so that none crosses the end.
 
     A granularity with a day part covers the whole (local) day, whether it has 23, 24 or 25 hours.
     """
@@ -95,7 +95,7 @@ def tile(window: TimeWindow, granularity: Granularity) -> Iterator[TimeWindow]:
 
 
 def uncovered(window: TimeWindow, covering: Iterable[TimeWindow]) -> list[TimeWindow]:
-    """Parts of `window` that no window of `covering` touches, in order.
+    """Return the parts of `window` that no window of `covering` touches, in order.
 
     >>> from datetime import datetime, UTC
     >>> at = lambda hour: datetime(2013, 1, 1, hour, tzinfo=UTC)
@@ -127,9 +127,9 @@ def merge(windows: Iterable[TimeWindow]) -> list[TimeWindow]:
 
 
 def gapless_prefix_end(window: TimeWindow, covering: Sequence[TimeWindow]) -> datetime | None:
-    """End of the stretch that `covering` covers without a gap from the window's start; None when it starts with a gap.
+    """Return the end of the stretch from the window's start that `covering` covers without a gap.
 
-    Never later than the window's end.
+    None is returned when the window starts with a gap. The end is never later than the window's.
     """
     gaps = uncovered(window, covering)
     if not gaps:
@@ -138,7 +138,7 @@ def gapless_prefix_end(window: TimeWindow, covering: Sequence[TimeWindow]) -> da
 
 
 def _plain_utc(instant: datetime) -> datetime:
-    """A standard-library datetime in UTC: pendulum's subclass compares equal but renders and pickles differently."""
+    """Return a standard-library datetime in UTC; pendulum's subclass is equal but prints and pickles otherwise."""
     utc = instant.astimezone(UTC)
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""The one source of time zone rules: the pinned package `tzdata`, whatever zone files the machine has.
+"""Provide the one source of time zone rules: the pinned package `tzdata`, whatever zone files the machine has.
 
 Python looks into the system's files first, so two workers from two images would plan and judge one day differently.
 Importing `include` pins the rules for its whole process: days, labels, cron expressions, Airflow's timetables.
@@ -17,7 +17,7 @@ _used: str = tzdata.IANA_VERSION
 
 
 def version() -> str:
-    """The IANA version of the rules in use, such as `2026f`; versions compare as text.
+    """Return the IANA version of the rules in use, such as `2026f`; versions compare as text.
 
     >>> "2025b" < "2026a" < version() or version() == "2026a"
     True
@@ -31,10 +31,10 @@ def use_pinned() -> None:
 
 
 def use(iana_version: str, folders: Sequence[str] = ()) -> None:
-    """Take zones from these folders, then from the package; whatever was computed with other rules is forgotten.
+    """Take zones from these folders, then from the package; all that was computed with other rules is dropped.
 
     Args:
-        iana_version: What the rules call themselves.
+        iana_version: The version that the rules give themselves.
         folders: Absolute paths of folders with TZif files. Only tests have any.
     """
     global _used
@@ -46,12 +46,12 @@ def use(iana_version: str, folders: Sequence[str] = ()) -> None:
 
 
 def on_change(forget: Callable[[], None]) -> None:
-    """Have something called when the rules change: it forgets what it has computed."""
+    """Register a function that is called when the rules change, so that it drops what it has computed."""
     _forget.append(forget)
 
 
 def _clear(kind: type[zoneinfo.ZoneInfo]) -> None:
-    """Each class of zones has its own cache; pendulum's, which Airflow uses, is one of them."""
+    """Clear a zone class's cache: each class has its own; pendulum's, which Airflow uses, is one of them."""
     kind.clear_cache()
     for own in kind.__subclasses__():
         _clear(own)

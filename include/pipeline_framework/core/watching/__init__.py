@@ -1,1 +1,1 @@
-"""What is watched afterwards: late data, overdue windows, the mirror of the ledger."""
+"""Watching after the load: late data, overdue windows, the mirror of the ledger."""

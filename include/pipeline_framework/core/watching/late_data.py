@@ -1,7 +1,7 @@
-"""Late data: which days are due for a revisit, which closed windows have changed, and how late rows come.
+"""Handle late data: find days due for a revisit, closed windows that have changed, and how late rows come.
 
 A *revisit* compares the closed windows (COMPLETED or SKIPPED) of one local day with their source, some days later. Its
-figures are kept, so that one can tell from them how long to wait before a window is loaded (`x_time_back`).
+figures are kept: they show how long to wait before a window is loaded (`x_time_back`).
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from include.pipeline_framework.core.records.row import FINISHED, Row, describe
 from include.pipeline_framework.errors import IllegalTransitionError
 
 CATCH_UP_DAYS = 7
-"""A revisit that nothing made in time (Airflow was down, the source did not answer) is made up for so many days."""
+"""A missed revisit (Airflow was down, the source did not answer) is made later for this number of days."""
 
 STEPS_HOURS = (1, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720)
-"""Delays that a distribution tells about."""
+"""The delays, in hours, that a distribution has figures for."""
 
 _HOUR = timedelta(hours=1)
 
 
 class Mode(StrEnum):
-    """How a revisit looks at the source."""
+    """Says how a revisit looks at the source."""
 
     COUNT = "count"
     FINGERPRINT = "fingerprint"
 
 
 class Kind(StrEnum):
-    """How a closed window differs from what the ledger says about it."""
+    """Says how a closed window differs from what the ledger says about it."""
 
     LATE_DATA = "late_data"
     VANISHED_DATA = "vanished_data"
@@ -47,12 +47,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the ledger says about a closed window; None: it doesn't say (a row adopted from an older table).
+    """The ledger's figures of a closed window; None where it has none (a row adopted from an older table).
 
     Attributes:
-        source_rows: Rows that were read from the source: loaded ones and quarantined ones.
+        source_rows: Rows that were read from the source, loaded and quarantined.
         target_rows: Rows that were loaded.
-        hash_sum: Of the loaded rows' ids.
+        hash_sum: Hash sum of the loaded rows' ids.
         quarantined: Documents that were put aside; their ids are in no hash sum.
     """
 
@@ -63,21 +63,21 @@ class Loaded:
 
     @property
     def fingerprint(self) -> Fingerprint | None:
-        """What the target holds, if the ledger says so."""
+        """Return the fingerprint of what the target holds, if the ledger has it."""
         if self.target_rows is None or self.hash_sum is None:
             return None
         return Fingerprint(self.target_rows, self.hash_sum)
 
     @property
     def source_fingerprint(self) -> Fingerprint | None:
-        """What the source's ids give if they are those that were loaded; None: that can't be told."""
+        """Return the fingerprint of the source's ids if they are those that were loaded; None when it isn't known."""
         return None if self.quarantined else self.fingerprint
 
 
 def loaded(row: Row) -> Loaded:
-    """What a COMPLETED or SKIPPED row has loaded.
+    """Return what a COMPLETED or SKIPPED row has loaded.
 
-    Not `source_count`: the audit took it later than the extract, and a difference within the tolerance is in it.
+    It is not `source_count`: the audit took that later than the extract, so it includes a tolerated difference.
     """
     target_rows = _first(row, "target_count", "loaded_count", "staged_count")
     quarantined = row["quarantined_count"] or 0
@@ -91,13 +91,13 @@ def loaded(row: Row) -> Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A closed window that is not any more what the ledger says.
+    """A closed window that no longer is what the ledger says.
 
     Attributes:
-        kind: In what way.
+        kind: How it differs.
         row: The ledger's row.
-        was: Rows that the ledger knows: of the source, or with TARGET_DIFFERS of the target.
-        now: Rows that are there.
+        was: Rows that the ledger knows: of the source, or of the target with TARGET_DIFFERS.
+        now: Rows that are found now.
     """
 
     kind: Kind
@@ -107,12 +107,12 @@ class Change:
 
     @property
     def has_emptied(self) -> bool:
-        """The source holds nothing of the window any more: somebody deleted it, or it has outlived its retention."""
+        """True when the source holds nothing of the window any more: it was deleted, or its retention has ended."""
         return self.kind is Kind.VANISHED_DATA and self.now == 0
 
     @property
     def text(self) -> str:
-        """What was found, for people."""
+        """Return what was found, for people."""
         if self.kind is Kind.CHANGED_IDS:
             return f"other ids: the source has {self.now} rows as before, but not the same ones"
         if self.kind is Kind.TARGET_DIFFERS:
@@ -128,14 +128,14 @@ def find_changed(
     source_ids: Mapping[int, Fingerprint] | None = None,
     target: Mapping[int, Fingerprint] | None = None,
 ) -> list[Change]:
-    """Compare closed windows with fresh numbers, by row id; what there is no number for is not judged.
+    """Compare closed windows with new numbers, by row id; a window without a number is not judged.
 
-    A window that has changed at the source is not compared with the target, too.
+    A window that has changed at the source is not also compared with the target.
 
     Args:
         rows: COMPLETED and SKIPPED rows.
         source_rows: Rows at the source.
-        source_ids: Fingerprints of the source's ids; newer than the counts.
+        source_ids: Fingerprints of the source's ids, taken after the counts.
         target: Fingerprints of what the target holds.
     """
     found = []
@@ -157,7 +157,7 @@ def find_changed(
 
 
 def stretches(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows in order of their windows, cut where time lies between two: a number of one stretch is one question.
+    """Return rows in order of their windows, cut where time lies between two: one question counts one stretch.
 
     >>> from datetime import datetime, UTC
     >>> at = lambda hour: datetime(2013, 1, 1, hour, tzinfo=UTC)
@@ -176,10 +176,10 @@ def stretches(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def revisited(row: Row, now: datetime, change: Change | None, *, is_kept: bool = False, why: str = "") -> Transition:
-    """What a revisit found, as an event: a changed window is marked, before it is replaced; an equal one no longer.
+    """Return what a revisit found as an event: a changed window is marked before it is replaced, an equal one unmarked.
 
-    No event for an equal window that wasn't marked. With `is_kept` a person has decided to keep what is loaded,
-    although the source differs: the window is marked no longer, and a revisit that counts the same finds nothing.
+    An equal window that wasn't marked gets no event. With `is_kept` a person has decided to keep what is loaded,
+    although the source differs: the mark is removed, and a revisit that counts the same finds nothing.
 
     Raises:
         IllegalTransitionError: The row is not closed any more.
@@ -207,14 +207,14 @@ def revisited(row: Row, now: datetime, change: Change | None, *, is_kept: bool =
 
 
 def due_days(today: date, schedule: Sequence[int], revisited_after: Mapping[date, int]) -> list[date]:
-    """Local days that are due for a revisit, oldest first.
+    """Return the local days that are due for a revisit, oldest first.
 
-    A day is due when the last revisit that its schedule asks for has not been made: what was missed is made up for.
+    A day is due when the last revisit that its schedule asks for has not been made: a missed revisit is made later.
 
     Args:
-        today: Local to the pipeline.
+        today: The present day in the pipeline's zone.
         schedule: Days after a day on which it is revisited.
-        revisited_after: For each day that was revisited, how many days after it the last time.
+        revisited_after: For each day that was revisited, how many days after it the last revisit was.
 
     >>> [str(day) for day in due_days(date(2013, 3, 12), [1, 3], {date(2013, 3, 11): 1})][-3:]
     ['2013-03-08', '2013-03-09', '2013-03-10']
@@ -229,13 +229,13 @@ def due_days(today: date, schedule: Sequence[int], revisited_after: Mapping[date
 
 
 def lags(changes: Iterable[Change], now: datetime, compared_at: datetime | None) -> list[list[int]]:
-    """How late the late rows were, as `[after, by, rows]`: hours after their window's end, when they were not there yet
-    (rounded down) and when they were (rounded up).
+    """Return how late the late rows were, as `[after, by, rows]`: the hours after their window's end when they were not
+    yet in the source (rounded down) and when they were (rounded up).
 
     Args:
-        changes: What a revisit has found.
-        now: When.
-        compared_at: When the same windows were compared before, if they were.
+        changes: The changes that a revisit has found.
+        now: When the revisit was made.
+        compared_at: When the same windows were last compared before, if they were.
     """
     total = Counter[tuple[int, int]]()
     for change in changes:
@@ -250,13 +250,13 @@ def lags(changes: Iterable[Change], now: datetime, compared_at: datetime | None)
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """How late rows came, by all revisits that are known of a source.
+    """How late rows came, according to all known revisits of a source.
 
     Attributes:
         rows: Rows of all revisited days.
-        days: Those days.
+        days: The number of those days.
         late: `(after, by, rows)` as in `lags`.
-        seen_hours: The age, in hours, up to which anything is known.
+        seen_hours: The age, in hours, up to which something is known.
     """
 
     rows: int
@@ -265,22 +265,22 @@ class Arrivals:
     seen_hours: int
 
     def later_than(self, hours: int) -> tuple[int, int]:
-        """Rows that came later than so many hours after their window's end: for certain, and at most."""
+        """Return how many rows came later than `hours` after their window's end: for certain, and at most."""
         certain = sum(rows for after, _, rows in self.late if after >= hours)
         return certain, sum(rows for _, by, rows in self.late if by > hours)
 
     @property
     def late_rows(self) -> int:
-        """Rows that were not there when their window was loaded."""
+        """Return how many rows were not in the source when their window was loaded."""
         return sum(rows for _, _, rows in self.late)
 
     def percent(self, rows: int) -> float:
-        """Of all rows."""
+        """Return a number of rows in percent of all rows."""
         return rows * 100 / self.rows if self.rows else 0.0
 
 
 def arrivals(revisits: Iterable[Row]) -> Arrivals:
-    """Sum up recorded revisits of one source; a day counts with the most rows that any revisit of it has seen."""
+    """Sum up recorded revisits of one source; a day counts with the most rows that any of its revisits saw."""
     rows, late, seen = dict[date, int](), Counter[tuple[int, int]](), 0
     for revisit in revisits:
         day = revisit["target_day"]
@@ -293,7 +293,7 @@ def arrivals(revisits: Iterable[Row]) -> Arrivals:
 
 
 def distribution(found: Arrivals) -> list[dict[str, Any]]:
-    """How many rows came later than so many hours after their window's end, as far as anything is known.
+    """Return how many rows came later than each delay after their window's end, as far as anything is known.
 
     >>> distribution(Arrivals(1000, 2, ((1, 25, 30),), 24))[-1]["rows_at_most"]
     30
@@ -313,10 +313,10 @@ def distribution(found: Arrivals) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """A settle delay for a source.
+    """A recommended settle delay for a source.
 
     Attributes:
-        hours: The smallest delay after which at most the asked share of rows came; None: the present one is enough.
+        hours: The smallest delay after which at most the asked share of rows came; None: the present delay is enough.
         text: The whole sentence.
     """
 
@@ -325,9 +325,9 @@ class Recommendation:
 
 
 def recommend(found: Arrivals, x_time_back: str, settle: timedelta, share_percent: float) -> Recommendation:
-    """How long a window should rest before it is loaded, so that at most `share_percent` of all rows come later.
+    """Return how long a window should rest before its load so that at most `share_percent` of all rows come later.
 
-    A row counts as having come at the revisit that found it; revisits at shorter distances give a sharper answer.
+    A row counts as having come at the revisit that found it; more frequent revisits give a more exact answer.
 
     >>> recommend(Arrivals(1000, 2, ((1, 25, 30), (25, 73, 1)), 168), "1h", timedelta(hours=1), 0.1).hours
     25
@@ -350,7 +350,7 @@ def recommend(found: Arrivals, x_time_back: str, settle: timedelta, share_percen
 
 
 def _read_at(row: Row) -> datetime | None:
-    """When the source was read, as near as the ledger knows."""
+    """Return when the source was read, as exactly as the ledger knows."""
     names = ("source_to_stage_ingestion_start_time", "pipeline_start_time", "pipeline_end_time")
     at: datetime | None = _first(row, *names)
     return at

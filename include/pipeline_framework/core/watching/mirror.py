@@ -1,7 +1,7 @@
-"""What a mirror of the ledger has seen, and when changed rows alone no longer bring it up to date.
+"""Define what a mirror of the ledger has seen, and decide when changed rows alone no longer bring it up to date.
 
 A cycle reads the rows whose transaction is at or after the *watermark*: the oldest transaction that was still open when
-the cycle before read the ledger. What that one could not see yet, however late it was committed, is read by this one.
+the cycle before read the ledger. So it reads rows which that cycle could not see yet, however late they were committed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class MirrorColumn:
     """One column of the ledger.
 
     Attributes:
-        name: Its name there, lower case.
+        name: Its name in the ledger, in lower case.
         type: Its type as Postgres spells it.
     """
 
@@ -24,17 +24,17 @@ class MirrorColumn:
     type: str
 
     def __str__(self) -> str:
-        """As it is remembered."""
+        """Return the column as it is remembered."""
         return f"{self.name} {self.type}"
 
 
 @dataclass(frozen=True, slots=True)
 class MirroredState:
-    """What the ledger remembers of a mirror's last cycle.
+    """The facts that the ledger remembers of a mirror's last cycle.
 
     Attributes:
         ledger: The ledger that was read.
-        watermark: Transaction at which the next cycle begins.
+        watermark: The transaction at which the next cycle begins.
         columns: Columns with their types, as text.
         pipelines: Pipelines whose rows are mirrored.
     """
@@ -50,11 +50,11 @@ class LedgerMoment:
     """The ledger at one moment.
 
     Attributes:
-        ledger: Tells this ledger from a restored or rebuilt one, whose transactions are numbered anew.
-        oldest_open: Everything before this transaction has ended and is visible.
-        next_transaction: This one and all later ones had not begun.
+        ledger: Distinguishes this ledger from a restored or rebuilt one, whose transactions have new numbers.
+        oldest_open: All transactions before this one have ended and are visible.
+        next_transaction: This transaction and all later ones had not begun.
         columns: The ledger's columns in their order.
-        read_at: Its database's clock.
+        read_at: The time of its database's clock.
     """
 
     ledger: str
@@ -64,14 +64,14 @@ class LedgerMoment:
     read_at: datetime
 
     def seen_by(self, pipelines: Iterable[str]) -> MirroredState:
-        """What to remember once the warehouse has committed."""
+        """Return what to remember once the warehouse has committed."""
         return MirroredState(
             self.ledger, self.oldest_open, tuple(str(column) for column in self.columns), tuple(sorted(pipelines))
         )
 
 
 def reason_for_all(last: MirroredState | None, pipelines: Iterable[str], moment: LedgerMoment) -> str | None:
-    """Why everything has to be mirrored; None: the rows changed since the last cycle are enough.
+    """Return why everything has to be mirrored; None when the rows changed since the last cycle are enough.
 
     >>> from datetime import UTC
     >>> moment = LedgerMoment("a", 7, 9, (MirrorColumn("id", "bigint"),), datetime(2013, 3, 9, tzinfo=UTC))
@@ -95,7 +95,7 @@ def reason_for_all(last: MirroredState | None, pipelines: Iterable[str], moment:
 
 
 def joined(lines: Iterable[str], most_bytes: int) -> Iterator[tuple[int, str]]:
-    """JSON texts as few JSON arrays of at most so many bytes each, with their counts; a longer text stands alone.
+    """Join JSON texts into few JSON arrays of at most `most_bytes` each, with their counts; a longer text stands alone.
 
     >>> list(joined(["[1]", "[2]", "[3]"], 9))
     [(2, '[[1],[2]]'), (1, '[[3]]')]

@@ -1,7 +1,7 @@
-"""When a window, or a day without windows, is overdue, and how an alarm about it reads.
+"""Decide when a window, or a day without windows, is overdue, and write the alarm about it.
 
 A window is overdue when `query_window_end_at + x_time_back + overdue_after` has passed and it is neither COMPLETED nor
-SKIPPED. It needs no DAG run to be so. A disabled pipeline and time outside the horizon never are.
+SKIPPED, also without any DAG run. Nothing of a disabled pipeline or outside the horizon is ever overdue.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from include.pipeline_framework.core.time.horizon import Horizon
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 
 MOST_SHOWN = 20
-"""Windows that an alarm names one by one."""
+"""The most windows that an alarm names one by one."""
 
 SHOWN = (
     "id", "query_window_start_at", "query_window_end_at", "pipeline_final_status", "retry_attempt", "dag_run_id",
@@ -30,13 +30,13 @@ SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class OverdueScope:
-    """What of one source counts as overdue at one moment.
+    """Defines what counts as overdue for one source at one moment.
 
     Attributes:
         source_object: The source.
-        start_at, end_at: Windows that lie wholly in here have had their time.
-        asked_before: Windows of a backfill campaign count only when that was started before.
-        alerted_after: What was told after this is not told again.
+        start_at, end_at: Windows that lie wholly between them have had their time.
+        asked_before: Windows of a backfill campaign count only when it was started before this time.
+        alerted_after: Windows and days that were reported after this time are not reported again.
         days: Days that must have windows by now.
     """
 
@@ -50,17 +50,17 @@ class OverdueScope:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """What is overdue of one source.
+    """The overdue windows and days of one source.
 
     Attributes:
         source_object: The source.
-        windows: How many windows.
-        untold: How many of them nobody was told of lately.
-        oldest_at: Start of the first one.
+        windows: The number of overdue windows.
+        untold: How many of them were not reported lately.
+        oldest_at: Start of the first overdue window.
         statuses: How many by status.
-        rows: The first of them, untold ones first: `id`, window bounds, status, attempts, holder, last error.
+        rows: The first of them, unreported ones first: `id`, window bounds, status, attempts, holder, last error.
         days: Days without any window.
-        untold_days: Those that nobody was told of lately.
+        untold_days: Those of the days that were not reported lately.
     """
 
     source_object: str
@@ -82,7 +82,7 @@ def overdue_scope(
     overdue_repeat: str,
     now: datetime,
 ) -> OverdueScope | None:
-    """What to look at; None when nothing of the pipeline can be overdue.
+    """Return what to look at; None when nothing of the pipeline can be overdue.
 
     >>> from datetime import date
     >>> scope = overdue_scope("flights", Horizon("UTC", date(2013, 1, 1)), x_time_back="1h", overdue_after="6h",
@@ -113,12 +113,12 @@ def overdue_scope(
 
 
 def alarm_lines(overdue: Overdue, timezone: str, *, is_external: bool = False) -> list[str]:
-    """The alarm as a text: how much, since when, and the first windows with their reasons.
+    """Return the alarm as a text: how much, since when, and the first windows with their reasons.
 
     Args:
-        overdue: What is overdue.
-        timezone: Of the texts.
-        is_external: Another system moves the data, so that no run takes it.
+        overdue: The overdue windows and days.
+        timezone: The time zone of the texts.
+        is_external: True when another system moves the data, so that no run takes it.
 
     >>> from datetime import date
     >>> alarm_lines(Overdue("flights", days=(LocalDay(date(2013, 3, 9), "UTC"),)), "UTC")[0]

@@ -1,8 +1,8 @@
-"""What becomes of a closed window that is not any more what the ledger says: loaded again, or left to a person.
+"""Decide whether a closed window that no longer is what the ledger says is loaded again or waits for a person.
 
-More rows at the source are loaded without asking. What would take loaded rows away is done by itself only within a
-small limit, and never when the source does not consist any more of what the window was loaded from: then fewer or other
-rows are more likely hidden than gone. A target that does not hold what was loaded is a person's, too.
+More rows at the source are loaded without asking. A load that would delete loaded rows is done automatically only
+within a small limit, and never when the source no longer has the parts that the window was loaded from: then fewer or
+other rows are more likely hidden than deleted. A person also decides when the target does not hold what was loaded.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _MOST_NAMED = 5
 
 @dataclass(slots=True)
 class Yes:
-    """What a person has agreed to, for one run.
+    """The things that a person has agreed to, for one run.
 
     Attributes:
-        vanished_rows: So many rows may still be taken away; it sinks with every window.
+        vanished_rows: The number of rows that may still be deleted; it sinks with every window.
         emptied: Windows whose source holds nothing any more may be emptied.
         target: Windows whose target does not hold what was loaded are loaded again.
     """
@@ -36,7 +36,7 @@ class Yes:
     target: bool = False
 
     def covers(self, rows: int) -> bool:
-        """Whether so many rows are within what was agreed to; they are used up then."""
+        """True when `rows` more rows are within what was agreed to; they are used up then."""
         if not 0 < rows <= self.vanished_rows:
             return False
         self.vanished_rows -= rows
@@ -45,13 +45,13 @@ class Yes:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One changed window.
+    """The decision on one changed window.
 
     Attributes:
-        change: What was found.
-        held: Why it waits for a person; empty: it is loaded again.
-        rows: Loaded rows that a held one would take away, or that its target has lost or changed.
-        columns: Of its replacement: what that may take away.
+        change: The change that was found.
+        held: Why the window waits for a person; empty when it is loaded again.
+        rows: Loaded rows that a held window would delete, or that its target has lost or changed.
+        columns: Columns of its replacement that say what it may delete.
     """
 
     change: Change
@@ -61,7 +61,7 @@ class Decision:
 
     @property
     def is_of_target(self) -> bool:
-        """Whether the target is what differs; else the source."""
+        """True when the target differs; otherwise the source does."""
         return self.change.kind is Kind.TARGET_DIFFERS
 
 
@@ -71,11 +71,11 @@ def decide_changes(
     """Judge the changed windows that were compared together, usually those of one day.
 
     Args:
-        changes: In order of their windows.
-        rows_loaded: Of all windows that were compared, changed or not: what the limit is a share of.
+        changes: The changes, in order of their windows.
+        rows_loaded: Rows of all windows that were compared, changed or not; the limit is a share of them.
         limit: `vanished_data_limit`.
-        there_now: What the source consists of now.
-        yes: What a person has agreed to.
+        there_now: The parts that the source has now.
+        yes: The things that a person has agreed to.
     """
     gone = sum(_gone(change) for change in changes if not change.has_emptied)
     allowed = limit.of(rows_loaded)
@@ -85,7 +85,7 @@ def decide_changes(
 def approval_needed(
     held: Sequence[Decision], pipeline_id: str, source_object: str, timezone: str
 ) -> ApprovalNeededError:
-    """The alarm: which windows, how many rows, why, and how to say yes or no."""
+    """Return the alarm: which windows, how many rows, why, and how to say yes or no."""
     windows = [window_of(one.change.row) for one in held]
     named = [
         f"{window.local_label(timezone)}: {one.change.text} ({one.held})"
@@ -122,13 +122,13 @@ def _decide(change: Change, gone: int, allowed: int, there_now: Mapping[str, str
     why, rows = "", _gone(change)
     if change.has_emptied:
         why = "; ".join(["the source holds nothing of it any more", *lost])
-    elif lost:  # how many of the loaded rows are still among those of now can't be told
+    elif lost:  # how many of the loaded rows are still among the present ones is not known
         why, rows = f"it was loaded from other parts: {', '.join(lost)}", loaded(change.row).target_rows or change.was
     elif change.kind is Kind.VANISHED_DATA and gone > allowed:
         why = f"{gone} rows would be gone there, {allowed} may go without a person's yes"
     if why and not yes.covers(rows):
         return Decision(change, why, rows)
-    # an id that goes while another one comes is not counted here, but by the load
+    # an id that vanishes while another one appears is not counted here, but by the load
     return Decision(change, columns={"removable_count": rows if why else max(rows, allowed - gone)})
 
 

@@ -1,1 +1,1 @@
-"""Why a window is in its state, in words."""
+"""Explanations of why a window is in its state, in words."""

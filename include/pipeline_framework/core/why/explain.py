@@ -1,7 +1,7 @@
-"""Why a window is in the state it is in, or is not there at all, and what happens next and when.
+"""Explain why a window is in its state, or does not exist, and what happens next and when.
 
-Pure: the row, its history and what else is known go in, sentences for people and plain values come out. Every
-combination of statuses and flags has an explanation, and every explanation names a next step.
+The functions are pure: they take the row, its history and other facts, and return sentences for people and plain
+values. Every combination of statuses and flags has an explanation, and every explanation names a next step.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _PHASES = (
 
 
 def explain(row: Row | None, events: Sequence[Mapping[str, Any]], facts: Facts, now: datetime) -> Explanation:
-    """Explain the row over the instant, or why there is none.
+    """Explain the row that covers the instant, or why there is none.
 
     Args:
         row: The live row, or an invalidated one that somebody asks about; None: no live row covers the instant.
         events: The row's history, oldest first.
-        facts: What else is known.
+        facts: The other facts that are known.
         now: The ledger's clock.
     """
     if row is None:
@@ -65,7 +65,7 @@ def explain(row: Row | None, events: Sequence[Mapping[str, Any]], facts: Facts, 
 
 
 def as_dict(explanation: Explanation, row: Row | None, facts: Facts, assumed: str = "") -> dict[str, Any]:
-    """An explanation as plain values: texts, numbers, None; instants as ISO 8601 in UTC."""
+    """Return an explanation as plain values: texts, numbers, None; instants as ISO 8601 in UTC."""
 
     def instant(value: datetime | None) -> str | None:
         return iso_utc(value) if value else None
@@ -321,7 +321,7 @@ def _failed(row: Row, events: Sequence[Mapping[str, Any]], facts: Facts, _now: d
 
 
 def _with_history(explained: Explanation, row: Row, facts: Facts) -> Explanation:
-    """What the row replaces, and whether its pipeline still exists: said of every live row."""
+    """Add what every live row's explanation says: what the row replaces, and whether its pipeline still exists."""
     more = []
     if row["is_replacement_run_flag"]:
         more.append("It is a replacement: its publish deletes what the rows that it replaces have loaded.")

@@ -1,4 +1,4 @@
-"""Why a window that another system moves is in its state: nothing here claims it, its system reports it."""
+"""Explain the state of a window that another system moves: no run claims it, its system reports it."""
 
 from __future__ import annotations
 

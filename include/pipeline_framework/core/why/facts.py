@@ -1,4 +1,4 @@
-"""What is known about an instant of a source beside its ledger row, and the shape of an explanation of it."""
+"""Define the facts about an instant of a source, beside its ledger row, and the form of their explanation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from include.pipeline_framework.core.time.horizon import Horizon
 from include.pipeline_framework.core.time.windows import iso_utc
 
 NextRun = Callable[[datetime], datetime | None]
-"""An instant → the first scheduled run after it; None: there is no schedule."""
+"""A function of an instant that returns the first scheduled run after it; None when there is no schedule."""
 
 NOT_PLANNED, OUTSIDE_HORIZON, DISABLED, GAP, INVALIDATED, NO_PIPELINE = (
     "NOT_PLANNED", "OUTSIDE_HORIZON", "DISABLED", "GAP", "INVALIDATED", "NO_PIPELINE",
@@ -35,23 +35,23 @@ def _never(_after: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known beside the row.
+    """The facts that are known beside the row.
 
     Attributes:
-        source_object, timezone: The source, and the zone that its days and all texts are in.
+        source_object, timezone: The source, and the zone of its days and of all texts.
         instant: The instant that somebody asked about.
-        pipeline_id: Of the pipeline file; None: no file has this source (any more).
-        horizon: Its days; None without a file.
+        pipeline_id: The pipeline of the file; None: no file has this source (any more).
+        horizon: The pipeline's horizon; None without a file.
         x_time_back, max_retry_task, stale_threshold, dagrun_timeout: The pipeline's settings.
         next_run: When the pipeline's schedule fires next.
         next_planning: When the daily planner runs next.
-        run_state: What Airflow says of the run that owns the row.
+        run_state: The state that Airflow reports for the run that owns the row.
         campaign: The row's backfill campaign with `state`, `concurrency`, `running`; None: it has none.
-        full_caps: Limits of `max_windows_in_progress` that allow no window more now.
-        ahead: Windows that are claimed before this one; None: not known.
-        invalidated: Invalidated rows over the instant, oldest first.
-        is_day_planned: Whether the instant's local day has any live row.
-        is_external: Whether another system moves the data: no run of this bundle claims it.
+        full_caps: Limits of `max_windows_in_progress` that allow no further window now.
+        ahead: The number of windows that are claimed before this one; None: not known.
+        invalidated: Invalidated rows that cover the instant, oldest first.
+        is_day_planned: True when the instant's local day has any live row.
+        is_external: True when another system moves the data, so that no run of this bundle claims it.
     """
 
     source_object: str
@@ -75,31 +75,31 @@ class Facts:
 
     @property
     def day(self) -> LocalDay:
-        """The instant's local day."""
+        """Return the instant's local day."""
         return local_day_of(self.instant, self.timezone)
 
     @property
     def dag(self) -> str:
-        """The pipeline's DAG; the planner's, when another system moves the data."""
+        """Return the pipeline's DAG; the planner's when another system moves the data."""
         if self.is_external:
             return "daily_planner"
         return f"data_pipeline_{self.pipeline_id}" if self.pipeline_id else "the pipeline's DAG"
 
     def show(self, instant: datetime) -> str:
-        """An instant in the pipeline's zone and in UTC."""
+        """Return an instant in the pipeline's zone and in UTC."""
         return show(instant, self.timezone)
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer.
+    """The answer to why a window is in its state.
 
     Attributes:
-        state: A status of the ledger, or one of this module's states without a live row.
-        sentences: What is so, the most important first.
-        next: What happens next, or what a person can do; never empty.
-        next_at: When; None: at no known time, or not by itself.
-        reason: The last error, refusal or limit; empty when nothing is in the way.
+        state: A status of the ledger, or one of this module's states for time without a live row.
+        sentences: The state in sentences, the most important first.
+        next: The next event, or what a person can do; never empty.
+        next_at: When it happens; None: at no known time, or only when a person acts.
+        reason: The last error, refusal or limit; empty when nothing stops the window.
         holder: `(dag_id, dag_run_id)` of the run that has it, or that finished it.
         lease_ends_at: When the running task's lease ends unless it is renewed.
         numbers: Counts and other figures that are known.
@@ -117,7 +117,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Something that keeps a PENDING window from being claimed, until an instant or (None) until somebody acts."""
+    """A cause that keeps a PENDING window from being claimed, until an instant or (None) until somebody acts."""
 
     sentence: str
     next: str
@@ -125,7 +125,7 @@ class Obstacle:
 
 
 def claimable_at(window_end: datetime, x_time_back: str | None, timezone: str) -> datetime:
-    """The first instant, to the second, from which on a window counts as settled.
+    """Return the first instant, to the second, from which a window counts as settled.
 
     >>> from datetime import UTC
     >>> claimable_at(datetime(2013, 3, 10, 6, tzinfo=UTC), "1d", "America/New_York").isoformat()
@@ -147,7 +147,7 @@ def claimable_at(window_end: datetime, x_time_back: str | None, timezone: str) -
 
 
 def show(instant: datetime, timezone: str) -> str:
-    """An instant in a zone and in UTC.
+    """Return an instant in a zone and in UTC.
 
     >>> from datetime import UTC
     >>> show(datetime(2013, 3, 9, 10, 30, tzinfo=UTC), "America/New_York")
@@ -157,7 +157,7 @@ def show(instant: datetime, timezone: str) -> str:
 
 
 def no_pipeline(facts: Facts) -> Obstacle | None:
-    """Nobody knows how to run the source."""
+    """Return the obstacle that no pipeline file has the source, or None."""
     if facts.pipeline_id is not None:
         return None
     return Obstacle(
@@ -167,7 +167,7 @@ def no_pipeline(facts: Facts) -> Obstacle | None:
 
 
 def outside(facts: Facts) -> Obstacle | None:
-    """The instant is outside the horizon, or the pipeline is disabled."""
+    """Return the obstacle that the instant is outside the horizon or the pipeline is disabled, or None."""
     refusal = facts.horizon.refusal(facts.day) if facts.horizon else None
     if refusal is None:
         return None
@@ -178,5 +178,5 @@ def outside(facts: Facts) -> Obstacle | None:
 
 
 def numbers_of(row: Row) -> dict[str, Any]:
-    """The figures of a row that are known."""
+    """Return the figures of a row that are known."""
     return {name: row[name] for name in _NUMBERS if row[name] is not None}

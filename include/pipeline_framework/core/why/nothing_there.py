@@ -1,4 +1,4 @@
-"""Why no live row covers an instant, and when one will."""
+"""Explain why no live row covers an instant, and when one will."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from include.pipeline_framework.core.why.facts import (
 
 
 def explain_invalidated(row: Row, facts: Facts) -> Explanation:
-    """An invalidated row: what replaces it."""
+    """Explain an invalidated row: what replaces it."""
     by, deleted = row["replaced_by_id"], row["target_deletion_done_flag"]
     window = window_of(row)
     replaced = f"replaced by row {by}" if by else "not replaced by any row"
@@ -37,7 +37,7 @@ def explain_invalidated(row: Row, facts: Facts) -> Explanation:
 
 
 def explain_nothing(facts: Facts, now: datetime) -> Explanation:
-    """No live row covers the instant."""
+    """Explain why no live row covers the instant."""
     day, shown = facts.day, facts.show(facts.instant)
     resting = no_pipeline(facts)
     if resting or facts.horizon is None:
