@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from include.implementation_modules.registry import create_adapter, create_mirror, options_model
+from include.implementation_modules.registry import adapter_class, create_adapter, create_mirror, options_model
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.loader import (
     LoadedPipelines,
@@ -108,7 +108,8 @@ def airflow_variable(name: str) -> str | None:
 
 def adapter(role: str, section: AdapterSection) -> Any:
     """Return the adapter of one section, around a ready client."""
-    client = connections.client(section.connection_id, writes=role == "target")
+    connect = getattr(adapter_class(role, section.type), "connect", None)
+    client = connections.client(section.connection_id, writes=role == "target", connect=connect)
     return create_adapter(role, section.type, client, section.options)
 
 

@@ -52,7 +52,7 @@ SNOWFLAKE_DEFAULTS: dict[str, Any] = {"network_timeout": 3_600}
 """
 
 
-def client(connection_id: str | None, *, writes: bool = False) -> Any:
+def client(connection_id: str | None, *, writes: bool = False, connect: Callable[[Any], Any] | None = None) -> Any:
     """Return what an adapter gets injected, by the connection's type.
 
     `postgres`, `snowflake`: a callable that opens a new DB-API connection. `aws`: a boto3 S3 client. `elasticsearch`:
@@ -61,13 +61,17 @@ def client(connection_id: str | None, *, writes: bool = False) -> Any:
     Args:
         connection_id: Airflow's.
         writes: A Postgres has to accept writes, so that of several hosts the primary is found.
+        connect: Makes the client from Airflow's connection: an adapter's own `connect`, whatever the type.
 
     Raises:
-        ConfigurationError: There is no such connection, or its type is unknown here.
+        ConfigurationError: There is no such connection, or its type is unknown here and the adapter has no `connect`.
     """
     if connection_id is None:
         return None
-    conn_type = _connection(connection_id).conn_type
+    connection = _connection(connection_id)
+    if connect is not None:
+        return _built(connection_id, partial(connect, connection))
+    conn_type = connection.conn_type
     builders: dict[str, Callable[[str], Any]] = {
         "postgres": partial(_postgres, writes=writes),
         "snowflake": _snowflake,
@@ -77,7 +81,8 @@ def client(connection_id: str | None, *, writes: bool = False) -> Any:
     if conn_type not in builders:
         raise ConfigurationError(
             f"connection {connection_id!r} has type {conn_type!r}",
-            remedy=f"Use one of {', '.join(sorted(builders))}, or teach connections.py another type.",
+            remedy=f"Use one of {', '.join(sorted(builders))}, or give the adapter's class a function "
+            "`connect(connection)` that makes its client.",
         )
     return _built(connection_id, lambda: builders[conn_type](connection_id))
 

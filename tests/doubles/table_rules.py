@@ -12,10 +12,11 @@ from typing import Any
 from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.errors import InvalidInputError
 from include.sql import statement
+from include.sql.migrations import LEDGER
 
 Row = Mapping[str, Any]
 FIRST = "migrations/versions/0001_pipeline_lifecycle"
-LATER = ("0004_backfill_campaigns", "0008_source_parts", "0010_zone_rules")
+LATER = tuple(sorted(file.stem for file in (LEDGER / "versions").glob("*.sql")))[1:]
 _DEFAULTS = {"'PENDING'": Status.PENDING.value, "FALSE": False, "0": 0, "'{}'": {}}
 _STATUSES = (
     *("elt_process_status", "source_to_stage_ingestion_status", "stage_to_target_ingestion_status"),
@@ -79,7 +80,8 @@ def column_defaults() -> dict[str, Any]:
     }
 
 
-NOT_NULL = frozenset(line.split()[0] for line in lines() if " NOT NULL" in line)
+NOT_NULL = frozenset(line.split()[0] for line in lines() if " NOT NULL" in line and " DEFAULT pg_" not in line)
+"""Without those that the database fills in itself, such as the transaction."""
 
 
 def require(row: Row) -> None:

@@ -1,4 +1,4 @@
-"""`ledger …`: its tables, its rows, and the commands of the files beside this one."""
+"""`ledger migrate`, `ledger show` and `ledger describe`: the ledger's tables and their rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from include.cli import adopt, rebuild, report
 from include.cli.output import Format, FormatOption, print_json, print_table
 from include.pipeline_framework.core.records.row import Status
 from include.pipeline_framework.errors import InvalidInputError
@@ -25,16 +24,12 @@ _WHO = """Which run has moved a window stands in `dag_id` and `dag_run_id`, each
 the job of another system: written by its report of a window that it moves (`ledger report`), kept by `ledger adopt`,
 else NULL."""
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="The ledger's tables and rows.")
 
-
-@app.command()
 def migrate() -> None:
     """Create the ledger's tables, or bring them up to date."""
     print(f"ledger at version {assembly.migrate_ledger()}")
 
 
-@app.command(epilog="Examples: ledger show --source flights --status FAILED · ledger show 17")
 def show(
     record_id: Annotated[int | None, typer.Argument(metavar="ID", help="One row, with its history.")] = None,
     source: Annotated[str | None, typer.Option(metavar="SOURCE_OBJECT", help="Only this source.")] = None,
@@ -70,17 +65,9 @@ def show(
         print("no rows")
 
 
-@app.command()
 def describe() -> None:
     """Print every column with its meaning, as Markdown."""
     print(ledger_page(assembly.describe_ledger()), end="")
-
-
-app.command("report")(report.report)
-app.command("rebuild")(rebuild.rebuild)
-app.command("reconcile")(rebuild.reconcile)
-app.command("adopt")(adopt.adopt)
-app.command("adopt-failover")(rebuild.adopt_failover)
 
 
 def ledger_page(columns: Sequence[dict[str, Any]]) -> str:
