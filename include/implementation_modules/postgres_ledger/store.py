@@ -44,7 +44,7 @@ from include.postgres_server import pooler as postgres_pooler
 from include.postgres_server import session
 from include.postgres_server.errors import trouble_of
 from include.sql import statement
-from include.sql.text import fill, listed, quoted, sql_text
+from include.sql.text import fill, listed, quoted
 
 Cursor = psycopg.Cursor[dict[str, Any]]
 _TABLES = [
@@ -448,5 +448,5 @@ def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) ->
         "deletion_done_ids": list(transition.deletion_done_ids),
         **actor_parameters(actor),
     }
-    cursor.execute(fill(sql_text("ledger/apply_transition"), lists).encode(), parameters)
+    cursor.execute(fill(statement("ledger/apply_transition"), lists).encode(), parameters)
     return loaded_row(only_row(cursor.fetchall(), row["id"]))
