@@ -48,6 +48,7 @@ class Group(StrEnum):
 EnvOption = Annotated[str | None, typer.Option(help="run_env of the rows; default: the configured one.")]
 StoreOption = Annotated[str | None, typer.Option(metavar="CODE", help="Only this store, exactly as in store_master.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show the windows.")]
+DryFormatOption = Annotated[Format, typer.Option("--format", help="With --dry-run: a table, or JSON for programs.")]
 FromOption = Annotated[
     str | None, typer.Option(metavar="YYYY-MM-DD", help="Default: the configured number of days ago.")
 ]
@@ -136,6 +137,7 @@ def profiler(
     env: EnvOption = None,
     store_code: StoreOption = None,
     dry_run: DryRunOption = False,
+    form: DryFormatOption = Format.TABLE,
 ) -> int:
     """Decide from the log which dates of every store to pull, and pull them."""
     given = {
@@ -145,7 +147,7 @@ def profiler(
         "max_workers": max_workers,
         "force": force,
     }
-    return _run(PROFILER, {**given, "env": env, "store_code": store_code}, dry_run=dry_run)
+    return _run(PROFILER, {**given, "env": env, "store_code": store_code}, shows=form if dry_run else None)
 
 
 @app.command()
@@ -162,10 +164,11 @@ def td(
     env: EnvOption = None,
     store_code: StoreOption = None,
     dry_run: DryRunOption = False,
+    form: DryFormatOption = Format.TABLE,
 ) -> int:
     """Pull orders and sales of given dates."""
     given = {"from_date": from_date, "to_date": to_date, "orders_only": orders_only, "sales_only": sales_only}
-    return _run(TD, {**given, "env": env, "store_code": store_code}, dry_run=dry_run)
+    return _run(TD, {**given, "env": env, "store_code": store_code}, shows=form if dry_run else None)
 
 
 @app.command()
@@ -176,13 +179,14 @@ def uc(
     env: EnvOption = None,
     store_code: StoreOption = None,
     dry_run: DryRunOption = False,
+    form: DryFormatOption = Format.TABLE,
 ) -> int:
     """Pull GST of given dates."""
     given = {"from_date": from_date, "to_date": to_date, "env": env, "store_code": store_code}
-    return _run(UC, given, dry_run=dry_run)
+    return _run(UC, given, shows=form if dry_run else None)
 
 
-def _run(pipeline_name: str, given: dict[str, Any], *, dry_run: bool) -> int:
+def _run(pipeline_name: str, given: dict[str, Any], *, shows: Format | None) -> int:
     from include.orders_sync.tasks import run_here, runs
     from include.wiring import orders_assembly
 
@@ -191,8 +195,8 @@ def _run(pipeline_name: str, given: dict[str, Any], *, dry_run: bool) -> int:
     began_at = _now(open_database)
     run_id = run_id_of(pipeline_name, f"{person(pipeline_name).dag_run_id} {uuid.uuid4()}", began_at)
     options = runs.parse_options(pipeline_name, given, config, run_id=run_id, now=began_at)
-    if dry_run:
-        return _show_plan(options, open_database, config.pipeline_timezone)
+    if shows:
+        return _show_plan(options, open_database, config.pipeline_timezone, shows)
     clients = orders_assembly.clients(config, options.pipelines)
     with _quiet(), _Progress(options) as progress:
         result = run_here.run_here(
@@ -224,7 +228,7 @@ def _now(open_database: Callable[[str], Any]) -> datetime:
         database.close()
 
 
-def _show_plan(options: RunOptions, open_database: Callable[[str], Any], timezone: str) -> int:
+def _show_plan(options: RunOptions, open_database: Callable[[str], Any], timezone: str, form: Format) -> int:
     from include.orders_sync.tasks import runs
 
     database = open_database(options.run_id)
@@ -232,6 +236,14 @@ def _show_plan(options: RunOptions, open_database: Callable[[str], Any], timezon
         plan = runs.plan_run(options, database, timezone=timezone)
     finally:
         database.close()
+    if form is Format.JSON:
+        windows = [
+            {"store_code": each.store_code, "pipeline": each.pipeline, **asdict(window)}
+            for each in plan.plans
+            for window in each.windows
+        ]
+        print_json({"windows": windows, "problems": plan.problems})
+        return 0
     print("\n".join(runs.plan_table(plan)))
     print("nothing was pulled (dry run)")
     return 0

@@ -82,6 +82,11 @@ def test_a_dry_run_shows_the_windows_and_writes_nothing(world: OrdersWorld, caps
     shown = capsys.readouterr().out
     assert [line.split()[:2] for line in shown.splitlines()[1:3]] == [[BOTH, TD], [BOTH, UC]]
     assert "2 windows of 1 stores" in shown
+    arguments = ("profiler", "--dry-run", "--store-code", BOTH, "--window-days", "400", "--format", "json")
+    assert orders(*arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(each["store_code"], each["pipeline"]) for each in found["windows"]] == [(BOTH, TD), (BOTH, UC)]
+    assert found["problems"] == {}
     assert world.query("SELECT 1 FROM pipeline_run_summaries") == world.log() == []
 
 
