@@ -17,7 +17,7 @@ def choose_pipelines() -> list[str]:
     params, loaded = task_runs.conf(), Workspace().loaded
     for error in loaded.errors.values():
         _log.warning("left out, its file is broken: %s", error)
-    chosen = audit_requests.choose_pipelines(loaded, params, _log.warning)
+    chosen = audit_requests.choose_pipelines(loaded, params, _log.log)
     if not chosen:
         task_runs.skip("no pipeline is enabled, or other systems move all of them")
     return chosen

@@ -54,7 +54,7 @@ def publish(mirror: str, pipelines: list[str]) -> dict[str, Any]:
         )
     params, workspace = task_runs.conf(), Workspace()
     dry_run = bool(params.get("dry_run"))
-    report = workspace.mirror(mirror, pipelines, is_full=bool(params.get("full")), dry_run=dry_run)
+    report = workspace.mirror(mirror, target, pipelines, is_full=bool(params.get("full")), dry_run=dry_run)
     _log.info("%s", report)
     if report.skipped_because and not (dry_run or workspace.actor.is_temporary):
         task_runs.skip(report.skipped_because)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from include.pipeline_framework.config.loader import LoadedPipelines
-from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
 from include.pipeline_framework.core.records.run_requests import parse_request
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 from include.wiring import assembly, run_context
@@ -343,14 +343,14 @@ class Workspace:
         send = send_to(config.email_list) if config.email_list else None
         return check_overdue.report_overdue(config, report, assembly.overdue_alarms(), send)
 
-    def mirror(self, name: str, pipelines: Sequence[str], *, is_full: bool, dry_run: bool) -> MirrorReport:
-        """Run one cycle of a mirror of the ledger, beside the tables of these pipelines."""
-        from include.pipeline_framework.tasks import publish_lifecycle
+    def mirror(
+        self, name: str, target: AdapterSection, pipelines: Sequence[str], *, is_full: bool, dry_run: bool
+    ) -> MirrorReport:
+        """Run one cycle of a mirror of the ledger, beside the tables of these pipelines' target."""
+        from include.pipeline_framework.tasks.publish_lifecycle import publish
 
-        target = assembly.runtime_config(pipelines[0]).target
-        is_dry = dry_run or self.actor.is_temporary
         feed, mirror = assembly.lifecycle_feed(), assembly.mirror(target)
-        return publish_lifecycle.publish(name, pipelines, feed, mirror, is_full=is_full, dry_run=is_dry)
+        return publish(name, pipelines, feed, mirror, is_full=is_full, dry_run=dry_run or self.actor.is_temporary)
 
     def why(self, source_object: str, instant: str, run_state: RunStates | None = None) -> dict[str, Any]:
         """Return why the window of a source at an instant is in its state, or does not exist."""

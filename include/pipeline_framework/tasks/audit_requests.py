@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +84,7 @@ def parse_audit(conf: Mapping[str, Any], config: PipelineConfig) -> AuditRequest
     )
 
 
-def choose_pipelines(loaded: LoadedPipelines, conf: Mapping[str, Any], tell: Callable[[str], None]) -> list[str]:
+def choose_pipelines(loaded: LoadedPipelines, conf: Mapping[str, Any], tell: Callable[[int, str], None]) -> list[str]:
     """Return the ids of the pipelines to audit, after checking the conf for each.
 
     Without `pipelines`, a pipeline is left out, with the reason, when it is disabled, when another system moves it, or
@@ -92,7 +93,8 @@ def choose_pipelines(loaded: LoadedPipelines, conf: Mapping[str, Any], tell: Cal
     Args:
         loaded: Every pipeline.
         conf: The conf that a person gave.
-        tell: Called with every reason for leaving one out.
+        tell: Called with a level of `logging` and a text, for each one that is left out: a warning if a person asked
+            for something that it can't do.
 
     Raises:
         InvalidInputError: The conf is wrong for all, or for one of the named; nothing was compared.
@@ -101,7 +103,7 @@ def choose_pipelines(loaded: LoadedPipelines, conf: Mapping[str, Any], tell: Cal
     chosen, refused, named = [], list[InvalidInputError](), conf.get("pipelines")
     for config in select_pipelines(loaded.configs, loaded.errors, named):
         if config.is_external and not named:
-            tell(f"left out, another system moves its data: {config.pipeline_id}")
+            tell(logging.INFO, f"left out, another system moves its data: {config.pipeline_id}")
             continue
         try:
             parse_audit(conf, config)
@@ -109,7 +111,7 @@ def choose_pipelines(loaded: LoadedPipelines, conf: Mapping[str, Any], tell: Cal
             if named:
                 raise
             refused.append(error)
-            tell(f"left out: {error}")
+            tell(logging.WARNING, f"left out: {error}")
             continue
         if config.enabled:
             chosen.append(config.pipeline_id)

@@ -45,6 +45,19 @@ def test_by_schedule_every_enabled_pipeline(conf: dict[str, Any]) -> None:
     assert audit_tasks.choose_pipelines() == ["late", "main"]
 
 
+def test_what_another_system_moves_is_no_warning_every_day(
+    conf: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        audit_tasks.choose_pipelines()
+    levels = {record.levelname for record in caplog.records if "another system moves" in record.getMessage()}
+    assert levels == {"INFO"}
+    conf["target_date"] = "2013-03-09"
+    with caplog.at_level("INFO"):
+        audit_tasks.choose_pipelines()
+    assert "WARNING" in {record.levelname for record in caplog.records if "left out: " in record.getMessage()}
+
+
 def test_a_range_leaves_out_pipelines_that_do_not_have_it(conf: dict[str, Any]) -> None:
     conf["target_date"] = "2013-03-09"
     assert audit_tasks.choose_pipelines() == ["main"]

@@ -100,6 +100,19 @@ def test_a_second_cycle_is_skipped_with_a_note(
         mirror_tasks.publish("target_snowflak", ["main"])
 
 
+def test_what_was_checked_is_what_is_mirrored(
+    bundle: dict[str, PipelineConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Variable that changes in between moves no rows to another place under the first one's name."""
+    places, opened = iter([pipeline("main"), pipeline("main", connection_id="elsewhere")]), list[str]()
+    monkeypatch.setattr(assembly, "runtime_config", lambda _: next(places))
+    monkeypatch.setattr(assembly, "lifecycle_feed", Busy)
+    monkeypatch.setattr(assembly, "mirror", lambda target: opened.append(target.connection_id))
+    monkeypatch.setattr(publish_lifecycle, "publish", lambda name, *_, **__: publish_lifecycle.MirrorReport(name))
+    mirror_tasks.publish("target_snowflak", ["main"])
+    assert opened == ["target_snowflak"]
+
+
 @pytest.mark.parametrize("actor", [RUN, TEMPORARY])
 def test_conf_and_temporary_runs_reach_the_cycle(
     bundle: dict[str, PipelineConfig], monkeypatch: pytest.MonkeyPatch, actor: Actor
