@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from include.framework import session
-from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity, Status, describe, is_completed_by
+from include.pipeline_framework.core.records.row import Actor, Phase, Status
 from include.pipeline_framework.tasks import single_window
 from include.pipeline_framework.tasks.move_window import is_reopened, move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
@@ -61,8 +61,8 @@ def clean_stage_location(
     with session.wired(final_config, pipeline) as wired:
         row = single_window.find_row(wired.store, wired.config.source_object, record)
         single_window.require_not_held(row, who)
-        deleted = wired.stage.delete(row["stage_location"]) if row["stage_location"] else 0
-        _log.info("%s: %d objects deleted from the stage", describe(row), deleted)
+        deleted = wired.stage.delete(row.stage_location) if row.stage_location else 0
+        _log.info("%s: %d objects deleted from the stage", row.where, deleted)
     return True
 
 
@@ -131,7 +131,7 @@ def audit(
 
     with session.wired(final_config, pipeline) as wired:
         row = single_window.find_row(wired.store, wired.config.source_object, record)
-        if is_completed_by(row, who):
+        if row.is_completed_by(who):
             return {"pipeline_final_status": Status.COMPLETED.value, "reopened": False}
         return _on_window(final_config, record, work, "audit", wired, who)
 
@@ -161,10 +161,10 @@ def _on_window(
         single_window.require_due(wired.config, wired.store, who, row)
         return run_on_window(
             wired.store,
-            row["id"],
+            row.id,
             who,
             lambda attempt: work(wired, attempt),
-            expected=RowIdentity.of(row),
+            expected=row.identity,
             max_retry_task=wired.config.max_retry_task,
             is_last_try=run_context.is_last_try(),
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from include.orchestration import task_runs
 from include.pipeline_framework.core.lifecycle import transitions
-from include.pipeline_framework.core.records.row import Phase, Status, is_completed_by, window_of
+from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.core.records.run_requests import last_phase
 from include.pipeline_framework.tasks import pre_validation
 from include.pipeline_framework.tasks.move_window import is_reopened, move_until
@@ -86,9 +86,9 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
     pipeline = assembly.pipeline(pipeline_id)
     row = pipeline.store.get(rec["id"])
     task_runs.identity_of(pipeline, rec).require(row)
-    if is_completed_by(row, run_context.current_actor()):
+    if row.is_completed_by(run_context.current_actor()):
         _log.info("this run completed the window before; to load it again, trigger with replace")
-        task_runs.announce_if(True, str(window_of(row)))
+        task_runs.announce_if(True, str(row.window))
         return {"pipeline_final_status": Status.COMPLETED.value}
 
     def work(attempt: WindowAttempt) -> dict[str, Any]:

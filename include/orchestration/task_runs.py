@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import (
 )
 
 from include.pipeline_framework.core.records.conf_keys import require_known_keys, require_whole_numbers
-from include.pipeline_framework.core.records.row import RowIdentity
+from include.pipeline_framework.core.records.ledger_row import RowIdentity
 from include.pipeline_framework.errors import (
     InvalidInputError,
     TargetBusyError,

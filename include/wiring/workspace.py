@@ -211,7 +211,7 @@ class Workspace:
         """Make the legal transition that a changed status means."""
         from include.pipeline_framework.tasks import single_window
 
-        pipeline_id = self.store.get(record["id"])["pipeline_id"] if record.get("id") is not None else None
+        pipeline_id = self.store.get(record["id"]).pipeline_id if record.get("id") is not None else None
         config = self.loaded.configs.get(pipeline_id) if pipeline_id else None
         single_window.update_record(self.store, record, self.actor, config, run_state or run_context.run_state)
 

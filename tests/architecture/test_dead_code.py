@@ -22,7 +22,7 @@ ALSO_USED = [
     *("serialize", "deserialize", "evaluate", "list_commands", "ZoneRulesPlugin", "traceback", "model_post_init"),
     *("started_at", "ended_at"),  # of the CRM simulator's answers, read as JSON
 ]
-FIELDS = ("config/models.py", "config/derived_columns.py")
+FIELDS = ("config/models.py", "config/derived_columns.py", "core/records/ledger_row.py")
 """Models whose fields are read by name: they are columns of the ledger."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +15,8 @@ from include.implementation_modules.postgres_ledger.store import PostgresLifecyc
 from include.pipeline_framework.core.lifecycle import campaigns, transitions
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, progress
 from include.pipeline_framework.core.lifecycle.claiming import Cap, ClaimRules
-from include.pipeline_framework.core.records.row import Actor
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Actor, Status
 from include.pipeline_framework.errors import IllegalTransitionError, InvalidInputError, WindowHeldError
 from include.pipeline_framework.ports.ledger import LifecycleStore
 
@@ -43,7 +45,7 @@ def plan(store: LifecycleStore, *hours: int, source: str = "flights", **extra: A
         }
         for hour in hours
     ]
-    return [row["id"] for row in store.insert_planned(rows, PERSON).inserted]
+    return [row.id for row in store.insert_planned(rows, PERSON).inserted]
 
 
 def campaign(store: LifecycleStore, run: str = "manual__1", **changes: Any) -> int:
@@ -62,8 +64,8 @@ def campaign(store: LifecycleStore, run: str = "manual__1", **changes: Any) -> i
     return int(store.create_campaign(values, Actor("backfill_windows", run, "start_campaigns"))["campaign_id"])
 
 
-def hours(rows: list[dict[str, Any]]) -> list[int]:
-    return [int((row["query_window_start_at"] - START) / HOUR) for row in rows]
+def hours(rows: list[LedgerRow]) -> list[int]:
+    return [int((row.query_window_start_at - START) / HOUR) for row in rows]
 
 
 def claim(store: LifecycleStore, run: str, limit: int = 10, source: str = "flights", **rules: Any) -> list[int]:
@@ -107,7 +109,7 @@ class TestClaim:
         assert claim(store, "run-2") == [2]
         assert claim(store, "run-3") == []
         (row, *_) = store.find(run=("data_pipeline_main", "run-1"))
-        store.change(row["id"], lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
+        store.change(row.id, lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
         assert claim(store, "run-4") == [3]
 
     @pytest.mark.parametrize("state", [CampaignState.PAUSED, CampaignState.CANCELLED])
@@ -161,8 +163,8 @@ class TestCaps:
                     ).fetchall()
                 most[0] = max(most[0], held)
                 for row in taken:
-                    seen[row["id"]] += 1
-                    own.change(row["id"], lambda r, now: transitions.take_over(r, now, "x", max_retry_task=0), run)
+                    seen[row.id] += 1
+                    own.change(row.id, lambda r, now: transitions.take_over(r, now, "x", max_retry_task=0), run)
             own.close()
 
         threads = [threading.Thread(target=work, args=(worker,)) for worker in range(16)]
@@ -194,11 +196,11 @@ class TestCampaigns:
         store.change_campaign(number, PERSON, is_planned=True)
         claim(store, "run-1", 2)
         first, second = store.find(run=("data_pipeline_main", "run-1"))
-        store.change(first["id"], lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
+        store.change(first.id, lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
         shown = progress(store.campaigns()[0])
         figures = ("state", "total", "done", "running", "failed", "remaining", "percent", "eta_seconds")
         assert [shown[name] for name in figures] == ["RUNNING", 4, 0, 1, 1, 2, 0.0, None]
-        assert {row["id"] for row in store.campaign_rows(number, statuses=["IN_PROGRESS"])} == {second["id"]}
+        assert {row.id for row in store.campaign_rows(number, statuses=["IN_PROGRESS"])} == {second.id}
 
     def test_it_is_done_when_nothing_is_left_to_do(self, store: LifecycleStore) -> None:
         number = campaign(store)
@@ -229,9 +231,9 @@ class TestJoinAndLeave:
         store.change(failed, lambda r, now: transitions.take_over(r, now, "gone", max_retry_task=0), PERSON)
         for row_id in (waiting, failed):
             row = store.change(row_id, lambda r, now: campaigns.join(r, now, number, 7), PERSON)
-            assert (row["pipeline_final_status"], row["campaign_id"], row["priority"]) == ("PENDING", number, 7)
-            assert row["not_before_at"] is None
-        assert store.get(failed)["retry_attempt"] == 0
+            assert (row.pipeline_final_status, row.campaign_id, row.priority) == ("PENDING", number, 7)
+            assert row.not_before_at is None
+        assert store.get(failed).retry_attempt == 0
         assert sorted(claim(store, "run-1")) == [0, 1]
 
     def test_a_held_and_a_finished_one_do_not(self, store: LifecycleStore) -> None:
@@ -239,7 +241,7 @@ class TestJoinAndLeave:
         store.claim("flights", Actor("d", "r"), limit=1, ended_before=LATER)
         with pytest.raises(WindowHeldError, match="held by run r of d"):
             store.change(row_id, lambda r, now: campaigns.join(r, now, 1, 1), PERSON)
-        row = store.get(row_id) | {"pipeline_final_status": "COMPLETED"}
+        row = dataclasses.replace(store.get(row_id), pipeline_final_status=Status.COMPLETED)
         with pytest.raises(IllegalTransitionError, match="COMPLETED can't join"):
             campaigns.join(row, LATER, 1, 1)
 
@@ -248,6 +250,6 @@ class TestJoinAndLeave:
         number = campaign(store)
         store.change(row_id, lambda r, now: campaigns.join(r, now, number, 7), PERSON)
         row = store.change(row_id, lambda r, now: campaigns.leave(r, now, 0), PERSON)
-        assert (row["campaign_id"], row["priority"]) == (None, 0)
+        assert (row.campaign_id, row.priority) == (None, 0)
         assert [event["event"] for event in store.events(row_id)] == ["planned", "joined_campaign", "left_campaign"]
         assert store.change(row_id, lambda r, now: campaigns.leave(r, now, 0), PERSON) == row

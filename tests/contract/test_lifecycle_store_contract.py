@@ -14,7 +14,8 @@ from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.claiming import ClaimRules
 from include.pipeline_framework.core.proof.audits import AuditNumbers
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
-from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Actor, Phase
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     FenceLostError,
@@ -55,10 +56,10 @@ NUMBERS = AuditNumbers(SAME, SAME, SAME, source_count=2)
 
 def plan(store: LifecycleStore, *hours: int, **extra: Any) -> list[int]:
     outcome = store.insert_planned([planned(hour, **extra) for hour in hours], PLANNER)
-    return [row["id"] for row in outcome.inserted]
+    return [row.id for row in outcome.inserted]
 
 
-def claim(store: LifecycleStore, actor: Actor = RUN_1, limit: int = 10, **options: Any) -> list[dict[str, Any]]:
+def claim(store: LifecycleStore, actor: Actor = RUN_1, limit: int = 10, **options: Any) -> list[LedgerRow]:
     return store.claim("flights", actor, limit=limit, ended_before=options.pop("ended_before", LATER), **options)
 
 
@@ -68,7 +69,7 @@ def task(run: Actor, task_id: str, try_number: int = 1) -> Actor:
 
 def move_to_audit(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> int:
     """Take the row and go through all phases up to a started audit; returns the fence."""
-    fence = store.take(record_id, task(run, "audit"))["fence"]
+    fence = store.take(record_id, task(run, "audit")).fence
     for decide in (
         lambda row, now: transitions.start_source_to_stage(row, fence, now),
         lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED),
@@ -80,7 +81,7 @@ def move_to_audit(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> 
     return fence
 
 
-def complete(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> dict[str, Any]:
+def complete(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> LedgerRow:
     fence = move_to_audit(store, record_id, run)
     return store.change(
         record_id,
@@ -89,7 +90,7 @@ def complete(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> dict[
     )
 
 
-def fail(store: LifecycleStore, record_id: int, fence: int, retries: int = 3) -> dict[str, Any]:
+def fail(store: LifecycleStore, record_id: int, fence: int, retries: int = 3) -> LedgerRow:
     return store.change(
         record_id, lambda row, now: transitions.fail(row, fence, now, "boom", max_retry_task=retries), task(RUN_1, "t")
     )
@@ -98,18 +99,18 @@ def fail(store: LifecycleStore, record_id: int, fence: int, retries: int = 3) ->
 class TestPlan:
     def test_a_planned_row_has_requirement_1s_defaults(self, store: LifecycleStore) -> None:
         row = store.get(plan(store, 0)[0])
-        assert row["job_id"] is None
-        assert (row["elt_process_status"], row["audit_process_status"]) == ("PENDING", "PENDING")
-        assert (row["audit_result_status"], row["pipeline_final_status"]) == (None, "PENDING")
+        assert row.job_id is None
+        assert (row.elt_process_status, row.audit_process_status) == ("PENDING", "PENDING")
+        assert (row.audit_result_status, row.pipeline_final_status) == (None, "PENDING")
         flags = ("is_invalidated_flag", "is_replacement_run_flag", "target_deletion_done_flag")
-        assert [row[flag] for flag in flags] == [False, False, False]
-        assert row["record_inserted_at"].tzinfo is not None
-        assert row["record_last_updated_at"] >= row["record_inserted_at"]
+        assert [getattr(row, flag) for flag in flags] == [False, False, False]
+        assert row.record_inserted_at.tzinfo is not None
+        assert row.record_last_updated_at >= row.record_inserted_at
 
     def test_planning_again_inserts_nothing(self, store: LifecycleStore) -> None:
         plan(store, 0, 1)
         outcome = store.insert_planned([planned(0), planned(1), planned(2)], PLANNER)
-        assert [row["query_window_start_at"] for row in outcome.inserted] == [window(2).start]
+        assert [row.query_window_start_at for row in outcome.inserted] == [window(2).start]
         assert [row["query_window_start_at"] for row in outcome.refused] == [window(0).start, window(1).start]
 
     def test_an_overlapping_window_is_refused_but_another_source_may_have_it(self, store: LifecycleStore) -> None:
@@ -138,7 +139,7 @@ class TestClaim:
         plan(store, 5)
         plan(store, 3, 2)
         plan(store, 7, priority=5)
-        assert [row["query_window_start_at"] for row in claim(store, limit=3)] == [
+        assert [row.query_window_start_at for row in claim(store, limit=3)] == [
             window(7).start,
             window(5).start,
             window(2).start,
@@ -147,12 +148,12 @@ class TestClaim:
     def test_a_window_that_has_not_settled_is_not_claimed(self, store: LifecycleStore) -> None:
         plan(store, 0, 1)
         rows = claim(store, ended_before=window(0).end)
-        assert [row["query_window_start_at"] for row in rows] == [window(0).start]
+        assert [row.query_window_start_at for row in rows] == [window(0).start]
 
     def test_only_windows_wholly_inside_the_asked_ranges(self, store: LifecycleStore) -> None:
         plan(store, 0, 1, 2)
         within = [TimeWindow(window(0).start + HOUR / 2, window(2).start)]
-        assert [row["query_window_start_at"] for row in claim(store, within=within)] == [window(1).start]
+        assert [row.query_window_start_at for row in claim(store, within=within)] == [window(1).start]
         assert claim(store, RUN_2, within=[]) == []
 
     def test_a_second_claim_of_the_run_gets_the_same_windows_and_no_more(self, store: LifecycleStore) -> None:
@@ -160,7 +161,7 @@ class TestClaim:
         plan(store, 0, 1, 2)
         first = claim(store, limit=2)
         again = claim(store, limit=3)
-        assert [row["id"] for row in again] == [row["id"] for row in first]
+        assert [row.id for row in again] == [row.id for row in first]
 
     def test_two_runs_never_get_the_same_window(self, store: LifecycleStore) -> None:
         plan(store, *range(20))
@@ -168,7 +169,7 @@ class TestClaim:
 
         def work(number: int) -> None:
             rows = claim(store, Actor("data_pipeline_main", f"run-{number}"), limit=3)
-            got.extend(row["id"] for row in rows)
+            got.extend(row.id for row in rows)
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
         for thread in threads:
@@ -180,48 +181,48 @@ class TestClaim:
     def test_a_resting_window_is_not_claimed(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         claim(store)
-        fence = store.take(record_id, task(RUN_1, "source_to_stage"))["fence"]
+        fence = store.take(record_id, task(RUN_1, "source_to_stage")).fence
         row = fail(store, record_id, fence)
-        assert row["not_before_at"] > store.now()
+        assert row.not_before_at > store.now()
         assert claim(store, RUN_2) == []
 
     def test_a_cleared_run_gets_its_own_unfinished_windows_back(self, store: LifecycleStore) -> None:
         done, failed, _free = plan(store, 0, 1, 2)
         claim(store, limit=2)
         complete(store, done)
-        fail(store, failed, store.take(failed, task(RUN_1, "source_to_stage"))["fence"], retries=0)
-        assert store.get(failed)["pipeline_final_status"] == "FAILED"
+        fail(store, failed, store.take(failed, task(RUN_1, "source_to_stage")).fence, retries=0)
+        assert store.get(failed).pipeline_final_status == "FAILED"
         (row,) = claim(store, limit=5)
-        assert (row["id"], row["retry_attempt"], row["pipeline_final_status"]) == (failed, 0, "IN_PROGRESS")
+        assert (row.id, row.retry_attempt, row.pipeline_final_status) == (failed, 0, "IN_PROGRESS")
 
     def test_a_window_that_has_got_as_far_as_asked_is_left_out(self, store: LifecycleStore) -> None:
         staged, untouched = plan(store, 0, 1)
         claim(store, limit=1)
-        fence = store.take(staged, task(RUN_1, "source_to_stage"))["fence"]
+        fence = store.take(staged, task(RUN_1, "source_to_stage")).fence
         for decide in (
             lambda row, now: transitions.start_source_to_stage(row, fence, now),
             lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED),
             lambda row, now: transitions.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE),
         ):
             row = store.change(staged, decide, task(RUN_1, "source_to_stage"))
-        assert (row["pipeline_final_status"], row["phase_completed"], row["dag_run_id"]) == (
+        assert (row.pipeline_final_status, row.phase_completed, row.dag_run_id) == (
             "PENDING",
             "SOURCE_TO_STAGE",
             None,
         )
         rules = ClaimRules(not_after=Phase.SOURCE_TO_STAGE.and_later)
         shown = store.preview_claim("flights", limit=5, ended_before=LATER, rules=rules)
-        assert [row["id"] for row in shown] == [untouched]
+        assert [row.id for row in shown] == [untouched]
         rows = store.claim("flights", RUN_2, limit=5, ended_before=LATER, rules=rules)
-        assert [row["id"] for row in rows] == [untouched]
+        assert [row.id for row in rows] == [untouched]
         later = ClaimRules(not_after=Phase.STAGE_TO_TARGET.and_later)
         rows = store.claim("flights", Actor("data_pipeline_main", "run-3"), limit=5, ended_before=LATER, rules=later)
-        assert [row["id"] for row in rows] == [staged]
+        assert [row.id for row in rows] == [staged]
 
     def test_a_preview_takes_nothing(self, store: LifecycleStore) -> None:
         plan(store, 0)
         shown = store.preview_claim("flights", limit=5, ended_before=LATER)
-        assert [row["pipeline_final_status"] for row in shown] == ["PENDING"]
+        assert [row.pipeline_final_status for row in shown] == ["PENDING"]
         assert len(claim(store)) == 1
 
 
@@ -229,14 +230,14 @@ class TestFence:
     def test_every_start_gets_a_greater_fence_whatever_the_row(self, store: LifecycleStore) -> None:
         first, second = plan(store, 0, 1)
         claim(store)
-        fences = [store.take(i, task(RUN_1, "t"))["fence"] for i in (first, second, first)]
+        fences = [store.take(i, task(RUN_1, "t")).fence for i in (first, second, first)]
         assert fences == sorted(set(fences))
 
     def test_of_two_tries_the_older_is_refused(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         claim(store)
-        old = store.take(record_id, task(RUN_1, "source_to_stage", 1))["fence"]
-        new = store.take(record_id, task(RUN_1, "source_to_stage", 2))["fence"]
+        old = store.take(record_id, task(RUN_1, "source_to_stage", 1)).fence
+        new = store.take(record_id, task(RUN_1, "source_to_stage", 2)).fence
         before = store.get(record_id)
         with pytest.raises(FenceLostError):
             store.heartbeat(record_id, old)
@@ -249,9 +250,9 @@ class TestFence:
         (record_id,) = plan(store, 0)
         claim(store)
         row = store.take(record_id, task(RUN_1, "t"))
-        assert row["heartbeat_at"] is not None
-        row = store.change(record_id, lambda row, now: transitions.end_task(row, row["fence"]), RUN_1)
-        assert (row["heartbeat_at"], row["pipeline_final_status"]) == (None, "IN_PROGRESS")
+        assert row.heartbeat_at is not None
+        row = store.change(record_id, lambda row, now: transitions.end_task(row, row.fence, now), RUN_1)
+        assert (row.heartbeat_at, row.pipeline_final_status) == (None, "IN_PROGRESS")
 
     def test_another_runs_window_is_refused_by_name(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
@@ -262,9 +263,9 @@ class TestFence:
     def test_a_released_window_is_taken_back_by_a_cleared_task(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         claim(store)
-        fail(store, record_id, store.take(record_id, task(RUN_1, "t"))["fence"])
+        fail(store, record_id, store.take(record_id, task(RUN_1, "t")).fence)
         row = store.take(record_id, task(RUN_1, "t", 2))
-        assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("IN_PROGRESS", "run-1", 1)
+        assert (row.pipeline_final_status, row.dag_run_id, row.retry_attempt) == ("IN_PROGRESS", "run-1", 1)
 
     @pytest.mark.parametrize(
         "other",
@@ -278,29 +279,29 @@ class TestFence:
         (row,) = claim(store)
         before = store.get(record_id)
         with pytest.raises(RowMistakenError, match=f"row {record_id} is not "):
-            store.take(record_id, task(RUN_1, "t"), dataclasses.replace(RowIdentity.of(row), **other))
+            store.take(record_id, task(RUN_1, "t"), dataclasses.replace(row.identity, **other))
         assert store.get(record_id) == before
-        assert store.take(record_id, task(RUN_1, "t"), RowIdentity.of(row))["fence"] > before["fence"]
+        assert store.take(record_id, task(RUN_1, "t"), row.identity).fence > before.fence
 
     def test_a_temporary_run_takes_nothing(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         with pytest.raises(WindowHeldError, match="temporary"):
             store.take(record_id, Actor("data_pipeline_main", "__airflow_temporary_run_2013__", "audit"))
-        assert store.get(record_id)["pipeline_final_status"] == "PENDING"
+        assert store.get(record_id).pipeline_final_status == "PENDING"
 
 
 class TestTakingRowsAway:
     def test_what_a_load_may_take_away_is_planned_with_the_row_and_changes_with_it(self, store: LifecycleStore) -> None:
         first, second = plan(store, 0, removable_count=3, is_removal_approved_flag=True) + plan(store, 1)
-        assert [store.get(first)[name] for name in ALLOWED] == [3, True]
-        assert [store.get(second)[name] for name in ALLOWED] == [None, False]
+        assert [getattr(store.get(first), name) for name in ALLOWED] == [3, True]
+        assert [getattr(store.get(second), name) for name in ALLOWED] == [None, False]
         claim(store)
         fence = move_to_audit(store, second)
-        assert store.get(second)["source_parts"] == {"logs-a": "u1"}
+        assert store.get(second).source_parts == {"logs-a": "u1"}
         row = store.change(
             second, lambda row, now: transitions.reopen_for_late_data(row, fence, now, NUMBERS, removable_rows=2), RUN_1
         )
-        assert row["removable_count"] == 2
+        assert row.removable_count == 2
 
 
 ALLOWED = ("removable_count", "is_removal_approved_flag")
@@ -337,9 +338,9 @@ class TestZoneRules:
         new = [planned(0), planned(1)]
         with pytest.raises(IllegalTransitionError, match="is COMPLETED by now"):
             store.replace([first, second], new, PLANNER, "zone rules", only_pending=True)
-        assert [store.get(row_id)["is_invalidated_flag"] for row_id in (first, second)] == [False, False]
+        assert [store.get(row_id).is_invalidated_flag for row_id in (first, second)] == [False, False]
         (row,) = store.replace([second], new[1:], PLANNER, "zone rules", only_pending=True)
-        assert store.get(second)["replaced_by_id"] == row["id"]
+        assert store.get(second).replaced_by_id == row.id
 
 
 class TestPhases:
@@ -347,12 +348,12 @@ class TestPhases:
         (record_id,) = plan(store, 0)
         claim(store)
         row = complete(store, record_id)
-        assert (row["pipeline_final_status"], row["audit_result_status"], row["phase_completed"]) == (
+        assert (row.pipeline_final_status, row.audit_result_status, row.phase_completed) == (
             "COMPLETED",
             "PASSED",
             "AUDIT",
         )
-        assert (row["staged_fingerprint"], row["loaded_fingerprint"], row["count_difference"]) == (2**70, 2**70, 0)
+        assert (row.staged_fingerprint, row.loaded_fingerprint, row.count_difference) == (2**70, 2**70, 0)
         names = [event["event"] for event in store.events(record_id)]
         assert names == [
             "planned",
@@ -370,7 +371,7 @@ class TestPhases:
         (record_id,) = plan(store, 0)
         claim(store)
         complete(store, record_id)
-        fence = store.get(record_id)["fence"]
+        fence = store.get(record_id).fence
         events = len(store.events(record_id))
         store.change(
             record_id, lambda row, now: transitions.pass_audit(row, fence, now, NUMBERS, revisit_due=False), RUN_1
@@ -388,7 +389,7 @@ class TestPhases:
     def test_an_illegal_transition_names_both_states(self, store: LifecycleStore, decide: Any, names: str) -> None:
         (record_id,) = plan(store, 0)
         claim(store)
-        fence = store.take(record_id, task(RUN_1, "t"))["fence"]
+        fence = store.take(record_id, task(RUN_1, "t")).fence
         before = store.get(record_id)
         with pytest.raises(IllegalTransitionError, match=names):
             store.change(record_id, lambda row, now: decide(row, fence, now), RUN_1)
@@ -408,8 +409,8 @@ class TestPhases:
         row = store.change(
             record_id, lambda row, now: transitions.reopen_for_late_data(row, fence, now, NUMBERS), task(RUN_1, "audit")
         )
-        assert (row["pipeline_final_status"], row["audit_result_status"], row["retry_attempt"]) == ("PENDING", None, 0)
-        assert (row["is_revisit_due_flag"], row["not_before_at"], row["phase_completed"]) == (True, None, None)
+        assert (row.pipeline_final_status, row.audit_result_status, row.retry_attempt) == ("PENDING", None, 0)
+        assert (row.is_revisit_due_flag, row.not_before_at, row.phase_completed) == (True, None, None)
 
     def test_a_failed_audit_starts_over_and_is_bounded(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
@@ -423,28 +424,28 @@ class TestPhases:
                 ),
                 task(RUN_1, "audit"),
             )
-            assert (row["pipeline_final_status"], row["retry_attempt"]) == (status, attempt)
-            assert (row["phase_completed"], row["audit_result_status"]) == (None, "FAILED")
+            assert (row.pipeline_final_status, row.retry_attempt) == (status, attempt)
+            assert (row.phase_completed, row.audit_result_status) == (None, "FAILED")
 
 
 class TestFailAndTakeOver:
     def test_a_failure_keeps_the_phase_and_the_reasons(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         claim(store)
-        fence = store.take(record_id, task(RUN_1, "t"))["fence"]
+        fence = store.take(record_id, task(RUN_1, "t")).fence
         store.change(record_id, lambda row, now: transitions.start_source_to_stage(row, fence, now), RUN_1)
         store.change(record_id, lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED), RUN_1)
         row = fail(store, record_id, fence)
-        assert (row["phase_completed"], row["retry_attempt"], row["last_error"]) == ("SOURCE_TO_STAGE", 1, "boom")
-        assert row["dag_run_id"] is None
+        assert (row.phase_completed, row.retry_attempt, row.last_error) == ("SOURCE_TO_STAGE", 1, "boom")
+        assert row.dag_run_id is None
 
     def test_a_try_that_airflow_repeats_counts_nothing(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         claim(store)
-        fence = store.take(record_id, task(RUN_1, "t"))["fence"]
-        row = store.change(record_id, lambda row, now: transitions.retry_later(row, fence, "503"), RUN_1)
-        assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("IN_PROGRESS", "run-1", 0)
-        assert row["heartbeat_at"] is None
+        fence = store.take(record_id, task(RUN_1, "t")).fence
+        row = store.change(record_id, lambda row, now: transitions.retry_later(row, fence, now, "503"), RUN_1)
+        assert (row.pipeline_final_status, row.dag_run_id, row.retry_attempt) == ("IN_PROGRESS", "run-1", 0)
+        assert row.heartbeat_at is None
 
     def test_a_take_over_refuses_the_old_owner_and_ends_failed(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
@@ -455,13 +456,13 @@ class TestFailAndTakeOver:
                 store.take(record_id, run)  # not_before_at keeps it from a claim for a minute
             else:
                 claim(store, run)
-            fence = store.take(record_id, run)["fence"]
+            fence = store.take(record_id, run).fence
             row = store.change(
                 record_id,
                 lambda row, now: transitions.take_over(row, now, "its run is gone", max_retry_task=1),
                 PLANNER,
             )
-            statuses.append(row["pipeline_final_status"])
+            statuses.append(row.pipeline_final_status)
             with pytest.raises((FenceLostError, IllegalTransitionError)):
                 store.change(record_id, lambda row, now, f=fence: transitions.start_source_to_stage(row, f, now), run)
         assert statuses == ["PENDING", "FAILED"]
@@ -476,37 +477,37 @@ class TestReplace:
         complete(store, record_id)
         (new,) = store.replace([record_id], [planned(0)], PLANNER, "reload")
         old = store.get(record_id)
-        assert (old["is_invalidated_flag"], old["replaced_by_id"], old["pipeline_final_status"]) == (
+        assert (old.is_invalidated_flag, old.replaced_by_id, old.pipeline_final_status) == (
             True,
-            new["id"],
+            new.id,
             "COMPLETED",
         )
-        assert (new["is_replacement_run_flag"], new["pipeline_final_status"]) == (True, "PENDING")
-        with pytest.raises(WindowInvalidatedError, match=str(new["id"])):
+        assert (new.is_replacement_run_flag, new.pipeline_final_status) == (True, "PENDING")
+        with pytest.raises(WindowInvalidatedError, match=str(new.id)):
             store.take(record_id, task(RUN_1, "t"))
 
     def test_a_replacement_inherits_owed_deletions_until_its_publish(self, store: LifecycleStore) -> None:
         (first,) = plan(store, 0)
         (second,) = store.replace([first], [planned(0)], PLANNER, "a")
-        (third,) = store.replace([second["id"]], [planned(0)], PLANNER, "b")
-        owed = store.replaced_windows(third["id"])
-        assert owed == {first: window(0), second["id"]: window(0)}
+        (third,) = store.replace([second.id], [planned(0)], PLANNER, "b")
+        owed = store.replaced_windows(third.id)
+        assert owed == {first: window(0), second.id: window(0)}
         claim(store)
-        fence = store.take(third["id"], task(RUN_1, "t"))["fence"]
+        fence = store.take(third.id, task(RUN_1, "t")).fence
         for decide in (
             lambda row, now: transitions.start_source_to_stage(row, fence, now),
             lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED),
             lambda row, now: transitions.start_stage_to_target(row, fence, now),
             lambda row, now: transitions.complete_stage_to_target(row, fence, now, LOADED, tuple(owed)),
         ):
-            store.change(third["id"], decide, RUN_1)
-        assert store.replaced_windows(third["id"]) == {}
-        assert [store.get(i)["target_deletion_done_flag"] for i in owed] == [True, True]
+            store.change(third.id, decide, RUN_1)
+        assert store.replaced_windows(third.id) == {}
+        assert [store.get(i).target_deletion_done_flag for i in owed] == [True, True]
 
     def test_a_refusal_is_an_event_and_changes_nothing(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         claim(store)
-        old = store.take(record_id, task(RUN_1, "t"))["fence"]
+        old = store.take(record_id, task(RUN_1, "t")).fence
         row = store.take(record_id, task(RUN_1, "t"))
         store.note_refusal(record_id, old, "fence lost", task(RUN_1, "late"))
         assert store.get(record_id) == row
@@ -515,7 +516,7 @@ class TestReplace:
         assert (event["from_status"], event["to_status"], event["fence"]) == (
             "IN_PROGRESS",
             "IN_PROGRESS",
-            row["fence"],
+            row.fence,
         )
         assert event["numbers"] == {"refused_fence": old}
 
@@ -524,43 +525,43 @@ class TestReplace:
         claim(store)
         with pytest.raises(WindowHeldError, match="run-1"):
             store.replace([record_id], [planned(0)], PLANNER, "reload")
-        assert not store.get(record_id)["is_invalidated_flag"]
+        assert not store.get(record_id).is_invalidated_flag
 
     def test_the_task_that_holds_a_window_may_replace_it_under_its_own_fence(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         claim(store)
-        old = store.take(record_id, task(RUN_1, "pre_validation"))["fence"]
-        fence = store.take(record_id, task(RUN_1, "pre_validation", 2))["fence"]
+        old = store.take(record_id, task(RUN_1, "pre_validation")).fence
+        fence = store.take(record_id, task(RUN_1, "pre_validation", 2)).fence
         with pytest.raises(FenceLostError):
             store.replace([record_id], [planned(0)], RUN_1, "cut", fence=old)
         (new,) = store.replace([record_id], [planned(0)], RUN_1, "cut", fence=fence)
         row = store.get(record_id)
-        assert (row["is_invalidated_flag"], row["replaced_by_id"], row["dag_run_id"]) == (True, new["id"], None)
+        assert (row.is_invalidated_flag, row.replaced_by_id, row.dag_run_id) == (True, new.id, None)
 
     def test_a_replacement_in_the_way_of_another_row_changes_nothing(self, store: LifecycleStore) -> None:
         first, _second = plan(store, 0, 1)
         wide = {**planned(0), "query_window_end_at": window(1).end}
         with pytest.raises(IllegalTransitionError):
             store.replace([first], [wide], PLANNER, "reload")
-        assert not store.get(first)["is_invalidated_flag"]
+        assert not store.get(first).is_invalidated_flag
         assert len(store.find(source_object="flights", include_invalidated=True)) == 2
 
     def test_a_replacement_is_never_skipped(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)
         (new,) = store.replace([record_id], [planned(0)], PLANNER, "reload")
         claim(store)
-        fence = store.take(new["id"], task(RUN_1, "t"))["fence"]
+        fence = store.take(new.id, task(RUN_1, "t")).fence
         proof = {"source_count": 2, "target_count": 2, "loaded_fingerprint": 2**70}
         with pytest.raises(IllegalTransitionError, match="never SKIPPED"):
-            store.change(new["id"], lambda row, now: transitions.skip(row, fence, now, proof), RUN_1)
+            store.change(new.id, lambda row, now: transitions.skip(row, fence, now, proof), RUN_1)
 
 
 class TestReading:
     def test_find_gives_no_more_than_it_is_asked_for(self, store: LifecycleStore) -> None:
         later, earlier, others = plan(store, 5)[0], plan(store, 2)[0], plan(store, 1, source="others")[0]
-        assert [row["id"] for row in store.find(limit=2)] == [earlier, later]
-        assert [row["id"] for row in store.find(limit=2, is_oldest_first=True)] == [later, earlier]
-        assert [row["id"] for row in store.find(is_oldest_first=True)] == [later, earlier, others]
+        assert [row.id for row in store.find(limit=2)] == [earlier, later]
+        assert [row.id for row in store.find(limit=2, is_oldest_first=True)] == [later, earlier]
+        assert [row.id for row in store.find(is_oldest_first=True)] == [later, earlier, others]
         assert store.find(source_object="nobody", limit=1) == []
 
     def test_find_filters(self, store: LifecycleStore) -> None:
@@ -575,8 +576,8 @@ class TestReading:
     def test_what_a_run_ever_claimed(self, store: LifecycleStore) -> None:
         (record_id, _other) = plan(store, 0, 1)
         claim(store, limit=1)
-        fail(store, record_id, store.take(record_id, task(RUN_1, "t"))["fence"])
-        assert [row["id"] for row in store.claimed_by("data_pipeline_main", "run-1")] == [record_id]
+        fail(store, record_id, store.take(record_id, task(RUN_1, "t")).fence)
+        assert [row.id for row in store.claimed_by("data_pipeline_main", "run-1")] == [record_id]
 
     def test_an_unknown_row_is_named(self, store: LifecycleStore) -> None:
         with pytest.raises(InvalidInputError, match="4711"):
@@ -606,15 +607,15 @@ class TestRebuild:
     def test_a_restored_row_has_its_id_its_numbers_and_its_event(self, store: LifecycleStore) -> None:
         (row,) = store.restore([lost(0, 4711)], REBUILDER).inserted
         assert row == store.get(4711)
-        assert (row["pipeline_final_status"], row["phase_completed"], row["fence"]) == (
+        assert (row.pipeline_final_status, row.phase_completed, row.fence) == (
             "PENDING",
             "STAGE_TO_TARGET",
             77,
         )
-        assert (row["loaded_count"], row["loaded_fingerprint"], row["staged_fingerprint"]) == (2, 2**70, 2**70)
-        assert (row["audit_process_status"], row["elt_process_status"], row["fence"]) == ("PENDING", "COMPLETED", 77)
-        assert (row["stage_location"], row["stage_to_target_ingestion_end_time"]) == ("p/1", DAY + 30 * HOUR)
-        assert (row["dag_run_id"], row["retry_attempt"], row["is_replacement_run_flag"]) == (None, 0, False)
+        assert (row.loaded_count, row.loaded_fingerprint, row.staged_fingerprint) == (2, 2**70, 2**70)
+        assert (row.audit_process_status, row.elt_process_status, row.fence) == ("PENDING", "COMPLETED", 77)
+        assert (row.stage_location, row.stage_to_target_ingestion_end_time) == ("p/1", DAY + 30 * HOUR)
+        assert (row.dag_run_id, row.retry_attempt, row.is_replacement_run_flag) == (None, 0, False)
         (event,) = store.events(4711)
         assert (event["event"], event["from_status"], event["to_status"]) == ("rebuilt", None, "PENDING")
         assert (event["to_phase"], event["fence"], event["dag_id"]) == ("STAGE_TO_TARGET", 77, "cli ledger rebuild")
@@ -622,19 +623,19 @@ class TestRebuild:
 
     def test_a_restored_row_is_claimed_and_audited_without_another_load(self, store: LifecycleStore) -> None:
         store.restore([lost(0, 4711)], REBUILDER)
-        assert [row["id"] for row in claim(store)] == [4711]
-        fence = store.take(4711, task(RUN_1, "audit"))["fence"]
+        assert [row.id for row in claim(store)] == [4711]
+        fence = store.take(4711, task(RUN_1, "audit")).fence
         store.change(4711, lambda row, now: transitions.start_audit(row, fence, now), RUN_1)
         row = store.change(
             4711, lambda row, now: transitions.pass_audit(row, fence, now, NUMBERS, revisit_due=False), RUN_1
         )
-        assert row["pipeline_final_status"] == "COMPLETED"
+        assert row.pipeline_final_status == "COMPLETED"
 
     def test_a_row_in_the_way_is_left_alone_and_the_lost_one_refused(self, store: LifecycleStore) -> None:
         (there,) = plan(store, 0)
         before = store.get(there)
         outcome = store.restore([lost(0, 50), lost(1, there), lost(2, 52)], REBUILDER)
-        assert [row["id"] for row in outcome.inserted] == [52]
+        assert [row.id for row in outcome.inserted] == [52]
         assert [row["query_window_start_at"] for row in outcome.refused] == [window(0).start, window(1).start]
         assert store.get(there) == before
         assert store.restore([lost(2, 52)], REBUILDER).inserted == []
@@ -644,7 +645,7 @@ class TestRebuild:
         store.restore([lost(0, 4711)], REBUILDER)
         store.raise_sequences(fence=0, record_id=4711)
         (row,) = store.restore([lost(1, None, phase_completed=None)], REBUILDER).inserted
-        assert (row["id"], row["phase_completed"]) == (4712, None)
+        assert (row.id, row.phase_completed) == (4712, None)
         assert store.known_ids([4711, 4712, 4713]) == {4711, 4712}
 
     def test_sequences_rise_and_never_sink(self, store: LifecycleStore) -> None:
@@ -654,7 +655,7 @@ class TestRebuild:
         assert store.last_fence() == FAR + 1_000
         (record_id,) = plan(store, 0)
         claim(store)
-        fence = store.take(record_id, task(RUN_1, "t"))["fence"]
+        fence = store.take(record_id, task(RUN_1, "t")).fence
         assert (record_id, fence) == (401, FAR + 1_001)
         assert store.last_fence() == fence
 
@@ -663,7 +664,7 @@ class TestRebuild:
         assert store.last_fence() == FAR + 900
         store.raise_sequences(fence=1, record_id=1)
         claim(store)
-        assert store.take(4711, task(RUN_1, "t"))["fence"] == FAR + 901
+        assert store.take(4711, task(RUN_1, "t")).fence == FAR + 901
         assert plan(store, 1) == [4712]
 
     def test_a_fence_of_a_later_timeline_is_exceeded_on_an_earlier_one(self, store: LifecycleStore) -> None:
@@ -671,7 +672,7 @@ class TestRebuild:
         store.raise_sequences(fence=(5 << 40) + 7, record_id=1)
         (record_id,) = plan(store, 0)
         claim(store)
-        assert [store.take(record_id, task(RUN_1, "t"))["fence"] for _ in range(2)] == [(5 << 40) + 8, (5 << 40) + 9]
+        assert [store.take(record_id, task(RUN_1, "t")).fence for _ in range(2)] == [(5 << 40) + 8, (5 << 40) + 9]
 
     def test_the_recorded_ledger_issues_fences(self, store: LifecycleStore) -> None:
         assert store.identity().is_recorded
@@ -688,7 +689,7 @@ class TestRebuild:
         def work(number: int) -> None:
             for _ in range(10):
                 if number:
-                    fences.append(store.take(ids[number - 1], task(RUN_1, "t"))["fence"])
+                    fences.append(store.take(ids[number - 1], task(RUN_1, "t")).fence)
                 else:
                     store.raise_sequences(fence=store.last_fence() + 1, record_id=1)
 

@@ -14,7 +14,8 @@ from include.implementation_modules.postgres_ledger.overdue import PostgresOverd
 from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
-from include.pipeline_framework.core.records.row import Actor, Row
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.watching.overdue import MOST_SHOWN, Overdue, OverdueScope
 from include.pipeline_framework.ports.ledger import LifecycleStore
@@ -49,16 +50,16 @@ class Ledger:
         ]  # fmt: skip
         outcome = self.store.insert_planned(rows, PLANNER)
         assert not outcome.refused
-        return [row["id"] for row in outcome.inserted]
+        return [row.id for row in outcome.inserted]
 
     def fail(self, source: str, reason: str) -> int:
         (row,) = self.store.claim(source, RUN, limit=1, ended_before=DAY.end)
-        fence = self.store.take(row["id"], RUN)["fence"]
+        fence = self.store.take(row.id, RUN).fence
 
-        def decide(current: Row, now: datetime) -> transitions.Transition:
+        def decide(current: LedgerRow, now: datetime) -> transitions.Transition:
             return transitions.fail(current, fence, now, reason, max_retry_task=0)
 
-        return int(self.store.change(row["id"], decide, RUN)["id"])
+        return int(self.store.change(row.id, decide, RUN).id)
 
     def scope(self, source: str, **changes: Any) -> OverdueScope:
         now = self.store.now()
@@ -104,8 +105,8 @@ def test_what_is_finished_invalidated_or_not_wholly_inside_is_not(ledger: Ledger
     first, second, _, held = ledger.plan("flights", 0, 1, 2, 3)
     ledger.store.change(first, lambda row, now: transitions.invalidate(row, now, "gone"), PLANNER)
     (claimed,) = ledger.store.claim("flights", RUN, limit=1, ended_before=DAY.end)
-    assert claimed["id"] == second
-    fence = ledger.store.take(second, RUN)["fence"]
+    assert claimed.id == second
+    fence = ledger.store.take(second, RUN).fence
     proof = {"source_count": 1, "target_count": 1, "loaded_fingerprint": 5}
     ledger.store.change(second, lambda row, now: transitions.skip(row, fence, now, proof), RUN)
     (found,) = ledger.find(ledger.scope("flights", start_at=DAY.start + HOUR / 2, end_at=DAY.start + 4 * HOUR))

@@ -46,7 +46,7 @@ def complete(store: LifecycleStore, *hours: int, revisit_due: bool) -> list[int]
     numbers = AuditNumbers(same, same, same, source_count=3)
     run = Actor("data_pipeline_main", f"run-{ids[0]}", "audit")
     for row in claim(store, run):
-        fence = store.take(row["id"], run)["fence"]
+        fence = store.take(row.id, run).fence
         for decide in (
             lambda r, now, f=fence: transitions.start_source_to_stage(r, f, now),
             lambda r, now, f=fence: transitions.complete_source_to_stage(r, f, now, STAGED),
@@ -55,7 +55,7 @@ def complete(store: LifecycleStore, *hours: int, revisit_due: bool) -> list[int]
             lambda r, now, f=fence: transitions.start_audit(r, f, now),
             lambda r, now, f=fence: transitions.pass_audit(r, f, now, numbers, revisit_due=revisit_due),
         ):
-            store.change(row["id"], decide, run)
+            store.change(row.id, decide, run)
     return ids
 
 
@@ -91,8 +91,8 @@ class TestMarks:
         (sooner,) = complete(store, 2, revisit_due=True)
         complete(store, 3, revisit_due=False)
         (pending,) = plan(store, 7)
-        assert [row["id"] for row in store.revisit_due("flights", LATER + timedelta(days=9_999))] == [sooner, late]
-        assert store.revisit_due("flights", store.get(sooner)["pipeline_end_time"] - timedelta(hours=1)) == []
+        assert [row.id for row in store.revisit_due("flights", LATER + timedelta(days=9_999))] == [sooner, late]
+        assert store.revisit_due("flights", store.get(sooner).pipeline_end_time - timedelta(hours=1)) == []
         assert store.revisit_due("others", LATER + timedelta(days=9_999)) == []
         with pytest.raises(IllegalTransitionError):
             store.change(pending, lambda row, now: late_data.revisited(row, now, None), RUN)

@@ -12,14 +12,16 @@ from psycopg.rows import dict_row
 
 from include.implementation_modules.postgres_ledger.state_facts import PostgresState
 from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
-from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope, gather
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.durations import parse_granularity
 from include.pipeline_framework.core.time.horizon import Horizon
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.ports.ledger import LifecycleStore
+from tests.doubles.facts_of_rows import gather
 from tests.histories import History, history
 
 HOUR = timedelta(hours=1)
@@ -43,7 +45,7 @@ def scope_of(made: History, **changes: Any) -> StateScope:
     return replace(StateScope(made.source_object, made.timezone, parse_granularity(made.granularity)), **changes)
 
 
-def stored(store: LifecycleStore, *histories: History) -> list[dict[str, Any]]:
+def stored(store: LifecycleStore, *histories: History) -> list[LedgerRow]:
     for made in histories:
         assert not store.insert_planned(planned(made), PLANNER).refused
     return [row for made in histories for row in store.find(source_object=made.source_object)]
@@ -55,7 +57,7 @@ def test_the_same_facts_as_from_the_rows(store: LifecycleStore) -> None:
     rows = stored(store, *histories)
     scopes = [scope_of(made) for made in histories]
     facts = store.state_facts(scopes)
-    assert facts == {scope.source_object: gather(scope, rows) for scope in scopes}
+    assert facts == {scope.source_object: gather(scope, [row.as_record() for row in rows]) for scope in scopes}
     assert any(found.gaps for found in facts.values())
     assert {group.ends_day for found in facts.values() for group in found.groups} == {True, False}
 
@@ -66,7 +68,7 @@ def test_only_days_inside_the_horizon_are_looked_at(store: LifecycleStore) -> No
     for changes in ({"start_date": made.days[4].date}, {"end_date": made.days[4].date}, {"enabled": False}):
         horizon = Horizon(made.timezone, **{"start_date": date(2000, 1, 1), **changes})  # type: ignore[arg-type]
         scope = scope_of(made, horizon=horizon)
-        assert store.state_facts([scope])["source"] == gather(scope, rows)
+        assert store.state_facts([scope])["source"] == gather(scope, [row.as_record() for row in rows])
     assert store.state_facts([scope])["source"].groups == ()
 
 
@@ -80,7 +82,7 @@ def test_a_row_over_midnight_and_one_of_another_zone(store: LifecycleStore) -> N
     rows = stored(store, made)
     scope = scope_of(made)
     facts = store.state_facts([scope])["source"]
-    assert facts == gather(scope, rows)
+    assert facts == gather(scope, [row.as_record() for row in rows])
     assert [row.window for row in facts.crossing] == [TimeWindow(day.end - hour, day.end + hour)]
     assert facts.gaps[0] == TimeWindow(day.start, day.end - hour)
 
@@ -88,10 +90,10 @@ def test_a_row_over_midnight_and_one_of_another_zone(store: LifecycleStore) -> N
 def test_invalidated_rows_count_nothing(store: LifecycleStore) -> None:
     made = history(1, "source", kinds=("gap_start",))
     first, *_ = stored(store, made)
-    store.change(first["id"], lambda row, now: transitions.invalidate(row, now, "gone"), PLANNER)
+    store.change(first.id, lambda row, now: transitions.invalidate(row, now, "gone"), PLANNER)
     facts = store.state_facts([scope_of(made)])["source"]
-    assert facts == gather(scope_of(made), store.find(source_object="source"))
-    assert any(gap.start == first["query_window_start_at"] for gap in facts.gaps)
+    assert facts == gather(scope_of(made), (row.as_record() for row in store.find(source_object="source")))
+    assert any(gap.start == first.query_window_start_at for gap in facts.gaps)
 
 
 def test_a_source_without_rows(store: LifecycleStore) -> None:
@@ -116,10 +118,10 @@ def test_the_whole_horizon_counts_where_it_is_asked_for(store: LifecycleStore) -
             changes = {"horizon": horizon, "now": now, "counts_horizon": True, "fills_missing_days": fills}
             scope = scope_of(made, **changes)
             facts = store.state_facts([scope])[scope.source_object]
-            assert facts == gather(scope, rows)
+            assert facts == gather(scope, [row.as_record() for row in rows])
         scopes.append(scope)
     found = store.state_facts(scopes)
-    assert found == {scope.source_object: gather(scope, rows) for scope in scopes}
+    assert found == {scope.source_object: gather(scope, [row.as_record() for row in rows]) for scope in scopes}
     assert [len(found["empty"].days), len(found["empty"].gaps)] == [40, 1]
     assert found["far"].days[-1].date == date(2031, 1, 1)
     assert len(found["far"].days) == 40 + 1 + 10 + 1  # and none between
@@ -129,11 +131,11 @@ def test_a_done_window_is_counted(store: LifecycleStore) -> None:
     made = history(1, "source", kinds=("gap_start",))
     stored(store, made)
     (row,) = store.claim("source", PLANNER, limit=1, ended_before=datetime(2030, 1, 1, tzinfo=UTC))
-    fence = store.take(row["id"], PLANNER)["fence"]
+    fence = store.take(row.id, PLANNER).fence
     proof = {"source_count": 1, "target_count": 1, "loaded_fingerprint": 1}
-    store.change(row["id"], lambda taken, now: transitions.skip(taken, fence, now, proof), PLANNER)
+    store.change(row.id, lambda taken, now: transitions.skip(taken, fence, now, proof), PLANNER)
     facts = store.state_facts([scope_of(made)])["source"]
-    assert facts == gather(scope_of(made), store.find(source_object="source"))
+    assert facts == gather(scope_of(made), (row.as_record() for row in store.find(source_object="source")))
     assert facts.completed == 1
 
 
@@ -168,15 +170,15 @@ def test_rows_of_some_days_come_in_order(store: LifecycleStore) -> None:
     rows = stored(store, made, history(2, "other", kinds=("granularity_drift",)))
     days = [made.days[3], made.days[0]]
     found = store.rows_of_days("source", days)
-    expected = [r for r in rows if r["source_object"] == "source" and r["target_day"] in {day.date for day in days}]
-    assert [row_id for row_id, _ in found] == [row["id"] for row in expected]
+    expected = [r for r in rows if r.source_object == "source" and r.target_day in {day.date for day in days}]
+    assert [row_id for row_id, _ in found] == [row.id for row in expected]
     assert found == sorted(found, key=lambda pair: pair[1])
 
 
 def test_the_reason_of_a_plan_is_in_its_event(store: LifecycleStore) -> None:
     made = history(1, "source", kinds=("gap_end",))
     outcome = store.insert_planned(planned(made)[:1], PLANNER, "gap_start on 2013-03-09")
-    assert [event["reason"] for event in store.events(outcome.inserted[0]["id"])] == ["gap_start on 2013-03-09"]
+    assert [event["reason"] for event in store.events(outcome.inserted[0].id)] == ["gap_start on 2013-03-09"]
 
 
 def test_one_repair_of_a_source_at_a_time(store: LifecycleStore, request: pytest.FixtureRequest) -> None:

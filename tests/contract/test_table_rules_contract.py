@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from include.pipeline_framework.core.lifecycle.transitions import NEVER_CHANGED, Transition
+from include.pipeline_framework.core.records.ledger_row import COLUMNS
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import IllegalTransitionError, InvalidInputError
 from include.pipeline_framework.ports.ledger import LifecycleStore
@@ -19,10 +20,10 @@ PLANNER = Actor("daily_planner", "run-1", "plan")
 def changed(store: LifecycleStore, changes: dict[str, Any]) -> None:
     (row,) = store.insert_planned([planned()], PLANNER).inserted
     try:
-        store.change(row["id"], lambda _row, _now: Transition("tried", changes), PLANNER)
+        store.change(row.id, lambda _row, _now: Transition("tried", changes), PLANNER)
     finally:
-        assert store.get(row["id"]) == row
-        assert [event["event"] for event in store.events(row["id"])] == ["planned"]
+        assert store.get(row.id) == row
+        assert [event["event"] for event in store.events(row.id)] == ["planned"]
 
 
 @pytest.mark.parametrize(
@@ -73,11 +74,13 @@ def test_a_column_that_one_step_writes_needs_no_other_place(store: LifecycleStor
     """The statement is made of the step's own columns."""
     (row,) = store.insert_planned([planned()], PLANNER).inserted
     changes = {"static_metadata": {"team": "b"}, "expected_pipeline_duration_mins": 7, "data_domain": "travel"}
-    store.change(row["id"], lambda _row, _now: Transition("tried", changes), PLANNER)
-    after = store.get(row["id"])
-    assert {name: after[name] for name in changes} == changes
+    store.change(row.id, lambda _row, _now: Transition("tried", changes), PLANNER)
+    after = store.get(row.id)
+    assert {name: getattr(after, name) for name in changes} == changes
     written_by_itself = {"record_last_updated_at", "changed_in"}
-    assert {name for name in after if after[name] != row[name]} - written_by_itself == changes.keys()
+    assert {
+        name for name in COLUMNS if getattr(after, name) != getattr(row, name)
+    } - written_by_itself == changes.keys()
 
 
 def test_the_double_knows_every_check_of_the_table() -> None:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.core.lifecycle.campaigns import FROM_STATES, CampaignState, Order, require_campaign
-from include.pipeline_framework.core.records.row import FINISHED, Actor, Status
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Actor, Status
 from include.pipeline_framework.ports.ledger import Record
 
 
@@ -54,22 +55,22 @@ class MemoryCampaigns:
         return dict(changed)
 
     @staticmethod
-    def claimable(campaign: Record, due: Sequence[Record]) -> list[Record]:
+    def claimable(campaign: Record, due: Sequence[LedgerRow]) -> list[LedgerRow]:
         """Windows of a campaign that a claim may take, in its order."""
         if campaign["state"] != CampaignState.RUNNING:
             return []
-        rows = [row for row in due if row["campaign_id"] == campaign["campaign_id"]]
-        rows.sort(key=lambda row: row["query_window_start_at"], reverse=campaign["window_order"] == Order.NEWEST_FIRST)
-        rows.sort(key=lambda row: -row["priority"])
+        rows = [row for row in due if row.campaign_id == campaign["campaign_id"]]
+        rows.sort(key=lambda row: row.query_window_start_at, reverse=campaign["window_order"] == Order.NEWEST_FIRST)
+        rows.sort(key=lambda row: -row.priority)
         return (
             rows if campaign["concurrency"] is None else rows[: max(0, campaign["concurrency"] - campaign["running"])]
         )
 
 
-def figures(rows: Sequence[Record]) -> dict[str, Any]:
+def figures(rows: Sequence[LedgerRow]) -> dict[str, Any]:
     """Counts of a campaign's live windows."""
-    statuses = Counter(row["pipeline_final_status"] for row in rows)
-    done = [row["pipeline_end_time"] for row in rows if row["pipeline_final_status"] in FINISHED]
+    statuses = Counter(row.pipeline_final_status for row in rows)
+    done = [row.pipeline_end_time for row in rows if row.is_finished]
     return {
         "total": len(rows),
         "done": len(done),

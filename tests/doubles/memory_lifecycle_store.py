@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope, gather
-from include.pipeline_framework.core.continuity.zone_changes import DayStamp, stamps_of
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.continuity.zone_changes import DayStamp
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules, allot
 from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
-from include.pipeline_framework.core.records.row import Actor, RowIdentity, Status
+from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.row import Actor, Status
 from include.pipeline_framework.core.restoring.ledger_identity import LedgerIdentity, SeenIdentity
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
 from tests.doubles import table_rules
+from tests.doubles.facts_of_rows import gather, stamps_of
 from tests.doubles.memory_campaigns import MemoryCampaigns, figures
 from tests.doubles.memory_plans import MemoryPlans
 from tests.doubles.memory_revisits import MemoryRevisits
@@ -38,7 +41,7 @@ class MemoryLifecycleStore:
 
     def __init__(self, clock: Callable[[], datetime] | None = None) -> None:
         self._clock = clock or (lambda: datetime.now(UTC))  # noqa: TID251 - the double's own "database clock"
-        self._rows: dict[int, Record] = {}
+        self._rows: dict[int, LedgerRow] = {}
         self._events: list[Record] = []
         self._fence = self._last_id = 0
         self._lock = threading.RLock()
@@ -64,16 +67,16 @@ class MemoryLifecycleStore:
 
     def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
         """See `LifecycleStore.live_windows`."""
-        live = (_window(row) for row in self._rows.values() if _is_live(row, source_object))
+        live = (row.window for row in self._rows.values() if _is_live(row, source_object))
         return sorted(window for window in live if window.overlaps(within))
 
     def covered_days(self, source_object: str) -> dict[date, timedelta]:
         """See `LifecycleStore.covered_days`."""
         covered: dict[date, timedelta] = {}
-        for row in sorted(self._rows.values(), key=lambda row: row["target_day"]):
+        for row in sorted(self._rows.values(), key=lambda row: row.target_day):
             if _is_live(row, source_object):
-                day = row["target_day"]
-                covered[day] = covered.get(day, timedelta()) + _window(row).duration
+                day = row.target_day
+                covered[day] = covered.get(day, timedelta()) + row.window.duration
         return covered
 
     def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
@@ -105,17 +108,19 @@ class MemoryLifecycleStore:
 
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """See `LifecycleStore.state_facts`."""
-        return {scope.source_object: gather(scope, self._rows.values()) for scope in scopes}
+        return {
+            scope.source_object: gather(scope, (row.as_record() for row in self._rows.values())) for scope in scopes
+        }
 
     def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
         """See `LifecycleStore.rows_of_days`."""
         dates = {day.date for day in days}
-        rows = [row for row in self.find(source_object=source_object) if row["target_day"] in dates]
-        return [(row["id"], _window(row)) for row in rows]
+        rows = [row for row in self.find(source_object=source_object) if row.target_day in dates]
+        return [(row.id, row.window) for row in rows]
 
-    def get(self, record_id: int) -> Record:
+    def get(self, record_id: int) -> LedgerRow:
         """See `LifecycleStore.get`."""
-        return copy.deepcopy(self._row(record_id))
+        return self._row(record_id)
 
     def find(
         self,
@@ -127,19 +132,19 @@ class MemoryLifecycleStore:
         include_invalidated: bool = False,
         limit: int | None = None,
         is_oldest_first: bool = False,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """See `LifecycleStore.find`."""
         found = self._sorted(
             row
             for row in self._rows.values()
-            if (source_object is None or row["source_object"] == source_object)
-            and (include_invalidated or not row["is_invalidated_flag"])
-            and (statuses is None or row["pipeline_final_status"] in statuses)
-            and (run is None or (row["dag_id"], row["dag_run_id"]) == run)
+            if (source_object is None or row.source_object == source_object)
+            and (include_invalidated or row.is_live)
+            and (statuses is None or row.pipeline_final_status in statuses)
+            and (run is None or (row.dag_id, row.dag_run_id) == run)
             and _is_within(row, within)
         )
         if is_oldest_first:
-            found.sort(key=lambda row: (row["record_inserted_at"], row["query_window_start_at"], row["id"]))
+            found.sort(key=lambda row: (row.record_inserted_at, row.query_window_start_at, row.id))
         return found[:limit]
 
     def claim(
@@ -151,12 +156,12 @@ class MemoryLifecycleStore:
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
         rules: ClaimRules = NO_RULES,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """See `LifecycleStore.claim`."""
         with self._lock:
             earlier = self.claimed_by(actor.dag_id, actor.dag_run_id)
             if earlier:
-                mine = [row for row in earlier if row["source_object"] == source_object]
+                mine = [row for row in earlier if row.source_object == source_object]
                 rows = [row for row in mine if transitions.may_claim_back(row, actor)]
             else:
                 rows = self.preview_claim(
@@ -172,26 +177,26 @@ class MemoryLifecycleStore:
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
         rules: ClaimRules = NO_RULES,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """See `LifecycleStore.preview_claim`."""
         rows = self.find(source_object=source_object, within=within, statuses=[Status.PENDING])
         due = [
             row
             for row in rows
-            if row["query_window_end_at"] <= ended_before
-            and (row["not_before_at"] is None or row["not_before_at"] <= self.now())
-            and row["phase_completed"] not in rules.not_after
+            if row.query_window_end_at <= ended_before
+            and (row.not_before_at is None or row.not_before_at <= self.now())
+            and row.phase_completed not in rules.not_after
         ]
-        due.sort(key=lambda row: (-row["priority"], row["record_inserted_at"], row["query_window_start_at"]))
+        due.sort(key=lambda row: (-row.priority, row.record_inserted_at, row.query_window_start_at))
         slots = min([limit, *self.free_slots(rules.caps).values()])
         if rules.any_campaign:
             return due[:slots]
-        scheduled = [row for row in due if row["campaign_id"] is None]
+        scheduled = [row for row in due if row.campaign_id is None]
         campaigns = sorted(
             self.campaigns(source_object=source_object), key=lambda row: (-row["priority"], row["campaign_id"])
         )
         of_campaigns = [self._campaigns.claimable(campaign, due) for campaign in campaigns]
-        return allot(slots, rules.scheduled_share_percent, scheduled, of_campaigns)  # type: ignore[return-value]
+        return allot(slots, rules.scheduled_share_percent, scheduled, of_campaigns)
 
     def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
         """See `LifecycleStore.free_slots`."""
@@ -215,11 +220,11 @@ class MemoryLifecycleStore:
         with self._lock:
             return self._campaigns.change(campaign_id, actor, state, self.now(), is_planned=is_planned)
 
-    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[LedgerRow]:
         """See `LifecycleStore.campaign_rows`."""
-        return [row for row in self.find(statuses=statuses) if row["campaign_id"] == campaign_id]
+        return [row for row in self.find(statuses=statuses) if row.campaign_id == campaign_id]
 
-    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[LedgerRow]:
         """See `LifecycleStore.revisit_due`."""
         return self._revisits.due(self.find(source_object=source_object), finished_before)
 
@@ -232,7 +237,7 @@ class MemoryLifecycleStore:
         """See `LifecycleStore.revisits`."""
         return self._revisits.find(source_object, since)
 
-    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
+    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[LedgerRow]:
         """See `LifecycleStore.claimed_by`."""
         ids = {
             event["lifecycle_id"]
@@ -241,7 +246,7 @@ class MemoryLifecycleStore:
         }
         return self._sorted(self._rows[record_id] for record_id in ids)
 
-    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
+    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> LedgerRow:
         """See `LifecycleStore.take`."""
         with self._lock:
             row = self._row(record_id)
@@ -253,35 +258,30 @@ class MemoryLifecycleStore:
         """See `LifecycleStore.heartbeat`."""
         with self._lock:
             row = self._row(record_id)
-            if (
-                row["fence"] != fence
-                or row["pipeline_final_status"] != Status.IN_PROGRESS
-                or row["is_invalidated_flag"]
-            ):
+            if row.fence != fence or row.pipeline_final_status != Status.IN_PROGRESS or row.is_invalidated_flag:
                 raise FenceLostError(f"fence {fence} no longer owns the window", where=f"ledger row {record_id}")
-            row["heartbeat_at"] = self.now()
+            self._rows[record_id] = dataclasses.replace(row, heartbeat_at=self.now())
 
-    def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
+    def change(self, record_id: int, decide: Decision, actor: Actor) -> LedgerRow:
         """See `LifecycleStore.change`."""
         with self._lock:
             row = self._row(record_id)
-            return self._apply(row, decide(copy.deepcopy(row), self.now()), actor)
+            return self._apply(row, decide(row, self.now()), actor)
 
     def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
         """See `LifecycleStore.note_refusal`."""
         with self._lock:
             row = self._row(record_id)
             refused = Transition("refused", reason=reason, numbers={"refused_fence": fence})
-            self._write_event(row, refused, actor, row["pipeline_final_status"], row["phase_completed"])
+            self._write_event(row, refused, actor, row.pipeline_final_status, row.phase_completed)
 
     def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
         """See `LifecycleStore.replaced_windows`."""
-        owing = [i for i in self._replaced_ids(record_id) if not self._rows[i]["target_deletion_done_flag"]]
-        bounds = {i: (self._rows[i]["query_window_start_at"], self._rows[i]["query_window_end_at"]) for i in owing}
-        return {i: TimeWindow(*bounds[i]) for i in sorted(owing)}
+        owing = [i for i in self._replaced_ids(record_id) if not self._rows[i].target_deletion_done_flag]
+        return {i: self._rows[i].window for i in sorted(owing)}
 
     def _replaced_ids(self, record_id: int) -> set[int]:
-        direct = [row["id"] for row in self._rows.values() if row["replaced_by_id"] == record_id]
+        direct = [row.id for row in self._rows.values() if row.replaced_by_id == record_id]
         return set(direct).union(*(self._replaced_ids(row_id) for row_id in direct))
 
     def replace(
@@ -293,22 +293,26 @@ class MemoryLifecycleStore:
         *,
         fence: int | None = None,
         only_pending: bool = False,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """See `LifecycleStore.replace`."""
         judge = partial(transitions.invalidate, reason=reason, fence=fence, only_pending=only_pending)
         with self._lock:
-            before = copy.deepcopy((self._rows, self._events))
+            before = dict(self._rows), list(self._events)
             try:
                 old = [self._apply(row, judge(row, self.now()), actor) for row in map(self._row, sorted(record_ids))]
                 replacements = [{**record, "is_replacement_run_flag": True} for record in records]
                 outcome = self.insert_planned(replacements, actor, reason)
                 transitions.require_replacements(outcome.refused)
                 for row, new in transitions.pair_replacements(old, outcome.inserted):
-                    self._apply(row, transitions.invalidate(row, self.now(), reason, new["id"]), actor)
+                    self._apply(row, transitions.invalidate(row, self.now(), reason, new.id), actor)
             except Exception:
                 self._rows, self._events = before
                 raise
             return outcome.inserted
+
+    def amend(self, record_id: int, **changes: Any) -> None:
+        """Set columns as somebody's own SQL would: without a transition, an event or the table's rules."""
+        self._rows[record_id] = LedgerRow.of({**self._row(record_id).as_record(), **changes})
 
     def events(self, record_id: int) -> list[Record]:
         """See `LifecycleStore.events`."""
@@ -316,7 +320,7 @@ class MemoryLifecycleStore:
 
     def last_fence(self) -> int:
         """See `LifecycleStore.last_fence`."""
-        return max([self._fence, *(row["fence"] for row in self._rows.values())])
+        return max([self._fence, *(row.fence for row in self._rows.values())])
 
     def identity(self) -> SeenIdentity:
         """See `LifecycleStore.identity`; always right: it is in one process's memory."""
@@ -367,45 +371,48 @@ class MemoryLifecycleStore:
                     outcome.refused.append(dict(record))
                     continue
                 values = {key: value for key, value in record.items() if value is not None}
-                row = {**copy.deepcopy(self._defaults), "id": self._last_id + 1, **values, **stamps}
-                table_rules.require(row)
-                self._last_id = max(self._last_id, row["id"])
-                self._rows[row["id"]] = row
+                row = self._checked({**self._defaults, "id": self._last_id + 1, **values, **stamps})
+                self._last_id = max(self._last_id, row.id)
+                self._rows[row.id] = row
                 self._write_event(row, transition, actor, None, None)
-                outcome.inserted.append(copy.deepcopy(row))
+                outcome.inserted.append(row)
         return outcome
 
-    def _row(self, record_id: int) -> Record:
+    def _row(self, record_id: int) -> LedgerRow:
         if record_id not in self._rows:
             raise InvalidInputError(f"there is no ledger row {record_id}")
         return self._rows[record_id]
 
-    def _apply(self, seen: Record, transition: Transition, actor: Actor) -> Record:
-        row = self._rows[seen["id"]]
+    def _apply(self, seen: LedgerRow, transition: Transition, actor: Actor) -> LedgerRow:
+        row = self._rows[seen.id]
         if transition.changes:
-            before = row["pipeline_final_status"], row["phase_completed"]
+            before = row.pipeline_final_status, row.phase_completed
             transitions.require_columns(transition, row)
-            changed = {**row, **transition.changes, "record_last_updated_at": self.now()}
-            table_rules.require(changed)
-            row.update(changed)
+            row = self._checked({**row.as_record(), **transition.changes, "record_last_updated_at": self.now()})
+            self._rows[row.id] = row
             for record_id in transition.deletion_done_ids:
-                self._rows[record_id]["target_deletion_done_flag"] = True
+                self._rows[record_id] = dataclasses.replace(self._rows[record_id], target_deletion_done_flag=True)
             self._write_event(row, transition, actor, *before)
-        return copy.deepcopy(row)
+        return row
+
+    @staticmethod
+    def _checked(record: Record) -> LedgerRow:
+        table_rules.require(record)
+        return LedgerRow.of(copy.deepcopy(record))
 
     def _write_event(
-        self, row: Record, transition: Transition, actor: Actor, from_status: str | None, from_phase: str | None
+        self, row: LedgerRow, transition: Transition, actor: Actor, from_status: str | None, from_phase: str | None
     ) -> None:
         self._events.append(
             {
                 "id": len(self._events) + 1,
-                "lifecycle_id": row["id"],
+                "lifecycle_id": row.id,
                 "event": transition.event,
                 "from_status": from_status,
-                "to_status": row["pipeline_final_status"],
+                "to_status": row.pipeline_final_status,
                 "from_phase": from_phase,
-                "to_phase": row["phase_completed"],
-                "fence": row["fence"],
+                "to_phase": row.phase_completed,
+                "fence": row.fence,
                 "dag_id": actor.dag_id,
                 "dag_run_id": actor.dag_run_id,
                 "task_id": actor.task_id,
@@ -418,23 +425,19 @@ class MemoryLifecycleStore:
         )
 
     @staticmethod
-    def _sorted(rows: Any) -> list[Record]:
-        def by_window(row: Record) -> tuple[str, datetime, int]:
-            return row["source_object"], row["query_window_start_at"], row["id"]
+    def _sorted(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
+        def by_window(row: LedgerRow) -> tuple[str, datetime, int]:
+            return row.source_object, row.query_window_start_at, row.id
 
-        return sorted(copy.deepcopy(list(rows)), key=by_window)
-
-
-def _window(row: Record) -> TimeWindow:
-    return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+        return sorted(rows, key=by_window)
 
 
-def _is_live(row: Record, source_object: str) -> bool:
-    return row["source_object"] == source_object and not row["is_invalidated_flag"]
+def _is_live(row: LedgerRow, source_object: str) -> bool:
+    return row.source_object == source_object and row.is_live
 
 
-def _is_within(row: Record, within: Sequence[TimeWindow] | None) -> bool:
+def _is_within(row: LedgerRow, within: Sequence[TimeWindow] | None) -> bool:
     if within is None:
         return True
-    window = _window(row)
+    window = row.window
     return any(part.start <= window.start and window.end <= part.end for part in merge(within))

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
-from include.pipeline_framework.core.records.row import FINISHED
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.watching.overdue import MOST_SHOWN, SHOWN, Overdue, OverdueScope
-from include.pipeline_framework.ports.ledger import Record
 from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 
 
@@ -34,16 +33,16 @@ class MemoryOverdueAlarms:
         found = []
         for scope in scopes:
             rows, days = self._windows(scope), self._empty_days(scope)
-            rows.sort(key=lambda row: (not self._is_untold(scope, f"window {row['id']}"), row["query_window_start_at"]))
+            rows.sort(key=lambda row: (not self._is_untold(scope, f"window {row.id}"), row.query_window_start_at))
             if rows or days:
                 found.append(
                     Overdue(
                         scope.source_object,
                         len(rows),
-                        sum(self._is_untold(scope, f"window {row['id']}") for row in rows),
-                        min((row["query_window_start_at"] for row in rows), default=None),
-                        dict(Counter(row["pipeline_final_status"] for row in rows)),
-                        tuple({name: row[name] for name in SHOWN} for row in rows[:MOST_SHOWN]),
+                        sum(self._is_untold(scope, f"window {row.id}") for row in rows),
+                        min((row.query_window_start_at for row in rows), default=None),
+                        dict(Counter(row.pipeline_final_status for row in rows)),
+                        tuple({name: getattr(row, name) for name in SHOWN} for row in rows[:MOST_SHOWN]),
                         tuple(days),
                         tuple(day for day in days if self._is_untold(scope, f"day {day}")),
                     )
@@ -52,7 +51,7 @@ class MemoryOverdueAlarms:
 
     def note_told(self, scope: OverdueScope, at: datetime) -> None:
         """See `OverdueAlarms.note_told`."""
-        subjects = [f"window {row['id']}" for row in self._windows(scope)]
+        subjects = [f"window {row.id}" for row in self._windows(scope)]
         subjects += [f"day {day}" for day in self._empty_days(scope)]
         for subject in subjects:
             if self._is_untold(scope, subject):
@@ -62,20 +61,20 @@ class MemoryOverdueAlarms:
         at = self._told.get((scope.source_object, subject))
         return at is None or at <= scope.alerted_after
 
-    def _windows(self, scope: OverdueScope) -> list[Record]:
+    def _windows(self, scope: OverdueScope) -> list[LedgerRow]:
         return [
             row
             for row in self._store.find(source_object=scope.source_object)
-            if row["pipeline_final_status"] not in FINISHED
-            and row["query_window_start_at"] >= scope.start_at
-            and row["query_window_end_at"] <= scope.end_at
+            if not row.is_finished
+            and row.query_window_start_at >= scope.start_at
+            and row.query_window_end_at <= scope.end_at
             and self._is_wanted(scope, row)
         ]
 
-    def _is_wanted(self, scope: OverdueScope, row: Record) -> bool:
-        if row["campaign_id"] is None:
+    def _is_wanted(self, scope: OverdueScope, row: LedgerRow) -> bool:
+        if row.campaign_id is None:
             return True
-        (campaign,) = self._store.campaigns(campaign_id=row["campaign_id"])
+        (campaign,) = self._store.campaigns(campaign_id=row.campaign_id)
         is_old: bool = campaign["created_at"] <= scope.asked_before
         return campaign["state"] == CampaignState.RUNNING and is_old
 

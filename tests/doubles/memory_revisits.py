@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from include.pipeline_framework.core.records.row import FINISHED, Actor
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.ports.ledger import Record
 
 
@@ -33,9 +34,7 @@ class MemoryRevisits:
         return sorted(recent, key=lambda row: (row["revisited_at"], row["target_day"]))
 
     @staticmethod
-    def due(rows: Iterable[Record], finished_before: datetime) -> list[Record]:
+    def due(rows: Iterable[LedgerRow], finished_before: datetime) -> list[LedgerRow]:
         """See `LifecycleStore.revisit_due`; of a source's live rows."""
-        closed = [row for row in rows if row["is_revisit_due_flag"] and row["pipeline_final_status"] in FINISHED]
-        return [
-            row for row in closed if row["pipeline_end_time"] is None or row["pipeline_end_time"] <= finished_before
-        ]
+        closed = [row for row in rows if row.is_revisit_due_flag and row.is_finished]
+        return [row for row in closed if row.pipeline_end_time is None or row.pipeline_end_time <= finished_before]

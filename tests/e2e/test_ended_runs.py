@@ -62,7 +62,7 @@ def test_cleanup_asks_airflow_and_releases_only_what_nobody_owns(bench: Bench) -
     owners = [Actor(bench.dag_id, ended), Actor(bench.dag_id, "deleted-run"), Actor("record_generation", waiting)]
     for piece, owner in zip(pieces, owners, strict=True):
         (row,) = store.claim(bench.source_object, owner, limit=1, ended_before=store.now(), within=[piece])
-        store.take(row["id"], owner)
+        store.take(row.id, owner)
     assert housekeeping(bench) == "success"
     rows = bench.rows(window)
     assert [row["pipeline_final_status"] for row in rows] == ["PENDING", "PENDING", "IN_PROGRESS"]

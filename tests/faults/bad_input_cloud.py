@@ -50,7 +50,7 @@ class Cloud(World):
         self.pipeline.target.prepare(self.name)
         hours = [TimeWindow(FIRST + timedelta(hours=n), FIRST + timedelta(hours=n + 1)) for n in range(20)]
         planning.insert_windows(self.pipeline.config, hours, self.pipeline.store, self.actor(0))
-        self.ids = [row["id"] for row in self.pipeline.store.find(source_object=self.name)]
+        self.ids = [row.id for row in self.pipeline.store.find(source_object=self.name)]
         with self.documents({"n": 1}) as record_id:
             self.move(record_id)
 

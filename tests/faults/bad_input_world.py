@@ -90,7 +90,7 @@ class World:
         self.pipeline.target.prepare("orders")
         hours = [TimeWindow(FIRST + timedelta(hours=n), FIRST + timedelta(hours=n + 1)) for n in range(200)]
         planning.insert_windows(self.pipeline.config, hours, self.pipeline.store, self.actor(0))
-        self.ids = [row["id"] for row in self.pipeline.store.find(source_object="orders")]
+        self.ids = [row.id for row in self.pipeline.store.find(source_object="orders")]
         self.used = 0
         self.put(LOADED, [Row(f"d{n}", json.dumps({"n": n})) for n in range(5)])
         self.move(self.next_id())
@@ -142,7 +142,7 @@ class World:
     def window(self, record_id: int) -> TimeWindow:
         """The window of a ledger row."""
         row = self.pipeline.store.get(record_id)
-        return TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
+        return TimeWindow(row.query_window_start_at, row.query_window_end_at)
 
     def move(self, record_id: int, phase: Phase = Phase.AUDIT, pipeline: Pipeline | None = None) -> dict[str, Any]:
         """The window as a run of its own, this being the last try."""
@@ -203,7 +203,7 @@ class World:
         record_id = self.next_id()
         self.put(self.window(record_id), [Row(f"s{record_id}-{n}", json.dumps({"n": n})) for n in range(3)])
         self.move(record_id, Phase.SOURCE_TO_STAGE)
-        manifest = self.pipeline.stage.read_manifest(self.pipeline.store.get(record_id)["stage_location"])
+        manifest = self.pipeline.stage.read_manifest(self.pipeline.store.get(record_id).stage_location)
         before = {path: path.read_bytes() for path in self.stage_path(manifest.location).iterdir()}
         try:
             yield change(self, manifest) or manifest

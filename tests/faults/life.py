@@ -23,6 +23,7 @@ from include.implementation_modules.postgres_ledger.store import PostgresLifecyc
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle.leases import RunState
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor, Phase
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
@@ -255,23 +256,23 @@ def broken_promises(life: Life, windows: Sequence[TimeWindow], late: Collection[
     pipeline, found = life.pipeline(), list[str]()
     try:
         rows = pipeline.store.find(source_object=life.source_object, include_invalidated=True)
-        live = [row for row in rows if not row["is_invalidated_flag"]]
-        spans = [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in live]
+        live = [row for row in rows if row.is_live]
+        spans = [TimeWindow(row.query_window_start_at, row.query_window_end_at) for row in live]
         if merge(spans) != merge(windows):
             found.append(f"windows {list(map(str, spans))} instead of {list(map(str, windows))}")
-        found += [f"row {row['id']} is {row['pipeline_final_status']}: {row['last_error']}" for row in live
-                  if row["pipeline_final_status"] not in ("COMPLETED", "SKIPPED")]  # fmt: skip
-        found += [f"row {row['id']} is held by {row['dag_run_id']}" for row in live if row["heartbeat_at"]]
+        found += [f"row {row.id} is {row.pipeline_final_status}: {row.last_error}" for row in live
+                  if row.pipeline_final_status not in ("COMPLETED", "SKIPPED")]  # fmt: skip
+        found += [f"row {row.id} is held by {row.dag_run_id}" for row in live if row.heartbeat_at]
         for row in rows:
-            if row["is_invalidated_flag"] and not row["replaced_by_id"]:
-                found.append(f"row {row['id']} was invalidated without a replacement")
-            elif row["is_invalidated_flag"] and not row["target_deletion_done_flag"]:
-                found.append(f"row {row['id']} still owes its deletion at the target")
-            history = pipeline.store.events(row["id"])
+            if row.is_invalidated_flag and not row.replaced_by_id:
+                found.append(f"row {row.id} was invalidated without a replacement")
+            elif row.is_invalidated_flag and not row.target_deletion_done_flag:
+                found.append(f"row {row.id} still owes its deletion at the target")
+            history = pipeline.store.events(row.id)
             problems = history_problems(row, history)
-            if row in live and row["pipeline_final_status"] == "COMPLETED":
+            if row in live and row.pipeline_final_status == "COMPLETED":
                 problems += proof_problems(pipeline, row, history)
-            found += [f"row {row['id']}: {problem}" for problem in problems]
+            found += [f"row {row.id}: {problem}" for problem in problems]
     finally:
         pipeline.store.close()
     source, target = life.source_ids(), life.target_ids()
@@ -282,7 +283,7 @@ def broken_promises(life: Life, windows: Sequence[TimeWindow], late: Collection[
     return found
 
 
-def history_problems(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> list[str]:
+def history_problems(row: LedgerRow, events: Sequence[dict[str, Any]]) -> list[str]:
     """Whether the events explain the row: one chain of statuses and phases from `planned` (of a lost ledger, `rebuilt`)
     to now, fences only grow, and under a fence only the start that took it has written."""
     found, status, phase, fence, owner = list[str](), None, None, 0, None
@@ -299,25 +300,25 @@ def history_problems(row: dict[str, Any], events: Sequence[dict[str, Any]]) -> l
         status, phase, fence = event["to_status"], event["to_phase"], event["fence"]
     if not events or events[0]["event"] not in ("planned", "rebuilt"):
         found.append("its first event is neither `planned` nor `rebuilt`")
-    if (status, phase, fence) != (row["pipeline_final_status"], row["phase_completed"], row["fence"]):
+    if (status, phase, fence) != (row.pipeline_final_status, row.phase_completed, row.fence):
         found.append(f"its events end with {status}, {phase}, fence {fence}")
     return found
 
 
-def proof_problems(pipeline: Pipeline, row: dict[str, Any], events: Sequence[dict[str, Any]]) -> list[str]:
+def proof_problems(pipeline: Pipeline, row: LedgerRow, events: Sequence[dict[str, Any]]) -> list[str]:
     """Whether the target proves a COMPLETED row: a receipt of its own last load, and exactly these rows."""
-    window = TimeWindow(row["query_window_start_at"], row["query_window_end_at"])
-    receipt = pipeline.target.receipt(row["source_object"], window)
+    window = TimeWindow(row.query_window_start_at, row.query_window_end_at)
+    receipt = pipeline.target.receipt(row.source_object, window)
     if receipt is None or receipt.kind != "load":
         return [f"the target has no live load receipt: {receipt}"]
     found = list[str]()
     loads = [event["fence"] for event in events if event["event"] == "stage_to_target_completed"]
     loaded_under = max(loads, default=0)  # none: the row was rebuilt from its receipt
-    if (receipt.lifecycle_id, receipt.manifest) != (row["id"], row["stage_location"]):
+    if (receipt.lifecycle_id, receipt.manifest) != (row.id, row.stage_location):
         found.append(f"the receipt is of row {receipt.lifecycle_id}, {receipt.manifest}")
     if receipt.fence < loaded_under:
         found.append(f"an older start, {receipt.fence}, wrote after the load under {loaded_under}")
-    holds = pipeline.target.fingerprint(row["source_object"], window)
-    if not receipt.fingerprint == holds == Fingerprint(row["target_count"], row["target_fingerprint"]):
-        found.append(f"audited {row['target_fingerprint']}, receipt {receipt.fingerprint}, target {holds}")
+    holds = pipeline.target.fingerprint(row.source_object, window)
+    if not receipt.fingerprint == holds == Fingerprint(row.target_count, row.target_fingerprint):
+        found.append(f"audited {row.target_fingerprint}, receipt {receipt.fingerprint}, target {holds}")
     return found

@@ -97,7 +97,7 @@ class World:
         with self.wired() as pipeline:
             insert_windows(pipeline.config, [window], pipeline.store, actor(0))
             (row,) = pipeline.store.find(source_object=self.name, within=[window])
-        return window, row["id"]
+        return window, row.id
 
     @contextmanager
     def wired(self) -> Iterator[Any]:
@@ -130,7 +130,7 @@ class World:
         works += [partial(move_until, pipeline, phase=phase) for phase in Phase]
         for row in claimed:
             for work in works:
-                run_on_window(store, row["id"], actor(number), work, expected=None, max_retry_task=3, is_last_try=True)
+                run_on_window(store, row.id, actor(number), work, expected=None, max_retry_task=3, is_last_try=True)
 
     def run_again(self, window: TimeWindow, record_id: int, *, releasing: bool = True) -> None:
         """Through healthy proxies: what cleanup does for the first run, then a later run."""
@@ -141,15 +141,15 @@ class World:
                 finish_run(pipeline.store, pipeline.config, actor(self.runs))
             with psycopg.connect(self.ledger_url, autocommit=True) as connection:
                 connection.execute("UPDATE pipeline_lifecycle SET not_before_at = NULL")
-            is_done = pipeline.store.get(record_id)["pipeline_final_status"] == "COMPLETED"
+            is_done = pipeline.store.get(record_id).pipeline_final_status == "COMPLETED"
         errors = self.run(window)
         assert not errors, errors
         with self.wired() as pipeline:
             row = pipeline.store.get(record_id)
-            assert row["pipeline_final_status"] == "COMPLETED"
+            assert row.pipeline_final_status == "COMPLETED"
             self.completed.append(window)
-            assert row["retry_attempt"] <= 1
-            assert (row["source_count"], row["target_count"]) == (ROWS, ROWS)
+            assert row.retry_attempt <= 1
+            assert (row.source_count, row.target_count) == (ROWS, ROWS)
             assert pipeline.store.find(statuses=["IN_PROGRESS"]) == []
             claims = [event for event in pipeline.store.events(record_id) if event["event"] == "claimed"]
             assert len(claims) <= (1 if is_done else 2)

@@ -87,7 +87,7 @@ def assert_refused(world: World, case: Case) -> None:
         if case.is_attempt:
             assert_only_an_attempt(world, record_id, message, is_staged=case.is_staged)
             if case.is_staged:
-                location = world.pipeline.store.get(record_id)["stage_location"]
+                location = world.pipeline.store.get(record_id).stage_location
                 after = {name: digest for name, digest in after.items() if location not in name}
         assert after == before
         check(case.kind, case.shown, message)
@@ -97,7 +97,7 @@ def test_documents_without_a_time_are_counted_and_stop_nothing(cloud: Cloud) -> 
     with cloud.documents({"n": 1}, '{"n": 2}', '{"@timestamp": null, "n": 3}') as record_id:
         cloud.move(record_id)
     row = cloud.pipeline.store.get(record_id)
-    assert (row["pipeline_final_status"], row["target_count"], row["undated_count"]) == ("COMPLETED", 1, 2)
+    assert (row.pipeline_final_status, row.target_count, row.undated_count) == ("COMPLETED", 1, 2)
 
 
 def test_a_strange_path_of_a_column_is_only_a_key_that_no_document_has(cloud: Cloud) -> None:
@@ -119,8 +119,8 @@ def test_a_torn_stage_mends_itself_when_the_window_is_run_again(world: World, ch
     with world.staged(lambda found, manifest: (found.stage_path(manifest.location) / change).unlink()) as manifest:
         world.move(manifest.lifecycle_id)
     row = world.pipeline.store.get(manifest.lifecycle_id)
-    assert (row["pipeline_final_status"], row["target_count"]) == ("COMPLETED", 3)
-    assert row["stage_location"] != manifest.location
+    assert (row.pipeline_final_status, row.target_count) == ("COMPLETED", 3)
+    assert row.stage_location != manifest.location
 
 
 def test_an_error_that_the_ledger_can_not_hold_as_it_is_is_kept_readable(world: World) -> None:
@@ -134,9 +134,9 @@ def test_an_error_that_the_ledger_can_not_hold_as_it_is_is_kept_readable(world: 
     with pytest.raises(RuntimeError):
         world.move(record_id, pipeline=Pipeline(ours.config, ours.store, Broken(), ours.stage, ours.target))  # type: ignore[arg-type]
     row = ours.store.get(record_id)
-    assert (row["pipeline_final_status"], row["retry_attempt"]) == ("PENDING", 1)
-    assert row["last_error"].startswith("source_to_stage: RuntimeError: a\\x00b\\ud83d xxx")
-    assert len(row["last_error"]) < 5_000
+    assert (row.pipeline_final_status, row.retry_attempt) == ("PENDING", 1)
+    assert row.last_error.startswith("source_to_stage: RuntimeError: a\\x00b\\ud83d xxx")
+    assert len(row.last_error) < 5_000
 
 
 @pytest.mark.skipif(COLLECTED in os.environ, reason="the page is being written")
@@ -151,10 +151,10 @@ def test_the_page_shows_these_cases_and_no_others() -> None:
 def assert_only_an_attempt(world: World, record_id: Any, message: str, *, is_staged: bool) -> None:
     """The row is PENDING again with the reason, and nothing of it is at the target."""
     row = world.pipeline.store.get(record_id)
-    assert (row["pipeline_final_status"], row["retry_attempt"], row["dag_run_id"]) == ("PENDING", 1, None)
-    assert row["last_error"].split("Error: ", 1)[1][:200] == message.replace("\0", "\\x00")[:200]
-    assert row["phase_completed"] is None, "a document that was mended at its source is extracted again"
+    assert (row.pipeline_final_status, row.retry_attempt, row.dag_run_id) == ("PENDING", 1, None)
+    assert row.last_error.split("Error: ", 1)[1][:200] == message.replace("\0", "\\x00")[:200]
+    assert row.phase_completed is None, "a document that was mended at its source is extracted again"
     assert [event["event"] for event in world.pipeline.store.events(record_id)][-1] == "failed"
     if is_staged:
-        assert world.pipeline.stage.read_manifest(row["stage_location"]).lifecycle_id == record_id
-    assert world.pipeline.target.fingerprint(row["source_object"], world.window(record_id)).rows == 0
+        assert world.pipeline.stage.read_manifest(row.stage_location).lifecycle_id == record_id
+    assert world.pipeline.target.fingerprint(row.source_object, world.window(record_id)).rows == 0

@@ -124,7 +124,7 @@ def test_a_window_that_always_kills_its_worker_ends_failed_and_its_neighbours_co
         pipeline.store.close()
     rows = pipeline.store.find(source_object=life.source_object)
     pipeline.store.close()
-    assert [row["pipeline_final_status"] for row in rows] == ["COMPLETED", "FAILED", "COMPLETED"]
-    assert rows[1]["retry_attempt"] == 3
-    assert rows[1]["last_error"].count("its run ended while the window was unfinished") == 3
+    assert [row.pipeline_final_status for row in rows] == ["COMPLETED", "FAILED", "COMPLETED"]
+    assert rows[1].retry_attempt == 3
+    assert rows[1].last_error.count("its run ended while the window was unfinished") == 3
     assert life.source_ids() - life.target_ids() == Counter(["d1.0-0", "d1.0-1", "d1.0-2"])

@@ -94,10 +94,10 @@ def test_a_worker_of_the_lost_primary_is_refused_at_the_target(
     world.add_documents(3)
     (row,) = before.claim("flights", RUN_1, limit=1, ended_before=world.at)
     for _ in range(60):
-        fence = before.take(row["id"], RUN_1)["fence"]
+        fence = before.take(row.id, RUN_1).fence
     world.plan(5)  # its id is lost
     with world.source.extract(window(0)) as extract:
-        request = StageRequest(row["id"], "flights", "2013-03-09", window(0), fence)
+        request = StageRequest(row.id, "flights", "2013-03-09", window(0), fence)
         manifest = world.stage.write(request, extract)
     primary.stop()
     standby.promote()
@@ -113,7 +113,7 @@ def test_a_worker_of_the_lost_primary_is_refused_at_the_target(
         with pytest.raises(LedgerChangedError, match=r"timeline 2.*recorded is .*timeline 1") as refusal:
             act()
         assert all(way in refusal.value.remedy for way in ("adopt-failover --apply", "rebuild --apply"))
-    assert [found["pipeline_final_status"] for found in after.find()] == [Status.PENDING]
+    assert [found.pipeline_final_status for found in after.find()] == [Status.PENDING]
     assert main(["ledger", "adopt-failover"]) == 0
     assert "Nothing was changed, do it with --apply" in capsys.readouterr().out
     assert not after.identity().is_recorded
@@ -129,15 +129,15 @@ def test_a_worker_of_the_lost_primary_is_refused_at_the_target(
     # the new ledger loads the window, a late row among it, under a smaller number on a later timeline
     world.source.add(Document("late", window(0).start, b'{"n": 99}'))
     (claimed,) = after.claim("flights", RUN_2, limit=1, ended_before=world.at)
-    world.move(claimed["id"], Phase.AUDIT, RUN_2)
+    world.move(claimed.id, Phase.AUDIT, RUN_2)
     loaded = after.get(record_id)
-    assert (loaded["pipeline_final_status"], loaded["target_count"]) == (Status.COMPLETED, 4)
-    assert loaded["fence"] & LOW < fence & LOW
-    assert (fence >> 40, loaded["fence"] >> 40) == (1, 2)
+    assert (loaded.pipeline_final_status, loaded.target_count) == (Status.COMPLETED, 4)
+    assert loaded.fence & LOW < fence & LOW
+    assert (fence >> 40, loaded.fence >> 40) == (1, 2)
 
     # the worker wakes up
-    with pytest.raises(FenceLostError, match=str(loaded["fence"])):
-        world.target.publish(manifest, world.stage, fence=fence, lifecycle_id=row["id"])
+    with pytest.raises(FenceLostError, match=str(loaded.fence)):
+        world.target.publish(manifest, world.stage, fence=fence, lifecycle_id=row.id)
     assert world.target.fingerprint("flights", window(0)).rows == 4
     # ids that the primary gave away are not given again
     assert world.plan(7)[0] > 1_000_000
@@ -159,5 +159,5 @@ def test_an_old_primary_that_comes_back_goes_on_in_its_own_time_only(
     new.record_identity(Actor("tests", "adopted"))
     for store, run in ((old, RUN_1), (new, RUN_2)):
         store.claim("flights", run, limit=1, ended_before=world.at)
-    newest = new.take(record_id, RUN_2)["fence"]
-    assert all(old.take(record_id, RUN_1)["fence"] < newest for _ in range(20))
+    newest = new.take(record_id, RUN_2).fence
+    assert all(old.take(record_id, RUN_1).fence < newest for _ in range(20))

@@ -28,6 +28,7 @@ from include.implementation_modules.sql_warehouse import publishing
 from include.implementation_modules.sql_warehouse.target import SqlTarget
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.proof import audits
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.errors import (
     FenceLostError,
@@ -125,22 +126,22 @@ def two_publishes_at_once(new_life: NewLife) -> list[str]:
     (claimed,) = one.claim()
     one.task("stage_to_target", claimed["id"])
     row = pipeline.store.get(claimed["id"])
-    manifest = pipeline.stage.read_manifest(row["stage_location"])
+    manifest = pipeline.stage.read_manifest(row.stage_location)
 
     def publish(fence: int) -> Callable[[Puppet], None]:
         def work(puppet: Puppet) -> None:
             own = life.pipeline(puppet.reach)
             with suppress(PublishConflictError):
-                own.target.publish(manifest, own.stage, fence=fence, lifecycle_id=row["id"])
+                own.target.publish(manifest, own.stage, fence=fence, lifecycle_id=row.id)
 
         return work
 
-    older = Puppet("older", publish(row["fence"] + 1))
+    older = Puppet("older", publish(row.fence + 1))
     older.settle(5)
     while older.is_alive and not older.at.startswith("SELECT kind"):
         older.step()
     older.step()
-    newer = Puppet("newer", publish(row["fence"] + 2))
+    newer = Puppet("newer", publish(row.fence + 2))
     newer.settle(5)
     while newer.state == "waiting":
         newer.step()
@@ -148,7 +149,7 @@ def two_publishes_at_once(new_life: NewLife) -> list[str]:
     receipt = pipeline.target.receipt(life.source_object, hours(0, 1))
     pipeline.store.close()
     has_published = newer.at == "COMMIT"  # else it lost against the lock, and comes again
-    stands = receipt is not None and receipt.fence == row["fence"] + 2
+    stands = receipt is not None and receipt.fence == row.fence + 2
     return [] if stands or not has_published else ["the older start has overwritten the newer one's receipt"]
 
 
@@ -280,7 +281,7 @@ def _without_lock(self: SqlTarget, session: Any, source_object: str, window: Any
 
 def _in_two_transactions(
     self: PostgresLifecycleStore, record_ids: Any, records: Any, actor: Actor, reason: str
-) -> list[dict[str, Any]]:
+) -> list[LedgerRow]:
     for record_id in record_ids:
         self.change(record_id, lambda row, now: transitions.invalidate(row, now, reason), actor)
     return self.insert_planned([{**row, "is_replacement_run_flag": True} for row in records], actor).inserted
@@ -418,14 +419,14 @@ def test_the_look_before_the_transaction_buys_that_a_torn_file_holds_nobody_up(
     claimed_and_done(life, "one", hours(0, 1), "source_to_stage")
     pipeline = life.pipeline()
     (row,) = pipeline.store.find(source_object=life.source_object)
-    manifest = pipeline.stage.read_manifest(row["stage_location"])
+    manifest = pipeline.stage.read_manifest(row.stage_location)
     pipeline.store.close()
     rewrite(min(life.directory.rglob("*.ndjson.gz")), lambda lines: lines[:-1])
 
     def publish_beside_another() -> None:
         with psycopg.connect(life.url) as other:
             other.execute("SELECT 1 FROM faults_receipts WHERE source_object = %s FOR UPDATE", [life.source_object])
-            pipeline.target.publish(manifest, pipeline.stage, fence=row["fence"], lifecycle_id=row["id"])
+            pipeline.target.publish(manifest, pipeline.stage, fence=row.fence, lifecycle_id=row.id)
 
     with pytest.raises(TornStageError, match=BEFORE):
         publish_beside_another()
@@ -433,7 +434,7 @@ def test_the_look_before_the_transaction_buys_that_a_torn_file_holds_nobody_up(
     with pytest.raises(PublishConflictError):
         publish_beside_another()
     with pytest.raises(TornStageError, match=INSIDE):
-        pipeline.target.publish(manifest, pipeline.stage, fence=row["fence"], lifecycle_id=row["id"])
+        pipeline.target.publish(manifest, pipeline.stage, fence=row.fence, lifecycle_id=row.id)
     assert a_line_is_lost_under_the_load(new_life) == [], "no promise needs it"
     buys = "a torn file is refused without the guard row, and holds up no other publish; the look inside sees it, too"
     record(

@@ -18,6 +18,7 @@ from include.implementation_modules.postgres_ledger.changed_rows import Postgres
 from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.ledger_row import COLUMNS
 from include.pipeline_framework.core.records.row import Actor, Phase, Status
 from include.pipeline_framework.errors import ServiceUnavailableError
 from include.pipeline_framework.tasks.audit_requests import parse_audit
@@ -79,7 +80,7 @@ def test_a_whole_life_of_windows_works_as_the_runtime_role(world: World) -> None
 
 
 def fail(attempt: Any) -> None:
-    attempt._store.heartbeat(attempt.row["id"], attempt.fence)
+    attempt._store.heartbeat(attempt.row.id, attempt.fence)
     raise ServiceUnavailableError("no")
 
 
@@ -90,13 +91,13 @@ def test_cleanup_and_replacement_work_as_the_runtime_role(world: World) -> None:
     assert [row["id"] for row in released] == [held]
     (done,) = world.complete(0)
     row = world.row(done)
-    plan = {name: row[name] for name in row if name in PLANNED}
+    plan = {name: getattr(row, name) for name in COLUMNS if name in PLANNED}
     (new,) = world.store.replace([done], [plan], RUN_1, "corrected")
-    assert (world.row(done)["is_invalidated_flag"], world.row(done)["replaced_by_id"]) == (True, new["id"])
+    assert (world.row(done).is_invalidated_flag, world.row(done).replaced_by_id) == (True, new.id)
     claimed = world.store.claim("flights", Actor("d", "r"), limit=5, ended_before=world.at)
-    assert new["id"] in {row["id"] for row in claimed}
-    assert list(world.store.replaced_windows(new["id"])) == [done]
-    world.run(new["id"], lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT), Actor("d", "r"))
+    assert new.id in {row.id for row in claimed}
+    assert list(world.store.replaced_windows(new.id)) == [done]
+    world.run(new.id, lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT), Actor("d", "r"))
     assert world.store.preview_claim("flights", limit=5, ended_before=world.at - timedelta(days=9)) == []
     assert world.store.covered_days("flights")
     assert world.store.claimed_by("d", "r")
@@ -154,11 +155,11 @@ REFUSED = {
 @pytest.mark.parametrize("role", REFUSED)
 def test_what_unmakes_history_is_refused(logins: dict[str, str], world: World, role: str) -> None:
     world.complete(0)
-    before = world.store.find(), world.store.events(world.store.find()[0]["id"])
+    before = world.store.find(), world.store.events(world.store.find()[0].id)
     for text in REFUSED[role]:
         with psycopg.connect(logins[role], autocommit=True) as connection, pytest.raises(errors.InsufficientPrivilege):
             connection.execute(text.encode())
-    assert (world.store.find(), world.store.events(world.store.find()[0]["id"])) == before
+    assert (world.store.find(), world.store.events(world.store.find()[0].id)) == before
 
 
 def test_a_plan_of_the_state_manager_is_kept_and_applied_as_the_runtime_role(world: World) -> None:
@@ -175,7 +176,7 @@ def test_closed_windows_are_audited_as_the_runtime_role(world: World) -> None:
     (record_id,) = world.complete(0)
     world.add_documents(1, prefix="late")
     report = audit_windows(world.pipeline, CLEANUP, parse_audit({"target_date": "2013-03-09"}, world.config))
-    assert (report.replaced, world.row(record_id)["is_invalidated_flag"]) == (1, True)
+    assert (report.replaced, world.row(record_id).is_invalidated_flag) == (1, True)
 
 
 def test_the_ledger_is_mirrored_as_the_runtime_role(
@@ -205,6 +206,6 @@ def test_nothing_else_of_the_store_needs_more(world: World) -> None:
     """Every transition of the lifecycle goes through the same two statements; the rarest ones, too."""
     (record_id,) = world.plan_and_claim(0)
     row = world.store.take(record_id, RUN_1)
-    world.store.change(record_id, lambda r, now: transitions.fail(r, row["fence"], now, "no", max_retry_task=0), RUN_1)
+    world.store.change(record_id, lambda r, now: transitions.fail(r, row.fence, now, "no", max_retry_task=0), RUN_1)
     assert world.status(record_id) == Status.FAILED
-    assert world.store.take(record_id, RUN_1)["retry_attempt"] == 0
+    assert world.store.take(record_id, RUN_1).retry_attempt == 0

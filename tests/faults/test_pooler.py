@@ -174,7 +174,7 @@ def test_statements_are_repeated_more_often_than_psycopg_leaves_them_unprepared(
     stores: list[PostgresLifecycleStore], world: World
 ) -> None:
     (record_id,) = world.plan_and_claim(0)
-    fence = world.store.take(record_id, RUN_1)["fence"]
+    fence = world.store.take(record_id, RUN_1).fence
     for _ in range(12):
         for store in stores:
             store.heartbeat(record_id, fence)
@@ -192,7 +192,7 @@ def test_a_repair_a_revisit_and_a_mirror_are_never_skipped(mode: str, world: Wor
     assert len(world.store.find()) == 24
     world.add_documents(3)
     (row,) = world.store.claim("flights", RUN_1, limit=1, ended_before=world.at, within=[window(0)])
-    world.move(row["id"])
+    world.move(row.id)
     feed = PostgresChanges(connections.ledger_connect())
     mirror = PostgresMirror(lambda: psycopg.connect(scratch_postgres_url), PostgresMirror.Options(table="flights"))
     assert publish("test", ["main"], feed, mirror).rows == 24
@@ -202,7 +202,7 @@ def test_a_repair_a_revisit_and_a_mirror_are_never_skipped(mode: str, world: Wor
         assert report.replaced == 1, number  # it would say that another audit is running
         run = Actor("data_pipeline_main", f"late-{number}", "audit", 0, 1)
         (replacement,) = world.store.claim("flights", run, limit=1, ended_before=world.at, within=[window(0)])
-        world.move(replacement["id"], actor=run)
+        world.move(replacement.id, actor=run)
         done = publish("test", ["main"], feed, mirror)
         assert done.skipped_because is None and done.rows >= 2, number
     record("pooler", f"repair, revisits and mirror through PgBouncer in {mode} mode", tried=17, survived=17)

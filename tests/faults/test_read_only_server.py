@@ -101,10 +101,10 @@ def test_every_change_of_the_ledger_says_so_and_works_again_afterwards(
     writes: dict[str, Callable[[], Any]] = {
         "claim": lambda: world.claim(RUN_2),
         "take": lambda: world.store.take(held, RUN_1),
-        "heartbeat": lambda: world.store.heartbeat(held, row["fence"]),
+        "heartbeat": lambda: world.store.heartbeat(held, row.fence),
         "change": lambda: world.store.change(held, _never, RUN_1),
         "plan": lambda: world.plan(2),
-        "refusal": lambda: world.store.note_refusal(held, row["fence"], "no", RUN_1),
+        "refusal": lambda: world.store.note_refusal(held, row.fence, "no", RUN_1),
         "overdue": lambda: PostgresOverdueAlarms(feed._connect).note_told(_scope(world), world.at),
         "mirror": lambda: _mirror(feed),
     }
@@ -115,8 +115,8 @@ def test_every_change_of_the_ledger_says_so_and_works_again_afterwards(
         assert refused.value.where and refused.value.meaning and refused.value.remedy, name
         assert world.store._connection is None, name  # type: ignore[attr-defined]
     switch(False)
-    assert [each["id"] for each in world.claim(RUN_2)] == [waiting]
-    assert world.store.take(held, RUN_1)["fence"] > row["fence"]
+    assert [each.id for each in world.claim(RUN_2)] == [waiting]
+    assert world.store.take(held, RUN_1).fence > row.fence
     _mirror(feed)
     record("read-only", "the ledger takes no writes for a while: claim, take, heartbeat, change, plan, mirror, alarms",
            tried=len(writes), survived=len(writes), guard="ServiceUnavailableError, and a new connection")  # fmt: skip
@@ -143,19 +143,19 @@ def test_a_heartbeat_outlives_a_server_that_takes_no_writes(
     seen: list[Any] = []
 
     def beats_after(moment: Any) -> None:
-        while (beat := world.row(record_id)["heartbeat_at"]) <= moment:
+        while (beat := world.row(record_id).heartbeat_at) <= moment:
             time.sleep(0.02)
         seen.append(beat)
 
     def work(attempt: WindowAttempt) -> None:
         (thread,) = (each for each in threading.enumerate() if each.name == f"heartbeat-{record_id}")
-        beats_after(attempt.row["heartbeat_at"])
+        beats_after(attempt.row.heartbeat_at)
         switch(True)
         reader = PostgresLifecycleStore(lambda: psycopg.connect(url))
-        quiet_since = reader.get(record_id)["heartbeat_at"]
+        quiet_since = reader.get(record_id).heartbeat_at
         time.sleep(0.5)  # ten beats
         assert thread.is_alive()
-        assert reader.get(record_id)["heartbeat_at"] - quiet_since < timedelta(seconds=0.2)
+        assert reader.get(record_id).heartbeat_at - quiet_since < timedelta(seconds=0.2)
         reader.close()
         switch(False)
         beats_after(seen[-1] + timedelta(seconds=0.3))
@@ -211,7 +211,7 @@ def test_of_several_hosts_the_one_that_takes_writes_is_found_again(
         store = PostgresLifecycleStore(connections.ledger_connect())
         world.store = store  # type: ignore[assignment]
         held, *_ = world.plan_and_claim(0, 1)
-        fence = store.take(held, RUN_1)["fence"]
+        fence = store.take(held, RUN_1).fence
         while store.find() != _rows(standby):
             time.sleep(0.05)
         server.stop()

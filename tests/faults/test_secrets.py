@@ -191,7 +191,7 @@ def fails(world: World, kept: Secrets, role: str, section: dict[str, Any]) -> Pi
     with pytest.raises(PipelineError) as caught:
         world.move(record_id, pipeline=pipeline)
     row = ours.store.get(record_id)
-    assert row["last_error"].endswith(str(caught.value))
+    assert row.last_error.endswith(str(caught.value))
     kept.see(caught.value, row, *ours.store.events(record_id))
     return caught.value
 
@@ -309,8 +309,8 @@ def test_a_window_that_succeeds_leaves_none_behind(world: World, kept: Secrets, 
         with cloud.documents({"n": 1}, {"n": 2}) as record_id:
             kept.see(cloud.move(record_id))
         row = cloud.pipeline.store.get(record_id)
-        assert row["pipeline_final_status"] == "COMPLETED"
-        manifest = cloud.s3.get_object(Bucket=s3_bucket, Key=f"{cloud.name}/{row['stage_location']}/manifest.json")[
+        assert row.pipeline_final_status == "COMPLETED"
+        manifest = cloud.s3.get_object(Bucket=s3_bucket, Key=f"{cloud.name}/{row.stage_location}/manifest.json")[
             "Body"
         ].read()
         kept.see(row, cloud.pipeline.store.events(record_id), manifest.decode(), cloud.pipeline.config.final_config())

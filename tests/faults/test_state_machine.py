@@ -26,7 +26,8 @@ from include.pipeline_framework.core.lifecycle.leases import RunState
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.proof.audits import AuditNumbers
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
-from include.pipeline_framework.core.records.row import Actor, Phase, is_held_by
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Actor, Phase
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks, finish_run
@@ -54,10 +55,10 @@ WRITES: dict[str, Write] = {
     "failed audit": lambda row, fence, now: transitions.fail_audit(row, fence, now, NUMBERS, "bad", max_retry_task=2),
     "late data": lambda row, fence, now: transitions.reopen_for_late_data(row, fence, now, NUMBERS),
     "failed": lambda row, fence, now: transitions.fail(row, fence, now, "boom", max_retry_task=2),
-    "try again": lambda row, fence, _now: transitions.retry_later(row, fence, "boom"),
+    "try again": lambda row, fence, now: transitions.retry_later(row, fence, now, "boom"),
     "stopped staged": lambda row, fence, now: transitions.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE),
     "stopped loaded": lambda row, fence, now: transitions.stop_after(row, fence, now, Phase.STAGE_TO_TARGET),
-    "task ended": lambda row, fence, _now: transitions.end_task(row, fence),
+    "task ended": transitions.end_task,
     "skipped": lambda row, fence, now: transitions.skip(
         row, fence, now, {"source_count": 2, "target_count": 2, "loaded_fingerprint": 12}
     ),
@@ -91,7 +92,7 @@ class Ledger(RuleBasedStateMachine):
     def actor(self, run: str, task: str = "task", try_number: int = 1) -> Actor:
         return Actor(DAG, f"{self.source_object}/{run}", task, 0, try_number)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[LedgerRow]:
         return self.store.find(source_object=self.source_object, include_invalidated=True)
 
     @initialize(runs=st.lists(st.sampled_from(RUNS), min_size=1, max_size=2, unique=True))
@@ -114,7 +115,7 @@ class Ledger(RuleBasedStateMachine):
     def claim(self, run: str, limit: int) -> None:
         self.states[run] = RunState.ACTIVE
         claimed = self.store.claim(self.source_object, self.actor(run), limit=limit, ended_before=self.store.now())
-        assert all(is_held_by(row, self.actor(run)) for row in claimed)
+        assert all(row.is_held_by(self.actor(run)) for row in claimed)
 
     @precondition(lambda self: self.rows())
     @rule(run=st.sampled_from(RUNS), pick=st.integers(0, 5), try_number=st.integers(1, 9))
@@ -123,13 +124,13 @@ class Ledger(RuleBasedStateMachine):
         rows = self.rows()
         row, actor = rows[pick % len(rows)], self.actor(run, try_number=try_number)
         try:
-            taken = self.store.take(row["id"], actor)
+            taken = self.store.take(row.id, actor)
         except LedgerRefusedError:
             counters["refused"] += 1
-            assert self.store.get(row["id"]) == row, "a refusal writes nothing"
+            assert self.store.get(row.id) == row, "a refusal writes nothing"
             return
-        assert taken["fence"] > max(self.greatest.values(), default=0), "the newest start has the greatest fence"
-        self.fences.append((row["id"], taken["fence"], actor))
+        assert taken.fence > max(self.greatest.values(), default=0), "the newest start has the greatest fence"
+        self.fences.append((row.id, taken.fence, actor))
 
     @precondition(lambda self: self.fences)
     @rule(pick=st.integers(0, 5), name=st.sampled_from(sorted(WRITES)))
@@ -144,8 +145,8 @@ class Ledger(RuleBasedStateMachine):
             counters["refused"] += 1
             assert self.store.get(record_id) == before, "a refusal writes nothing"
             return
-        assert before["fence"] == fence == after["fence"], f"a zombie's {name!r} was accepted"
-        assert after == before or not before["is_invalidated_flag"], "an invalidated row has changed"
+        assert before.fence == fence == after.fence, f"a zombie's {name!r} was accepted"
+        assert after == before or not before.is_invalidated_flag, "an invalidated row has changed"
 
     @precondition(lambda self: self.fences)
     @rule(pick=st.integers(0, 3), upto=st.integers(1, len(USUAL)))
@@ -159,7 +160,7 @@ class Ledger(RuleBasedStateMachine):
     def heartbeat(self, pick: int) -> None:
         record_id, fence, _actor = self.fences[-1 - pick % len(self.fences)]
         row = self.store.get(record_id)
-        may = row["fence"] == fence and row["pipeline_final_status"] == "IN_PROGRESS" and not row["is_invalidated_flag"]
+        may = row.fence == fence and row.pipeline_final_status == "IN_PROGRESS" and row.is_live
         try:
             self.store.heartbeat(record_id, fence)
         except LedgerRefusedError:
@@ -184,7 +185,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def clean_up(self) -> None:
-        before = {row["id"]: row for row in self.rows()}
+        before = {row.id: row for row in self.rows()}
         prefix = f"{self.source_object}/"
 
         def state(_dag_id: str, run_id: str) -> RunState:
@@ -195,8 +196,8 @@ class Ledger(RuleBasedStateMachine):
         )
         for entry in released:
             if (row := before.get(entry["id"])) is not None:
-                ended = self.states[row["dag_run_id"].removeprefix(prefix)] is RunState.ENDED
-                assert ended or row["heartbeat_at"] is not None, "a window that only waits in a living run was taken"
+                ended = self.states[row.dag_run_id.removeprefix(prefix)] is RunState.ENDED
+                assert ended or row.heartbeat_at is not None, "a window that only waits in a living run was taken"
 
     @precondition(lambda self: self.rows())
     @rule(pick=st.integers(0, 5), cut=st.integers(1, 3), more=st.booleans())
@@ -205,20 +206,20 @@ class Ledger(RuleBasedStateMachine):
         from include.pipeline_framework.config.derived import derive
         from include.pipeline_framework.core.records.planning import planned_row
 
-        live = [row for row in self.rows() if not row["is_invalidated_flag"]]
+        live = [row for row in self.rows() if row.is_live]
         if not live:
             return
         first = pick % len(live)
         old = live[first : first + 1 + more]
-        if len(old) == 2 and old[0]["query_window_end_at"] != old[1]["query_window_start_at"]:
+        if len(old) == 2 and old[0].query_window_end_at != old[1].query_window_start_at:
             old = old[:1]
-        start, end = old[0]["query_window_start_at"], old[-1]["query_window_end_at"]
+        start, end = old[0].query_window_start_at, old[-1].query_window_end_at
         edges = [start + (end - start) * n / cut for n in range(cut + 1)]
         new = [planned_row(self.pipeline.config.final_config(), TimeWindow(*pair), derive)
                for pair in itertools.pairwise(edges)]  # fmt: skip
         before = self.rows()
         try:
-            inserted = self.store.replace([row["id"] for row in old], new, Actor("person", "replace"), "test")
+            inserted = self.store.replace([row.id for row in old], new, Actor("person", "replace"), "test")
         except LedgerRefusedError:
             counters["refused"] += 1
             assert self.rows() == before, "a refusal writes nothing"
@@ -239,19 +240,19 @@ class Ledger(RuleBasedStateMachine):
     def holds(self) -> None:
         counters["steps"] += 1
         rows = self.rows()
-        live = [row for row in rows if not row["is_invalidated_flag"]]
+        live = [row for row in rows if row.is_live]
         for one, other in itertools.pairwise(live):
-            assert one["query_window_end_at"] <= other["query_window_start_at"], "two live rows overlap"
+            assert one.query_window_end_at <= other.query_window_start_at, "two live rows overlap"
         for row in rows:
-            status = row["pipeline_final_status"]
-            assert all((row[name] is not None) == (status == "IN_PROGRESS") for name in OWNED) or status in (
+            status = row.pipeline_final_status
+            assert all((getattr(row, name) is not None) == (status == "IN_PROGRESS") for name in OWNED) or status in (
                 "COMPLETED",
                 "SKIPPED",
-            ), f"{status} row is owned by {row['dag_run_id']}"
-            assert row["heartbeat_at"] is None or status == "IN_PROGRESS", "a lease runs and nobody owns the window"
-            assert row["fence"] >= self.greatest.get(row["id"], 0), "a fence sank"
-            self.greatest[row["id"]] = row["fence"]
-            assert not history_problems(row, self.store.events(row["id"]))
+            ), f"{status} row is owned by {row.dag_run_id}"
+            assert row.heartbeat_at is None or status == "IN_PROGRESS", "a lease runs and nobody owns the window"
+            assert row.fence >= self.greatest.get(row.id, 0), "a fence sank"
+            self.greatest[row.id] = row.fence
+            assert not history_problems(row, self.store.events(row.id))
 
 
 def test_the_ledgers_rules_hold_whatever_happens(new_life: Callable[[], Life]) -> None:

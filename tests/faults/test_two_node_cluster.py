@@ -21,6 +21,7 @@ from elasticsearch import Elasticsearch
 
 from include.implementation_modules.elasticsearch import extract as elasticsearch_extract
 from include.implementation_modules.elasticsearch.source import ElasticsearchSource
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Phase
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import IncompleteExtractError, TerminalError, TransientError
@@ -112,7 +113,7 @@ class Moved:
             connection.execute("UPDATE pipeline_lifecycle SET not_before_at = NULL")
         store = self.pipeline.store
         name = self.pipeline.config.source_object
-        return [row["id"] for row in store.claim(name, actor(number), limit=5, ended_before=store.now())]
+        return [row.id for row in store.claim(name, actor(number), limit=5, ended_before=store.now())]
 
     def run(self, number: int, *, is_last_try: bool = True) -> None:
         """The four tasks of the run."""
@@ -126,7 +127,7 @@ class Moved:
         self.pipeline.target.prepare(self.pipeline.config.source_object)
         return pre_validate(self.pipeline, attempt)
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> LedgerRow:
         return self.pipeline.store.get(self.record_id)
 
     def staged_files(self) -> list[Path]:
@@ -149,7 +150,7 @@ def moved(
     pipeline = moving.wire(tmp_path / "pipelines")
     insert_windows(pipeline.config, [WINDOW], pipeline.store, actor(0))
     (row,) = pipeline.store.find(source_object=index)
-    yield Moved(pipeline, row["id"], ledger_url, table, tmp_path / "stage")
+    yield Moved(pipeline, row.id, ledger_url, table, tmp_path / "stage")
     pipeline.store.close()  # type: ignore[attr-defined]
 
 
@@ -266,15 +267,15 @@ def test_a_node_killed_in_a_window(
     assert error.where and error.meaning and error.remedy
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
     row = moved.row()
-    assert row["phase_completed"] == phase
-    assert str(error.what) in row["last_error"]
+    assert row.phase_completed == phase
+    assert str(error.what) in row.last_error
     if is_last_try:
-        assert (row["pipeline_final_status"], row["retry_attempt"]) == ("PENDING", 1)
-        assert row["not_before_at"] > row["record_last_updated_at"]
+        assert (row.pipeline_final_status, row.retry_attempt) == ("PENDING", 1)
+        assert row.not_before_at > row.record_last_updated_at
     else:
-        assert (row["pipeline_final_status"], row["retry_attempt"]) == ("IN_PROGRESS", 0)
-        assert row["dag_run_id"] == "run-1"
-    assert row["heartbeat_at"] is None, "no lease runs on"
+        assert (row.pipeline_final_status, row.retry_attempt) == ("IN_PROGRESS", 0)
+        assert row.dag_run_id == "run-1"
+    assert row.heartbeat_at is None, "no lease runs on"
     assert moved.target_ids().total() == rows_there, "all or nothing"
     assert not moved.staged_files() if phase is None else moved.staged_files()
 
@@ -284,7 +285,7 @@ def test_a_node_killed_in_a_window(
     number = 2 if is_last_try else 1
     with pytest.raises(TransientError, match=SHARDS_PROBLEM):
         moved.run(number, is_last_try=False)
-    assert moved.row()["pipeline_final_status"] == "IN_PROGRESS"
+    assert moved.row().pipeline_final_status == "IN_PROGRESS"
     assert moved.target_ids().total() == rows_there
 
     cluster.make_whole()
@@ -292,7 +293,7 @@ def test_a_node_killed_in_a_window(
     assert finish_run(moved.pipeline.store, moved.pipeline.config, actor(number)) == {"COMPLETED": 1}
     at_source, at_target = ids_at_source(moved.pipeline), moved.target_ids()
     row = moved.row()
-    assert (row["pipeline_final_status"], row["source_count"], row["target_count"]) == ("COMPLETED", ROWS, ROWS)
+    assert (row.pipeline_final_status, row.source_count, row.target_count) == ("COMPLETED", ROWS, ROWS)
     record("cluster", f"a node of two killed {moment.__name__.replace('_', ' ')}", tried=2, survived=2,
            rows_lost=(at_source - at_target).total(), rows_doubled=(at_target - at_source).total(),
            guard=type(error).__name__)  # fmt: skip

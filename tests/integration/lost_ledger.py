@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from include.pipeline_framework.core.records.ledger_row import COLUMNS, LedgerRow
 from include.pipeline_framework.core.records.row import Phase
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import AuditFailedError
@@ -48,9 +49,9 @@ class Losable:
 
     def plan(self, *windows: TimeWindow) -> list[int]:
         insert_windows(self.pipeline.config, windows, self.pipeline.store, actor(0))
-        return [self.row(window)["id"] for window in windows]
+        return [self.row(window).id for window in windows]
 
-    def row(self, window: TimeWindow) -> dict[str, Any]:
+    def row(self, window: TimeWindow) -> LedgerRow:
         source_object = self.pipeline.config.source_object
         (row,) = self.pipeline.store.find(source_object=source_object, within=[window])
         return row
@@ -61,7 +62,7 @@ class Losable:
         who, store = actor(self.runs), self.pipeline.store
         self.execute("UPDATE pipeline_lifecycle SET not_before_at = NULL")
         rows = store.claim(self.pipeline.config.source_object, who, limit=50, ended_before=store.now())
-        return [self.move(row["id"], who) for row in rows]
+        return [self.move(row.id, who) for row in rows]
 
     def move(self, record_id: int, who: Any, until: Phase = Phase.AUDIT, before_audit: Any = None) -> str:
         def work(attempt: Any) -> str:
@@ -87,7 +88,7 @@ class Losable:
         store, who = self.pipeline.store, actor(100)
         self.plan(LOADED, LOADED_TOO, SKIPPED, REPLACED)
         assert self.run() == ["run"] * 4
-        self.execute(f"DELETE FROM pipeline_lifecycle WHERE id = {self.row(SKIPPED)['id']}")
+        self.execute(f"DELETE FROM pipeline_lifecycle WHERE id = {self.row(SKIPPED).id}")
         self.plan(SKIPPED)
         assert self.run() == ["skip"]
         (staged, failed) = self.plan(STAGED, FAILED_AUDIT)
@@ -96,8 +97,8 @@ class Losable:
         with pytest.raises(AuditFailedError):
             self.move(failed, who, before_audit=lambda: self.delete_at_target(f"d{60 * 20 * 4}"))
         old = self.row(REPLACED)
-        record = {name: old[name] for name in _planned_columns(old)}
-        store.replace([old["id"]], [record], actor(101), "the source was corrected")
+        record = {name: getattr(old, name) for name in _planned_columns()}
+        store.replace([old.id], [record], actor(101), "the source was corrected")
         self.plan(PLANNED)
 
     def lose_ledger(self) -> None:
@@ -138,10 +139,10 @@ def losable(kind: str, request: pytest.FixtureRequest, directory: Path) -> Losab
     )
 
 
-def _planned_columns(row: dict[str, Any]) -> list[str]:
+def _planned_columns() -> list[str]:
     names = ("pipeline_id", "timezone", "granularity", "target_day", "time_interval")
     prefixes = ("source_name", "source_object", "target_name", "query_window", "source_query")
-    return [name for name in row if name in names or name.startswith(prefixes)]
+    return [name for name in COLUMNS if name in names or name.startswith(prefixes)]
 
 
 def elasticsearch_snowflake(request: pytest.FixtureRequest, values: dict[str, Any]) -> Any:

@@ -51,7 +51,7 @@ class Loaded:
         store, config = self.pipeline.store, self.pipeline.config
         rows = store.claim(config.source_object, actor(number), limit=50, ended_before=store.now())
         for row in rows:
-            move(self.pipeline, row["id"], actor(number))
+            move(self.pipeline, row.id, actor(number))
         return len(rows)
 
     def audit(self, number: int, **conf: Any) -> AuditReport:
@@ -62,7 +62,7 @@ class Loaded:
     def replaced(self) -> list[TimeWindow]:
         """Windows that wait as replacements."""
         rows = self.pipeline.store.find(source_object=self.pipeline.config.source_object, statuses=["PENDING"])
-        return [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in rows]
+        return [TimeWindow(row.query_window_start_at, row.query_window_end_at) for row in rows]
 
     def assert_equal_ends(self) -> None:
         for window in WINDOWS:
@@ -237,8 +237,8 @@ def test_what_vanishes_between_the_revisit_and_the_load_stays(loaded: Loaded) ->
     name = loaded.pipeline.config.source_object
     assert loaded.pipeline.target.fingerprint(name, WINDOWS[1]).rows == 40
     (row,) = loaded.pipeline.store.find(source_object=name, within=[WINDOWS[1]])
-    assert (row["pipeline_final_status"], row["phase_completed"]) == ("PENDING", None)
-    assert "10 of the window's 40 rows would be gone" in row["last_error"]
+    assert (row.pipeline_final_status, row.phase_completed) == ("PENDING", None)
+    assert "10 of the window's 40 rows would be gone" in row.last_error
 
 
 def test_the_scheduled_audit_of_today_makes_a_revisit_and_recommends(
@@ -265,6 +265,6 @@ def test_the_scheduled_audit_of_today_makes_a_revisit_and_recommends(
     assert again.windows == 0
     assert loaded.run(2) == 1
     loaded.assert_equal_ends()
-    assert Counter(row["pipeline_final_status"] for row in store.find(source_object=config.source_object)) == {
+    assert Counter(row.pipeline_final_status for row in store.find(source_object=config.source_object)) == {
         "COMPLETED": 4
     }

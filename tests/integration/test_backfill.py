@@ -49,7 +49,7 @@ def finish_days(store: PostgresLifecycleStore, windows: int) -> None:
     insert_windows(config(), [window(hour, day=day) for hour in range(windows)], store, PLANNER)
     run = Actor("data_pipeline_main", "outage", "audit")
     for row in store.claim("flights", run, limit=windows, ended_before=LATER):
-        store.change(row["id"], lambda r, now: transitions.take_over(r, now, "down", max_retry_task=0), run)
+        store.change(row.id, lambda r, now: transitions.take_over(r, now, "down", max_retry_task=0), run)
 
 
 def test_a_killed_start_of_a_thousand_windows_goes_on(ledger_url: str) -> None:
@@ -66,8 +66,8 @@ def test_a_killed_start_of_a_thousand_windows_goes_on(ledger_url: str) -> None:
     (campaign,) = store.campaigns()
     assert (progress(campaign)["state"], campaign["total"], campaign["remaining"]) == ("RUNNING", WINDOWS, WINDOWS)
     rows = store.campaign_rows(report["campaign_id"])
-    assert len({row["query_window_start_at"] for row in rows}) == WINDOWS
-    joins = [event for row in rows for event in store.events(row["id"]) if event["event"] == "joined_campaign"]
+    assert len({row.query_window_start_at for row in rows}) == WINDOWS
+    joins = [event for row in rows for event in store.events(row.id) if event["event"] == "joined_campaign"]
     assert len(joins) == 200
     store.close()
 
@@ -81,7 +81,7 @@ def test_paused_in_the_middle_of_draining(ledger_url: str) -> None:
     def claim(run: int) -> int:
         actor = Actor("data_pipeline_main", f"run-{run}", "store_and_validate")
         rows = store.claim("flights", actor, limit=100, ended_before=LATER, rules=config().claim_rules())
-        seen.extend(row["id"] for row in rows)
+        seen.extend(row.id for row in rows)
         return len(rows)
 
     assert [claim(0), claim(1)] == [100, 100]

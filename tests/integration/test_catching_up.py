@@ -87,7 +87,7 @@ def test_three_days_without_runs_are_caught_up(growing: Growing) -> None:
     rows = growing.pipeline.store.find(
         source_object=growing.pipeline.config.source_object, within=[TimeWindow(START, settled)]
     )
-    assert [row["pipeline_final_status"] for row in rows] == ["COMPLETED"] * 14
+    assert [row.pipeline_final_status for row in rows] == ["COMPLETED"] * 14
     expected = replaying.left_until(settled)
     assert expected.total() > 2_000
     assert replaying.ids_at_target() == expected

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -13,6 +12,7 @@ from include import framework
 from include.cli.__main__ import main
 from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.config import loader
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 
 pytestmark = pytest.mark.integration
@@ -50,17 +50,17 @@ def report(*arguments: str, pipeline: str = "lake_sales") -> int:
     return main(["ledger", "report", "--pipeline", pipeline, *WINDOW, *arguments])
 
 
-def first(store: PostgresLifecycleStore) -> dict[str, Any]:
+def first(store: PostgresLifecycleStore) -> LedgerRow:
     return store.find(source_object="lake_sales", limit=1)[0]
 
 
 def test_both_sources_of_the_file_are_planned(
     store: PostgresLifecycleStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {row["source_object"] for row in store.find()} == {"lake_sales", "clicks"}
+    assert {row.source_object for row in store.find()} == {"lake_sales", "clicks"}
     assert len(store.find(source_object="lake_sales")) == 24
     row = first(store)
-    assert (row["source_name"], row["target_name"], row["job_id"]) == ("external", "external", None)
+    assert (row.source_name, row.target_name, row.job_id) == ("external", "external", None)
     capsys.readouterr()
     (empty := loader.PIPELINES_DIRECTORY / "empty").mkdir()
     assert main(["config", "validate", "--directory", str(empty)]) == 0
@@ -79,19 +79,19 @@ def test_a_window_is_reported_as_its_system_moves_it(
     done = capsys.readouterr().out
     row = first(store)
     assert done == (
-        f"lake_sales 2013-03-09T05:00:00Z/2013-03-09T06:00:00Z (row {row['id']}): COMPLETED, audited: 9 rows at the "
+        f"lake_sales 2013-03-09T05:00:00Z/2013-03-09T06:00:00Z (row {row.id}): COMPLETED, audited: 9 rows at the "
         "source, 8 at the target\n"
     )
     assert report("--source-count", "9", "--target-count", "8", "--job-id", "spark-3") == 0
     assert capsys.readouterr().out == done.rstrip("\n") + "; reported before, nothing was written\n"
-    assert (row["pipeline_final_status"], row["audit_result_status"], row["job_id"]) == (
+    assert (row.pipeline_final_status, row.audit_result_status, row.job_id) == (
         "COMPLETED",
         "PASSED",
         "spark-3",
     )
-    assert (row["source_count"], row["target_count"], row["count_difference"]) == (9, 8, 1)
-    assert (row["heartbeat_at"], row["last_error"], row["dag_id"]) == (None, None, "cli ledger report")
-    events = store.events(row["id"])
+    assert (row.source_count, row.target_count, row.count_difference) == (9, 8, 1)
+    assert (row.heartbeat_at, row.last_error, row.dag_id) == (None, None, "cli ledger report")
+    events = store.events(row.id)
     assert [event["event"] for event in events] == [
         "planned", "taken", "failed", "taken", "audit_failed", "taken", "completed",
     ]  # fmt: skip
@@ -106,12 +106,12 @@ def test_without_counts_it_is_skipped_and_as_json(
     assert report("--format", "json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["pipeline_final_status"], told["audit_process_status"], told["is_new"]) == ("SKIPPED", "SKIPPED", True)
-    assert first(store)["audit_result_status"] is None
+    assert first(store).audit_result_status is None
     assert report("--source-count", "1", "--target-count", "1", "--replace", "counted now") == 0
     row = first(store)
-    assert (row["pipeline_final_status"], row["is_replacement_run_flag"]) == ("COMPLETED", True)
-    (old,) = [each for each in store.find(include_invalidated=True) if each["is_invalidated_flag"]]
-    assert (old["replaced_by_id"], old["target_deletion_done_flag"]) == (row["id"], True)
+    assert (row.pipeline_final_status, row.is_replacement_run_flag) == ("COMPLETED", True)
+    (old,) = [each for each in store.find(include_invalidated=True) if each.is_invalidated_flag]
+    assert (old.replaced_by_id, old.target_deletion_done_flag) == (row.id, True)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_what_is_refused_writes_nothing(
 
 
 def test_what_somebody_holds_is_theirs(store: PostgresLifecycleStore, capsys: pytest.CaptureFixture[str]) -> None:
-    row = store.take(first(store)["id"], Actor("other_system", "job-7"))
+    row = store.take(first(store).id, Actor("other_system", "job-7"))
     assert report("--source-count", "1", "--target-count", "1") == 2
     assert "held by run job-7 of other_system" in capsys.readouterr().err
     assert first(store) == row
@@ -151,7 +151,7 @@ def test_from_python(store: PostgresLifecycleStore) -> None:
         config, "2013-03-09T00:00", "2013-03-09T01:00", source_count=0, target_count=0, job_id="airbyte-1"
     )
     assert (told["pipeline_final_status"], told["job_id"]) == ("COMPLETED", "airbyte-1")
-    assert first(store)["percentage_difference"] is None
+    assert first(store).percentage_difference is None
 
 
 def test_the_other_commands_leave_it_out_or_explain_it(

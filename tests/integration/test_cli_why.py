@@ -28,7 +28,7 @@ def store(ledger_url: str) -> PostgresLifecycleStore:
     """Three hours of the flights; the second one is held, the third one was taken out."""
     found = PostgresLifecycleStore(lambda: psycopg.connect(ledger_url))
     insert_windows(assembly.parsed_config("main"), [window(0), window(1), window(2)], found, PLANNER)
-    first, second, third = (row["id"] for row in found.find(source_object="flights"))
+    first, second, third = (row.id for row in found.find(source_object="flights"))
     found.claim("flights", RUN_1, limit=1, ended_before=window(1).end, within=[window(1)])
     found.take(second, RUN_1)
     found.change(third, lambda row, now: invalidate(row, now, "gone"), PLANNER)

@@ -48,7 +48,7 @@ class Moved:
         with psycopg.connect(os.environ["LEDGER_URL"], autocommit=True) as connection:
             connection.execute("UPDATE pipeline_lifecycle SET not_before_at = NULL")
         rows = store.claim(self.pipeline.config.source_object, actor(number), limit=5, ended_before=store.now())
-        return [row["id"] for row in rows]
+        return [row.id for row in rows]
 
     def assert_exact(self) -> None:
         """The target holds the source's ids, each once, with the right values."""
@@ -84,7 +84,7 @@ def moved(request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str) -> It
     pipeline.target.prepare(name)
     insert_windows(pipeline.config, [WINDOW], pipeline.store, actor(0))
     (row,) = pipeline.store.find(source_object=name)
-    yield Moved(tmp_path / "pipelines", pipeline, row["id"], target_rows, sabotage)
+    yield Moved(tmp_path / "pipelines", pipeline, row.id, target_rows, sabotage)
 
 
 def _elasticsearch_snowflake(request: pytest.FixtureRequest, values: dict[str, Any], _url: str) -> Any:
@@ -164,14 +164,14 @@ def test_killed_at_any_point_and_run_again_the_target_is_the_same(moved: Moved, 
     child.join(60)
     assert child.exitcode == -9
     row = moved.pipeline.store.get(moved.record_id)
-    assert (row["pipeline_final_status"], row["dag_run_id"]) == ("IN_PROGRESS", "run-1")
+    assert (row.pipeline_final_status, row.dag_run_id) == ("IN_PROGRESS", "run-1")
     published = point in ("after publish, before the ledger", "before audit is written")
     with pytest.raises(Exception, match="not finished"):
         finish_run(moved.pipeline.store, moved.pipeline.config, actor(1))
     assert moved.claim(2) == [moved.record_id]
     move(moved.pipeline, moved.record_id, actor(2))
     row = moved.pipeline.store.get(moved.record_id)
-    assert (row["pipeline_final_status"], row["retry_attempt"]) == ("COMPLETED", 1)
+    assert (row.pipeline_final_status, row.retry_attempt) == ("COMPLETED", 1)
     moved.assert_exact()
     if point == "after publish, before the ledger":
         (loaded,) = [
@@ -187,7 +187,7 @@ def test_a_zombie_is_refused_inside_the_targets_transaction(moved: Moved) -> Non
 
     def zombie(attempt: Any) -> None:
         move_until(pipeline, attempt, Phase.SOURCE_TO_STAGE)
-        manifest = pipeline.stage.read_manifest(attempt.row["stage_location"])
+        manifest = pipeline.stage.read_manifest(attempt.row.stage_location)
         move(pipeline, moved.record_id, actor(1))  # the newer start, same run
         pipeline.target.publish(manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=moved.record_id)
 
@@ -195,7 +195,7 @@ def test_a_zombie_is_refused_inside_the_targets_transaction(moved: Moved) -> Non
         run_on_window(
             pipeline.store, moved.record_id, actor(1), zombie, expected=None, max_retry_task=3, is_last_try=True
         )
-    assert pipeline.store.get(moved.record_id)["pipeline_final_status"] == "COMPLETED"
+    assert pipeline.store.get(moved.record_id).pipeline_final_status == "COMPLETED"
     refused = pipeline.store.events(moved.record_id)[-1]
     assert (refused["event"], refused["to_status"]) == ("refused", "COMPLETED")
     assert "is older than fence" in refused["reason"]
@@ -216,7 +216,7 @@ def test_a_row_lost_at_the_target_fails_the_audit_and_a_later_run_repairs_it(mov
             pipeline.store, moved.record_id, actor(1), work, expected=None, max_retry_task=3, is_last_try=True
         )
     row = pipeline.store.get(moved.record_id)
-    assert (row["pipeline_final_status"], row["audit_result_status"], row["phase_completed"]) == (
+    assert (row.pipeline_final_status, row.audit_result_status, row.phase_completed) == (
         "PENDING",
         "FAILED",
         None,
@@ -238,7 +238,7 @@ def test_late_data_reopens_the_window_and_the_next_run_replaces_the_range(moved:
 
     run_on_window(pipeline.store, moved.record_id, actor(1), work, expected=None, max_retry_task=3, is_last_try=True)
     row = pipeline.store.get(moved.record_id)
-    assert (row["pipeline_final_status"], row["retry_attempt"], row["count_difference"]) == ("PENDING", 0, 1)
+    assert (row.pipeline_final_status, row.retry_attempt, row.count_difference) == ("PENDING", 0, 1)
     assert len(moved.target_rows()) == ROWS
     assert moved.claim(2) == [moved.record_id]
     move(pipeline, moved.record_id, actor(2))
@@ -277,5 +277,5 @@ def test_a_window_that_the_target_can_prove_is_skipped(moved: Moved) -> None:
         is_last_try=True,
     )
     assert decision["decision"] == "skip"
-    assert pipeline.store.get(record_id)["pipeline_final_status"] == "SKIPPED"
+    assert pipeline.store.get(record_id).pipeline_final_status == "SKIPPED"
     moved.assert_exact()

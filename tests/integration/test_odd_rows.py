@@ -162,7 +162,7 @@ def test_a_row_of_no_zone_is_no_complete_record(store: PostgresLifecycleStore, l
     plan_day(config(**OWN), DAY, store, PLANNER)
     assert len(claimed(store)) == 23
     (row,) = store.find(source_object="flights", within=[TimeWindow(DAY.start + 5 * HOUR, DAY.start + 6 * HOUR)])
-    assert row["last_error"] == "record is not complete: timezone 'Mars/Olympus' is not a time zone"
+    assert row.last_error == "record is not complete: timezone 'Mars/Olympus' is not a time zone"
 
 
 @pytest.mark.parametrize("ahead", [0, 1], ids=["today", "tomorrow"])
@@ -180,7 +180,7 @@ def test_gaps_of_today_and_tomorrow_are_filled_in_the_days_own_granularity(
     gap = TimeWindow(day.start + 5 * HOUR, day.start + 6 * HOUR)
     assert gap.local_label(ZONE) in report["inserted"]
     rows = store.find(source_object="flights", within=[day.window])
-    assert {row["time_interval"] for row in rows} == {"1h"}
+    assert {row.time_interval for row in rows} == {"1h"}
     assert merge(store.live_windows("flights", day.window)) == [day.window]
 
 

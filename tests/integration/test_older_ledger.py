@@ -51,7 +51,7 @@ def test_rows_of_the_version_before_stay_and_are_claimed(connect: Callable[[], A
     assert [row[: len(before[0])] for row in rows(connect)] == before  # a later version adds columns at the end
     store = PostgresLifecycleStore(connect)
     claimed = store.claim("flights", RUN, limit=10, ended_before=datetime(2014, 1, 1, tzinfo=UTC))
-    assert [row["id"] for row in claimed] == [row[0] for row in before]
+    assert [row.id for row in claimed] == [row[0] for row in before]
     store.close()
 
 

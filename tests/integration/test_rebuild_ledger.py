@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity
+from include.pipeline_framework.core.records.row import Actor, Phase
 from include.pipeline_framework.core.restoring.rebuild import FENCE_MARGIN
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError, RowMistakenError
 from include.pipeline_framework.tasks.move_window import move_until
@@ -42,9 +42,9 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str) -> Lo
 def test_a_lost_ledger_is_rebuilt_audited_and_drained_without_a_second_load(world: Losable) -> None:
     pipeline, source_object = world.pipeline, world.pipeline.config.source_object
     world.fill()
-    before, old_ids = world.receipts(), {window: world.row(window)["id"] for window in HOURS}
+    before, old_ids = world.receipts(), {window: world.row(window).id for window in HOURS}
     zombie_row = world.row(STAGED)
-    zombie_manifest = pipeline.stage.read_manifest(zombie_row["stage_location"])
+    zombie_manifest = pipeline.stage.read_manifest(zombie_row.stage_location)
 
     world.lose_ledger()
     shown = rebuild_ledger(pipeline, PERSON)
@@ -62,31 +62,29 @@ def test_a_lost_ledger_is_rebuilt_audited_and_drained_without_a_second_load(worl
         str(STAGED): ("manifest", ROWS_PER_HOUR, "rebuilt, resumes at its load"),
         str(FAILED_AUDIT): ("receipt", 0, "not: a delete: nothing is loaded there"),
     }
-    newest = max(zombie_row["fence"], *(receipt.fence for receipt in before.values()))
+    newest = max(zombie_row.fence, *(receipt.fence for receipt in before.values()))
     assert report.floor == pipeline.target.fence_floor(source_object) > newest + FENCE_MARGIN // 2
     for window in (LOADED, LOADED_TOO, STAGED):
         row = world.row(window)
-        assert (row["id"], row["staged_count"]) == (old_ids[window], ROWS_PER_HOUR)
-        assert row["stage_location"] is not None
-    assert world.row(SKIPPED)["id"] == before[SKIPPED].lifecycle_id != old_ids[SKIPPED]
+        assert (row.id, row.staged_count) == (old_ids[window], ROWS_PER_HOUR)
+        assert row.stage_location is not None
+    assert world.row(SKIPPED).id == before[SKIPPED].lifecycle_id != old_ids[SKIPPED]
 
     again = rebuild_ledger(pipeline, PERSON, apply=True)
     assert (again.rebuilt, again.in_ledger, len(again.lines)) == (0, 5, 1)
     held = world.target_ids()
     with pytest.raises(FenceLostError, match="below the target's floor"):
-        pipeline.target.publish(
-            zombie_manifest, pipeline.stage, fence=zombie_row["fence"], lifecycle_id=zombie_row["id"]
-        )
+        pipeline.target.publish(zombie_manifest, pipeline.stage, fence=zombie_row.fence, lifecycle_id=zombie_row.id)
     assert (world.target_ids(), world.receipts()) == (held, before)
 
     world.plan(*HOURS)  # what nothing proves is planned anew
     assert sorted(world.run()) == sorted(["resume"] * 5 + ["run"] * 2)
-    assert {world.row(window)["pipeline_final_status"] for window in HOURS} == {"COMPLETED"}
+    assert {world.row(window).pipeline_final_status for window in HOURS} == {"COMPLETED"}
     assert world.target_ids() == world.ids_at_source()
     after = world.receipts()
     for window in (LOADED, LOADED_TOO, SKIPPED, REPLACED):
         assert after[window] == before[window], "audited, never loaded again"
-    assert after[STAGED].manifest == zombie_row["stage_location"], "loaded from what was staged"
+    assert after[STAGED].manifest == zombie_row.stage_location, "loaded from what was staged"
     assert all(after[window].fence > report.floor for window in (STAGED, FAILED_AUDIT, PLANNED))
     assert reconcile_ledger(pipeline) == []
     assert world.run() == []
@@ -145,18 +143,18 @@ def test_a_task_of_before_never_moves_its_data_into_the_window_that_has_its_numb
     if is_rebuilt:
         rebuild_ledger(world.pipeline, PERSON, apply=True)
     world.plan(LOADED_TOO, LOADED)
-    there = {row["id"]: row for row in store.find()}
-    assert (meant["id"] in there) is not is_rebuilt
+    there = {row.id: row for row in store.find()}
+    assert (meant.id in there) is not is_rebuilt
     assert store.claim(world.pipeline.config.source_object, who, limit=2, ended_before=store.now())
     with pytest.raises((RowMistakenError, InvalidInputError)):
         run_on_window(
             store,
-            meant["id"],
+            meant.id,
             who,
             lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT),
-            expected=RowIdentity.of(meant),
+            expected=meant.identity,
             max_retry_task=3,
             is_last_try=True,
         )
-    assert {row["pipeline_final_status"] for row in store.find()} == {"IN_PROGRESS"}
+    assert {row.pipeline_final_status for row in store.find()} == {"IN_PROGRESS"}
     assert not world.receipts() or all(receipt.kind != "load" for receipt in world.receipts().values())

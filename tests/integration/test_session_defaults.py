@@ -62,10 +62,10 @@ def test_a_window_is_moved_audited_and_compared_again(odd_url: str, tmp_path: Pa
     pipeline = moving.wire(tmp_path)
     insert_windows(pipeline.config, HOURS[:2], pipeline.store, moving.actor(0))
     for row in pipeline.store.claim(name, moving.actor(1), limit=2, ended_before=pipeline.store.now()):
-        moving.move(pipeline, row["id"], moving.actor(1))
+        moving.move(pipeline, row.id, moving.actor(1))
     found = pipeline.store.find(source_object=name)
-    assert [row["pipeline_final_status"] for row in found] == ["COMPLETED"] * 2
-    assert [row["query_window_start_at"] for row in found] == [window.start for window in HOURS[:2]]
+    assert [row.pipeline_final_status for row in found] == ["COMPLETED"] * 2
+    assert [row.query_window_start_at for row in found] == [window.start for window in HOURS[:2]]
     assert pipeline.target.fingerprint(name, HOURS[0]) == Fingerprint.of(f"r{n}" for n in range(60))
     report = audit_windows(pipeline, moving.actor(2), parse_audit({"target_date": "2024-05-01"}, pipeline.config))
     assert (report.windows, report.changed) == (2, {})
@@ -91,9 +91,9 @@ def test_runs_that_claim_at_once_take_every_window_once(odd_url: str, tmp_path: 
         for attempt in range(3):
             one = Actor(who.dag_id, f"{who.dag_run_id}-{attempt}", who.task_id)
             rows = store.claim(name, one, limit=2, ended_before=now)
-            claimed.setdefault(number, []).extend(row["id"] for row in rows)
+            claimed.setdefault(number, []).extend(row.id for row in rows)
             for row in rows:
-                store.take(row["id"], one)
+                store.take(row.id, one)
         store.close()
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]

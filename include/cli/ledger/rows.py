@@ -46,8 +46,8 @@ def show(
         )
     store = assembly.lifecycle_store()
     if record_id is not None:
-        rows, columns = store.events(record_id), _EVENT_COLUMNS
-        if not rows:
+        shown, columns = store.events(record_id), _EVENT_COLUMNS
+        if not shown:
             store.get(record_id)  # an error if there is no such row
     else:
         # one row more than is shown proves that there are more
@@ -57,10 +57,11 @@ def show(
         if most and len(rows) == most:
             rows.pop()
             print(f"the first {limit} rows; there are more: --limit 0 shows all", file=sys.stderr)
+        shown = [row.as_record() for row in rows]
     if form is Format.JSON:
-        print_json(rows)
-    elif rows:
-        print_table(columns, rows)
+        print_json(shown)
+    elif shown:
+        print_table(columns, shown)
     else:
         print("no rows")
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from include.implementation_modules.postgres_ledger.values import ledger_rows
 from include.pipeline_framework.core.lifecycle.campaigns import FROM_STATES, CampaignState, require_campaign
 from include.pipeline_framework.core.lifecycle.claiming import Cap, ClaimRules, allot
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.ports.ledger import Record
 
@@ -51,7 +53,7 @@ class PostgresCampaigns:
         used = {cap.name: self._run("windows_in_progress", cap.columns)[0]["windows"] for cap in caps}
         return {cap.name: max(0, cap.limit - used[cap.name]) for cap in caps}
 
-    def claimable(self, parameters: Mapping[str, Any], rules: ClaimRules, *, is_locking: bool) -> list[Record]:
+    def claimable(self, parameters: Mapping[str, Any], rules: ClaimRules, *, is_locking: bool) -> list[LedgerRow]:
         """Return the rows that a claim takes, locked if `is_locking`.
 
         With limits or running campaigns, claims that concern the same ones take turns until their transactions end, so
@@ -68,7 +70,7 @@ class PostgresCampaigns:
         source = {"source_object": parameters["source_object"]}
         running = [] if rules.any_campaign else self._run("running_campaigns", source)
         if not rules.caps and not running:
-            return self._run(statement, ordinary)
+            return ledger_rows(self._run(statement, ordinary))
         slots = parameters["limit"]
         if is_locking:
             for name in sorted({*(cap.name for cap in rules.caps), f"campaigns of {parameters['source_object']}"}):
@@ -77,12 +79,12 @@ class PostgresCampaigns:
         slots = min([slots, *self.free_slots(rules.caps).values()])
         if slots <= 0:
             return []
-        scheduled = self._run(statement, {**ordinary, "limit": slots})
+        scheduled = ledger_rows(self._run(statement, {**ordinary, "limit": slots}))
         of_campaigns = []
         for campaign in running:
             most = (
                 slots if campaign["concurrency"] is None else min(slots, campaign["concurrency"] - campaign["running"])
             )
             own = {"campaign_id": campaign["campaign_id"], "window_order": campaign["window_order"], "limit": most}
-            of_campaigns.append(self._run(statement, {**ordinary, **own}) if most > 0 else [])
-        return allot(slots, rules.scheduled_share_percent, scheduled, of_campaigns)  # type: ignore[return-value]
+            of_campaigns.append(ledger_rows(self._run(statement, {**ordinary, **own})) if most > 0 else [])
+        return allot(slots, rules.scheduled_share_percent, scheduled, of_campaigns)

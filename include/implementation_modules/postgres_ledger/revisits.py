@@ -8,6 +8,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from include.implementation_modules.postgres_ledger.values import ledger_rows
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.ports.ledger import Record
 
@@ -34,6 +36,7 @@ class PostgresRevisits:
         """See `LifecycleStore.revisits`."""
         return self._run("audit_revisits", {"source_object": source_object, "since": since})
 
-    def due(self, source_object: str, finished_before: datetime) -> list[Record]:
+    def due(self, source_object: str, finished_before: datetime) -> list[LedgerRow]:
         """See `LifecycleStore.revisit_due`."""
-        return self._run("audit_revisit_due", {"source_object": source_object, "finished_before": finished_before})
+        parameters = {"source_object": source_object, "finished_before": finished_before}
+        return ledger_rows(self._run("audit_revisit_due", parameters))

@@ -23,6 +23,7 @@ from include.implementation_modules.postgres_ledger.values import (
     actor_parameters,
     claim_parameters,
     json_text,
+    ledger_rows,
     loaded_row,
     multirange_text,
     only_row,
@@ -34,7 +35,8 @@ from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
-from include.pipeline_framework.core.records.row import Actor, RowIdentity, window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.row import Actor, window_of
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity, require_recorded
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow
@@ -146,11 +148,11 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             return self._state(cursor).rows_of_days(source_object, days)
 
-    def get(self, record_id: int) -> Record:
+    def get(self, record_id: int) -> LedgerRow:
         """See `LifecycleStore.get`."""
         with self._transaction() as cursor:
             rows = _run(cursor, "get_row", {"id": record_id})
-        return only_row(rows, record_id)
+        return LedgerRow.of(only_row(rows, record_id))
 
     def find(
         self,
@@ -162,7 +164,7 @@ class PostgresLifecycleStore:
         include_invalidated: bool = False,
         limit: int | None = None,
         is_oldest_first: bool = False,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """See `LifecycleStore.find`."""
         parameters = {
             "source_object": source_object,
@@ -175,7 +177,7 @@ class PostgresLifecycleStore:
             "limit": limit,
         }
         with self._transaction() as cursor:
-            return _run(cursor, "find_rows", parameters)
+            return ledger_rows(_run(cursor, "find_rows", parameters))
 
     def claim(
         self,
@@ -186,21 +188,20 @@ class PostgresLifecycleStore:
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
         rules: ClaimRules = NO_RULES,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """See `LifecycleStore.claim`."""
         run = {"dag_id": actor.dag_id, "dag_run_id": actor.dag_run_id}
         with self._transaction() as cursor:
             require_recorded(SeenIdentity.of(only_row(_run(cursor, "lock_run", run))))
-            earlier = _run(cursor, "rows_of_run", run)
+            earlier = ledger_rows(_run(cursor, "rows_of_run", run))
             if earlier:
-                mine = [row["id"] for row in earlier if row["source_object"] == source_object]
-                rows = [
-                    row for row in _run(cursor, "lock_rows", {"ids": mine}) if transitions.may_claim_back(row, actor)
-                ]
+                mine = [row.id for row in earlier if row.source_object == source_object]
+                rows = [row for row, _ in _locked(cursor, mine) if transitions.may_claim_back(row, actor)]
             else:
                 parameters = claim_parameters(source_object, limit, ended_before, within)
                 rows = PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=True)
-            return [_apply(cursor, row, transitions.claim(row, actor, row["database_now"]), actor) for row in rows]
+            now = only_row(_run(cursor, "now"))["database_now"]
+            return [_apply(cursor, row, transitions.claim(row, actor, now), actor) for row in rows]
 
     def preview_claim(
         self,
@@ -210,24 +211,24 @@ class PostgresLifecycleStore:
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
         rules: ClaimRules = NO_RULES,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """See `LifecycleStore.preview_claim`."""
         with self._transaction() as cursor:
             parameters = claim_parameters(source_object, limit, ended_before, within)
             return PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=False)
 
-    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
+    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[LedgerRow]:
         """See `LifecycleStore.claimed_by`."""
         with self._transaction() as cursor:
-            return _run(cursor, "rows_of_run", {"dag_id": dag_id, "dag_run_id": dag_run_id})
+            return ledger_rows(_run(cursor, "rows_of_run", {"dag_id": dag_id, "dag_run_id": dag_run_id}))
 
-    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
+    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> LedgerRow:
         """See `LifecycleStore.take`."""
         with self._transaction() as cursor:
-            row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
+            row, now = _locked_row(cursor, record_id)
             drawn = only_row(_run(cursor, "next_fence"))
             require_recorded(SeenIdentity.of(drawn))
-            transition = transitions.take(row, actor, drawn["fence"], row["database_now"], expected)
+            transition = transitions.take(row, actor, drawn["fence"], now, expected)
             return _apply(cursor, row, transition, actor)
 
     def heartbeat(self, record_id: int, fence: int) -> None:
@@ -240,11 +241,11 @@ class PostgresLifecycleStore:
                     meaning="Its lease can't be renewed; a newer start or another run has it",
                 )
 
-    def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
+    def change(self, record_id: int, decide: Decision, actor: Actor) -> LedgerRow:
         """See `LifecycleStore.change`."""
         with self._transaction() as cursor:
-            row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
-            return _apply(cursor, row, decide(row, row["database_now"]), actor)
+            row, now = _locked_row(cursor, record_id)
+            return _apply(cursor, row, decide(row, now), actor)
 
     def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
         """See `LifecycleStore.note_refusal`."""
@@ -267,22 +268,17 @@ class PostgresLifecycleStore:
         *,
         fence: int | None = None,
         only_pending: bool = False,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """See `LifecycleStore.replace`."""
         judge = partial(transitions.invalidate, reason=reason, fence=fence, only_pending=only_pending)
         with self._transaction() as cursor:
-            old = [
-                _apply(cursor, row, judge(row, row["database_now"]), actor)
-                for row in _run(cursor, "lock_rows", {"ids": list(record_ids)})
-            ]
+            old = [_apply(cursor, row, judge(row, now), actor) for row, now in _locked(cursor, record_ids)]
             outcome = self._insert_planned(
                 cursor, [{**record, "is_replacement_run_flag": True} for record in records], actor, reason
             )
             transitions.require_replacements(outcome.refused)
             for row, new in transitions.pair_replacements(old, outcome.inserted):
-                _apply(
-                    cursor, row, transitions.invalidate(row, row["record_last_updated_at"], reason, new["id"]), actor
-                )
+                _apply(cursor, row, transitions.invalidate(row, row.record_last_updated_at, reason, new.id), actor)
             return outcome.inserted
 
     def events(self, record_id: int) -> list[Record]:
@@ -363,13 +359,13 @@ class PostgresLifecycleStore:
         with self._transaction() as cursor:
             return PostgresCampaigns(partial(_run, cursor)).change(campaign_id, actor, state, is_planned=is_planned)
 
-    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[LedgerRow]:
         """See `LifecycleStore.campaign_rows`."""
         with self._transaction() as cursor:
             parameters = {"campaign_id": campaign_id, "statuses": list(statuses) if statuses is not None else None}
-            return _run(cursor, "campaign_rows", parameters)
+            return ledger_rows(_run(cursor, "campaign_rows", parameters))
 
-    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[LedgerRow]:
         """See `LifecycleStore.revisit_due`."""
         with self._transaction() as cursor:
             return PostgresRevisits(partial(_run, cursor)).due(source_object, finished_before)
@@ -433,14 +429,24 @@ def _run(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None)
     return [loaded_row(row) for row in cursor.fetchall()]
 
 
-def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) -> Record:
+def _locked(cursor: Cursor, record_ids: Sequence[int]) -> list[tuple[LedgerRow, datetime]]:
+    """Lock rows in the order of their ids; each comes with the database's clock."""
+    return [(LedgerRow.of(row), row["database_now"]) for row in _run(cursor, "lock_rows", {"ids": list(record_ids)})]
+
+
+def _locked_row(cursor: Cursor, record_id: int) -> tuple[LedgerRow, datetime]:
+    row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
+    return LedgerRow.of(row), row["database_now"]
+
+
+def _apply(cursor: Cursor, row: LedgerRow, transition: Transition, actor: Actor) -> LedgerRow:
     if not transition.changes:
-        return {key: value for key, value in row.items() if key != "database_now"}
+        return row
     transitions.require_columns(transition, row)
     columns = [quoted(name) for name in sorted(transition.changes)]
     lists = {"columns": listed(columns), "new_values": listed(f"new.{name}" for name in columns)}
     parameters = {
-        "id": row["id"],
+        "id": row.id,
         "changes": Jsonb(dict(transition.changes), dumps=json_text),
         "event": transition.event,
         "reason": transition.reason,
@@ -449,4 +455,4 @@ def _apply(cursor: Cursor, row: Record, transition: Transition, actor: Actor) ->
         **actor_parameters(actor),
     }
     cursor.execute(fill(statement("ledger/apply_transition"), lists).encode(), parameters)
-    return loaded_row(only_row(cursor.fetchall(), row["id"]))
+    return LedgerRow.of(loaded_row(only_row(cursor.fetchall(), row.id)))

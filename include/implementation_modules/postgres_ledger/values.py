@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record
 
 
+def ledger_rows(records: Iterable[Record]) -> list[LedgerRow]:
+    """Return the typed rows of records with every column."""
+    return [LedgerRow.of(record) for record in records]
+
+
 def planned_outcome(records: Sequence[Mapping[str, Any]], inserted: list[Record]) -> PlanInsert:
     """Return the outcome of an insert: the rows that it returned, and those that it skipped."""
     there = {(row["source_object"], row["query_window_start_at"]) for row in inserted}
     refused = [dict(r) for r in records if (r["source_object"], r["query_window_start_at"]) not in there]
-    return PlanInsert(inserted, refused)
+    return PlanInsert(ledger_rows(inserted), refused)
 
 
 def only_row(rows: list[Record], record_id: int | None = None) -> Record:

@@ -13,20 +13,21 @@ from include.pipeline_framework.core.continuity.zone_changes import DayStamp
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.lifecycle.transitions import Decision
-from include.pipeline_framework.core.records.row import Actor, RowIdentity
+from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow
 
 Record = dict[str, Any]
-"""One row of `pipeline_lifecycle`, keyed by column name; instants are aware datetimes in UTC."""
+"""A planned window, an event, a campaign, a revisit or a plan by column name; instants are aware datetimes in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanInsert:
     """The outcome of inserting planned rows: those inserted, and those refused because live rows cover their time."""
 
-    inserted: list[Record] = field(default_factory=list)
+    inserted: list[LedgerRow] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
 
 
@@ -52,7 +53,7 @@ class LedgerReads(Protocol):
         """Return the time of the store's clock."""
         ...
 
-    def get(self, record_id: int) -> Record:
+    def get(self, record_id: int) -> LedgerRow:
         """Return one row.
 
         Raises:
@@ -70,7 +71,7 @@ class LedgerReads(Protocol):
         include_invalidated: bool = False,
         limit: int | None = None,
         is_oldest_first: bool = False,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """Return the rows that match all given filters, ordered by source object and window start.
 
         `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner. At
@@ -109,7 +110,7 @@ class LedgerReads(Protocol):
         """Return id and window of every live row of the local days, in order."""
         ...
 
-    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[Record]:
+    def claimed_by(self, dag_id: str, dag_run_id: str) -> list[LedgerRow]:
         """Return every row that this run ever claimed (its claim events say which), as the row is now."""
         ...
 
@@ -132,7 +133,7 @@ class LedgerReads(Protocol):
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
         rules: ClaimRules = NO_RULES,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """Return the rows that `claim` would claim for a new run right now; nothing is claimed."""
         ...
 
@@ -162,7 +163,7 @@ class LedgerWindows(LedgerReads, Protocol):
         ended_before: datetime,
         within: Sequence[TimeWindow] | None = None,
         rules: ClaimRules = NO_RULES,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """Claim windows for the actor's DAG run, at most `limit`, in the order priority, age, window start.
 
         A run that claimed before gets back its own windows that are still open and no others. Otherwise PENDING live
@@ -173,7 +174,7 @@ class LedgerWindows(LedgerReads, Protocol):
         """
         ...
 
-    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> Record:
+    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> LedgerRow:
         """Start a task on a window: check that the actor's run may have it, and give it a new, greatest fence.
 
         With `expected`, the row is compared with the window that the actor means by the row's number.
@@ -192,7 +193,7 @@ class LedgerWindows(LedgerReads, Protocol):
         """
         ...
 
-    def change(self, record_id: int, decide: Decision, actor: Actor) -> Record:
+    def change(self, record_id: int, decide: Decision, actor: Actor) -> LedgerRow:
         """Lock the row, let `decide` (a function of `core.lifecycle`) judge it, and write its transition and event.
 
         The changed row is returned. An error that `decide` raises passes through, and then nothing was written.
@@ -214,7 +215,7 @@ class LedgerWindows(LedgerReads, Protocol):
         *,
         fence: int | None = None,
         only_pending: bool = False,
-    ) -> list[Record]:
+    ) -> list[LedgerRow]:
         """In one transaction: invalidate rows and insert their replacements (PENDING, `is_replacement_run_flag`).
 
         `fence` is that of the task that holds the row; nobody else may replace a window in progress. With
@@ -263,7 +264,7 @@ class LedgerCampaigns(Protocol):
         """
         ...
 
-    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[Record]:
+    def campaign_rows(self, campaign_id: int, *, statuses: Sequence[str] | None = None) -> list[LedgerRow]:
         """Return the live rows of a campaign, by window start."""
         ...
 
@@ -271,7 +272,7 @@ class LedgerCampaigns(Protocol):
 class LedgerRevisits(Protocol):
     """The revisits: what was found when finished windows were compared with their source again."""
 
-    def revisit_due(self, source_object: str, finished_before: datetime) -> list[Record]:
+    def revisit_due(self, source_object: str, finished_before: datetime) -> list[LedgerRow]:
         """Return live COMPLETED and SKIPPED rows with `is_revisit_due_flag` finished by then, by window start."""
         ...
 

@@ -17,8 +17,9 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.proof.empty_windows import neighbours_of, unexpectedly_empty
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.proof.vanishing import lost_parts
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.planning import planned_row
-from include.pipeline_framework.core.records.row import FINISHED, Actor, Row, window_of
+from include.pipeline_framework.core.records.row import FINISHED, Actor
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.records.validation import stable_until
 from include.pipeline_framework.core.time.days import LocalDay, local_day_of
@@ -147,7 +148,7 @@ def days_due(config: PipelineConfig, store: LifecycleStore, now: datetime) -> li
     settled = stable_until(now, config.x_time_back, config.timezone)
     marked = store.revisit_due(config.source_object, settled)
     days = {LocalDay(day, config.timezone) for day in late_data.due_days(today, config.revisit_days, after)}
-    days |= {local_day_of(row["query_window_start_at"], config.timezone) for row in marked}
+    days |= {local_day_of(row.query_window_start_at, config.timezone) for row in marked}
     return sorted(day for day in days if day.window and not config.horizon.refusal(day))
 
 
@@ -213,35 +214,35 @@ class _Revisits:
             self._settle(day if part == day.window else None, rows, changes, source_rows)
         return failed
 
-    def _closed(self, part: TimeWindow) -> list[Row]:
+    def _closed(self, part: TimeWindow) -> list[LedgerRow]:
         store, source_object = self.pipeline.store, self.report.source_object
         rows = store.find(source_object=source_object, within=[part], statuses=sorted(FINISHED))
         known = [row for row in rows if loaded(row).source_rows is not None]
         self.report.unknown += len(rows) - len(known)
         return list(known)
 
-    def _compare(self, rows: Sequence[Row]) -> tuple[list[Change], dict[int, int]]:
+    def _compare(self, rows: Sequence[LedgerRow]) -> tuple[list[Change], dict[int, int]]:
         """Ask one histogram for all windows of a day, then, if wanted, the ids of those whose count is the same."""
-        source, windows = self.pipeline.source, [window_of(row) for row in rows]
+        source, windows = self.pipeline.source, [row.window for row in rows]
         counts = source.histogram(TimeWindow(windows[0].start, windows[-1].end), windows)
         if self.parts is None:
             self.parts = source.parts()
-        source_rows = {row["id"]: count.rows for row, count in zip(rows, counts, strict=True)}
+        source_rows = {row.id: count.rows for row, count in zip(rows, counts, strict=True)}
         ids: dict[int, Fingerprint] = {}
         if self.request.mode is Mode.FINGERPRINT:
-            same = [row for row in rows if source_rows[row["id"]] == loaded(row).source_rows]
+            same = [row for row in rows if source_rows[row.id] == loaded(row).source_rows]
             by_id = [row for row in same if loaded(row).source_fingerprint is not None]
             self.report.not_by_id += len(same) - len(by_id)
-            ids = {row["id"]: source.fingerprint(window_of(row)) for row in by_id}
-        changed = {change.row["id"] for change in late_data.find_changed(rows, source_rows, ids)}
+            ids = {row.id: source.fingerprint(row.window) for row in by_id}
+        changed = {change.row.id for change in late_data.find_changed(rows, source_rows, ids)}
         target: dict[int, Fingerprint] = {}
         if self.request.check_target:
-            for part in late_data.stretches([row for row in rows if row["id"] not in changed]):
+            for part in late_data.stretches([row for row in rows if row.id not in changed]):
                 target |= self._target(part)
         source_rows |= {record_id: fingerprint.rows for record_id, fingerprint in ids.items()}
         return late_data.find_changed(rows, source_rows, ids, target), source_rows
 
-    def _target(self, rows: Sequence[Row]) -> dict[int, Fingerprint]:
+    def _target(self, rows: Sequence[LedgerRow]) -> dict[int, Fingerprint]:
         """Return the fingerprints of the target's windows that differ from the ledger's.
 
         A stretch without a gap takes one statement; when its sum differs, each half takes one. In mode `fingerprint`
@@ -251,17 +252,17 @@ class _Revisits:
         sums = [fingerprint for fingerprint in known if fingerprint is not None]
         is_one = len(rows) == 1 or (self.request.mode is Mode.COUNT and len(sums) == len(rows))
         if is_one:
-            whole = TimeWindow(window_of(rows[0]).start, window_of(rows[-1]).end)
+            whole = TimeWindow(rows[0].window.start, rows[-1].window.end)
             there = self.pipeline.target.fingerprint(self.report.source_object, whole)
             if len(rows) == 1:
-                return {rows[0]["id"]: there}
+                return {rows[0].id: there}
             if there == sum(sums, Fingerprint()):
                 return {}
         middle = len(rows) // 2
         return self._target(rows[:middle]) | self._target(rows[middle:])
 
     def _settle(
-        self, day: LocalDay | None, rows: Sequence[Row], changes: list[Change], source_rows: dict[int, int]
+        self, day: LocalDay | None, rows: Sequence[LedgerRow], changes: list[Change], source_rows: dict[int, int]
     ) -> None:
         """Mark, record (a whole day) and replace, in this order: wherever the process ends, a later run finds the
         marked windows again, and the figures are recorded once.
@@ -278,7 +279,7 @@ class _Revisits:
         report.held_rows += sum(one.rows for one in held)
         self.held += held
         for one in decisions:
-            label = window_of(one.change.row).local_label(config.timezone)
+            label = one.change.row.window.local_label(config.timezone)
             does = "would be replaced" if report.dry_run else "replaced"
             if one.held:
                 does = "kept as it is loaded" if one in kept else f"left to a person ({one.held})"
@@ -288,12 +289,12 @@ class _Revisits:
         if report.dry_run:
             report.replaced += len(todo)
             return
-        differing = {change.row["id"] for change in changes}
-        equal = [row for row in rows if row["is_revisit_due_flag"] and row["id"] not in differing]
+        differing = {change.row.id for change in changes}
+        equal = [row for row in rows if row.is_revisit_due_flag and row.id not in differing]
         report.settled += sum(self._mark(row, None) for row in equal)
         report.kept += sum(self._mark(one.change.row, one.change, is_kept=True) for one in kept)
         for one in held:
-            if not one.change.row["is_revisit_due_flag"]:  # the next run asks again, without another event
+            if not one.change.row.is_revisit_due_flag:  # the next run asks again, without another event
                 self._mark(one.change.row, one.change, why=f"waits for a person: {one.held}")
         todo = [one for one in todo if self._mark(one.change.row, one.change)]
         if day is not None:
@@ -305,32 +306,34 @@ class _Revisits:
     def _is_kept(self, change: Change) -> bool:
         return self.request.keep_vanished and change.kind is not Kind.TARGET_DIFFERS
 
-    def _tell_what_is_odd(self, rows: Sequence[Row], changes: Sequence[Change], source_rows: dict[int, int]) -> None:
+    def _tell_what_is_odd(
+        self, rows: Sequence[LedgerRow], changes: Sequence[Change], source_rows: dict[int, int]
+    ) -> None:
         """Report what needs no repair and may still mean that the source shows less than it holds."""
         report, timezone = self.report, self.pipeline.config.timezone
-        changed = {change.row["id"] for change in changes}
+        changed = {change.row.id for change in changes}
         for row in rows:
-            if row["id"] not in changed and (lost := lost_parts(row["source_parts"], self.parts or {})):
+            if row.id not in changed and (lost := lost_parts(row.source_parts, self.parts or {})):
                 report.other_parts += 1
-                label = window_of(row).local_label(timezone)
+                label = row.window.local_label(timezone)
                 _log.info("%s %s: unchanged, but loaded from %s", report.source_object, label, ", ".join(lost))
-        empty = [window_of(row) for row in rows if not loaded(row).source_rows and not source_rows[row["id"]]]
+        empty = [row.window for row in rows if not loaded(row).source_rows and not source_rows[row.id]]
         if not empty:
             return
         around = [other for window in empty for other in neighbours_of(window, timezone)]
         known = self.pipeline.store.find(
             source_object=report.source_object, within=merge(around), statuses=sorted(FINISHED)
         )
-        rows_of = {window_of(row): count for row in known if (count := loaded(row).source_rows) is not None}
+        rows_of = {row.window: count for row in known if (count := loaded(row).source_rows) is not None}
         for found in unexpectedly_empty(empty, rows_of, timezone):
             report.unexpectedly_empty += 1
             _log.warning("%s %s", report.source_object, found.text(timezone))
 
-    def _mark(self, row: Row, change: Change | None, *, is_kept: bool = False, why: str = "") -> bool:
+    def _mark(self, row: LedgerRow, change: Change | None, *, is_kept: bool = False, why: str = "") -> bool:
         why = why or (f"kept: {self.request.reason}" if is_kept else "")
         try:
             self.pipeline.store.change(
-                row["id"], lambda r, now: late_data.revisited(r, now, change, is_kept=is_kept, why=why), self.actor
+                row.id, lambda r, now: late_data.revisited(r, now, change, is_kept=is_kept, why=why), self.actor
             )
         except LedgerRefusedError as error:
             self._note_moved_on(error)
@@ -338,7 +341,7 @@ class _Revisits:
         return True
 
     def _record(
-        self, day: LocalDay, rows: Sequence[Row], changes: Sequence[Change], source_rows: dict[int, int]
+        self, day: LocalDay, rows: Sequence[LedgerRow], changes: Sequence[Change], source_rows: dict[int, int]
     ) -> None:
         late = late_data.lags(changes, self.now, self.compared_at.get(day.date))
         gone = [change.was - change.now for change in changes if change.kind is Kind.VANISHED_DATA]
@@ -359,10 +362,10 @@ class _Revisits:
 
     def _replace(self, decision: Decision, final_config: Mapping[str, Any]) -> None:
         change = decision.change
-        row = planned_row(final_config, window_of(change.row), derive) | dict(decision.columns)
+        row = planned_row(final_config, change.row.window, derive) | dict(decision.columns)
         reason = "; ".join(text for text in (f"revisited: {change.text}", self.request.reason) if text)
         try:
-            self.pipeline.store.replace([change.row["id"]], [row], self.actor, reason)
+            self.pipeline.store.replace([change.row.id], [row], self.actor, reason)
         except LedgerRefusedError as error:
             self._note_moved_on(error)
         else:

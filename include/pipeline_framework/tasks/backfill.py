@@ -15,7 +15,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import campaigns
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, CampaignWindow, Mode, Order, Step
 from include.pipeline_framework.core.records.planning import planned_row
-from include.pipeline_framework.core.records.row import FINISHED, Actor, Status
+from include.pipeline_framework.core.records.row import Actor, Status
 from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
 from include.pipeline_framework.core.records.validation import stable_until
 from include.pipeline_framework.core.time.durations import Granularity, parse_granularity
@@ -138,7 +138,7 @@ def why_no_further_run(config: PipelineConfig, store: LifecycleStore, actor: Act
     A run that finished no window triggers none, so that a source that is down doesn't use up every window's attempts.
     """
     mine = store.claimed_by(actor.dag_id, actor.dag_run_id)
-    if actor.is_temporary or not any(row["pipeline_final_status"] in FINISHED for row in mine):
+    if actor.is_temporary or not any(row.is_finished for row in mine):
         return "this run finished no window, so it triggers no further one"
     settled = stable_until(store.now(), config.x_time_back, config.timezone)
     if not has_more(config, store, **claim_options(config, settled, RunRequest())):
@@ -195,9 +195,9 @@ def change_state(store: LifecycleStore, actor: Actor, campaign_id: int, state: C
     given_back = 0
     if state == CampaignState.CANCELLED:
         for row in store.campaign_rows(campaign_id, statuses=[Status.PENDING]):
-            if row["record_inserted_at"] < campaign["created_at"] and not row["is_replacement_run_flag"]:
-                priority = campaigns.priority_before(store.events(row["id"]))
-                store.change(row["id"], lambda r, now, p=priority: campaigns.leave(r, now, p), actor)  # type: ignore[misc]
+            if row.record_inserted_at < campaign["created_at"] and not row.is_replacement_run_flag:
+                priority = campaigns.priority_before(store.events(row.id))
+                store.change(row.id, lambda r, now, p=priority: campaigns.leave(r, now, p), actor)  # type: ignore[misc]
                 given_back += 1
     (found,) = store.campaigns(campaign_id=campaign_id)
     return {**campaigns.progress(found), "given_back": given_back}
@@ -208,7 +208,7 @@ def has_more(config: PipelineConfig, store: LifecycleStore, **options: Any) -> b
     if not any(row["state"] == CampaignState.RUNNING for row in store.campaigns(source_object=config.source_object)):
         return False
     due = store.preview_claim(config.source_object, **options)
-    return any(row["campaign_id"] is not None for row in due)
+    return any(row.campaign_id is not None for row in due)
 
 
 @dataclass(slots=True)

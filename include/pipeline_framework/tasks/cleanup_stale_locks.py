@@ -11,9 +11,10 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.leases import RunState, stale_reason
 from include.pipeline_framework.core.lifecycle.transitions import Transition
-from include.pipeline_framework.core.records.row import FINISHED, Actor, Phase, Row, Status, describe, is_held_by
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import FINISHED, Actor, Phase, Status
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
-from include.pipeline_framework.ports.ledger import LedgerWindows, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +39,10 @@ def cleanup_stale_locks(
     states: dict[tuple[str, str], RunState] = {}
     released = []
     for row in store.find(statuses=[Status.IN_PROGRESS]):
-        run = (row["dag_id"], row["dag_run_id"])
+        run = row.owner or ("", "")  # the table refuses a row in progress without an owner
         if run not in states:
             states[run] = run_state(*run)
-        config = configs.get(row["pipeline_id"])
+        config = configs.get(row.pipeline_id)
         entry = _release_if_stale(store, row, config, actor, states[run])
         if entry:
             released.append(entry)
@@ -64,27 +65,27 @@ def finish_run(
     """
     for row in store.find(run=(actor.dag_id, actor.dag_run_id), statuses=[Status.IN_PROGRESS]):
         reason = "its run ended while the window was unfinished"
-        store.change(row["id"], _take_over(actor, reason, config.max_retry_task), actor)
-    rows = [row for row in store.claimed_by(actor.dag_id, actor.dag_run_id) if not row["is_invalidated_flag"]]
+        store.change(row.id, _take_over(actor, reason, config.max_retry_task), actor)
+    rows = [row for row in store.claimed_by(actor.dag_id, actor.dag_run_id) if row.is_live]
     counts: dict[str, int] = {}
     for row in rows:
-        counts[row["pipeline_final_status"]] = counts.get(row["pipeline_final_status"], 0) + 1
+        counts[row.pipeline_final_status] = counts.get(row.pipeline_final_status, 0) + 1
     done = {*FINISHED, Status.IN_PROGRESS}
-    unfinished = [r for r in rows if r["pipeline_final_status"] not in done and not _is_as_asked(r, until)]
+    unfinished = [r for r in rows if r.pipeline_final_status not in done and not _is_as_asked(r, until)]
     if unfinished:
         raise _unfinished(unfinished)
     return counts
 
 
-def _is_as_asked(row: Record, until: Phase) -> bool:
-    is_stopped = row["pipeline_final_status"] == Status.PENDING and until is not Phase.AUDIT
-    return is_stopped and row["phase_completed"] in until.and_later
+def _is_as_asked(row: LedgerRow, until: Phase) -> bool:
+    is_stopped = row.pipeline_final_status == Status.PENDING and until is not Phase.AUDIT
+    return is_stopped and row.phase_completed in until.and_later
 
 
-def _unfinished(rows: Sequence[Record]) -> TerminalError:
+def _unfinished(rows: Sequence[LedgerRow]) -> TerminalError:
     lines = [
-        f"{describe(row)} is {row['pipeline_final_status']} after {row['retry_attempt']} attempts"
-        f" ({row['last_error'] or 'reopened for late data'})"
+        f"{row.where} is {row.pipeline_final_status} after {row.retry_attempt} attempts"
+        f" ({row.last_error or 'reopened for late data'})"
         for row in rows
     ]
     return TerminalError(
@@ -97,8 +98,8 @@ def _unfinished(rows: Sequence[Record]) -> TerminalError:
 def _take_over(actor: Actor, reason: str, max_retry_task: int) -> transitions.Decision:
     """Release the row if this run still holds it; a newer claim of another run stays unchanged."""
 
-    def decide(row: Row, now: datetime) -> Transition:
-        if not is_held_by(row, actor) or row["pipeline_final_status"] != Status.IN_PROGRESS:
+    def decide(row: LedgerRow, now: datetime) -> Transition:
+        if not row.is_held_by(actor) or row.pipeline_final_status != Status.IN_PROGRESS:
             return Transition("taken_over")
         return transitions.take_over(row, now, reason, max_retry_task=max_retry_task)
 
@@ -106,16 +107,19 @@ def _take_over(actor: Actor, reason: str, max_retry_task: int) -> transitions.De
 
 
 def _release_if_stale(
-    store: LedgerWindows, seen: Record, config: PipelineConfig | None, actor: Actor, run_state: RunState
+    store: LedgerWindows, seen: LedgerRow, config: PipelineConfig | None, actor: Actor, run_state: RunState
 ) -> dict[str, Any] | None:
     stale_threshold = timedelta(hours=config.stale_threshold_hours) if config else DEFAULT_STALE_THRESHOLD
     dagrun_timeout = config.dagrun_timeout_delta if config else DEFAULT_DAGRUN_TIMEOUT
     max_retry_task = config.max_retry_task if config else DEFAULT_MAX_RETRY
     found: list[str] = []
 
-    def decide(row: Row, now: datetime) -> Transition:
+    def decide(row: LedgerRow, now: datetime) -> Transition:
         # with another fence, a task of the run has started since Airflow was asked about it
-        same_owner = all(row[name] == seen[name] for name in ("dag_id", "dag_run_id", "pipeline_final_status", "fence"))
+        same_owner = all(
+            getattr(row, name) == getattr(seen, name)
+            for name in ("dag_id", "dag_run_id", "pipeline_final_status", "fence")
+        )
         reason = same_owner and stale_reason(
             row, run_state, now, stale_threshold=stale_threshold, dagrun_timeout=dagrun_timeout
         )
@@ -125,16 +129,16 @@ def _release_if_stale(
         return transitions.take_over(row, now, reason, max_retry_task=max_retry_task)
 
     try:
-        row = store.change(seen["id"], decide, actor)
+        row = store.change(seen.id, decide, actor)
     except LedgerRefusedError as error:
         _log.info("left alone: %s", error)
         return None
     if not found:
         return None
-    _log.warning("released %s: %s", describe(row), found[0])
+    _log.warning("released %s: %s", row.where, found[0])
     return {
-        "id": row["id"],
-        "source_object": row["source_object"],
+        "id": row.id,
+        "source_object": row.source_object,
         "reason": found[0],
-        "status": row["pipeline_final_status"],
+        "status": row.pipeline_final_status,
     }

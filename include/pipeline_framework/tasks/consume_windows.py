@@ -58,7 +58,7 @@ def announced_windows(
             )  # fmt: skip
         window = window_of_key(announcement.partition_key)
         rows = store.find(source_object=config.source_object, within=[window])
-        row = next((r for r in rows if (r["query_window_start_at"], r["query_window_end_at"]) == _bounds(window)), None)
+        row = next((r for r in rows if (r.query_window_start_at, r.query_window_end_at) == _bounds(window)), None)
         start, _, end = str(window).partition("/")
         found.append(
             {
@@ -66,8 +66,8 @@ def announced_windows(
                 "start": start,
                 "end": end,
                 "local": window.local_label(config.timezone),
-                "status": row["pipeline_final_status"] if row else None,
-                "rows": row["target_count"] if row else None,
+                "status": row.pipeline_final_status if row else None,
+                "rows": row.target_count if row else None,
             }
         )
     return found

@@ -18,7 +18,7 @@ from include.pipeline_framework.core.proof import audits
 from include.pipeline_framework.core.proof.audits import AuditNumbers, AuditOutcome, LateDataTolerance
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
-from include.pipeline_framework.core.records.row import Phase, Status, describe
+from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.core.texts import storable
 from include.pipeline_framework.errors import (
     AuditFailedError,
@@ -47,7 +47,7 @@ def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict
         AuditFailedError: The audit found corruption; target rows are deleted, the row is back at PENDING or FAILED.
         PipelineError: A phase failed; the row keeps the phases that were complete.
     """
-    done = attempt.row["phase_completed"]
+    done = attempt.row.phase_completed
     if done in (None, Phase.SOURCE_TO_STAGE):
         manifest = _staged(pipeline, attempt)
         if phase is not Phase.SOURCE_TO_STAGE:
@@ -56,13 +56,13 @@ def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict
         _audit(pipeline, attempt)
     row = attempt.row
     names = ("staged_count", "loaded_count", "source_count", "target_count", "phase_completed", "pipeline_final_status")
-    return {name: row[name] for name in names}
+    return {name: getattr(row, name) for name in names}
 
 
 def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
     """Return the manifest of this window: an earlier attempt's when it is whole, else a new extract's."""
-    before = attempt.row["stage_location"]
-    if attempt.row["phase_completed"] == Phase.SOURCE_TO_STAGE:
+    before = attempt.row.stage_location
+    if before is not None and attempt.row.phase_completed == Phase.SOURCE_TO_STAGE:
         try:
             manifest = pipeline.stage.read_manifest(before)
         except TornStageError as error:
@@ -73,9 +73,9 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
     attempt.change(transitions.start_source_to_stage)
     row = attempt.row
     request = StageRequest(
-        lifecycle_id=row["id"],
-        source_object=row["source_object"],
-        target_day=row["target_day"].isoformat(),
+        lifecycle_id=row.id,
+        source_object=row.source_object,
+        target_day=row.target_day.isoformat(),
         window=attempt.window,
         fence=attempt.fence,
     )
@@ -103,7 +103,7 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
         yield
         return
     table = f"{config.target_name} {config.target_object or config.source_object}"
-    staged_at = attempt.row["source_to_stage_ingestion_end_time"]
+    staged_at = attempt.row.source_to_stage_ingestion_end_time
     is_patient = staged_at is None or pipeline.store.now() - staged_at < LONGEST_WAIT
     holder, waited_since = None, time.monotonic()
     while True:
@@ -118,7 +118,7 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
         if time.monotonic() - waited_since > SHORT_WAIT_SECONDS:
             raise TargetBusyError(
                 f"another window is publishing into {table}",
-                where=describe(attempt.row),
+                where=attempt.row.where,
                 meaning="Publishes take turns there; the staged files wait, nothing failed",
                 remedy="Nothing: the task comes back by itself.",
             )
@@ -127,15 +127,15 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
 
 def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
     attempt.change(transitions.start_stage_to_target)
-    replaced = pipeline.store.replaced_windows(attempt.row["id"])
-    pipeline.target.prepare(attempt.row["source_object"])
+    replaced = pipeline.store.replaced_windows(attempt.row.id)
+    pipeline.target.prepare(attempt.row.source_object)
     try:
         with attempt.step("published"):
             result = pipeline.target.publish(
                 manifest,
                 pipeline.stage,
                 fence=attempt.fence,
-                lifecycle_id=attempt.row["id"],
+                lifecycle_id=attempt.row.id,
                 replaced=replaced,
                 turn=lambda: _turn_at_the_table(pipeline, attempt),
                 ids_repeat=pipeline.config.ids_repeat,
@@ -154,12 +154,16 @@ def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> 
     attempt.change(transitions.complete_stage_to_target, loaded, tuple(replaced))
 
 
+def _fingerprint(rows: int | None, hash_sum: int | None) -> Fingerprint | None:
+    return None if rows is None or hash_sum is None else Fingerprint(rows, hash_sum)
+
+
 def _removable(pipeline: Pipeline, attempt: WindowAttempt) -> VanishedDataLimit | None:
     """Return the limit that the row was planned with; without one, the limit of the pipeline's file."""
     row = attempt.row
-    if row["is_removal_approved_flag"]:
+    if row.is_removal_approved_flag:
         return None
-    count = row["removable_count"]
+    count = row.removable_count
     return pipeline.config.removable if count is None else VanishedDataLimit(rows=count)
 
 
@@ -167,15 +171,15 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
     attempt.change(transitions.start_audit)
     row, config = attempt.row, pipeline.config
     numbers = AuditNumbers(
-        staged=Fingerprint(row["staged_count"], row["staged_fingerprint"]),
-        loaded=Fingerprint(row["loaded_count"], row["loaded_fingerprint"]),
-        target=pipeline.target.fingerprint(row["source_object"], attempt.window),
+        staged=_fingerprint(row.staged_count, row.staged_fingerprint),
+        loaded=_fingerprint(row.loaded_count, row.loaded_fingerprint),
+        target=pipeline.target.fingerprint(row.source_object, attempt.window),
         source_count=pipeline.source.count(attempt.window),
-        quarantined=row["quarantined_count"] or 0,
+        quarantined=row.quarantined_count or 0,
         undated_count=pipeline.source.count_undated(),
     )
     tolerance = LateDataTolerance(config.late_data_tolerance.rows, config.late_data_tolerance.percent)
-    decision = audits.decide(numbers, tolerance, reopened_before=row["is_revisit_due_flag"])
+    decision = audits.decide(numbers, tolerance, reopened_before=row.is_revisit_due_flag)
     if numbers.undated_count and not numbers.source_count:
         attempt.log.warning(
             "the window is empty, and the source has documents without a usable time: they belong to no window",
@@ -183,7 +187,7 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
         )
     attempt.log.info("audited", outcome=decision.outcome.value, reason=decision.reason, **numbers.columns())
     if decision.outcome is AuditOutcome.REOPEN:
-        removable = config.removable.of(numbers.staged.rows)
+        removable = config.removable.of(numbers.target.rows)
         attempt.change(transitions.reopen_for_late_data, numbers, removable_rows=removable)
     elif decision.outcome is AuditOutcome.FAILED:
         # The ledger first: from here on nobody completes the window without another publish or a confirmed receipt,
@@ -191,8 +195,8 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
         attempt.change(transitions.fail_audit, numbers, decision.reason, max_retry_task=config.max_retry_task)
         raise AuditFailedError(
             decision.reason,
-            where=describe(row),
-            meaning=f"{_delete_failed_window(pipeline, attempt)}; it is {attempt.row['pipeline_final_status']} now",
+            where=row.where,
+            meaning=f"{_delete_failed_window(pipeline, attempt)}; it is {attempt.row.pipeline_final_status} now",
             remedy="PENDING: nothing, a later run does it again. FAILED: find the cause, then clear this task.",
         )
     else:
@@ -202,10 +206,10 @@ def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
 
 def _delete_failed_window(pipeline: Pipeline, attempt: WindowAttempt) -> str:
     """Delete the rows that the audit refused; return a text about it. The next publish replaces rows that are left."""
-    source_object = attempt.row["source_object"]
+    source_object = attempt.row.source_object
     try:
         deleted = pipeline.target.delete(
-            source_object, attempt.window, fence=attempt.fence, lifecycle_id=attempt.row["id"]
+            source_object, attempt.window, fence=attempt.fence, lifecycle_id=attempt.row.id
         )
     except LedgerRefusedError as error:
         attempt.note_refusal(error)
@@ -218,4 +222,4 @@ def _delete_failed_window(pipeline: Pipeline, attempt: WindowAttempt) -> str:
 
 def is_reopened(attempt: WindowAttempt) -> bool:
     """True when the audit has just given the window back because the source moved."""
-    return bool(attempt.row["pipeline_final_status"] == Status.PENDING)
+    return bool(attempt.row.pipeline_final_status == Status.PENDING)

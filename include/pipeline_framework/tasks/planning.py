@@ -11,7 +11,7 @@ from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity.remediation import own_granularity
 from include.pipeline_framework.core.records import planning
-from include.pipeline_framework.core.records.row import FINISHED, Actor, Status, window_of
+from include.pipeline_framework.core.records.row import Actor, Status, window_of
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.time import inclusive_ends, zone_rules
 from include.pipeline_framework.core.time.days import LocalDay, local_day_of
@@ -194,7 +194,7 @@ def insert_windows(
     if dry_run or not rows:
         return [window_of(row) for row in rows]
     inserted = store.insert_planned(rows, actor).inserted
-    return [window_of(row) for row in inserted]
+    return [row.window for row in inserted]
 
 
 @log_execution("windows planned for a run", source_object="config.source_object", dry_run="dry_run")
@@ -229,9 +229,9 @@ def populate_pipeline_batches(
     missing = [piece for window, rows in live.items() if window not in recut for piece in uncovered(window, rows)]
     inserted = insert_windows(config, missing, store, actor, dry_run=dry_run)
     rows = store.find(source_object=config.source_object, within=request.ranges)
-    uncut = [row for row in rows if not any(window_of(row).overlaps(window) for window in recut)]
-    finished = [row for row in uncut if row["pipeline_final_status"] in FINISHED]
-    failed = [row for row in uncut if row["pipeline_final_status"] == Status.FAILED]
+    uncut = [row for row in rows if not any(row.window.overlaps(window) for window in recut)]
+    finished = [row for row in uncut if row.is_finished]
+    failed = [row for row in uncut if row.pipeline_final_status == Status.FAILED]
     replaced = (
         replacing.replace(config, [*finished, *failed], store, actor, request, dry_run=dry_run)
         if request.replace

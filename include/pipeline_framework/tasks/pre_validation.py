@@ -28,10 +28,10 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
         `decision` (`run`, `resume`, `skip`, `empty`, `split`) with the counts it is based on.
     """
     row = attempt.row
-    if row["phase_completed"] is not None:
-        return {"decision": "resume", "phase_completed": row["phase_completed"]}
+    if row.phase_completed is not None:
+        return {"decision": "resume", "phase_completed": row.phase_completed}
     source_count = pipeline.source.count(attempt.window)
-    target = pipeline.target.fingerprint(row["source_object"], attempt.window)
+    target = pipeline.target.fingerprint(row.source_object, attempt.window)
     numbers = {"source_count": source_count, "target_count": target.rows}
     if source_count == 0 and target.rows == 0 and until is Phase.AUDIT:
         # An empty window needs its manifest, receipt and audit like any other, but no further tasks for them.
@@ -39,9 +39,9 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
         return {"decision": "empty", **numbers}
     if pieces := _finer_windows(pipeline, attempt, source_count):
         return {"decision": "split", "windows": pieces, **numbers}
-    if row["is_replacement_run_flag"]:
+    if row.is_replacement_run_flag:
         return {"decision": "run", **numbers}
-    receipt = pipeline.target.receipt(row["source_object"], attempt.window)
+    receipt = pipeline.target.receipt(row.source_object, attempt.window)
     proven = (
         receipt is not None
         and receipt.kind == "load"
@@ -53,7 +53,7 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
         )
     )
     if proven:  # under this fence, so that no older start can touch the window once it is SKIPPED
-        receipt = pipeline.target.confirm(row["source_object"], attempt.window, fence=attempt.fence)
+        receipt = pipeline.target.confirm(row.source_object, attempt.window, fence=attempt.fence)
     if not proven or receipt is None:
         return {"decision": "run", **numbers}
     proof = {**numbers, "loaded_fingerprint": target.hash_sum, "receipt_fence": receipt.fence}
@@ -74,7 +74,7 @@ def _finer_windows(pipeline: Pipeline, attempt: WindowAttempt, source_count: int
         return 0
     final_config = pipeline.config.final_config() | {"granularity": interval_string(pieces[0])}
     names = ("priority", "campaign_id", "removable_count", "is_removal_approved_flag")
-    kept = {name: attempt.row[name] for name in names}
+    kept = {name: getattr(attempt.row, name) for name in names}
     records = [{**planned_row(final_config, piece, derive), **kept} for piece in pieces]
     attempt.replace_by(records, f"{source_count} rows, more than max_rows_per_window {most}: cut into {len(pieces)}")
     return len(pieces)

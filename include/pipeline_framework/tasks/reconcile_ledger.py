@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from include.pipeline_framework.core.records.row import Status, window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Status
 from include.pipeline_framework.core.restoring import reconcile
 from include.pipeline_framework.core.restoring.reconcile import Difference, Sides
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.ports.ledger import Record
 from include.pipeline_framework.tasks.pipeline import Pipeline
 
 
@@ -28,10 +28,10 @@ def reconcile_ledger(pipeline: Pipeline) -> list[Difference]:
     return reconcile.compare(Sides(source_object, rows, receipts, held, last_fence, floor, moving))
 
 
-def _moving(before: Iterable[Record], after: Sequence[Record]) -> list[TimeWindow]:
-    stamps = {row["id"]: row["record_last_updated_at"] for row in before}
+def _moving(before: Iterable[LedgerRow], after: Sequence[LedgerRow]) -> list[TimeWindow]:
+    stamps = {row.id: row.record_last_updated_at for row in before}
     return [
-        window_of(row)
+        row.window
         for row in after
-        if row["pipeline_final_status"] == Status.IN_PROGRESS or row["record_last_updated_at"] != stamps.get(row["id"])
+        if row.pipeline_final_status == Status.IN_PROGRESS or row.record_last_updated_at != stamps.get(row.id)
     ]

@@ -8,7 +8,8 @@ from typing import Any
 from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.records import planning
-from include.pipeline_framework.core.records.row import Actor, window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.ports.ledger import LedgerWindows, Record
@@ -16,7 +17,7 @@ from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 
 def replace(
     config: PipelineConfig,
-    rows: Sequence[Record],
+    rows: Sequence[LedgerRow],
     store: LedgerWindows,
     actor: Actor,
     request: RunRequest,
@@ -27,9 +28,9 @@ def replace(
     final_config = config.final_config()
     labels = []
     for row in rows:
-        window = window_of(row)
+        window = row.window
         if not dry_run and not _replaced_by_this_run(row, store, actor):
-            store.replace([row["id"]], [_asked_row(final_config, window)], actor, request.reason)
+            store.replace([row.id], [_asked_row(final_config, window)], actor, request.reason)
         labels.append(window.local_label(config.timezone))
     return labels
 
@@ -47,7 +48,7 @@ def recut(
     final_config, new = config.final_config(), list[TimeWindow]()
     for cut in planning.recut(list(live), {row for rows in live.values() for row in rows}):
         if not dry_run:
-            ids = [row["id"] for row in store.find(source_object=config.source_object, within=cut.replaced)]
+            ids = [row.id for row in store.find(source_object=config.source_object, within=cut.replaced)]
             store.replace(ids, [_asked_row(final_config, window) for window in cut.windows], actor, reason)
         new += cut.windows
     return new
@@ -58,9 +59,9 @@ def _asked_row(final_config: Mapping[str, Any], window: TimeWindow) -> Record:
     return planning.planned_row(final_config, window, derive) | {"is_removal_approved_flag": True}
 
 
-def _replaced_by_this_run(row: Record, store: LedgerWindows, actor: Actor) -> bool:
+def _replaced_by_this_run(row: LedgerRow, store: LedgerWindows, actor: Actor) -> bool:
     """True for a replacement that this run planned and finished: when cleared, the run must not replace it again."""
-    if not row["is_replacement_run_flag"]:
+    if not row.is_replacement_run_flag:
         return False
-    planned = store.events(row["id"])[0]
+    planned = store.events(row.id)[0]
     return (planned["dag_id"], planned["dag_run_id"]) == (actor.dag_id, actor.dag_run_id)

@@ -13,15 +13,16 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import external_reports
 from include.pipeline_framework.core.lifecycle.external_reports import ExternalReport
 from include.pipeline_framework.core.proof.audits import LateDataTolerance
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.planning import planned_row
-from include.pipeline_framework.core.records.row import FINISHED, Actor, RowIdentity, describe
+from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.records.run_requests import LONGEST_REASON
 from include.pipeline_framework.core.texts import is_storable, shown
 from include.pipeline_framework.core.time.asked_instants import parse_instant
 from include.pipeline_framework.core.time.days import local_day_of
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError, WindowFinishedError
-from include.pipeline_framework.ports.ledger import LedgerWindows, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows
 from include.pipeline_framework.tasks.observing import log_execution
 
 _log = logging.getLogger(__name__)
@@ -37,13 +38,13 @@ class Reported:
         is_new: False when the row said the same before, and nothing was written.
     """
 
-    row: Record
+    row: LedgerRow
     is_new: bool
 
     @property
     def is_finished(self) -> bool:
         """True when the window is done: not after a failure, or when its audit failed."""
-        return self.row["pipeline_final_status"] in FINISHED
+        return self.row.is_finished
 
     def as_dict(self) -> dict[str, Any]:
         """Return small JSON."""
@@ -52,9 +53,9 @@ class Reported:
             *("audit_result_status", "source_count", "target_count", "count_difference", "retry_attempt"),
             *("last_error", "job_id", "fence"),
         )
-        bounds = {"start": self.row["query_window_start_at"], "end": self.row["query_window_end_at"]}
+        bounds = {"start": self.row.query_window_start_at, "end": self.row.query_window_end_at}
         return {
-            **{name: self.row[name] for name in names},
+            **{name: getattr(self.row, name) for name in names},
             **{name: iso_utc(instant) for name, instant in bounds.items()},
             "is_new": self.is_new,
         }
@@ -110,31 +111,31 @@ def report_external_window(
     if external_reports.says_the_same(row, report):
         return Reported(row, False)
     _require_possible(config, store, row, window, report)
-    if replace_reason and row["pipeline_final_status"] in FINISHED:
+    if replace_reason and row.is_finished:
         record = planned_row(config.final_config(), window, derive)
-        (row,) = store.replace([row["id"]], [record], actor, replace_reason)
+        (row,) = store.replace([row.id], [record], actor, replace_reason)
     try:
-        fence = store.take(row["id"], actor, RowIdentity.of(row))["fence"]
+        fence = store.take(row.id, actor, row.identity).fence
     except WindowFinishedError as error:
-        return _finished(config, store.get(row["id"]), report, error)
-    replaced_ids = tuple(store.replaced_windows(row["id"]))
+        return _finished(config, store.get(row.id), report, error)
+    replaced_ids = tuple(store.replaced_windows(row.id))
     tolerance = LateDataTolerance(config.late_data_tolerance.rows, config.late_data_tolerance.percent)
     row = store.change(
-        row["id"],
+        row.id,
         lambda current, now: external_reports.decide(
             current, fence, now, report, tolerance, max_retry_task=config.max_retry_task, replaced_ids=replaced_ids
         ),
         actor,
     )
-    _log.info("%s is %s by a report of %s", describe(row), row["pipeline_final_status"], actor)
+    _log.info("%s is %s by a report of %s", row.where, row.pipeline_final_status, actor)
     return Reported(row, True)
 
 
-def _row_of(config: PipelineConfig, store: LedgerWindows, window: TimeWindow) -> Record:
+def _row_of(config: PipelineConfig, store: LedgerWindows, window: TimeWindow) -> LedgerRow:
     """Return the live row of exactly these bounds."""
     rows = store.find(source_object=config.source_object, within=[window])
     for row in rows:
-        if (row["query_window_start_at"], row["query_window_end_at"]) == (window.start, window.end):
+        if (row.query_window_start_at, row.query_window_end_at) == (window.start, window.end):
             return row
     planned = store.live_windows(config.source_object, TimeWindow(window.start - _AROUND, window.start + _AROUND))
     near = external_reports.nearest(planned, window)
@@ -159,7 +160,7 @@ def _require_reason(config: PipelineConfig, window: TimeWindow, reason: Any) -> 
 def _require_possible(
     config: PipelineConfig,
     store: LedgerWindows,
-    row: Record,
+    row: LedgerRow,
     window: TimeWindow,
     report: ExternalReport,
 ) -> None:
@@ -171,7 +172,7 @@ def _require_possible(
             f"the window has not ended: it is {iso_utc(now)}",
             "Report it when all of its data is there.",
         )
-    if row["is_replacement_run_flag"] and not report.failed and not report.has_counts:
+    if row.is_replacement_run_flag and not report.failed and not report.has_counts:
         raise _refused(
             config,
             window,
@@ -180,15 +181,15 @@ def _require_possible(
         )
 
 
-def _finished(config: PipelineConfig, row: Record, report: ExternalReport, error: WindowFinishedError) -> Reported:
+def _finished(config: PipelineConfig, row: LedgerRow, report: ExternalReport, error: WindowFinishedError) -> Reported:
     """Accept a finished window that says the same, whoever was first; refuse anything else."""
     if external_reports.says_the_same(row, report):
         return Reported(row, False)
-    counted = f"{row['source_count']} rows at the source and {row['target_count']} at the target"
+    counted = f"{row.source_count} rows at the source and {row.target_count} at the target"
     raise WindowFinishedError(
-        f"the window is {row['pipeline_final_status']} already, "
-        + ("without counts" if row["source_count"] is None else f"with {counted}"),
-        where=describe(row),
+        f"the window is {row.pipeline_final_status} already, "
+        + ("without counts" if row.source_count is None else f"with {counted}"),
+        where=row.where,
         meaning="The report says something else, and a finished window is never rewritten in place",
         remedy=f"When the report is right, have the row replaced: python -m include.cli ledger report --pipeline "
         f'{config.pipeline_id} … --replace "why".',

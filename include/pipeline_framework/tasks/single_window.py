@@ -17,16 +17,8 @@ from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.leases import RunState, stale_reason
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.records.fields import GENERATED_NAMES, REQUIREMENT_3_NAMES
-from include.pipeline_framework.core.records.row import (
-    FINISHED,
-    Actor,
-    Phase,
-    Row,
-    RowIdentity,
-    Status,
-    describe,
-    is_held_by,
-)
+from include.pipeline_framework.core.records.ledger_row import COLUMNS, LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.row import FINISHED, Actor, Phase, Status
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.time.days import local_day_of
 from include.pipeline_framework.core.time.timestamps import convert_to_pendulum
@@ -75,9 +67,9 @@ _WRITTEN_WITH_THE_STATUS = frozenset(
 """Columns that the ledger writes itself with a status: a record may have them, but the ledger's values count."""
 
 
-def with_both_names(row: Record) -> Record:
-    """Return a ledger row with requirement 3's names beside the ledger's own."""
-    return row | {name: row[column] for name, column in REQUIREMENT_3_NAMES.items()}
+def with_both_names(row: LedgerRow) -> Record:
+    """Return a ledger row as a record, with requirement 3's names beside the ledger's own."""
+    return row.as_record() | {name: getattr(row, column) for name, column in REQUIREMENT_3_NAMES.items()}
 
 
 def window_of_record(record: Mapping[str, Any]) -> TimeWindow:
@@ -89,7 +81,7 @@ def window_of_record(record: Mapping[str, Any]) -> TimeWindow:
     return TimeWindow(_bound(record, "query_window_start_at"), _bound(record, "query_window_end_at"))
 
 
-def find_row(store: LedgerWindows, source_object: str, record: Mapping[str, Any]) -> Record:
+def find_row(store: LedgerWindows, source_object: str, record: Mapping[str, Any]) -> LedgerRow:
     """Return the ledger row of a record: by its `id`, else the live row of exactly its window.
 
     Raises:
@@ -98,10 +90,10 @@ def find_row(store: LedgerWindows, source_object: str, record: Mapping[str, Any]
     """
     if record.get("id") is not None:
         row = store.get(record["id"])
-        if row["source_object"] != source_object:
+        if row.source_object != source_object:
             raise InvalidInputError(
-                f"the row belongs to {row['source_object']}, the configuration to {source_object}",
-                where=describe(row),
+                f"the row belongs to {row.source_object}, the configuration to {source_object}",
+                where=row.where,
                 meaning="Its data would end up in another pipeline's target",
                 remedy="Load the configuration of the row's own pipeline.",
             )
@@ -110,7 +102,7 @@ def find_row(store: LedgerWindows, source_object: str, record: Mapping[str, Any]
             RowIdentity(source_object, window.start, window.end).require(row)
         return row
     window = window_of_record(record)
-    rows = [row for row in store.find(source_object=source_object, within=[window]) if window_of_record(row) == window]
+    rows = [row for row in store.find(source_object=source_object, within=[window]) if row.window == window]
     if not rows:
         raise InvalidInputError(
             "no live row of the ledger has this window",
@@ -120,7 +112,7 @@ def find_row(store: LedgerWindows, source_object: str, record: Mapping[str, Any]
     return rows[0]
 
 
-def require_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: Record) -> None:
+def require_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: LedgerRow) -> None:
     """Refuse a PENDING window that a claim would not give to this run now; `take` judges everything else.
 
     A window that this run had before may be taken back at any time, as when a task is cleared.
@@ -129,30 +121,30 @@ def require_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, row:
         InvalidInputError: The window is outside the pipeline's horizon.
         IllegalTransitionError: The window has not settled yet, or rests after a failed attempt.
     """
-    if row["pipeline_final_status"] != Status.PENDING or row["is_invalidated_flag"]:
+    if row.pipeline_final_status != Status.PENDING or row.is_invalidated_flag:
         return
-    if any(mine["id"] == row["id"] for mine in store.claimed_by(actor.dag_id, actor.dag_run_id)):
+    if any(mine.id == row.id for mine in store.claimed_by(actor.dag_id, actor.dag_run_id)):
         return
-    window = window_of_record(row)
+    window = row.window
     config.horizon.require(local_day_of(window.start, config.timezone), config.source_object)
     request = RunRequest(ranges=(window,), max_windows=1, dry_run=True)
     if not store_and_validate(config, store, actor, request)["would_claim"]:
         raise IllegalTransitionError(
             "the window is PENDING and can't be IN_PROGRESS yet",
-            where=describe(row),
-            meaning=f"It ended less than {config.x_time_back} ago, or rests until {row['not_before_at']}",
+            where=row.where,
+            meaning=f"It ended less than {config.x_time_back} ago, or rests until {row.not_before_at}",
             remedy="Wait; the pipeline's own runs claim it in time.",
         )
 
 
-def require_not_held(row: Record, actor: Actor) -> None:
+def require_not_held(row: LedgerRow, actor: Actor) -> None:
     """Refuse a window that another run holds; whether it is finished or replaced does not matter here.
 
     Raises:
         WindowHeldError: The message names the holder.
     """
     try:
-        transitions.take(row, actor, row["fence"], row["record_last_updated_at"])  # only checked, never applied
+        transitions.take(row, actor, row.fence, row.record_last_updated_at)  # only checked, never applied
     except (WindowFinishedError, WindowInvalidatedError):
         return
 
@@ -162,14 +154,12 @@ def delete_loaded(pipeline: Pipeline, attempt: WindowAttempt) -> int:
 
     The ledger is written first: a crash in between leaves rows that the next publish deletes, not a phase without rows.
     """
-    if attempt.row["phase_completed"] == Phase.STAGE_TO_TARGET:
+    if attempt.row.phase_completed == Phase.STAGE_TO_TARGET:
         attempt.change(transitions.start_source_to_stage)
-    source_object = attempt.row["source_object"]
+    source_object = attempt.row.source_object
     pipeline.target.prepare(source_object)
     with attempt.step("deleted at the target"):
-        return pipeline.target.delete(
-            source_object, attempt.window, fence=attempt.fence, lifecycle_id=attempt.row["id"]
-        )
+        return pipeline.target.delete(source_object, attempt.window, fence=attempt.fence, lifecycle_id=attempt.row.id)
 
 
 def update_record(
@@ -178,7 +168,7 @@ def update_record(
     actor: Actor,
     config: PipelineConfig | None,
     run_state: RunStates,
-) -> Record:
+) -> LedgerRow:
     """Turn a record's changed status into the legal transition that it means, and refuse everything else.
 
     - IN_PROGRESS → PENDING or FAILED, by the run that holds it: its attempt has failed. By anybody else: a take-over,
@@ -204,63 +194,63 @@ def update_record(
         raise InvalidInputError("the record has no id", remedy="Update a record that the ledger returned.")
     seen = store.get(record["id"])
     asked = _asked_status(seen, record)
-    if asked == Status.IN_PROGRESS != seen["pipeline_final_status"]:
+    if asked == Status.IN_PROGRESS != seen.pipeline_final_status:
         return _take(store, seen, record, actor, config)
-    is_owned = seen["pipeline_final_status"] == Status.IN_PROGRESS and not is_held_by(seen, actor)
-    state = run_state(seen["dag_id"], seen["dag_run_id"]) if is_owned and asked != Status.IN_PROGRESS else None
-    row = store.change(seen["id"], _released(record, actor, config, seen, state), actor)
-    _log.info("%s: asked for %s, is %s", describe(row), asked, row["pipeline_final_status"])
+    is_owned = seen.pipeline_final_status == Status.IN_PROGRESS and not seen.is_held_by(actor)
+    state = run_state(*seen.owner) if is_owned and seen.owner and asked != Status.IN_PROGRESS else None
+    row = store.change(seen.id, _released(record, actor, config, seen, state), actor)
+    _log.info("%s: asked for %s, is %s", row.where, asked, row.pipeline_final_status)
     return row
 
 
 def _take(
-    store: LedgerWindows, row: Record, record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None
-) -> Record:
+    store: LedgerWindows, row: LedgerRow, record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None
+) -> LedgerRow:
     run = record.get("dag_run_id")
-    if run not in (None, row["dag_run_id"], actor.dag_run_id):
+    if run not in (None, row.dag_run_id, actor.dag_run_id):
         raise WindowHeldError(
             f"the record names run {run} as the owner, but this is run {actor.dag_run_id}",
-            where=describe(row),
+            where=row.where,
             meaning="A run takes windows for itself only",
             remedy="Leave dag_run_id as it is; the ledger writes it.",
         )
     if config is None:
         raise ConfigurationError(
-            f"pipeline {row['pipeline_id']!r} has no good configuration",
-            where=describe(row),
+            f"pipeline {row.pipeline_id!r} has no good configuration",
+            where=row.where,
             meaning="The rows of a removed pipeline rest",
             remedy="Restore its YAML in include/pipelines, or correct it.",
         )
     require_moved_here(config)
     require_due(config, store, actor, row)
-    fence = store.take(row["id"], actor, RowIdentity.of(row))["fence"]
-    return store.change(row["id"], lambda current, _now: transitions.end_task(current, fence), actor)
+    fence = store.take(row.id, actor, row.identity).fence
+    return store.change(row.id, lambda current, now: transitions.end_task(current, fence, now), actor)
 
 
 def _released(
-    record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None, seen: Record, state: RunState | None
+    record: Mapping[str, Any], actor: Actor, config: PipelineConfig | None, seen: LedgerRow, state: RunState | None
 ) -> transitions.Decision:
     max_retry_task = config.max_retry_task if config else DEFAULT_MAX_RETRY
 
-    def decide(row: Row, now: datetime) -> Transition:
+    def decide(row: LedgerRow, now: datetime) -> Transition:
         asked = _asked_status(row, record)
-        if asked == row["pipeline_final_status"]:
+        if asked == row.pipeline_final_status:
             return Transition("updated")
         _require_releasable(row, asked, record)
         reason = str(record.get("last_error") or f"set to {asked} by {actor}")
-        if is_held_by(row, actor):
-            return transitions.fail(row, row["fence"], now, reason, max_retry_task=max_retry_task)
+        if row.is_held_by(actor):
+            return transitions.fail(row, row.fence, now, reason, max_retry_task=max_retry_task)
         gone = stale_reason(
             row,
-            state if state and row["dag_run_id"] == seen["dag_run_id"] else RunState.ACTIVE,
+            state if state and row.dag_run_id == seen.dag_run_id else RunState.ACTIVE,
             now,
             stale_threshold=timedelta(hours=config.stale_threshold_hours) if config else DEFAULT_STALE_THRESHOLD,
             dagrun_timeout=config.dagrun_timeout_delta if config else DEFAULT_DAGRUN_TIMEOUT,
         )
         if not gone:
             raise WindowHeldError(
-                f"the window is held by run {row['dag_run_id']} of {row['dag_id']}",
-                where=describe(row),
+                f"the window is held by run {row.dag_run_id} of {row.dag_id}",
+                where=row.where,
                 meaning="Its owner is not known to be gone",
                 remedy="Let that run finish; cleanup_stale_locks releases the window when the run is gone.",
             )
@@ -269,13 +259,13 @@ def _released(
     return decide
 
 
-def _require_releasable(row: Row, asked: str, record: Mapping[str, Any]) -> None:
-    status = row["pipeline_final_status"]
-    if row["is_invalidated_flag"]:
+def _require_releasable(row: LedgerRow, asked: str, record: Mapping[str, Any]) -> None:
+    status = row.pipeline_final_status
+    if row.is_invalidated_flag:
         raise WindowInvalidatedError(
             f"this row was invalidated; it stays {status} and can't be {asked}",
-            where=describe(row),
-            meaning=f"Its replacement is row {row['replaced_by_id'] or '(none yet)'}",
+            where=row.where,
+            meaning=f"Its replacement is row {row.replaced_by_id or '(none yet)'}",
         )
     if status != Status.IN_PROGRESS or asked not in (Status.PENDING, Status.FAILED):
         remedy = (
@@ -283,36 +273,36 @@ def _require_releasable(row: Row, asked: str, record: Mapping[str, Any]) -> None
             if status in FINISHED
             else "COMPLETED and SKIPPED are proven by an audit or a receipt; a FAILED window is taken again, not reset."
         )
-        raise IllegalTransitionError(f"{status} can't become {asked} by an update", where=describe(row), remedy=remedy)
-    if record.get("dag_run_id") not in (None, row["dag_run_id"]):
+        raise IllegalTransitionError(f"{status} can't become {asked} by an update", where=row.where, remedy=remedy)
+    if record.get("dag_run_id") not in (None, row.dag_run_id):
         raise WindowHeldError(
-            f"the record names run {record['dag_run_id']} as the owner, it is {row['dag_run_id']} of {row['dag_id']}",
-            where=describe(row),
+            f"the record names run {record['dag_run_id']} as the owner, it is {row.dag_run_id} of {row.dag_id}",
+            where=row.where,
             remedy="Read the record again.",
         )
 
 
-def _asked_status(row: Row, record: Mapping[str, Any]) -> str:
+def _asked_status(row: LedgerRow, record: Mapping[str, Any]) -> str:
     """Return the status that a record asks for, after checking that it asks for nothing else and is not outdated."""
-    where = describe(row)
+    where = row.where
     differences: dict[str, set[Any]] = {}
     for name, value in record.items():
         column = _NAMES.get(name, name)
-        if column not in row and name not in _NOT_COLUMNS:
+        if column not in COLUMNS and name not in _NOT_COLUMNS:
             raise InvalidInputError(f"the ledger has no column {name!r}", where=where, meaning="Nothing was written")
-        if column in row and column not in _TICKING and not _same(row[column], value):
+        if column in COLUMNS and column not in _TICKING and not _same(getattr(row, column), value):
             differences.setdefault(column, set()).add(str(value))
     if not differences:
-        return str(row["pipeline_final_status"])
+        return row.pipeline_final_status
     if _is_outdated(row, record):
         raise LedgerRefusedError(
             "the row has changed since the record was read",
             where=where,
-            meaning=f"It is {row['pipeline_final_status']} under fence {row['fence']} now; nothing was written",
+            meaning=f"It is {row.pipeline_final_status} under fence {row.fence} now; nothing was written",
             remedy="Read the record again, and decide again.",
         )
-    asked = differences.pop("pipeline_final_status", {str(row["pipeline_final_status"])})
-    by_itself = asked == {row["pipeline_final_status"]}
+    asked = differences.pop("pipeline_final_status", {row.pipeline_final_status})
+    by_itself = asked == {row.pipeline_final_status}
     by_hand = sorted(set(differences) - (set() if by_itself else _WRITTEN_WITH_THE_STATUS))
     if by_hand:
         raise InvalidInputError(
@@ -328,15 +318,15 @@ def _asked_status(row: Row, record: Mapping[str, Any]) -> str:
     return str(asked.pop())
 
 
-def _is_outdated(row: Row, record: Mapping[str, Any]) -> bool:
+def _is_outdated(row: LedgerRow, record: Mapping[str, Any]) -> bool:
     """True when the row has changed since the record was read, as far as the record shows.
 
     Requirement 3 lets callers set `record_last_updated_time` to now, so only an earlier time proves something.
     """
-    if record.get("fence") not in (None, row["fence"]):
+    if record.get("fence") not in (None, row.fence):
         return True
     stamp = record.get("record_last_updated_at")
-    return bool(stamp is not None and convert_to_pendulum(stamp, "UTC") < row["record_last_updated_at"])
+    return bool(stamp is not None and convert_to_pendulum(stamp, "UTC") < row.record_last_updated_at)
 
 
 def _same(stored: Any, given: Any) -> bool:

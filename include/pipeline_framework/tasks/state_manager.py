@@ -20,8 +20,9 @@ from include.pipeline_framework.core.continuity import remediation
 from include.pipeline_framework.core.continuity.findings import Analysis, Finding, Verdict
 from include.pipeline_framework.core.continuity.remediation import Action, PlanItem, RowState
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.planning import planned_row
-from include.pipeline_framework.core.records.row import Actor, describe, window_of
+from include.pipeline_framework.core.records.row import Actor, window_of
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
 from include.pipeline_framework.ports.ledger import LedgerWindows, Record
@@ -254,7 +255,7 @@ def _apply(config: PipelineConfig, store: LedgerWindows, actor: Actor, item: Pla
         inserted = store.replace([row.id for row in item.rows], rows, actor, item.reason)
     except LedgerRefusedError as error:
         return ItemOutcome(item, changed=str(error))
-    return ItemOutcome(item, tuple(window_of(row) for row in inserted), tuple(row.id for row in item.rows))
+    return ItemOutcome(item, tuple(row.window for row in inserted), tuple(row.id for row in item.rows))
 
 
 def _insert(store: LedgerWindows, actor: Actor, item: PlanItem, rows: Sequence[Record]) -> ItemOutcome:
@@ -262,19 +263,17 @@ def _insert(store: LedgerWindows, actor: Actor, item: PlanItem, rows: Sequence[R
     refused = ", ".join(str(window_of(row)) for row in outcome.refused)
     return ItemOutcome(
         item,
-        tuple(window_of(row) for row in outcome.inserted),
+        tuple(row.window for row in outcome.inserted),
         changed=f"live rows cover a part by now of {refused}" if refused else "",
     )
 
 
-def _change_since(row: Record, planned: RowState) -> str:
+def _change_since(row: LedgerRow, planned: RowState) -> str:
     """Return how a row differs from what the plan saw; empty when it does not."""
-    if row["is_invalidated_flag"]:
+    if row.is_invalidated_flag:
         return f"row {planned.id} is invalidated already"
-    if (row["pipeline_final_status"], row["fence"]) != (planned.status, planned.fence) or window_of(
-        row
-    ) != planned.window:
-        return f"{describe(row)} was {planned.status} and is {row['pipeline_final_status']} by now"
+    if (row.pipeline_final_status, row.fence) != (planned.status, planned.fence) or row.window != planned.window:
+        return f"{row.where} was {planned.status} and is {row.pipeline_final_status} by now"
     return ""
 
 

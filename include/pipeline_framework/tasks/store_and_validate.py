@@ -10,13 +10,14 @@ from typing import Any
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import transitions
-from include.pipeline_framework.core.records.row import Actor, Phase, RowIdentity, Status, describe, window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Actor, Phase, Status
 from include.pipeline_framework.core.records.run_requests import MOST_WINDOWS, RunRequest
 from include.pipeline_framework.core.records.validation import reasons_text, stable_until, validate_record
 from include.pipeline_framework.core.time.days import is_zone
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.ports.ledger import LedgerWindows, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 
@@ -63,8 +64,8 @@ def store_and_validate(
         }
     rows = store.claim(config.source_object, actor, **options)
     zone_changes.warn_of_claimed(config.source_object, rows)
-    wrong = {row["id"]: told for row in rows if (told := _incomplete(config, store, actor, row, settled))}
-    valid = [row for row in rows if row["id"] not in wrong]
+    wrong = {row.id: told for row in rows if (told := _incomplete(config, store, actor, row, settled))}
+    valid = [row for row in rows if row.id not in wrong]
     if wrong and not valid:
         raise InvalidInputError(
             "; ".join(list(wrong.values())[:_MOST_SHOWN]) + (" and more" if len(wrong) > _MOST_SHOWN else ""),
@@ -96,40 +97,40 @@ def claim_options(config: PipelineConfig, settled: datetime, request: RunRequest
     }
 
 
-def small_record(row: Record) -> dict[str, Any]:
+def small_record(row: LedgerRow) -> dict[str, Any]:
     """Return what XCom carries of a window: ids and times; authority (the fence) stays in the ledger.
 
     `local` names the mapped task in Airflow's grid.
     """
-    window = window_of(row)
-    timezone = row["timezone"] if is_zone(row["timezone"]) else "UTC"  # an odd row is shown, then fails its check
+    window = row.window
+    timezone = row.timezone if is_zone(row.timezone) else "UTC"  # an odd row is shown, then fails its check
     return {
-        "id": row["id"],
-        "source_object": row["source_object"],
-        "target_day": row["target_day"].isoformat(),
+        "id": row.id,
+        "source_object": row.source_object,
+        "target_day": row.target_day.isoformat(),
         "start": iso_utc(window.start),
         "end": iso_utc(window.end),
         "local": window.local_label(timezone),
-        "time_interval": row["time_interval"],
+        "time_interval": row.time_interval,
     }
 
 
-def _incomplete(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: Record, settled: datetime) -> str:
+def _incomplete(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: LedgerRow, settled: datetime) -> str:
     """Return why a claimed record may not pass (it lacks fields, and has now spent an attempt); empty when it may."""
     result = validate_record(
-        row, check_fields=config.check_fields, now=settled, x_time_back=None, timezone=config.timezone
+        row.as_record(), check_fields=config.check_fields, now=settled, x_time_back=None, timezone=config.timezone
     )
     if not result.reasons:  # the claim refuses future data; a window that a run gets back here was claimed by it before
         return ""
     reason = reasons_text(result.reasons)
-    _log.error("%s: %s", describe(row), reason)
-    fence = store.take(row["id"], actor, RowIdentity.of(row))["fence"]
+    _log.error("%s: %s", row.where, reason)
+    fence = store.take(row.id, actor, row.identity).fence
     store.change(
-        row["id"],
+        row.id,
         lambda current, now: transitions.fail(current, fence, now, reason, max_retry_task=config.max_retry_task),
         actor,
     )
-    return f"{describe(row)}: {reason}"
+    return f"{row.where}: {reason}"
 
 
 def _more(config: PipelineConfig, store: LedgerWindows, options: dict[str, Any], claimed: int) -> str:
@@ -162,7 +163,7 @@ def _note(config: PipelineConfig, store: LedgerWindows, actor: Actor, request: R
     found = store.find(source_object=config.source_object, within=request.ranges)
     statuses: dict[str, int] = {}
     for row in found:
-        status = str(row["pipeline_final_status"])
+        status = row.pipeline_final_status
         statuses[status] = statuses.get(status, 0) + 1
     if request.until is not Phase.AUDIT and Status.PENDING in statuses:
         return f"no window in the asked ranges that has not got as far as {request.until} already: {statuses}"

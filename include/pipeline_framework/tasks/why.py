@@ -9,7 +9,8 @@ from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle.leases import RunState
-from include.pipeline_framework.core.records.row import Status, window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Status
 from include.pipeline_framework.core.records.run_requests import MOST_WINDOWS, RunRequest
 from include.pipeline_framework.core.records.validation import stable_until
 from include.pipeline_framework.core.time.asked_instants import parse_instant
@@ -18,7 +19,7 @@ from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.core.why.explain import as_dict, explain
 from include.pipeline_framework.core.why.facts import Facts, NextRun
 from include.pipeline_framework.errors import InvalidInputError
-from include.pipeline_framework.ports.ledger import LedgerReads, Record
+from include.pipeline_framework.ports.ledger import LedgerReads
 from include.pipeline_framework.tasks import cron_times
 from include.pipeline_framework.tasks.store_and_validate import claim_options
 
@@ -63,28 +64,28 @@ def why(
     now = store.now()
     around = TimeWindow(asked.at - _LONGEST_WINDOW, asked.at + _LONGEST_WINDOW)
     rows = store.find(source_object=source_object, within=[around], include_invalidated=True)
-    over = [row for row in rows if window_of(row).contains(asked.at)]
-    live = next((row for row in over if not row["is_invalidated_flag"]), None)
+    over = [row for row in rows if row.window.contains(asked.at)]
+    live = next((row for row in over if row.is_live), None)
     day = local_day_of(asked.at, timezone).date
     facts = Facts(
         source_object,
         timezone,
         asked.at,
-        invalidated=tuple(row for row in over if row["is_invalidated_flag"]),
+        invalidated=tuple(row for row in over if row.is_invalidated_flag),
         is_day_planned=day in planned_days,
         next_planning=_after(DAILY_PLANNER_CRON, "UTC"),
     )
     if config:
         facts = _with_settings(facts, config)
-    if live and live["pipeline_final_status"] == Status.IN_PROGRESS:
-        facts = replace(facts, run_state=run_state(live["dag_id"], live["dag_run_id"]))
-    if live and config and not config.is_external and live["pipeline_final_status"] == Status.PENDING:
+    if live and live.owner and live.pipeline_final_status == Status.IN_PROGRESS:
+        facts = replace(facts, run_state=run_state(*live.owner))
+    if live and config and not config.is_external and live.pipeline_final_status == Status.PENDING:
         facts = _with_queue(facts, live, config, store, now)
     # a row that was replaced explains more than the gap that it left
-    row = live or (over[-1] if over and over[-1]["replaced_by_id"] else None)
+    row = live or (over[-1] if over and over[-1].replaced_by_id else None)
     if row is not live and row is not None:
         facts = replace(facts, invalidated=())
-    events = store.events(row["id"]) if row else []
+    events = store.events(row.id) if row else []
     return as_dict(explain(row, events, facts, now), row, facts, asked.assumed)
 
 
@@ -107,19 +108,19 @@ def _with_settings(facts: Facts, config: PipelineConfig) -> Facts:
     )
 
 
-def _with_queue(facts: Facts, row: Record, config: PipelineConfig, store: LedgerReads, now: datetime) -> Facts:
+def _with_queue(facts: Facts, row: LedgerRow, config: PipelineConfig, store: LedgerReads, now: datetime) -> Facts:
     """Add what only a waiting window needs: its campaign, the limits, and how many windows are claimed before it."""
     rules = config.claim_rules()
     campaign = None
-    if row["campaign_id"] is not None:
-        campaign = next(iter(store.campaigns(campaign_id=row["campaign_id"])), None)
+    if row.campaign_id is not None:
+        campaign = next(iter(store.campaigns(campaign_id=row.campaign_id)), None)
     ahead = None
     if not config.horizon.refusal(facts.day):
         settled = stable_until(now, config.x_time_back, config.timezone)
         options = claim_options(config, settled, RunRequest(max_windows=MOST_WINDOWS))
         options["rules"] = replace(rules, caps=())
-        queue = [other["id"] for other in store.preview_claim(config.source_object, **options)]
-        ahead = queue.index(row["id"]) if row["id"] in queue else None
+        queue = [other.id for other in store.preview_claim(config.source_object, **options)]
+        ahead = queue.index(row.id) if row.id in queue else None
     full = tuple(name for name, free in store.free_slots(rules.caps).items() if not free)
     return replace(facts, campaign=campaign, full_caps=full, ahead=ahead)
 
@@ -131,7 +132,7 @@ def _after(cron: str, timezone: str) -> NextRun:
 def _timezone_of_rows(store: LedgerReads, source_object: str, last_day: Any) -> str:
     at = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC)
     around = TimeWindow(at - timedelta(days=2), at + timedelta(days=3))
-    return str(store.find(source_object=source_object, within=[around])[-1]["timezone"])
+    return str(store.find(source_object=source_object, within=[around])[-1].timezone)
 
 
 def _unknown_source(

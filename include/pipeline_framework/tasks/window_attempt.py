@@ -13,7 +13,8 @@ import structlog
 
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.transitions import Transition
-from include.pipeline_framework.core.records.row import Actor, Row, RowIdentity, Status
+from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.row import Actor, Status
 from include.pipeline_framework.core.texts import storable
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
@@ -23,7 +24,7 @@ from include.pipeline_framework.errors import (
     TargetBusyError,
     TerminalError,
 )
-from include.pipeline_framework.ports.ledger import LedgerWindows, Record
+from include.pipeline_framework.ports.ledger import LedgerWindows
 
 Result = TypeVar("Result")
 
@@ -35,16 +36,16 @@ LONGEST_REASON = 4_000
 class WindowAttempt:
     """The authority over one window while a task runs; every write goes through it and carries its fence."""
 
-    def __init__(self, store: LedgerWindows, row: Record, actor: Actor) -> None:
+    def __init__(self, store: LedgerWindows, row: LedgerRow, actor: Actor) -> None:
         self._store = store
         self.row = row
         self.actor = actor
-        self.fence: int = row["fence"]
+        self.fence: int = row.fence
         self.has_beaten = False
         self.log = structlog.get_logger(__name__).bind(
-            pipeline=row["pipeline_id"],
+            pipeline=row.pipeline_id,
             window=str(self.window),
-            lifecycle_id=row["id"],
+            lifecycle_id=row.id,
             fence=self.fence,
             task=actor.task_id,
             try_number=actor.try_number,
@@ -53,13 +54,13 @@ class WindowAttempt:
     @property
     def window(self) -> TimeWindow:
         """Return the window; source range, stage path, target delete and all counts use this object."""
-        return TimeWindow(self.row["query_window_start_at"], self.row["query_window_end_at"])
+        return TimeWindow(self.row.query_window_start_at, self.row.query_window_end_at)
 
     @property
     def may_hold_lease(self) -> bool:
         """True when a lease may still run at the end: a phase's own write stops it, but a beat may follow that."""
-        is_running = self.row["pipeline_final_status"] == Status.IN_PROGRESS
-        return self.row["heartbeat_at"] is not None or (self.has_beaten and is_running)
+        is_running = self.row.pipeline_final_status == Status.IN_PROGRESS
+        return self.row.heartbeat_at is not None or (self.has_beaten and is_running)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -72,37 +73,37 @@ class WindowAttempt:
             raise
         self.log.info("step done", step=name, seconds=_since(started))
 
-    def change(self, decide: Callable[..., Transition], *arguments: Any, **options: Any) -> Record:
+    def change(self, decide: Callable[..., Transition], *arguments: Any, **options: Any) -> LedgerRow:
         """Apply a function of `core.lifecycle` under this fence: `decide(row, fence, now, *arguments, **options)`.
 
         Raises:
             FenceLostError: A newer start owns the window; nothing was written.
             RowMistakenError: The row's number means another window by now; nothing was written.
         """
-        fence, expected = self.fence, RowIdentity.of(self.row)
+        fence, expected = self.fence, self.row.identity
 
-        def checked(row: Row, now: datetime) -> Transition:
+        def checked(row: LedgerRow, now: datetime) -> Transition:
             expected.require(row)
             return decide(row, fence, now, *arguments, **options)
 
-        self.row = self._store.change(self.row["id"], checked, self.actor)
+        self.row = self._store.change(self.row.id, checked, self.actor)
         return self.row
 
-    def replace_by(self, records: Sequence[Mapping[str, Any]], reason: str) -> list[Record]:
+    def replace_by(self, records: Sequence[Mapping[str, Any]], reason: str) -> list[LedgerRow]:
         """Replace the window, which this task holds, by others; a later run claims them.
 
         Raises:
             FenceLostError: A newer start owns the window; nothing was written.
         """
-        new = self._store.replace([self.row["id"]], records, self.actor, reason, fence=self.fence)
-        self.row = self._store.get(self.row["id"])
+        new = self._store.replace([self.row.id], records, self.actor, reason, fence=self.fence)
+        self.row = self._store.get(self.row.id)
         return new
 
     def note_refusal(self, refusal: LedgerRefusedError) -> None:
         """Record in the ledger that this attempt, superseded by a newer one, tried to write and was refused."""
         if isinstance(refusal, FenceLostError):
             try:
-                self._store.note_refusal(self.row["id"], self.fence, storable(str(refusal), LONGEST_REASON), self.actor)
+                self._store.note_refusal(self.row.id, self.fence, storable(str(refusal), LONGEST_REASON), self.actor)
             except PipelineError as error:
                 refusal.add_note(f"The ledger could not be told: {error}")
 
@@ -130,7 +131,7 @@ def run_on_window(
         Exception: Any error that `work` raised, after it was written to the ledger.
     """
     attempt = WindowAttempt(store, store.take(record_id, actor, expected), actor)
-    attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=attempt.row["phase_completed"])
+    attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=attempt.row.phase_completed)
     try:
         with _heartbeats(attempt, store, heartbeat_seconds), attempt.step("task"):
             result = work(attempt)
@@ -138,23 +139,15 @@ def run_on_window(
         attempt.note_refusal(refusal)
         raise
     except TargetBusyError:
-        attempt.change(_end_task)  # the window waits and is still this run's; no attempt is spent
+        attempt.change(transitions.end_task)  # the window waits and is still this run's; no attempt is spent
         raise
     except Exception as error:
         will_repeat = not is_last_try and not isinstance(error, TerminalError)
         _account_for_failure(attempt, error, will_repeat=will_repeat, max_retry_task=max_retry_task)
         raise
     if attempt.may_hold_lease:
-        attempt.change(_end_task)
+        attempt.change(transitions.end_task)
     return result
-
-
-def _end_task(row: Row, fence: int, _now: Any) -> Transition:
-    return transitions.end_task(row, fence)
-
-
-def _retry_later(row: Row, fence: int, _now: Any, reason: str) -> Transition:
-    return transitions.retry_later(row, fence, reason)
 
 
 def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repeat: bool, max_retry_task: int) -> None:
@@ -162,7 +155,7 @@ def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repea
     reason = storable(f"{attempt.actor.task_id}: {type(error).__name__}: {error}", LONGEST_REASON)
     try:
         if will_repeat:
-            attempt.change(_retry_later, reason)
+            attempt.change(transitions.retry_later, reason)
         else:
             attempt.change(transitions.fail, reason, max_retry_task=max_retry_task)
     except PipelineError as refused:
@@ -183,7 +176,7 @@ def _heartbeats(attempt: WindowAttempt, store: LedgerWindows, every_seconds: flo
     def beat() -> None:
         while not stop.wait(every_seconds):
             try:
-                store.heartbeat(attempt.row["id"], attempt.fence)
+                store.heartbeat(attempt.row.id, attempt.fence)
                 attempt.has_beaten = True
             except FenceLostError as error:
                 attempt.log.warning("the window belongs to somebody else now", error=str(error))
@@ -195,7 +188,7 @@ def _heartbeats(attempt: WindowAttempt, store: LedgerWindows, every_seconds: flo
                     exc_info=not isinstance(error, PipelineError),
                 )
 
-    thread = threading.Thread(target=beat, name=f"heartbeat-{attempt.row['id']}", daemon=True)
+    thread = threading.Thread(target=beat, name=f"heartbeat-{attempt.row.id}", daemon=True)
     thread.start()
     try:
         yield

@@ -16,6 +16,7 @@ from include.pipeline_framework.config.derived import derive
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity import zone_changes as changes
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp, PlannedRow, Replan, ReplanScope
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.planning import DayPlan, planned_row
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.time import zone_rules
@@ -106,11 +107,10 @@ def require_plannable(config: PipelineConfig, store: LedgerReads, now: datetime,
         )
 
 
-def warn_of_claimed(source_object: str, rows: Iterable[Record]) -> None:
+def warn_of_claimed(source_object: str, rows: Iterable[LedgerRow]) -> None:
     """Log which claimed rows were planned with other rules than this process has; it needs no statement."""
     stamps = [
-        DayStamp(row["target_day"], row["zone_rules"], row["query_window_start_at"], row["query_window_end_at"], 1)
-        for row in rows
+        DayStamp(row.target_day, row.zone_rules, row.query_window_start_at, row.query_window_end_at, 1) for row in rows
     ]
     for text in _mismatches(source_object, stamps):
         _log.warning("%s", text)
@@ -163,19 +163,19 @@ def _replan(
     return reports
 
 
-def _records_around(config: PipelineConfig, store: LedgerReads, changed: Mapping[date, str]) -> dict[int, Record]:
+def _records_around(config: PipelineConfig, store: LedgerReads, changed: Mapping[date, str]) -> dict[int, LedgerRow]:
     """Return live rows of these days and the days beside them, by id; a day may have moved by as much as a day."""
     first, last = (LocalDay(day, config.timezone) for day in (min(changed), max(changed)))
     around = TimeWindow(first.start - _BESIDE, last.end + _BESIDE)
     found = store.find(source_object=config.source_object, within=[around])
-    return {row["id"]: row for row in found}
+    return {row.id: row for row in found}
 
 
-def _row(config: PipelineConfig, window: TimeWindow, found: Replan, records: Mapping[int, Record]) -> Record:
+def _row(config: PipelineConfig, window: TimeWindow, found: Replan, records: Mapping[int, LedgerRow]) -> Record:
     """Return a row that is claimed like the one whose time it takes: by the same campaign, with the same priority."""
     row = planned_row(config.final_config(), window, derive)
     before = next((records[old.id] for old in found.rows if old.window.overlaps(window)), None)
-    return row if before is None else row | {name: before[name] for name in _KEPT}
+    return row if before is None else row | {name: getattr(before, name) for name in _KEPT}
 
 
 def _replace(store: LedgerWindows, actor: Actor, found: Replan, new: Sequence[Record]) -> str:

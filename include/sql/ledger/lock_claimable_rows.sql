@@ -1,8 +1,5 @@
 -- Lock the windows to claim, of one campaign or (NULL) of none; rows that another claim has locked are skipped.
-SELECT
-    ledger.*,
-    CLOCK_TIMESTAMP() AS database_now
-FROM pipeline_lifecycle AS ledger
+SELECT * FROM pipeline_lifecycle
 WHERE
     source_object = %(source_object)s
     AND pipeline_final_status = 'PENDING'

@@ -293,9 +293,9 @@ class TestPlanningAndLocks:
         done = framework.invalidate_and_replace(world.final_config, wide, "coarser", **options)
         assert done["replaced"] == shown["replaced"] == ["2013-03-10 00:00-05:00 → 04:00-04:00"]
         first = world.store.find()[0]
-        assert (first["is_replacement_run_flag"], first["time_interval"]) == (True, "3h")
-        gone = [row for row in world.store.find(include_invalidated=True) if row["is_invalidated_flag"]]
-        assert [row["replaced_by_id"] for row in gone] == [first["id"]] * 3
+        assert (first.is_replacement_run_flag, first.time_interval) == (True, "3h")
+        gone = [row for row in world.store.find(include_invalidated=True) if row.is_invalidated_flag]
+        assert [row.replaced_by_id for row in gone] == [first.id] * 3
         with pytest.raises(InvalidInputError, match="reason"):
             framework.invalidate_and_replace(world.final_config, wide, " ", **options)
 

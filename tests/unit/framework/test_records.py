@@ -87,7 +87,7 @@ class TestUpload:
         record = framework.build_complete_pipeline_record(by_hand, now=NOW, store=world.store)
         assert record is not None
         assert framework.upload_record_to_database(by_hand, record, store=world.store)
-        assert world.store.find()[0]["source_object"] == "s"
+        assert world.store.find()[0].source_object == "s"
 
     def test_a_temporary_test_run_stores_nothing(self, world: World) -> None:
         record = world.record(0)
@@ -224,7 +224,7 @@ class TestUpdate:
         world.call(framework.audit, held)
         old = world.row()
         world.store.replace([old["id"]], [world.replacement()], RUN_1, "test")
-        old = world.store.get(old["id"])
+        old = world.store.get(old["id"]).as_record()
         with pytest.raises(WindowInvalidatedError):
             world.update(old | {"pipeline_final_status": "PENDING"})
 

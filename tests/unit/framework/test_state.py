@@ -17,8 +17,8 @@ def world() -> World:
     """A planned day of which somebody has deleted an hour."""
     world = World()
     framework.plan_target_date("2013-03-09", configs=world.configs, store=world.store, actor=RUN_1)
-    (row,) = [row for row in world.store.find() if row["query_window_start_at"].hour == 12]
-    del world.store._rows[row["id"]]
+    (row,) = [row for row in world.store.find() if row.query_window_start_at.hour == 12]
+    del world.store._rows[row.id]
     return world
 
 

@@ -99,7 +99,7 @@ class World:
 
     def row(self, hour: int = 0) -> dict[str, Any]:
         rows = self.store.find(source_object="flights")
-        return next(row for row in rows if row["query_window_start_at"] == MIDNIGHT + hour * HOUR)
+        return next(row.as_record() for row in rows if row.query_window_start_at == MIDNIGHT + hour * HOUR)
 
     def call(self, function: Callable[..., Any], record: dict[str, Any], actor: Actor = RUN_1) -> Any:
         return function(self.final_config, record, pipeline=self.pipeline, actor=actor)

@@ -55,13 +55,12 @@ def test_a_number_that_the_ledger_gave_away_again_moves_nothing(
     world.add_documents(3, 1)
     world.add_documents(3, 2)
     (record,) = claimed(world, 1)
-    row = world.store._rows[record["id"]]
-    row["query_window_start_at"], row["query_window_end_at"] = window(2).start, window(2).end
-    row["pipeline_final_status"] = status
-    before = dict(row)
+    other = {"query_window_start_at": window(2).start, "query_window_end_at": window(2).end}
+    world.store.amend(record["id"], pipeline_final_status=status, **other)
+    before = world.row(record["id"])
     with pytest.raises(RowMistakenError, match="given this number to another window"):
         task("main", record)
-    assert (world.store._rows[record["id"]], world.target_ids(), announced) == (before, [], [])
+    assert (world.row(record["id"]), world.target_ids(), announced) == (before, [], [])
 
 
 def test_a_window_is_announced_as_its_row_has_it(world: World, announced: list[tuple[bool, str]]) -> None:
@@ -77,4 +76,4 @@ def test_a_window_is_announced_as_its_row_has_it(world: World, announced: list[t
         (True, key),
         (True, key),
     ]
-    assert world.row(full["id"])["phase_completed"] == Phase.AUDIT
+    assert world.row(full["id"]).phase_completed == Phase.AUDIT

@@ -34,7 +34,7 @@ def test_the_chain_stores_what_was_validated(world: World, monkeypatch: pytest.M
     valid = ledger_tasks.validate_records(ledger_tasks.generate_records())
     assert world.store.find() == []
     assert ledger_tasks.store_records(valid)["stored"] == 2
-    starts = [row["query_window_start_at"] for row in world.store.find()]
+    starts = [row.query_window_start_at for row in world.store.find()]
     assert starts == [datetime(2013, 3, 9, hour, tzinfo=UTC) for hour in (5, 6)]
 
 

@@ -39,7 +39,7 @@ class Run:
         whole_day(self.world, CLOCK_CHANGE, without=(0,))
         self.crossing = over_midnight(self.world)
         finished = {"pipeline_final_status": "COMPLETED", "phase_completed": "AUDIT", "audit_result_status": "PASSED"}
-        self.store._rows[self.crossing].update(finished)
+        self.store.amend(self.crossing, **finished)
         patch.setattr(task_runs, "conf", lambda: self.conf)
         patch.setattr(run_context, "current_actor", lambda *_: self.actor)
         patch.setattr(task_runs, "skip", skip)
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def is_untouched(self) -> bool:
-        return not self.store.get(self.crossing)["is_invalidated_flag"]
+        return not self.store.get(self.crossing).is_invalidated_flag
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_an_approved_plan_is_applied_once(run: Run) -> None:
 
 def test_what_has_changed_is_a_warning_and_no_failure(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     plan = run.loaded()
-    run.store._rows[run.crossing]["fence"] += 1
+    run.store.amend(run.crossing, fence=run.store.get(run.crossing).fence + 1)
     done = state_manager_tasks.apply_plan(plan, APPROVED)
     assert (done["inserted"], done["changed"]) == (0, 1)
     assert "changed since the plan was made, left alone: flights: crosses_day" in caplog.text

@@ -73,11 +73,11 @@ def audit(world: World, conf: dict[str, Any] | None = None, actor: Actor = AUDIT
 def load_what_waits(world: World, actor: Actor = RUN_2) -> None:
     """The pipeline's next run."""
     for row in world.claim(actor):
-        world.move(row["id"], Phase.AUDIT, actor)
+        world.move(row.id, Phase.AUDIT, actor)
 
 
 def live(world: World) -> list[int]:
-    return [row["id"] for row in world.store.find()]
+    return [row.id for row in world.store.find()]
 
 
 def equal_ends(world: World) -> bool:
@@ -94,9 +94,9 @@ class TestFindAndReplace:
         assert report.changed == {"late_data": 1, "vanished_data": 1}
         assert source.histograms == [6]
         assert source.fingerprints == 0
-        assert [world.row(i)["is_invalidated_flag"] for i in ids] == [False, True, False, False, True, False]
+        assert [world.row(i).is_invalidated_flag for i in ids] == [False, True, False, False, True, False]
         new = world.row(live(world)[1])
-        assert (new["pipeline_final_status"], new["is_replacement_run_flag"], new["campaign_id"]) == (
+        assert (new.pipeline_final_status, new.is_replacement_run_flag, new.campaign_id) == (
             "PENDING",
             True,
             None,
@@ -125,7 +125,7 @@ class TestFindAndReplace:
     def test_gaps_and_uneven_windows_are_counted_by_their_own_bounds(self) -> None:
         world, source, _ = a_world(0, 1, 5)
         (wide,) = world.plan(2)
-        world.store._rows[wide]["query_window_end_at"] = window(2).start + HOUR / 3
+        world.store.amend(wide, query_window_end_at=window(2).start + HOUR / 3)
         world.add_documents(3, 2)  # one in the short window, two after it: nobody's
         world.claim(RUN_2)
         world.move(wide, Phase.AUDIT, RUN_2)
@@ -139,7 +139,7 @@ class TestFindAndReplace:
         world, source, (_, other) = a_world(0, 1)
         world.plan(2)
         world.add_documents(5, 1, prefix="late")
-        world.store._rows[other]["pipeline_final_status"] = status
+        world.store.amend(other, pipeline_final_status=status)
         report = audit(world, ONE_DAY)
         assert (report.windows, report.unknown, report.changed) == (1, 0, {})
         assert source.histograms == [1]
@@ -152,8 +152,12 @@ class TestFindAndReplace:
 
     def test_a_skipped_window_is_compared_with_its_proof(self) -> None:
         world, _, (record_id,) = a_world(0)
-        world.store._rows[record_id].update(
-            pipeline_final_status="SKIPPED", staged_count=None, staged_fingerprint=None, target_fingerprint=None
+        world.store.amend(
+            record_id,
+            pipeline_final_status="SKIPPED",
+            staged_count=None,
+            staged_fingerprint=None,
+            target_fingerprint=None,
         )
         assert audit(world, {**ONE_DAY, "mode": "fingerprint", "check_target": True}).changed == {}
         world.add_documents(1, 0, prefix="late")
@@ -162,7 +166,7 @@ class TestFindAndReplace:
     def test_rows_without_numbers_are_told_and_left_alone(self) -> None:
         world, _, (first, _) = a_world(0, 1)
         names = ("source_count", "target_count", "loaded_count", "staged_count")
-        world.store._rows[first].update(dict.fromkeys(names))
+        world.store.amend(first, **dict.fromkeys(names))
         report = audit(world, ONE_DAY)
         assert (report.unknown, report.windows, report.replaced) == (1, 1, 0)
 
@@ -190,7 +194,7 @@ class TestVanished:
         assert "2 windows wait for a person, 3 rows are at stake" in said
         assert "the source has 1 rows, 3 were read (-2) (3 rows would be gone there, 2 may go" in said
         assert '"accept_vanished": 3} lets the rows go' in said
-        assert [world.row(i)["is_invalidated_flag"] for i in ids] == [True, False, False, False]  # late data goes on
+        assert [world.row(i).is_invalidated_flag for i in ids] == [True, False, False, False]  # late data goes on
         load_what_waits(world)
         assert set(world.target_ids()) == {*before, "late-0-0"}
 
@@ -210,7 +214,7 @@ class TestVanished:
         source.documents.clear()
         for row in world.claim(RUN_2):
             with pytest.raises(RowsWouldVanishError, match=r"3 of the window's 3 rows would be gone, [12] may go"):
-                world.move(row["id"], Phase.AUDIT, RUN_2)
+                world.move(row.id, Phase.AUDIT, RUN_2)
         assert world.target_ids() == before
 
     def test_a_yes_is_for_so_many_rows_and_no_more(self) -> None:
@@ -228,10 +232,10 @@ class TestVanished:
         world, source, ids = self.hidden(vanished_data_limit={"percent": 0})
         report = audit(world, {**ONE_DAY, **YES, "keep_vanished": True})
         assert (report.kept, report.held, report.replaced) == (2, 0, 0)
-        assert world.row(ids[1])["kept_source_count"] == 1
+        assert world.row(ids[1]).kept_source_count == 1
         assert "kept: ticket 7" in world.store.events(ids[1])[-1]["reason"]
         assert audit(world, ONE_DAY, NEXT_AUDIT).changed == {}
-        assert not any(world.row(i)["is_revisit_due_flag"] for i in ids)
+        assert not any(world.row(i).is_revisit_due_flag for i in ids)
         del source.documents["doc-1-2"]
         with pytest.raises(ApprovalNeededError, match="the source holds nothing of it any more"):
             audit(world, ONE_DAY, NEXT_AUDIT)
@@ -250,7 +254,7 @@ class TestVanished:
         world, _, ids = self.hidden(vanished_data_limit={"percent": 0})
         report = audit(world, {**ONE_DAY, "dry_run": True})
         assert (report.held, report.held_rows, report.replaced) == (2, 3, 0)
-        assert not any(world.row(i)["is_revisit_due_flag"] for i in ids)
+        assert not any(world.row(i).is_revisit_due_flag for i in ids)
 
     def test_data_that_left_the_source_is_not_deleted_from_the_target_unasked(self) -> None:
         world, source, ids = a_world(0, 1)
@@ -268,7 +272,7 @@ class TestVanished:
         populate_pipeline_batches(world.config, world.store, RUN_2, again)
         load_what_waits(world)
         assert equal_ends(world)
-        assert all(world.row(i)["is_invalidated_flag"] for i in ids)
+        assert all(world.row(i).is_invalidated_flag for i in ids)
 
 
 class TestParts:
@@ -356,7 +360,7 @@ class TestFingerprint:
     def test_quarantined_documents_are_in_no_hash_sum_so_ids_are_not_read(self) -> None:
         world, source, (record_id,) = a_world(0)
         source.add(Document("bad", window(0).start, b"{}"))
-        world.store._rows[record_id]["quarantined_count"] = 1
+        world.store.amend(record_id, quarantined_count=1)
         report = audit(world, {**ONE_DAY, "mode": "fingerprint"})
         assert (report.changed, report.not_by_id, source.fingerprints) == ({}, 1, 0)
 
@@ -383,7 +387,7 @@ class TestTarget:
         assert len(asked) == 1 + 2 * 3  # halves of halves
         report = audit(world, {**ONE_DAY, **YES, "reload_target": True}, NEXT_AUDIT)
         assert (report.changed, report.replaced) == ({"target_differs": 1}, 1)
-        assert world.row(ids[-1])["is_invalidated_flag"]
+        assert world.row(ids[-1]).is_invalidated_flag
         load_what_waits(world)
         assert equal_ends(world)
         asked.clear()
@@ -407,7 +411,7 @@ class TestMarkedWindows:
         world.move(record_id, Phase.STAGE_TO_TARGET)
         world.add_documents(1, 0, prefix="late")
         world.move(record_id)
-        assert world.row(record_id)["is_revisit_due_flag"]
+        assert world.row(record_id).is_revisit_due_flag
         return world, record_id
 
     def test_it_rests_for_x_time_back_and_then_ends_equal_whatever_the_tolerance(self) -> None:
@@ -426,7 +430,7 @@ class TestMarkedWindows:
         world, record_id = self.marked()
         del world.source.documents["late-0-0"]
         world.pass_time(timedelta(days=1))
-        assert (audit(world).settled, world.row(record_id)["is_revisit_due_flag"]) == (1, False)
+        assert (audit(world).settled, world.row(record_id).is_revisit_due_flag) == (1, False)
         assert world.store.events(record_id)[-1]["numbers"]["kind"] == "equal"
 
 
@@ -512,7 +516,9 @@ class TestAgain:
 
         def meanwhile(*arguments: Any) -> bool:
             monkeypatch.undo()
-            row = {key: world.row(record_id)[key] for key in module.planned_row(_final(world), window(0), _none)}
+            row = {
+                key: getattr(world.row(record_id), key) for key in module.planned_row(_final(world), window(0), _none)
+            }
             world.store.replace([record_id], [row], NEXT_AUDIT, "by hand")
             return original(*arguments)
 
@@ -548,7 +554,7 @@ class TestFailures:
         conf = {"from": "2013-03-09", "to": "2013-03-11"}
         with pytest.raises(kind, match=r"1 of 2 days could not be compared: 2013-03-09"):
             audit(world, conf)
-        assert [row["is_replacement_run_flag"] for row in world.store.find()] == [False, True]
+        assert [row.is_replacement_run_flag for row in world.store.find()] == [False, True]
         assert [r["target_day"] for r in world.store.revisits("flights", window(0).start)] == [NEXT_DAY.date]
         source.broken = {}
         assert audit(world, conf).replaced == 1

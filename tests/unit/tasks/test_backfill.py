@@ -27,10 +27,10 @@ def start(world: World, conf: dict[str, Any], actor: Actor = PERSON, **options: 
 
 def finish(world: World, *hours: int) -> None:
     """What a run leaves behind: COMPLETED rows (the moving itself is tested elsewhere)."""
-    rows = world.store._rows
     for hour in hours:
         (row,) = world.store.find(within=[window(hour)])
-        rows[row["id"]].update(
+        world.store.amend(
+            row.id,
             pipeline_final_status="COMPLETED",
             phase_completed="AUDIT",
             audit_result_status="PASSED",
@@ -40,12 +40,12 @@ def finish(world: World, *hours: int) -> None:
 
 def fail(world: World, hour: int) -> None:
     (row,) = world.store.find(within=[window(hour)])
-    world.store._rows[row["id"]].update(pipeline_final_status="FAILED", retry_attempt=3)
+    world.store.amend(row.id, pipeline_final_status="FAILED", retry_attempt=3)
 
 
 def of_campaign(world: World, number: int) -> list[TimeWindow]:
     rows = world.store.campaign_rows(number)
-    return [TimeWindow(row["query_window_start_at"], row["query_window_end_at"]) for row in rows]
+    return [TimeWindow(row.query_window_start_at, row.query_window_end_at) for row in rows]
 
 
 class TestTheFuture:
@@ -109,8 +109,8 @@ class TestModes:
         world = self.world()
         report = start(world, {**ONE_DAY, "mode": "all", "reason": "new mapping"})
         (row,) = world.store.find(within=[window(0)])
-        assert (row["is_replacement_run_flag"], row["campaign_id"]) == (True, report["campaign_id"])
-        (event,) = world.store.events(row["id"])
+        assert (row.is_replacement_run_flag, row.campaign_id) == (True, report["campaign_id"])
+        (event,) = world.store.events(row.id)
         assert event["reason"] == f"backfill {report['campaign_id']}: new mapping"
 
     def test_nothing_to_load_makes_no_campaign(self) -> None:
@@ -128,14 +128,14 @@ class TestModes:
         report = start(world, {**conf, "granularity": "30m"})
         assert report["steps"] == {"replace": 4}
         assert [piece.duration for piece in of_campaign(world, report["campaign_id"])] == [HOUR / 2] * 4
-        assert {row["granularity"] for row in world.store.campaign_rows(report["campaign_id"])} == {"30m"}
+        assert {row.granularity for row in world.store.campaign_rows(report["campaign_id"])} == {"30m"}
 
     def test_a_finished_window_of_which_a_part_was_asked_for_is_left(self) -> None:
         world = World()
         world.store.insert_planned(
             [row | {"query_window_end_at": window(2).start} for row in _planned_rows(world, 0)], PERSON
         )
-        world.store._rows[1].update(pipeline_final_status="COMPLETED")
+        world.store.amend(1, pipeline_final_status="COMPLETED")
         conf = {"windows": [["2013-03-09T05:00:00Z", "2013-03-09T06:00:00Z"]], "mode": "all", "reason": "x"}
         assert start(world, conf)["steps"] == {Step.CUT.value: 1}
 
@@ -199,7 +199,7 @@ class TestTwice:
         windows = of_campaign(world, report["campaign_id"])
         assert len(windows) == len(set(windows)) == 5 * 24 - 1
         assert start(world, conf)["steps"] == {Step.OWN.value: 5 * 24 - 1}
-        replaced = [row for row in world.store.find(include_invalidated=True) if row["is_invalidated_flag"]]
+        replaced = [row for row in world.store.find(include_invalidated=True) if row.is_invalidated_flag]
         assert len(replaced) == 24
 
 
@@ -210,11 +210,11 @@ class TestSteering:
         world.pass_time(timedelta(minutes=1))
         number = start(world, ONE_DAY)["campaign_id"]
         assert len(of_campaign(world, number)) == 24
-        assert {row["priority"] for row in world.store.campaign_rows(number)} == {1}
+        assert {row.priority for row in world.store.campaign_rows(number)} == {1}
         report = change_state(world.store, PERSON, number, CampaignState.CANCELLED)
         assert (report["given_back"], report["state"], report["remaining"]) == (2, "CANCELLED", 22)
         claimed = world.claim(RUN_1, 24)
-        assert [row["priority"] for row in claimed] == [7, 7]
+        assert [row.priority for row in claimed] == [7, 7]
 
     def test_more_to_do_only_while_it_runs(self) -> None:
         world = World()

@@ -73,9 +73,9 @@ class TestStopping:
         world.add_documents(3)
         (record_id,) = world.plan_and_claim(0)
         self.stop(world, record_id, Phase.STAGE_TO_TARGET)
-        assert [row["id"] for row in world.claim(RUN_2)] == [record_id]
+        assert [row.id for row in world.claim(RUN_2)] == [record_id]
         world.move(record_id, actor=RUN_2)
-        assert (world.status(record_id), world.row(record_id)["retry_attempt"]) == ("COMPLETED", 0)
+        assert (world.status(record_id), world.row(record_id).retry_attempt) == ("COMPLETED", 0)
         assert world.events(record_id).count("source_to_stage_completed") == 1
         assert world.events(record_id).count("stage_to_target_completed") == 1
 
@@ -85,7 +85,7 @@ class TestStopping:
         with pytest.raises(IllegalTransitionError, match="has not got as far as STAGE_TO_TARGET"):
             world.run(record_id, lambda attempt: attempt.change(transitions.stop_after, Phase.STAGE_TO_TARGET))
         world.move(record_id, Phase.SOURCE_TO_STAGE)
-        fence = world.row(record_id)["fence"]
+        fence = world.row(record_id).fence
         for _ in range(2):
             world.store.change(
                 record_id, lambda row, now: transitions.stop_after(row, fence, now, Phase.SOURCE_TO_STAGE), RUN_1
@@ -105,8 +105,8 @@ class TestCleanup:
             for record_id in (first, second)
         ]
         row = world.row(first)
-        assert (row["dag_run_id"], row["retry_attempt"], row["last_error"]) == (None, 1, text)
-        assert row["not_before_at"] == world.at + timedelta(minutes=1)
+        assert (row.dag_run_id, row.retry_attempt, row.last_error) == (None, 1, text)
+        assert row.not_before_at == world.at + timedelta(minutes=1)
         assert airflow.asked == [("data_pipeline_main", "run-1")]  # once per run
 
     def test_the_take_over_is_an_event_with_holder_age_and_reason(self) -> None:
@@ -146,7 +146,7 @@ class TestCleanup:
     def test_a_heartbeat_keeps_the_window(self) -> None:
         world = World()
         (record_id,) = world.plan_and_claim(0)
-        fence = world.store.take(record_id, RUN_1)["fence"]
+        fence = world.store.take(record_id, RUN_1).fence
         for _ in range(5):
             world.pass_time(LEASE)
             world.store.heartbeat(record_id, fence)
@@ -184,14 +184,14 @@ class TestCleanup:
             claimed = world.claim(run, limit=2)
             world.store.take(killer, run)
             for row in claimed:
-                if row["id"] == neighbour:
+                if row.id == neighbour:
                     world.move(neighbour, actor=run)
             (entry,) = release(world, Airflow())
             statuses.append(entry["status"])
             world.pass_time(timedelta(hours=1))
         assert statuses == ["PENDING", "PENDING", "FAILED"]
         assert world.status(neighbour) == "COMPLETED"
-        assert all(f"killed-{number}" in world.row(killer)["last_error"] for number in range(3))
+        assert all(f"killed-{number}" in world.row(killer).last_error for number in range(3))
 
     def test_the_old_owner_is_refused_afterwards(self) -> None:
         world = World()
@@ -208,7 +208,7 @@ class TestCleanup:
 
         with pytest.raises(FenceLostError):
             world.run(record_id, hangs)
-        assert (world.status(record_id), world.row(record_id)["dag_run_id"]) == ("COMPLETED", "run-2")
+        assert (world.status(record_id), world.row(record_id).dag_run_id) == ("COMPLETED", "run-2")
 
     def test_a_window_that_changes_hands_while_airflow_is_asked_is_left_alone(self) -> None:
         world = World()
@@ -222,7 +222,7 @@ class TestCleanup:
             return RunState.ENDED
 
         assert release(world, slow) == []
-        assert (world.status(record_id), world.row(record_id)["dag_run_id"]) == ("IN_PROGRESS", "run-2")
+        assert (world.status(record_id), world.row(record_id).dag_run_id) == ("IN_PROGRESS", "run-2")
 
     def test_a_run_that_is_cleared_while_airflow_is_asked_keeps_its_window(self) -> None:
         """It had ended; a task of it starts again before the answer is acted upon."""
@@ -234,7 +234,7 @@ class TestCleanup:
             return RunState.ENDED
 
         assert release(world, slow) == []
-        assert (world.status(record_id), world.row(record_id)["retry_attempt"]) == ("IN_PROGRESS", 0)
+        assert (world.status(record_id), world.row(record_id).retry_attempt) == ("IN_PROGRESS", 0)
 
 
 class TestFinishRun:
@@ -256,7 +256,7 @@ class TestFinishRun:
         assert "1 windows of this run are not finished: flights 2013-03-09T06:00:00Z" in str(failure.value)
         assert "is PENDING after 1 attempts (its run ended while the window was unfinished)" in str(failure.value)
         row = world.row(left)
-        assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("PENDING", None, 1)
+        assert (row.pipeline_final_status, row.dag_run_id, row.retry_attempt) == ("PENDING", None, 1)
 
     def test_every_unfinished_window_is_named_with_its_error(self) -> None:
         world = World(max_retry_task=0)
@@ -292,7 +292,7 @@ class TestFinishRun:
         world.claim(RUN_2)
         world.move(first, actor=RUN_2)
         assert finish_run(world.store, world.config, RUN_1) == {"COMPLETED": 2, "IN_PROGRESS": 1}
-        assert world.row(second)["dag_run_id"] == "run-2"
+        assert world.row(second).dag_run_id == "run-2"
 
     def test_a_window_that_was_replaced_is_not_its_business(self) -> None:
         world = World()
@@ -305,7 +305,7 @@ class TestFinishRun:
         (record_id,) = world.plan_and_claim(0)
         with pytest.raises(TerminalError):
             finish_run(world.store, world.config, RUN_1)
-        assert [row["id"] for row in world.claim(RUN_1)] == [record_id]
+        assert [row.id for row in world.claim(RUN_1)] == [record_id]
         world.move(record_id)
         assert finish_run(world.store, world.config, RUN_1) == {"COMPLETED": 1}
 
@@ -315,7 +315,7 @@ class TestFinishRun:
         with pytest.raises(TerminalError):
             finish_run(world.store, world.config, RUN_1)
         world.pass_time(timedelta(minutes=1))
-        assert [row["id"] for row in world.claim(RUN_2)] == [record_id]
+        assert [row.id for row in world.claim(RUN_2)] == [record_id]
 
 
 def _bad(name: str) -> Any:

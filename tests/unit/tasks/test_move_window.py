@@ -64,15 +64,15 @@ class TestFresh:
         }
         assert world.target_ids() == [f"doc-3-{n}" for n in range(5)]
         row = world.row(record_id)
-        assert (row["fence"], row["heartbeat_at"], row["audit_result_status"]) == (3, None, "PASSED")
-        assert row["staged_fingerprint"] == Fingerprint.of(world.target_ids()).hash_sum
-        assert row["stage_location"] == "flights/2013-03-09/20130309T080000Z_20130309T090000Z/1"
+        assert (row.fence, row.heartbeat_at, row.audit_result_status) == (3, None, "PASSED")
+        assert row.staged_fingerprint == Fingerprint.of(world.target_ids()).hash_sum
+        assert row.stage_location == "flights/2013-03-09/20130309T080000Z_20130309T090000Z/1"
 
     def test_the_audit_alone_brings_the_window_through_all_phases(self) -> None:
         world, record_id = world_with()
         assert world.move(record_id, Phase.AUDIT)["pipeline_final_status"] == "COMPLETED"
         assert world.events(record_id) == ["planned", "claimed", "taken", *ALL_EVENTS]
-        assert world.row(record_id)["fence"] == 1
+        assert world.row(record_id).fence == 1
 
     def test_the_load_alone_extracts_first(self) -> None:
         world, record_id = world_with()
@@ -87,7 +87,7 @@ class TestFresh:
         receipt = world.target.receipt("flights", window(3))
         assert receipt is not None
         assert (receipt.kind, receipt.fingerprint) == ("load", Fingerprint())
-        assert world.row(record_id)["percentage_difference"] is None
+        assert world.row(record_id).percentage_difference is None
 
     def test_documents_on_the_boundaries_belong_to_one_window(self) -> None:
         world = World()
@@ -105,7 +105,7 @@ class TestFresh:
         world.source.add(Document("bad", window(3).start, b'{"n": "\\ud800"}'))
         assert world.move(record_id)["pipeline_final_status"] == "COMPLETED"
         row = world.row(record_id)
-        assert (row["source_count"], row["staged_count"], row["quarantined_count"], row["count_difference"]) == (
+        assert (row.source_count, row.staged_count, row.quarantined_count, row.count_difference) == (
             6, 5, 1, 0,
         )  # fmt: skip
 
@@ -115,15 +115,15 @@ class TestFresh:
         with pytest.raises(BadDocumentError, match="the-bad-one"):
             world.move(record_id)
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["retry_attempt"], row["phase_completed"]) == ("PENDING", 1, None)
-        assert "the-bad-one" in row["last_error"]
+        assert (row.pipeline_final_status, row.retry_attempt, row.phase_completed) == ("PENDING", 1, None)
+        assert "the-bad-one" in row.last_error
         assert world.stage.storage.objects == {}
 
     def test_undated_documents_are_reported(self) -> None:
         world, record_id = world_with()
         world.source.undated = {"x", "y"}
         world.move(record_id)
-        assert world.row(record_id)["undated_count"] == 2
+        assert world.row(record_id).undated_count == 2
 
 
 class TestResume:
@@ -134,7 +134,7 @@ class TestResume:
         world.source.fault = DOWN
         assert world.move(record_id, Phase.STAGE_TO_TARGET)["loaded_count"] == 5
         assert world.stage.storage.objects == staged
-        assert world.row(record_id)["stage_location"].endswith("/1")
+        assert world.row(record_id).stage_location.endswith("/1")
         assert {row["_fence"] for row in world.target.rows} == {2}
 
     def test_a_cleared_extract_of_a_staged_window_keeps_the_manifest(self) -> None:
@@ -168,12 +168,12 @@ class TestResume:
         world.target.before_commit = _raise(DOWN)
         with pytest.raises(ServiceUnavailableError):
             world.move(record_id, Phase.STAGE_TO_TARGET, is_last_try=True)
-        assert (world.status(record_id), world.row(record_id)["phase_completed"]) == ("PENDING", "SOURCE_TO_STAGE")
+        assert (world.status(record_id), world.row(record_id).phase_completed) == ("PENDING", "SOURCE_TO_STAGE")
         assert world.target.rows == []
         world.target.before_commit = _nothing
         world.pass_time(timedelta(minutes=2))
         world.source.fault = DOWN
-        assert [row["id"] for row in world.claim(RUN_2)] == [record_id]
+        assert [row.id for row in world.claim(RUN_2)] == [record_id]
         world.move(record_id, Phase.STAGE_TO_TARGET, RUN_2)
         world.source.fault = None
         world.move(record_id, Phase.AUDIT, RUN_2)
@@ -194,7 +194,7 @@ class TestResume:
         world.move(record_id, Phase.STAGE_TO_TARGET)
         assert len(world.target.rows) == 5
         row = world.row(record_id)
-        assert row["stage_location"].endswith("/2")
+        assert row.stage_location.endswith("/2")
         # what the first one left behind is gone, too
         assert {key.split("/")[-2] for key in objects} == {"2"}
         assert world.move(record_id)["pipeline_final_status"] == "COMPLETED"
@@ -210,7 +210,7 @@ class TestResume:
         with pytest.raises(ServiceUnavailableError):
             world.move(record_id, Phase.STAGE_TO_TARGET)
         assert set(objects) == left
-        assert world.row(record_id)["phase_completed"] is None
+        assert world.row(record_id).phase_completed is None
 
     def test_an_incomplete_extract_is_never_loaded(self) -> None:
         world, record_id = world_with()
@@ -263,7 +263,7 @@ class TestResume:
         with pytest.raises(FenceLostError):
             world.run(record_id, zombie)
         assert {row["_fence"] for row in world.target.rows} == {2}
-        assert world.row(record_id)["phase_completed"] == "STAGE_TO_TARGET"
+        assert world.row(record_id).phase_completed == "STAGE_TO_TARGET"
 
     def test_a_finished_window_is_refused(self) -> None:
         world, record_id = world_with()
@@ -286,9 +286,9 @@ class TestAuditFailure:
         message = self.fail_once(world, record_id)
         assert world.target.rows == []
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["phase_completed"], row["retry_attempt"]) == ("PENDING", None, 1)
-        assert (row["audit_result_status"], row["count_difference"], row["dag_run_id"]) == ("FAILED", 1, None)
-        assert row["not_before_at"] == world.at + timedelta(minutes=1)
+        assert (row.pipeline_final_status, row.phase_completed, row.retry_attempt) == ("PENDING", None, 1)
+        assert (row.audit_result_status, row.count_difference, row.dag_run_id) == ("FAILED", 1, None)
+        assert row.not_before_at == world.at + timedelta(minutes=1)
         assert "manifest, load and target disagree" in message
         assert "4 rows were deleted from the target; it is PENDING now" in message
         assert world.events(record_id)[-1] == "audit_failed"
@@ -350,7 +350,7 @@ class TestAuditFailure:
         world.claim(RUN_2)
         assert world.move(record_id, actor=RUN_2)["pipeline_final_status"] == "COMPLETED"
         assert len(world.target.rows) == 5
-        assert world.row(record_id)["stage_location"].endswith("/3")
+        assert world.row(record_id).stage_location.endswith("/3")
         assert {key.split("/")[-2] for key in world.stage.storage.objects} == {"3"}
 
     def test_it_is_bounded_and_ends_failed_with_an_empty_target(self) -> None:
@@ -385,7 +385,7 @@ class TestAuditFailure:
         with pytest.raises(ServiceUnavailableError):
             world.move(record_id)
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["retry_attempt"], row["phase_completed"]) == (
+        assert (row.pipeline_final_status, row.retry_attempt, row.phase_completed) == (
             "IN_PROGRESS", 0, "STAGE_TO_TARGET",
         )  # fmt: skip
         assert len(world.target.rows) == 5
@@ -425,18 +425,18 @@ class TestLateData:
         result = world.move(record_id)
         assert result["pipeline_final_status"] == "PENDING"
         row = world.row(record_id)
-        assert (row["audit_result_status"], row["is_revisit_due_flag"], row["retry_attempt"]) == (None, True, 0)
-        assert (row["count_difference"], row["not_before_at"], row["dag_run_id"]) == (2, None, None)
+        assert (row.audit_result_status, row.is_revisit_due_flag, row.retry_attempt) == (None, True, 0)
+        assert (row.count_difference, row.not_before_at, row.dag_run_id) == (2, None, None)
         assert len(world.target.rows) == 5  # nothing is deleted
 
         # the next publish replaces the range; the source moves again
-        assert [found["id"] for found in world.claim(RUN_2)] == [record_id]
+        assert [found.id for found in world.claim(RUN_2)] == [record_id]
         world.move(record_id, Phase.STAGE_TO_TARGET, RUN_2)
         assert len(world.target.rows) == 7
         world.add_documents(3, hour=3, prefix="later")
         assert world.move(record_id, actor=RUN_2)["pipeline_final_status"] == "COMPLETED"
         row = world.row(record_id)
-        assert (row["audit_result_status"], row["is_revisit_due_flag"], row["count_difference"]) == ("PASSED", True, 3)
+        assert (row.audit_result_status, row.is_revisit_due_flag, row.count_difference) == ("PASSED", True, 3)
         assert world.events(record_id).count("reopened") == 1
 
     def test_a_source_that_stands_still_after_reopening_passes_without_the_flag(self) -> None:
@@ -447,7 +447,7 @@ class TestLateData:
         world.claim(RUN_2)
         world.move(record_id, actor=RUN_2)
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["is_revisit_due_flag"], row["target_count"]) == (
+        assert (row.pipeline_final_status, row.is_revisit_due_flag, row.target_count) == (
             "COMPLETED", False, 7,
         )  # fmt: skip
 
@@ -466,14 +466,14 @@ class TestLateData:
         world.add_documents(late, hour=3, prefix="late")
         world.move(record_id)
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["is_revisit_due_flag"]) == (status, True)
+        assert (row.pipeline_final_status, row.is_revisit_due_flag) == (status, True)
 
     def test_documents_that_vanish_from_the_source_reopen_too(self) -> None:
         world, record_id = world_with(vanished_data_limit={"rows": 1})
         world.move(record_id, Phase.STAGE_TO_TARGET)
         del world.source.documents["doc-3-0"]
         world.move(record_id)
-        assert (world.status(record_id), world.row(record_id)["count_difference"]) == ("PENDING", -1)
+        assert (world.status(record_id), world.row(record_id).count_difference) == ("PENDING", -1)
         world.claim(RUN_2)
         world.move(record_id, actor=RUN_2)
         assert "doc-3-0" not in world.target_ids()
@@ -515,11 +515,11 @@ class TestReplacement:
         world, record_id = world_with()
         world.move(record_id)
         rows = [_half_hour_row(world, 3), _half_hour_row(world, 3.5)]
-        first, second = (row["id"] for row in world.store.replace([record_id], rows, RUN_1, "finer"))
+        first, second = (row.id for row in world.store.replace([record_id], rows, RUN_1, "finer"))
         world.source.documents = {key: document for key, document in world.source.documents.items() if key != "doc-3-4"}
         world.claim(RUN_2)
         world.move(first, actor=RUN_2)
-        assert world.row(record_id)["target_deletion_done_flag"] is True
+        assert world.row(record_id).target_deletion_done_flag is True
         assert world.target_ids() == [f"doc-3-{n}" for n in range(3)]  # outside its own window, too
         world.move(second, actor=RUN_2)
         assert world.target_ids() == [f"doc-3-{n}" for n in range(4)]

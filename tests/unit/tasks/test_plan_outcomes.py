@@ -47,7 +47,7 @@ class TestPreview:
         assert [[getattr(report, name) for name in names] for report in shown] == [
             [getattr(report, name) for name in names] for report in done
         ]
-        assert {row["source_object"] for row in store.find()} == {"flights"}
+        assert {row.source_object for row in store.find()} == {"flights"}
         for reports, told in ((shown, "A dry run: nothing was inserted"), (done, "All others were planned")):
             failed = [line for line in outcome_table(reports, {}) if "raised ZeroDivisionError" in line]
             assert [line.split()[0] for line in failed] == ["broken"] * (10 if is_scheduled else 1)

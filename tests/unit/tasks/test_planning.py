@@ -66,11 +66,9 @@ class TestTargetDate:
         assert numbers(reports) == [("flights", day.isoformat(), windows, 0, windows, 0)]
         rows = store.find()
         local_day = LocalDay(day, ZONE)
-        assert merge(TimeWindow(r["query_window_start_at"], r["query_window_end_at"]) for r in rows) == [
-            local_day.window
-        ]
-        assert {row["target_day"] for row in rows} == {day}
-        assert {row["pipeline_final_status"] for row in rows} == {"PENDING"}
+        assert merge(TimeWindow(r.query_window_start_at, r.query_window_end_at) for r in rows) == [local_day.window]
+        assert {row.target_day for row in rows} == {day}
+        assert {row.pipeline_final_status for row in rows} == {"PENDING"}
 
     def test_again_inserts_nothing(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
@@ -81,7 +79,7 @@ class TestTargetDate:
     def test_a_gap_is_filled_and_nothing_else(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
         plan(store, target_date=DAY.date)
-        lost = [row["id"] for row in store.find()][5:7]
+        lost = [row.id for row in store.find()][5:7]
         store.replace(lost, [], PLANNER, "deleted by hand")
         assert numbers(plan(store, target_date=DAY.date)) == [("flights", "2013-03-09", 24, 22, 2, 0)]
         assert store.live_windows("flights", DAY.window) == [window(hour) for hour in range(24)]
@@ -96,13 +94,13 @@ class TestTargetDate:
     def test_a_changed_granularity_is_tiled_around_and_counted(self) -> None:
         store = MemoryLifecycleStore(lambda: NOW)
         plan(store, target_date=DAY.date)
-        store.replace([row["id"] for row in store.find()][10:], [], PLANNER, "deleted by hand")
+        store.replace([row.id for row in store.find()][10:], [], PLANNER, "deleted by hand")
         reports = plan(store, config(granularity="4h"), target_date=DAY.date)
         # four hours from 0, 4 and 8 are in the way, and the day goes on as it was planned
         assert numbers(reports) == [("flights", "2013-03-09", 6, 0, 14, 3)]
         assert reports[0].note == "rows of another granularity cover part of the day; the rest is filled with 1h"
         assert store.covered_days("flights") == {DAY.date: timedelta(hours=24)}
-        assert {row["time_interval"] for row in store.find()} == {"1h"}
+        assert {row.time_interval for row in store.find()} == {"1h"}
         assert numbers(plan(store, config(granularity="4h"), target_date=DAY.date)) == [
             ("flights", "2013-03-09", 6, 0, 0, 6)
         ]
@@ -134,7 +132,7 @@ class TestTargetDate:
         store = MemoryLifecycleStore(lambda: NOW)
         tokyo = config(pipeline_id="tokyo", source_object="tokyo", timezone="Asia/Tokyo")
         plan(store, config(), tokyo, target_date=DAY.date)
-        starts = {row["source_object"]: row["query_window_start_at"] for row in reversed(store.find())}
+        starts = {row.source_object: row.query_window_start_at for row in reversed(store.find())}
         assert starts == {"flights": DAY.start, "tokyo": datetime(2013, 3, 8, 15, tzinfo=UTC)}
 
 
@@ -267,7 +265,7 @@ class TestScheduled:
         store, source = MemoryLifecycleStore(lambda: NOW), config(start_date="2013-03-12")
         plan(store, source)
         rows = store.find(within=[LocalDay(date(2013, 3, 12), ZONE).window])
-        store.replace([row["id"] for row in rows][3:9], [], PLANNER, "deleted by hand")
+        store.replace([row.id for row in rows][3:9], [], PLANNER, "deleted by hand")
         today = next(report for report in plan(store, source) if report.day == "2013-03-12")
         assert (today.existing, today.inserted) == (18, 6)
 
@@ -430,7 +428,7 @@ class TestPopulate:
         gap = window(5, day=day).local_label(ZONE)
         assert self.populate(world, {}, dry_run=True)["inserted"].count(gap) >= 1
         assert gap in self.populate(world, {})["inserted"]
-        lengths = {row["time_interval"] for row in world.store.find(within=[day.window])}  # type: ignore[list-item]
+        lengths = {row.time_interval for row in world.store.find(within=[day.window])}  # type: ignore[list-item]
         assert lengths == {"1h"}
 
     def test_a_range_of_days_over_the_clock_change(self) -> None:
@@ -495,17 +493,17 @@ class TestPopulate:
         assert report["replaced"] == shown["replaced"]
         assert report["replaced"] == ["2013-03-09 00:00-05:00 → 02:30-05:00", "2013-03-09 02:30-05:00 → 03:00-05:00"]
         wide, narrow, kept = world.store.find()
-        assert kept["id"] == other
-        assert [row["is_replacement_run_flag"] for row in (wide, narrow)] == [True, True]
-        assert [world.row(i)["replaced_by_id"] for i in old] == [wide["id"]] * 3
+        assert kept.id == other
+        assert [row.is_replacement_run_flag for row in (wide, narrow)] == [True, True]
+        assert [world.row(i).replaced_by_id for i in old] == [wide.id] * 3
         self.populate(world, conf)  # the task's second try, or the run cleared
-        assert [row["id"] for row in world.store.find()] == [wide["id"], narrow["id"], other]
+        assert [row.id for row in world.store.find()] == [wide.id, narrow.id, other]
 
         world.claim(RUN_2)
         for row in (wide, narrow):
-            world.move(row["id"], actor=RUN_2)
-        assert [row["pipeline_final_status"] for row in world.store.find()] == ["COMPLETED"] * 3
-        assert [world.row(i)["target_deletion_done_flag"] for i in old] == [True] * 3
+            world.move(row.id, actor=RUN_2)
+        assert [row.pipeline_final_status for row in world.store.find()] == ["COMPLETED"] * 3
+        assert [world.row(i).target_deletion_done_flag for i in old] == [True] * 3
         assert Counter(world.target_ids()) == Counter(f"doc-{hour}-{n}" for hour in (0, 1, 3) for n in range(4))
 
     def test_a_window_that_is_being_moved_is_not_recut(self) -> None:
@@ -571,15 +569,15 @@ class TestReplace:
         assert report["replaced"] == [window(hour).local_label(ZONE) for hour in (0, 1)]
         assert report["finished"] == 0
         old = world.row(done)
-        new = world.row(old["replaced_by_id"])
-        assert (old["is_invalidated_flag"], new["is_replacement_run_flag"], new["pipeline_final_status"]) == (
+        new = world.row(old.replaced_by_id)
+        assert (old.is_invalidated_flag, new.is_replacement_run_flag, new.pipeline_final_status) == (
             True, True, "PENDING",
         )  # fmt: skip
-        assert new["query_window_start_at"] == window(0).start
+        assert new.query_window_start_at == window(0).start
         reasons = [event["reason"] for event in world.store.events(done) if event["event"] == "invalidated"]
         assert reasons == ["files came late"]
-        assert not world.row(waiting)["is_invalidated_flag"]
-        assert world.row(also_done)["is_invalidated_flag"]
+        assert not world.row(waiting).is_invalidated_flag
+        assert world.row(also_done).is_invalidated_flag
 
     def test_a_retry_of_the_same_task_replaces_nothing_twice(self) -> None:
         world = World()
@@ -594,7 +592,7 @@ class TestReplace:
         world.complete(0)
         self.populate(world)
         (row,) = world.claim(RUN_2, limit=1)
-        world.move(row["id"], actor=RUN_2)
+        world.move(row.id, actor=RUN_2)
         rows = world.store.find(include_invalidated=True)
         report = self.populate(world)
         assert world.store.find(include_invalidated=True) == rows
@@ -605,9 +603,9 @@ class TestReplace:
         world.complete(0)
         self.populate(world)
         (row,) = world.claim(RUN_2, limit=1)
-        world.move(row["id"], actor=RUN_2)
+        world.move(row.id, actor=RUN_2)
         self.populate(world, Actor("data_pipeline_main", "run-3"))
-        assert world.row(row["id"])["is_invalidated_flag"]
+        assert world.row(row.id).is_invalidated_flag
 
     def test_a_window_that_failed_for_good_is_replaced(self) -> None:
         """Its run may be gone from Airflow by then, so that nobody can clear its task."""
@@ -618,6 +616,6 @@ class TestReplace:
             world.move(record_id, is_last_try=True)
         report = self.populate(world)
         assert report["replaced"] == [window(0).local_label(ZONE)]
-        assert world.row(record_id)["is_invalidated_flag"]
+        assert world.row(record_id).is_invalidated_flag
         (new,) = world.store.find(within=[window(0)])
-        assert (new["pipeline_final_status"], new["retry_attempt"]) == ("PENDING", 0)
+        assert (new.pipeline_final_status, new.retry_attempt) == ("PENDING", 0)

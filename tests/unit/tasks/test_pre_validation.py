@@ -41,7 +41,7 @@ class TestRun:
         (record_id,) = world.plan_and_claim(3)
         assert validate(world, record_id) == {"decision": "run", "source_count": 5, "target_count": 0}
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["phase_completed"], row["heartbeat_at"]) == (
+        assert (row.pipeline_final_status, row.phase_completed, row.heartbeat_at) == (
             "IN_PROGRESS",
             None,
             None,
@@ -91,7 +91,7 @@ class TestRun:
         (old,) = world.complete(3)
         (new,) = world.store.replace([old], [_row(world)], PLANNER, "reload")
         world.claim(RUN_2)
-        assert validate(world, new["id"], RUN_2) == {"decision": "run", "source_count": 5, "target_count": 5}
+        assert validate(world, new.id, RUN_2) == {"decision": "run", "source_count": 5, "target_count": 5}
 
     def test_a_source_that_is_down_decides_nothing(self) -> None:
         world = World()
@@ -108,10 +108,10 @@ class TestSkip:
         world, record_id = loaded_without_the_ledger(pre_validation_mode=mode)
         assert validate(world, record_id, RUN_2) == {"decision": "skip", "source_count": 5, "target_count": 5}
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["elt_process_status"], row["audit_process_status"]) == (
+        assert (row.pipeline_final_status, row.elt_process_status, row.audit_process_status) == (
             "SKIPPED", "SKIPPED", "SKIPPED",
         )  # fmt: skip
-        assert (row["source_count"], row["target_count"], row["count_difference"], row["heartbeat_at"]) == (
+        assert (row.source_count, row.target_count, row.count_difference, row.heartbeat_at) == (
             5,
             5,
             0,
@@ -147,7 +147,7 @@ class TestEmpty:
         (record_id,) = world.plan_and_claim(3)
         assert validate(world, record_id) == {"decision": "empty", "source_count": 0, "target_count": 0}
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["audit_result_status"], row["staged_count"]) == (
+        assert (row.pipeline_final_status, row.audit_result_status, row.staged_count) == (
             "COMPLETED",
             "PASSED",
             0,
@@ -165,9 +165,9 @@ class TestEmpty:
         world.lose_target_rows(5)
         (new,) = world.store.replace([old], [_row(world)], PLANNER, "reload")
         world.claim(RUN_2)
-        assert validate(world, new["id"], RUN_2)["decision"] == "empty"
-        assert world.status(new["id"]) == "COMPLETED"
-        assert world.row(old)["target_deletion_done_flag"] is True
+        assert validate(world, new.id, RUN_2)["decision"] == "empty"
+        assert world.status(new.id) == "COMPLETED"
+        assert world.row(old).target_deletion_done_flag is True
 
     def test_a_window_that_fills_up_meanwhile_is_loaded_with_what_came(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()
@@ -200,10 +200,10 @@ class TestSplit:
         world, record_id = self.world()
         assert validate(world, record_id) == {"decision": "split", "windows": 3, "source_count": 60, "target_count": 0}
         row = world.row(record_id)
-        assert (row["is_invalidated_flag"], row["pipeline_final_status"], row["dag_run_id"]) == (True, "PENDING", None)
+        assert (row.is_invalidated_flag, row.pipeline_final_status, row.dag_run_id) == (True, "PENDING", None)
         pieces = world.store.find(within=[window(3)])
-        assert [piece["time_interval"] for piece in pieces] == ["20m"] * 3
-        assert {piece["granularity"] for piece in pieces} == {"20m"}
+        assert [piece.time_interval for piece in pieces] == ["20m"] * 3
+        assert {piece.granularity for piece in pieces} == {"20m"}
         assert world.store.live_windows("flights", window(3)) == [window(3 + n / 3, 1 / 3) for n in range(3)]
         (event,) = [event for event in world.store.events(record_id) if event["event"] == "invalidated"]
         assert event["reason"] == "60 rows, more than max_rows_per_window 25: cut into 3"
@@ -212,11 +212,11 @@ class TestSplit:
         world, record_id = self.world()
         validate(world, record_id)
         for row in world.claim(RUN_2):
-            assert validate(world, row["id"], RUN_2)["decision"] == "run"
-            world.run(row["id"], lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT), RUN_2)
+            assert validate(world, row.id, RUN_2)["decision"] == "run"
+            world.run(row.id, lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT), RUN_2)
         rows = world.store.find(within=[window(3)])
-        assert [row["pipeline_final_status"] for row in rows] == ["COMPLETED"] * 3
-        assert sum(row["loaded_count"] for row in rows) == 60
+        assert [row.pipeline_final_status for row in rows] == ["COMPLETED"] * 3
+        assert sum(row.loaded_count for row in rows) == 60
 
     def test_the_run_that_cut_it_is_not_failed_for_it(self) -> None:
         world, record_id = self.world()

@@ -44,13 +44,13 @@ def replace(world: World, record_id: int) -> int:
     """A replacement of the third hour's row."""
     record = planned_row(world.config.final_config(), window(3), derive)
     (row,) = world.store.replace([record_id], [record], PERSON, "the source was corrected")
-    return int(row["id"])
+    return int(row.id)
 
 
 def drain(world: World, actor: Actor = RUN_2) -> list[str]:
     """One run; the decision for each window."""
     return [
-        str(world.run(row["id"], lambda attempt: _moved(world, attempt), actor)["decision"])
+        str(world.run(row.id, lambda attempt: _moved(world, attempt), actor)["decision"])
         for row in world.claim(actor, limit=50)
     ]
 
@@ -78,14 +78,14 @@ class TestWhatIsRebuilt:
         report = rebuild(world)
         assert outcomes(report) == {str(window(3)): "rebuilt, resumes at its audit"}
         row = world.row(receipt.lifecycle_id)
-        assert (row["pipeline_final_status"], row["phase_completed"]) == ("PENDING", "STAGE_TO_TARGET")
-        assert (row["stage_location"], row["stage_file_count"]) == (receipt.manifest, 1)
-        assert str(row["target_day"]) == "2013-03-09"
-        (event,) = world.store.events(row["id"])
+        assert (row.pipeline_final_status, row.phase_completed) == ("PENDING", "STAGE_TO_TARGET")
+        assert (row.stage_location, row.stage_file_count) == (receipt.manifest, 1)
+        assert str(row.target_day) == "2013-03-09"
+        (event,) = world.store.events(row.id)
         assert (event["event"], event["dag_id"]) == ("rebuilt", "cli ledger rebuild")
         assert (event["numbers"]["fence"], event["numbers"]["loaded_count"]) == (receipt.fence, 5)
         assert drain(world) == ["resume"]
-        assert world.status(row["id"]) == "COMPLETED"
+        assert world.status(row.id) == "COMPLETED"
         assert world.target.receipts("flights") == [receipt]
 
     def test_without_the_manifest_the_receipts_numbers_stand_in_for_it(self) -> None:
@@ -95,9 +95,9 @@ class TestWhatIsRebuilt:
         lose_ledger(world)
         rebuild(world)
         row = world.row(receipt.lifecycle_id)
-        assert (row["staged_count"], row["staged_fingerprint"]) == (5, receipt.fingerprint.hash_sum)
-        assert row["stage_location"] is None
-        assert "its manifest is gone" in world.store.events(row["id"])[0]["reason"]
+        assert (row.staged_count, row.staged_fingerprint) == (5, receipt.fingerprint.hash_sum)
+        assert row.stage_location is None
+        assert "its manifest is gone" in world.store.events(row.id)[0]["reason"]
         assert drain(world) == ["resume"]
         assert world.target.receipts("flights") == [receipt]
 
@@ -106,7 +106,7 @@ class TestWhatIsRebuilt:
         lose_ledger(world)
         world.lose_target_rows()
         rebuild(world)
-        (record_id,) = (row["id"] for row in world.store.find())
+        (record_id,) = (row.id for row in world.store.find())
         with pytest.raises(Exception, match="disagree"):
             drain(world)
         assert (world.status(record_id), world.target.rows) == ("PENDING", [])
@@ -116,7 +116,7 @@ class TestWhatIsRebuilt:
         world.add_documents(5, hour=3)
         (record_id,) = world.plan_and_claim(3)
         world.move(record_id, Phase.SOURCE_TO_STAGE)
-        location = world.row(record_id)["stage_location"]
+        location = world.row(record_id).stage_location
         lose_ledger(world)
         assert outcomes(rebuild(world)) == {str(window(3)): "rebuilt, resumes at its load"}
         assert drain(world) == ["resume"]
@@ -126,7 +126,7 @@ class TestWhatIsRebuilt:
         world = loaded(3)
         (old,) = world.store.find()
         world.add_documents(7, hour=3, prefix="corrected")
-        new = replace(world, old["id"])
+        new = replace(world, old.id)
         world.claim(RUN_2)
         world.move(new, Phase.SOURCE_TO_STAGE, RUN_2)
         lose_ledger(world)
@@ -167,7 +167,7 @@ class TestWhatIsRebuilt:
         world.add_documents(5, hour=3)
         insert_windows(world.config, [window(0, 24)], world.store, PERSON)
         (row,) = world.claim()
-        world.move(row["id"])
+        world.move(row.id)
         world.config = config(**({"granularity": "1d"} | changes))
         lose_ledger(world)
         report = rebuild(world)
@@ -181,7 +181,7 @@ class TestWhatIsRebuilt:
         world.add_documents(5, hour=3)
         (record_id,) = world.plan_and_claim(3)
         world.move(record_id, Phase.SOURCE_TO_STAGE)
-        location = world.row(record_id)["stage_location"]
+        location = world.row(record_id).stage_location
         world.stage.storage.objects[f"pipelines/{location}/manifest.json"] = b"{"
         lose_ledger(world)
         (line,) = rebuild(world).lines
@@ -251,7 +251,7 @@ class TestFencesAndIds:
         world.add_documents(5, hour=3)
         (record_id,) = world.plan_and_claim(3)
         world.move(record_id, Phase.SOURCE_TO_STAGE)
-        manifest = world.stage.read_manifest(world.row(record_id)["stage_location"])
+        manifest = world.stage.read_manifest(world.row(record_id).stage_location)
         lose_ledger(world)
         report = rebuild(world)
         assert report.floor == manifest.fence + FENCE_MARGIN
@@ -265,7 +265,7 @@ class TestFencesAndIds:
     def test_the_floor_is_above_whatever_fence_is_known(self, where: str) -> None:
         world = loaded(3)
         (row,) = world.store.find()
-        manifest = world.stage.read_manifest(row["stage_location"])
+        manifest = world.stage.read_manifest(row.stage_location)
         lose_ledger(world)
         highest = 70_000_000
         if where == "a receipt":
@@ -275,7 +275,7 @@ class TestFencesAndIds:
         elif where == "the sequence":
             world.store.raise_sequences(fence=highest, record_id=1)
         else:
-            request = StageRequest(row["id"], "flights", "2013-03-09", manifest.window, highest)
+            request = StageRequest(row.id, "flights", "2013-03-09", manifest.window, highest)
             with world.source.extract(manifest.window) as extract:
                 world.stage.write(request, extract)
         assert rebuild(world).floor == highest + FENCE_MARGIN
@@ -297,9 +297,9 @@ class TestFencesAndIds:
         assert planned == receipt.lifecycle_id
         assert outcomes(rebuild(world)) == {str(window(3)): "rebuilt, resumes from the start"}
         (row,) = world.store.find(within=[window(3)])
-        assert row["id"] > planned
+        assert row.id > planned
         assert sorted(drain(world)) == ["empty", "run"]
-        assert {held["_lifecycle_id"] for held in world.target.rows} == {row["id"]}
+        assert {held["_lifecycle_id"] for held in world.target.rows} == {row.id}
         assert world.target_ids() == sorted(world.source.documents)
         assert reconcile_ledger(world.pipeline) == []
 
@@ -320,12 +320,12 @@ class TestFencesAndIds:
         (record_id,) = world.plan_and_claim(3)
         world.move(record_id, Phase.SOURCE_TO_STAGE)
         row = world.row(record_id)
-        manifest = world.stage.read_manifest(row["stage_location"])
+        manifest = world.stage.read_manifest(row.stage_location)
         lose_ledger(world)
         raise_floor = world.target.raise_floor
 
         def publish_first(source_object: str, floor: int) -> None:
-            world.target.publish(manifest, world.stage, fence=row["fence"], lifecycle_id=record_id)
+            world.target.publish(manifest, world.stage, fence=row.fence, lifecycle_id=record_id)
             raise_floor(source_object, floor)
 
         monkeypatch.setattr(world.target, "raise_floor", publish_first)
@@ -378,7 +378,7 @@ class TestReconcile:
         def meanwhile(source_object: str) -> Any:
             world.pass_time(timedelta(minutes=1))
             (row,) = world.store.find()
-            replace(world, row["id"])
+            replace(world, row.id)
             return held_rows(source_object)
 
         monkeypatch.setattr(world.target, "held_rows", meanwhile)

@@ -86,8 +86,8 @@ class TestGenerate:
             "note": "",
         }
         (row,) = world.store.find()
-        assert (row["target_day"], row["query_window_start_at"], row["time_interval"]) == (DAY.date, DAY.start, "1h")
-        assert row["key_x"] == "flights/2013-03-09/20130309T050000Z"
+        assert (row.target_day, row.query_window_start_at, row.time_interval) == (DAY.date, DAY.start, "1h")
+        assert row.key_x == "flights/2013-03-09/20130309T050000Z"
 
     def test_it_continues_where_the_last_one_ended(self) -> None:
         world = World()

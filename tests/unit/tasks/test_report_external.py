@@ -9,6 +9,7 @@ import pytest
 
 from include import framework
 from include.pipeline_framework.core.lifecycle.external_reports import ExternalReport, parse_report
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.time.windows import TimeWindow
@@ -47,7 +48,7 @@ class External(World):
         report = parse_report(source, target, more.get("failed"), more.get("job_id"), "")
         return report_external_window(self.config, self.store, actor, window(hour), report, replace_reason=replace)
 
-    def only(self) -> dict[str, Any]:
+    def only(self) -> LedgerRow:
         """The one live row."""
         (row,) = self.store.find()
         return row
@@ -65,34 +66,34 @@ class TestReports:
         found = world.report(0, 5, 5, job_id="job-1")
         assert (found.is_new, found.is_finished) == (True, True)
         row = world.only()
-        assert (row["pipeline_final_status"], row["audit_result_status"], row["job_id"]) == (
+        assert (row.pipeline_final_status, row.audit_result_status, row.job_id) == (
             "COMPLETED",
             "PASSED",
             "job-1",
         )
-        assert row["fence"] > 0
-        assert (row["dag_id"], row["dag_run_id"], row["heartbeat_at"]) == (SPARK.dag_id, "spark", None)
-        assert world.events(row["id"]) == ["planned", "taken", "completed"]
-        event = world.store.events(row["id"])[-1]
-        assert (event["dag_run_id"], event["fence"]) == ("spark", row["fence"])
+        assert row.fence > 0
+        assert (row.dag_id, row.dag_run_id, row.heartbeat_at) == (SPARK.dag_id, "spark", None)
+        assert world.events(row.id) == ["planned", "taken", "completed"]
+        event = world.store.events(row.id)[-1]
+        assert (event["dag_run_id"], event["fence"]) == ("spark", row.fence)
         assert event["numbers"] == {"source_count": 5, "target_count": 5, "job_id": "job-1"}
 
     def test_a_planned_row_has_no_job(self, world: External) -> None:
-        assert world.only()["job_id"] is None
+        assert world.only().job_id is None
 
     def test_without_counts_it_is_done_and_not_audited(self, world: External) -> None:
         world.report()
         row = world.only()
-        assert (row["pipeline_final_status"], row["audit_process_status"]) == ("SKIPPED", "SKIPPED")
-        assert world.store.events(row["id"])[-1]["reason"].startswith("not audited")
+        assert (row.pipeline_final_status, row.audit_process_status) == ("SKIPPED", "SKIPPED")
+        assert world.store.events(row.id)[-1]["reason"].startswith("not audited")
 
     def test_the_same_again_changes_nothing(self, world: External) -> None:
         for report in ({"failed": "no disk", "job_id": "1"}, {"source": 5, "target": 3}, {"source": 5, "target": 5}):
             assert world.report(0, **report).is_new
-            before, events = world.only(), world.events(world.only()["id"])
+            before, events = world.only(), world.events(world.only().id)
             again = world.report(0, **report)
             assert not again.is_new
-            assert (world.only(), world.events(before["id"])) == (before, events)
+            assert (world.only(), world.events(before.id)) == (before, events)
         assert not world.report(0).is_new  # it only says that it is done
 
     def test_other_numbers_of_a_finished_window_are_refused_with_the_remedy(self, world: External) -> None:
@@ -115,30 +116,30 @@ class TestReports:
         for attempt in (1, 2, 3):
             found = world.report(0, failed="no disk", job_id=f"job-{attempt}")
             assert not found.is_finished
-            assert (found.row["retry_attempt"], found.row["job_id"]) == (attempt, f"job-{attempt}")
+            assert (found.row.retry_attempt, found.row.job_id) == (attempt, f"job-{attempt}")
         row = world.only()
-        assert row["pipeline_final_status"] == "FAILED"
-        assert row["last_error"].splitlines() == ["reported as failed: no disk"] * 3
-        assert world.report(0, 1, 1).row["pipeline_final_status"] == "COMPLETED"
-        assert world.only()["last_error"] is None
+        assert row.pipeline_final_status == "FAILED"
+        assert row.last_error.splitlines() == ["reported as failed: no disk"] * 3
+        assert world.report(0, 1, 1).row.pipeline_final_status == "COMPLETED"
+        assert world.only().last_error is None
 
     def test_a_mismatch_is_pending_again_and_then_failed(self, world: External) -> None:
-        assert world.report(0, 5, 4).row["pipeline_final_status"] == "PENDING"
-        assert world.report(0, 5, 3).row["pipeline_final_status"] == "PENDING"
-        assert world.report(0, 5, 2).row["pipeline_final_status"] == "FAILED"
-        assert world.events(world.only()["id"])[-1] == "audit_failed"
+        assert world.report(0, 5, 4).row.pipeline_final_status == "PENDING"
+        assert world.report(0, 5, 3).row.pipeline_final_status == "PENDING"
+        assert world.report(0, 5, 2).row.pipeline_final_status == "FAILED"
+        assert world.events(world.only().id)[-1] == "audit_failed"
 
     def test_the_tolerance_is_the_pipeline_s(self) -> None:
         world = External(late_data_tolerance={"rows": 1, "percent": 0})
         world.plan(0)
-        assert world.report(0, 5, 4).row["pipeline_final_status"] == "COMPLETED"
+        assert world.report(0, 5, 4).row.pipeline_final_status == "COMPLETED"
 
     def test_a_window_that_has_not_ended_is_not_done(self, world: External) -> None:
         world.at = window(0).end - timedelta(seconds=1)
         for counts in ({}, {"source": 1, "target": 1}):
             with pytest.raises(InvalidInputError, match="the window has not ended: it is 2013-03-09T05:59:59Z"):
                 world.report(0, **counts)
-        assert world.only()["pipeline_final_status"] == "PENDING"
+        assert world.only().pipeline_final_status == "PENDING"
         world.report(0, failed="it can't be moved")
         world.at = window(0).end
         assert world.report(0, 1, 1).is_finished
@@ -158,24 +159,24 @@ class TestReports:
             world.report(-24 * 10, 1, 1)
 
     def test_nobody_reports_what_somebody_else_holds(self, world: External) -> None:
-        world.store.take(world.only()["id"], OTHER)
+        world.store.take(world.only().id, OTHER)
         before = world.only()
         with pytest.raises(WindowHeldError, match="held by run other"):
             world.report(0, 1, 1)
         assert world.only() == before
 
     def test_a_report_that_died_goes_on_or_is_released_by_its_lease(self, world: External) -> None:
-        world.store.take(world.only()["id"], OTHER)  # and then its process was killed
+        world.store.take(world.only().id, OTHER)  # and then its process was killed
         assert world.report(0, 1, 1, actor=OTHER).is_finished
         world.plan(1)
         (row,) = world.store.find(within=[window(1)])
-        world.store.take(row["id"], OTHER)
+        world.store.take(row.id, OTHER)
         world.pass_time(timedelta(hours=3))
         unknown: RunStates = lambda _dag, _run: cleanup_stale_locks.RunState.UNKNOWN  # noqa: E731
         (released,) = cleanup_stale_locks.cleanup_stale_locks(
             world.store, {"main": world.config}, Actor("cleanup", "run"), unknown
         )
-        assert released["id"] == row["id"]
+        assert released["id"] == row.id
         assert world.report(1, 1, 1).is_finished
 
     def test_somebody_who_was_first_with_the_same_is_fine(
@@ -191,7 +192,7 @@ class TestReports:
         monkeypatch.setattr(world.store, "take", second)
         found = world.report(0, 5, 5)
         assert not found.is_new
-        assert found.row["dag_run_id"] == "other"
+        assert found.row.dag_run_id == "other"
 
     def test_a_temporary_run_reports_nothing(self, world: External) -> None:
         with pytest.raises(InvalidInputError, match="a temporary test run reports nothing"):
@@ -202,27 +203,27 @@ class TestReports:
         world.plan(0)
         with pytest.raises(ConfigurationError, match="this bundle moves its data itself"):
             report_external_window(world.config, world.store, SPARK, window(0), ExternalReport(1, 1))
-        assert world.status(world.store.find()[0]["id"]) == "PENDING"
+        assert world.status(world.store.find()[0].id) == "PENDING"
 
 
 class TestReplacements:
     def test_a_finished_window_is_reported_anew_by_a_replacement(self, world: External) -> None:
         old = world.report(0, 5, 5).row
         new = world.report(0, 6, 6, replace="two rows were missing").row
-        assert (new["pipeline_final_status"], new["source_count"], new["is_replacement_run_flag"]) == (
+        assert (new.pipeline_final_status, new.source_count, new.is_replacement_run_flag) == (
             "COMPLETED",
             6,
             True,
         )
-        before = world.row(old["id"])
-        assert (before["is_invalidated_flag"], before["replaced_by_id"]) == (True, new["id"])
-        assert before["target_deletion_done_flag"]  # equal counts show that nothing of it is left
+        before = world.row(old.id)
+        assert (before.is_invalidated_flag, before.replaced_by_id) == (True, new.id)
+        assert before.target_deletion_done_flag  # equal counts show that nothing of it is left
         assert not world.report(0, 6, 6, replace="two rows were missing").is_new
         assert len(world.store.find(include_invalidated=True)) == 2
 
     def test_what_replaces_nothing_yet_is_a_report_like_any_other(self, world: External) -> None:
         found = world.report(0, 5, 5, replace="in case that it is finished")
-        assert (found.is_finished, found.row["is_replacement_run_flag"]) == (True, False)
+        assert (found.is_finished, found.row.is_replacement_run_flag) == (True, False)
 
     def test_it_is_not_done_without_counts_and_nothing_is_replaced(self, world: External) -> None:
         world.report(0, 5, 5)
@@ -239,7 +240,7 @@ class TestReplacements:
 
     def test_a_skipped_one_gets_its_counts(self, world: External) -> None:
         world.report()
-        assert world.report(0, 5, 5, replace="counted now").row["pipeline_final_status"] == "COMPLETED"
+        assert world.report(0, 5, 5, replace="counted now").row.pipeline_final_status == "COMPLETED"
 
     @pytest.mark.parametrize("reason", [" ", "a\0b", "x" * 10_000])
     def test_a_reason_that_can_not_be_kept_replaces_nothing(self, world: External, reason: str) -> None:
@@ -262,7 +263,7 @@ class TestTheFunction:
         )
         assert (told["pipeline_final_status"], told["job_id"], told["is_new"]) == ("COMPLETED", "spark-7", True)
         assert (told["start"], told["end"]) == ("2013-03-09T05:00:00Z", "2013-03-09T06:00:00Z")
-        assert world.only()["dag_id"] == "python session"
+        assert world.only().dag_id == "python session"
 
     @pytest.mark.parametrize(
         ("bounds", "says"),
@@ -288,7 +289,7 @@ class TestNothingElseMovesIt:
         for request in (RunRequest(), RunRequest(dry_run=True)):
             with pytest.raises(ConfigurationError, match="another system moves its data"):
                 store_and_validate(world.config, world.store, RUN_1, request)
-        assert world.only()["pipeline_final_status"] == "PENDING"
+        assert world.only().pipeline_final_status == "PENDING"
         assert framework.ConcurrencyManager(world.config.final_config(), store=world.store).next_windows() == []
 
     def test_campaigns_and_audits_refuse_it(self, world: External) -> None:
@@ -312,7 +313,7 @@ class TestNothingElseMovesIt:
         for pipeline in (None, world.pipeline):
             with pytest.raises(ConfigurationError, match="another system moves its data"):
                 getattr(framework, call)(world.config.final_config(), world.only(), pipeline=pipeline, actor=RUN_1)
-        assert world.events(world.only()["id"]) == ["planned"]
+        assert world.events(world.only().id) == ["planned"]
 
     @pytest.mark.parametrize("call", ["get_source_count", "get_target_count"])
     def test_its_systems_are_not_asked(self, world: External, call: str) -> None:
@@ -323,8 +324,8 @@ class TestNothingElseMovesIt:
     def test_its_row_is_not_taken_by_an_update(self, world: External, failures: int) -> None:
         for job in range(failures):
             world.report(0, failed="no disk", job_id=str(job))
-        assert world.only()["pipeline_final_status"] == ("FAILED" if failures else "PENDING")
-        changed = {"id": world.only()["id"], "pipeline_final_status": "IN_PROGRESS"}
+        assert world.only().pipeline_final_status == ("FAILED" if failures else "PENDING")
+        changed = {"id": world.only().id, "pipeline_final_status": "IN_PROGRESS"}
         with pytest.raises(ConfigurationError, match="another system moves its data"):
             framework.update_record_in_database(changed, store=world.store, actor=RUN_1, configs={"main": world.config})
 

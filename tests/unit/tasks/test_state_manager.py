@@ -33,7 +33,7 @@ def over_midnight(world: World) -> int:
         PLANNER,
     )
     (row,) = world.store.find(within=[TimeWindow(DAY.end - HOUR, DAY.end + HOUR)])
-    return int(row["id"])
+    return int(row.id)
 
 
 def planned_values(world: World) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class TestRepair:
         report = repair(world.config, world.store, RUN_1)
         assert report["inserted"] == [window(7)]
         (row,) = world.store.find(within=[window(7)])
-        (event,) = world.store.events(row["id"])
+        (event,) = world.store.events(row.id)
         assert (event["event"], event["reason"]) == ("planned", "gap_middle on 2013-03-09")
         assert repair(world.config, world.store, RUN_1)["inserted"] == []
 
@@ -150,7 +150,7 @@ class TestRepair:
         report = repair(world.config, world.store, RUN_1)
         assert report["invalidated"] == [crossing]
         assert report["inserted"] == [window(23), window(0, day=CLOCK_CHANGE)]
-        assert world.store.get(crossing)["is_invalidated_flag"]
+        assert world.store.get(crossing).is_invalidated_flag
         reasons = [event["reason"] for event in world.store.events(crossing) if event["event"] == "invalidated"]
         assert reasons == ["crosses_day: it reaches beyond 2013-03-09, which ends at 2013-03-10T05:00:00Z"]
 
@@ -159,8 +159,9 @@ class TestRepair:
         whole_day(world, without=(23,))
         whole_day(world, CLOCK_CHANGE, without=(0,))
         crossing = over_midnight(world)
-        rows = world.store._rows  # what a person's UPDATE would do
-        rows[crossing].update(pipeline_final_status="COMPLETED", phase_completed="AUDIT", audit_result_status="PASSED")
+        world.store.amend(
+            crossing, pipeline_final_status="COMPLETED", phase_completed="AUDIT", audit_result_status="PASSED"
+        )
         report = repair(world.config, world.store, RUN_1)
         assert (report["inserted"], report["invalidated"]) == ([], [])
         assert f"rows [{crossing}]: crosses_day" in report["reported"][0]
@@ -249,7 +250,7 @@ class TestApply:
         assert (outcome.inserted, outcome.invalidated) == ((), ())
         expected = {"claimed": "was PENDING and is IN_PROGRESS by now", "invalidated": "is invalidated already"}
         assert expected[change] in outcome.changed
-        assert (world.store.get(crossing)["is_invalidated_flag"]) == (change == "invalidated")
+        assert (world.store.get(crossing).is_invalidated_flag) == (change == "invalidated")
 
     def test_new_rows_in_the_way_of_a_replacement_change_nothing(self) -> None:
         world = World(fill_missing_days=False)
@@ -259,7 +260,7 @@ class TestApply:
         wider = replace(item, windows=(TimeWindow(window(20).start, DAY.end), *item.windows[1:]))
         (outcome,) = apply_items(world.config, world.store, RUN_1, [wider])
         assert "overlap live rows" in outcome.changed
-        assert not world.store.get(crossing)["is_invalidated_flag"]
+        assert not world.store.get(crossing).is_invalidated_flag
 
     def test_drift_is_told_and_not_touched(self) -> None:
         world = World(granularity="30m", fill_missing_days=False)

@@ -55,7 +55,7 @@ def loaded_over_midnight() -> tuple[World, int]:
     whole_day(world, CLOCK_CHANGE, without=(0,))
     crossing = over_midnight(world)
     finished = {"pipeline_final_status": "COMPLETED", "phase_completed": "AUDIT", "audit_result_status": "PASSED"}
-    world.store._rows[crossing].update(finished)
+    world.store.amend(crossing, **finished)
     return world, crossing
 
 
@@ -78,7 +78,7 @@ class TestMake:
     def test_one_that_was_applied_is_not_found_again(self, world: World) -> None:
         plan = apply(world, make(world))
         (row,) = world.store.find(within=[window(7)])
-        del world.store._rows[row["id"]]
+        del world.store._rows[row.id]
         again = make(world)
         assert (again.plan_id, again.hash) == (f"{plan.plan_id}-2", plan.hash)
 
@@ -114,13 +114,13 @@ class TestApply:
         assert outcome(done) == (1, [], [])
         assert (done.applied_at, done.applied_by, done.approved_by) == (world.at, "state_manager/run-1", None)
         (row,) = world.store.find(within=[window(7)])
-        (event,) = world.store.events(row["id"])
+        (event,) = world.store.events(row.id)
         assert event["reason"] == f"plan {plan.plan_id}: gap_middle on 2013-03-09"
 
     def test_what_got_wrong_since_is_not_touched(self, world: World) -> None:
         plan = make(world)
         (row,) = world.store.find(within=[window(9)])
-        del world.store._rows[row["id"]]
+        del world.store._rows[row.id]
         apply(world, plan)
         assert (len(live(world)), world.store.find(within=[window(9)])) == (23, [])
 
@@ -147,7 +147,7 @@ class TestApply:
         inserted, invalidated, (changed,) = outcome(apply(world, plan))
         assert (inserted, invalidated) == (0, [])
         assert "was PENDING and is IN_PROGRESS by now" in changed
-        assert not world.store.get(crossing)["is_invalidated_flag"]
+        assert not world.store.get(crossing).is_invalidated_flag
 
     @pytest.mark.parametrize(
         ("changes", "reason"),
@@ -206,13 +206,13 @@ class TestApproval:
         assert made.needs_approval.startswith("flights: 1 rows go whose data the target may hold")
         with pytest.raises(LedgerRefusedError, match="needs somebody's approval"):
             apply(world, made.plan)
-        assert not world.store.get(crossing)["is_invalidated_flag"]
+        assert not world.store.get(crossing).is_invalidated_flag
         assert load_plan(made.plan.plan_id, world.store).applied_by is None
         done = apply(world, made.plan, approved_by="Ada")
         assert outcome(done) == (2, [crossing], [])
         assert done.approved_by == "Ada"
         first = world.store.find(within=[window(23)])[0]
-        assert world.store.replaced_windows(first["id"]) == {crossing: TimeWindow(DAY.end - HOUR, DAY.end + HOUR)}
+        assert world.store.replaced_windows(first.id) == {crossing: TimeWindow(DAY.end - HOUR, DAY.end + HOUR)}
 
     def test_so_many_windows_only_with_it_by_the_limit_of_now(self, world: World) -> None:
         plan = make(world)

@@ -48,7 +48,7 @@ class TestClaim:
             "note": "",
         }
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["dag_run_id"], row["fence"]) == ("IN_PROGRESS", "run-1", 0)
+        assert (row.pipeline_final_status, row.dag_run_id, row.fence) == ("IN_PROGRESS", "run-1", 0)
 
     def test_the_pipelines_limit_and_the_runs_own(self) -> None:
         world = World(max_windows_per_run=3)
@@ -70,7 +70,7 @@ class TestClaim:
         planned = world.plan(*range(8))
         assert ids(claim(world)["claimed"]) == planned[:4]
         row = world.row(planned[4])
-        assert claimable_at(row["query_window_end_at"], nothing, "America/New_York") == row["query_window_end_at"]
+        assert claimable_at(row.query_window_end_at, nothing, "America/New_York") == row.query_window_end_at
 
     def test_the_settle_time_may_be_given(self) -> None:
         world = World()
@@ -127,8 +127,8 @@ class TestIncompleteRecords:
         (good,) = world.plan(1)
         assert ids(claim(world)["claimed"]) == [good]
         row = world.row(bad)
-        assert (row["pipeline_final_status"], row["retry_attempt"], row["dag_run_id"]) == ("PENDING", 1, None)
-        assert row["last_error"] == "record is not complete: key_y is missing"
+        assert (row.pipeline_final_status, row.retry_attempt, row.dag_run_id) == ("PENDING", 1, None)
+        assert row.last_error == "record is not complete: key_y is missing"
         assert world.events(bad) == ["planned", "claimed", "taken", "failed"]
 
     def test_every_reason_is_named_and_it_ends_failed(self) -> None:
@@ -138,8 +138,8 @@ class TestIncompleteRecords:
         with pytest.raises(InvalidInputError, match=says):
             claim(world)
         row = world.row(record_id)
-        assert row["pipeline_final_status"] == "FAILED"
-        assert row["last_error"] == ("record is not complete: data_domain is missing; collection_frequency is missing")
+        assert row.pipeline_final_status == "FAILED"
+        assert row.last_error == ("record is not complete: data_domain is missing; collection_frequency is missing")
 
     def test_names_of_both_kinds_and_metadata_are_found_in_a_ledger_row(self) -> None:
         fields = ["TARGET_DAY", "WINDOW_START_TIME", "window_end_time", "time_interval", "owner"]
@@ -155,7 +155,7 @@ class TestIncompleteRecords:
         assert ids(claim(world)["claimed"]) == [record_id]
         world.config = config(x_time_back="7d")
         assert ids(claim(world)["claimed"]) == [record_id]
-        assert (world.row(record_id)["retry_attempt"], world.row(record_id)["last_error"]) == (0, None)
+        assert (world.row(record_id).retry_attempt, world.row(record_id).last_error) == (0, None)
 
 
 class TestNote:

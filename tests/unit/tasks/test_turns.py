@@ -37,11 +37,11 @@ def test_while_another_one_publishes_the_window_waits_staged_and_owned() -> None
     with world.store.table_lock(TABLE), pytest.raises(TargetBusyError, match="another window is publishing into"):
         world.run(record_id, lambda attempt: move_until(world.pipeline, attempt, Phase.STAGE_TO_TARGET))
     row = world.row(record_id)
-    assert (row["pipeline_final_status"], row["phase_completed"]) == ("IN_PROGRESS", "SOURCE_TO_STAGE")
-    assert (row["heartbeat_at"], row["retry_attempt"], row["last_error"]) == (None, 0, None)
-    assert row["dag_run_id"] == "run-1"
+    assert (row.pipeline_final_status, row.phase_completed) == ("IN_PROGRESS", "SOURCE_TO_STAGE")
+    assert (row.heartbeat_at, row.retry_attempt, row.last_error) == (None, 0, None)
+    assert row.dag_run_id == "run-1"
     assert world.move(record_id, Phase.STAGE_TO_TARGET)["loaded_count"] == 3
-    assert world.row(record_id)["stage_location"] == row["stage_location"]
+    assert world.row(record_id).stage_location == row.stage_location
 
 
 def test_even_on_its_last_try_no_attempt_is_spent() -> None:
@@ -50,7 +50,7 @@ def test_even_on_its_last_try_no_attempt_is_spent() -> None:
         world.run(
             record_id, lambda attempt: move_until(world.pipeline, attempt, Phase.STAGE_TO_TARGET), is_last_try=True
         )
-    assert world.row(record_id)["retry_attempt"] == 0
+    assert world.row(record_id).retry_attempt == 0
 
 
 def test_a_holder_that_froze_stops_nobody_for_ever() -> None:
@@ -118,4 +118,4 @@ def test_never_two_transactions_at_once_and_loads_side_by_side(monkeypatch: pyte
     for thread in threads:
         thread.join()
     assert most == [1]
-    assert {world.row(record_id)["pipeline_final_status"] for record_id in ids} == {"COMPLETED"}
+    assert {world.row(record_id).pipeline_final_status for record_id in ids} == {"COMPLETED"}

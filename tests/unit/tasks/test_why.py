@@ -45,7 +45,7 @@ def test_the_queue_is_the_claims_order(asking: Asking) -> None:
     assert found["local"] == "2013-03-09 02:00-05:00 → 03:00-05:00"
     (claimed,) = asking.world.claim(limit=1)
     assert asking.ask("2013-03-09T02:30")["numbers"]["windows_before_it"] == 1
-    assert claimed["id"] == asking.ask()["id"]
+    assert claimed.id == asking.ask()["id"]
 
 
 def test_a_held_window_names_its_run_and_asks_airflow(asking: Asking) -> None:
@@ -77,7 +77,7 @@ def test_a_failed_window_tells_all_its_attempts(asking: Asking) -> None:
     (record_id,) = asking.world.plan(0)
     for reason in ("S3 is away", "S3 is still away", "S3 is gone"):
         asking.world.claim()
-        fence = asking.world.store.take(record_id, RUN_1)["fence"]
+        fence = asking.world.store.take(record_id, RUN_1).fence
         asking.world.store.change(
             record_id,
             lambda row, now, fence=fence, reason=reason: transitions.fail(row, fence, now, reason, max_retry_task=2),

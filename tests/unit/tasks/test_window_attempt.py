@@ -63,13 +63,13 @@ def test_the_work_gets_window_and_fence_and_its_result_comes_back() -> None:
     seen: list[Any] = []
 
     def work(attempt: WindowAttempt) -> str:
-        seen.append((attempt.window, attempt.fence, attempt.actor, attempt.row["heartbeat_at"]))
+        seen.append((attempt.window, attempt.fence, attempt.actor, attempt.row.heartbeat_at))
         return "result"
 
     assert world.run(record_id, work) == "result"
     assert seen == [(window(3), 1, RUN_1, world.at)]
     row = world.row(record_id)
-    assert (row["pipeline_final_status"], row["heartbeat_at"], row["retry_attempt"]) == ("IN_PROGRESS", None, 0)
+    assert (row.pipeline_final_status, row.heartbeat_at, row.retry_attempt) == ("IN_PROGRESS", None, 0)
     assert world.events(record_id) == ["planned", "claimed", "taken", "task_ended"]
 
 
@@ -91,7 +91,7 @@ def test_every_log_line_names_pipeline_window_fence_and_try_and_a_step_its_secon
         ("step failed", "published"),
         ("step done", "task"),
     ]
-    fence = world.store.get(record_id)["fence"]
+    fence = world.store.get(record_id).fence
     for line in lines:
         assert {name: line[name] for name in ("pipeline", "lifecycle_id", "fence", "task", "try_number")} == {
             "pipeline": world.config.pipeline_id,
@@ -123,9 +123,9 @@ class TestAnErrorThatMayPass:
             world.run(record_id, failing(error))
         assert raised.value is error
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("IN_PROGRESS", "run-1", 0)
-        assert (row["heartbeat_at"], row["not_before_at"]) == (None, None)
-        assert row["last_error"] == f"audit: {type(error).__name__}: {error}"
+        assert (row.pipeline_final_status, row.dag_run_id, row.retry_attempt) == ("IN_PROGRESS", "run-1", 0)
+        assert (row.heartbeat_at, row.not_before_at) == (None, None)
+        assert row.last_error == f"audit: {type(error).__name__}: {error}"
         assert world.events(record_id)[-1] == "try_failed"
 
     def test_the_last_try_spends_an_attempt(self, error: Exception) -> None:
@@ -134,8 +134,8 @@ class TestAnErrorThatMayPass:
         with pytest.raises(type(error)):
             world.run(record_id, failing(error), is_last_try=True)
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["dag_run_id"], row["retry_attempt"]) == ("PENDING", None, 1)
-        assert row["not_before_at"] == world.at + timedelta(minutes=1)
+        assert (row.pipeline_final_status, row.dag_run_id, row.retry_attempt) == ("PENDING", None, 1)
+        assert row.not_before_at == world.at + timedelta(minutes=1)
         assert world.events(record_id)[-1] == "failed"
 
 
@@ -147,8 +147,8 @@ def test_a_terminal_error_spends_its_attempt_at_once(error: Exception, is_last_t
     with pytest.raises(type(error)):
         world.run(record_id, failing(error), is_last_try=is_last_try)
     row = world.row(record_id)
-    assert (row["pipeline_final_status"], row["retry_attempt"]) == ("PENDING", 1)
-    assert row["last_error"] == f"audit: {type(error).__name__}: {error}"
+    assert (row.pipeline_final_status, row.retry_attempt) == ("PENDING", 1)
+    assert row.last_error == f"audit: {type(error).__name__}: {error}"
 
 
 def test_spent_attempts_end_failed_with_every_reason() -> None:
@@ -161,8 +161,8 @@ def test_spent_attempts_end_failed_with_every_reason() -> None:
             world.run(record_id, failing(BadDocumentError(f"bad {number}")))
         world.pass_time(timedelta(hours=1))
     row = world.row(record_id)
-    assert (row["pipeline_final_status"], row["retry_attempt"], row["not_before_at"]) == ("FAILED", 3, None)
-    assert all(f"audit: BadDocumentError: bad {number}" in row["last_error"] for number in range(3))
+    assert (row.pipeline_final_status, row.retry_attempt, row.not_before_at) == ("FAILED", 3, None)
+    assert all(f"audit: BadDocumentError: bad {number}" in row.last_error for number in range(3))
 
 
 def test_a_killed_process_leaves_row_and_lease_to_the_cleanup() -> None:
@@ -175,7 +175,7 @@ def test_a_killed_process_leaves_row_and_lease_to_the_cleanup() -> None:
     with pytest.raises(SystemExit):
         world.run(record_id, killed)
     row = world.row(record_id)
-    assert (row["pipeline_final_status"], row["heartbeat_at"], row["retry_attempt"]) == ("IN_PROGRESS", world.at, 0)
+    assert (row.pipeline_final_status, row.heartbeat_at, row.retry_attempt) == ("IN_PROGRESS", world.at, 0)
 
 
 class TestRefusals:
@@ -192,8 +192,8 @@ class TestRefusals:
         with pytest.raises(FenceLostError, match="fence 1 is no longer the window's: it is 2 now"):
             world.run(record_id, work, is_last_try=True)
         row = world.row(record_id)
-        assert (row["fence"], row["retry_attempt"], row["last_error"]) == (2, 0, None)
-        assert row["heartbeat_at"] == world.at
+        assert (row.fence, row.retry_attempt, row.last_error) == (2, 0, None)
+        assert row.heartbeat_at == world.at
         assert world.events(record_id) == ["planned", "claimed", "taken", "taken", "refused"]
         refused = world.store.events(record_id)[-1]
         assert (refused["try_number"], refused["fence"], refused["numbers"]) == (1, 2, {"refused_fence": 1})
@@ -211,7 +211,7 @@ class TestRefusals:
         with pytest.raises(ServiceUnavailableError, match="the first error") as raised:
             world.run(record_id, work, is_last_try=is_last_try)
         assert "The ledger could not be told: fence 1 is no longer" in raised.value.__notes__[0]
-        assert world.row(record_id)["retry_attempt"] == 0
+        assert world.row(record_id).retry_attempt == 0
 
     def test_a_zombie_that_finished_its_work_does_not_report_success(self) -> None:
         world = World()
@@ -226,7 +226,7 @@ class TestRefusals:
         with pytest.raises(IllegalTransitionError, match="phase_completed None"):
             world.run(record_id, lambda attempt: attempt.change(transitions.start_audit), is_last_try=True)
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["retry_attempt"], row["last_error"]) == ("IN_PROGRESS", 0, None)
+        assert (row.pipeline_final_status, row.retry_attempt, row.last_error) == ("IN_PROGRESS", 0, None)
 
     def test_a_ledger_that_is_down_does_not_hide_the_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()
@@ -276,8 +276,8 @@ class TestRefusals:
         assert world.status(record_id) == ("PENDING" if attempts == 1 else "FAILED")
         world.run(record_id, lambda _attempt: None)
         row = world.row(record_id)
-        assert (row["pipeline_final_status"], row["dag_run_id"]) == ("IN_PROGRESS", "run-1")
-        assert row["retry_attempt"] == (1 if attempts == 1 else 0)
+        assert (row.pipeline_final_status, row.dag_run_id) == ("IN_PROGRESS", "run-1")
+        assert row.retry_attempt == (1 if attempts == 1 else 0)
 
 
 class TestHeartbeats:
@@ -288,11 +288,11 @@ class TestHeartbeats:
         def work(_attempt: WindowAttempt) -> None:
             for _ in range(2):
                 world.pass_time(timedelta(minutes=1))
-                wait_until(lambda: world.row(record_id)["heartbeat_at"] == world.at)
+                wait_until(lambda: world.row(record_id).heartbeat_at == world.at)
             assert f"heartbeat-{record_id}" in {thread.name for thread in threading.enumerate()}
 
         world.run(record_id, work, heartbeat_seconds=0.005)
-        assert world.row(record_id)["heartbeat_at"] is None
+        assert world.row(record_id).heartbeat_at is None
         assert f"heartbeat-{record_id}" not in {thread.name for thread in threading.enumerate()}
 
     def test_they_stop_when_the_work_fails(self) -> None:
@@ -301,7 +301,7 @@ class TestHeartbeats:
         with pytest.raises(ServiceUnavailableError):
             world.run(record_id, failing(ServiceUnavailableError("503")), heartbeat_seconds=0.005)
         assert f"heartbeat-{record_id}" not in {thread.name for thread in threading.enumerate()}
-        assert world.row(record_id)["heartbeat_at"] is None
+        assert world.row(record_id).heartbeat_at is None
 
     def test_a_ledger_that_is_away_for_a_while_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         world = World()
@@ -317,7 +317,7 @@ class TestHeartbeats:
 
         def work(_attempt: WindowAttempt) -> None:
             world.pass_time(timedelta(minutes=1))
-            wait_until(lambda: world.row(record_id)["heartbeat_at"] == world.at)
+            wait_until(lambda: world.row(record_id).heartbeat_at == world.at)
 
         world.run(record_id, work, heartbeat_seconds=0.005)
         assert next(failures, None) is None
@@ -338,7 +338,7 @@ class TestHeartbeats:
 
         def work(_attempt: WindowAttempt) -> None:
             world.pass_time(timedelta(minutes=1))
-            wait_until(lambda: world.row(record_id)["heartbeat_at"] == world.at)
+            wait_until(lambda: world.row(record_id).heartbeat_at == world.at)
 
         with structlog.testing.capture_logs() as lines:
             world.run(record_id, work, heartbeat_seconds=0.005)
@@ -356,7 +356,7 @@ class TestHeartbeats:
             taken_at = world.at
             world.pass_time(timedelta(minutes=1))
             wait_until(lambda: f"heartbeat-{record_id}" not in {thread.name for thread in threading.enumerate()})
-            assert world.row(record_id)["heartbeat_at"] == taken_at
+            assert world.row(record_id).heartbeat_at == taken_at
 
         with pytest.raises(FenceLostError):
             world.run(record_id, work, heartbeat_seconds=0.005)
@@ -369,11 +369,11 @@ class TestHeartbeats:
         def work(attempt: WindowAttempt) -> None:
             attempt.change(transitions.start_source_to_stage)
             attempt.change(transitions.complete_source_to_stage, STAGED)
-            wait_until(lambda: world.row(record_id)["heartbeat_at"] is not None)
+            wait_until(lambda: world.row(record_id).heartbeat_at is not None)
 
         world.run(record_id, work, heartbeat_seconds=0.005)
         row = world.row(record_id)
-        assert (row["phase_completed"], row["heartbeat_at"]) == ("SOURCE_TO_STAGE", None)
+        assert (row.phase_completed, row.heartbeat_at) == ("SOURCE_TO_STAGE", None)
 
 
 def test_a_row_that_became_another_windows_while_the_task_ran_is_not_written() -> None:
@@ -382,12 +382,11 @@ def test_a_row_that_became_another_windows_while_the_task_ran_is_not_written() -
     (record_id,) = world.plan_and_claim(3)
 
     def work(attempt: WindowAttempt) -> None:
-        row = world.store._rows[record_id]
-        row["query_window_start_at"], row["query_window_end_at"] = window(5).start, window(5).end
-        before = dict(row)
+        world.store.amend(record_id, query_window_start_at=window(5).start, query_window_end_at=window(5).end)
+        before = world.row(record_id)
         with pytest.raises(RowMistakenError, match=f"row {record_id} is not flights 2013-03-09T08:00:00Z"):
             attempt.change(transitions.start_source_to_stage)
-        assert world.store._rows[record_id] == before
+        assert world.row(record_id) == before
 
     with pytest.raises(RowMistakenError):
         world.run(record_id, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from include.pipeline_framework.core.lifecycle import transitions
-from include.pipeline_framework.core.records.row import window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Status
 from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
@@ -54,17 +56,17 @@ class Ledger:
         for day in days:
             self.plan(version, target_date=day, allow_future=True)
 
-    def live(self) -> list[dict[str, Any]]:
+    def live(self) -> list[LedgerRow]:
         return self.store.find(source_object="flights")
 
-    def at_window(self, start: datetime) -> dict[str, Any]:
-        (row,) = (row for row in self.live() if row["query_window_start_at"] == start)
+    def at_window(self, start: datetime) -> LedgerRow:
+        (row,) = (row for row in self.live() if row.query_window_start_at == start)
         return row
 
     def require_right_days(self, *days: date) -> None:
         """Each day is tiled by windows of its own, from its first instant to its last, by the pinned rules."""
         for day in days:
-            windows = [window_of(row) for row in self.live() if row["target_day"] == day]
+            windows = [row.window for row in self.live() if row.target_day == day]
             assert merge(windows) == [LocalDay(day, VANCOUVER).window]
 
 
@@ -80,8 +82,8 @@ def ledger(tmp_path: Path) -> Ledger:
 class TestNewerRules:
     def test_the_days_that_differ_are_planned_anew_and_the_reason_is_kept(self, ledger: Ledger) -> None:
         ledger.plan_days(OLDER, SATURDAY, SUNDAY, MONDAY)
-        old = {row["id"]: row for row in ledger.live()}
-        assert [row["zone_rules"] for row in old.values()] == [OLDER] * (24 + 25 + 24)
+        old = {row.id: row for row in ledger.live()}
+        assert [row.zone_rules for row in old.values()] == [OLDER] * (24 + 25 + 24)
         reports = ledger.plan()
         assert numbers(reports) == [
             ("2026-11-01", 0, 24),  # its own line, the last, counts the rest
@@ -94,11 +96,11 @@ class TestNewerRules:
             "the day 2026-11-02 starts at 07:00Z, not 08:00Z: 49 PENDING windows made way"
         )
         ledger.require_right_days(SATURDAY, SUNDAY, MONDAY)
-        gone = [row_id for row_id, row in old.items() if row["target_day"] != SATURDAY]
-        assert [ledger.store.get(row_id)["is_invalidated_flag"] for row_id in gone] == [True] * 49
+        gone = [row_id for row_id, row in old.items() if row.target_day != SATURDAY]
+        assert [ledger.store.get(row_id).is_invalidated_flag for row_id in gone] == [True] * 49
         reasons = {event["reason"] for event in ledger.store.events(gone[0]) if event["event"] == "invalidated"}
         assert [reason.startswith(f"zone rules changed from {OLDER}") for reason in reasons] == [True]
-        assert {row["zone_rules"] for row in ledger.live() if row["target_day"] != SATURDAY} == {PINNED}
+        assert {row.zone_rules for row in ledger.live() if row.target_day != SATURDAY} == {PINNED}
 
     def test_once_is_enough(self, ledger: Ledger) -> None:
         ledger.plan_days(OLDER, SATURDAY, SUNDAY, MONDAY)
@@ -109,13 +111,13 @@ class TestNewerRules:
         ledger.plan_days(OLDER, SATURDAY)
         before = ledger.live()
         ledger.plan()
-        assert [row for row in ledger.live() if row["target_day"] == SATURDAY] == before
+        assert [row for row in ledger.live() if row.target_day == SATURDAY] == before
 
     def test_rows_from_before_the_stamp_are_found_by_their_bounds(self, ledger: Ledger) -> None:
         with ledger.rules(OLDER):
             plan_sources([ledger.config], ledger.store, PLANNER, now=NOON, target_date=SUNDAY)
-        for row in ledger.store._rows.values():
-            row["zone_rules"] = None
+        for row in ledger.store.find(include_invalidated=True):
+            ledger.store.amend(row.id, zone_rules=None)
         reports = ledger.plan()
         assert "zone rules changed from a version that rows don't tell to" in reports[0].note
         ledger.require_right_days(SATURDAY, SUNDAY)
@@ -127,8 +129,8 @@ class TestNewerRules:
         ledger.plan()
         fresh.plan_days(PINNED, SATURDAY, SUNDAY, MONDAY, TUESDAY)
         kept = ("target_day", "query_window_start_at", "query_window_end_at", "key_x")
-        assert [[row[name] for name in kept] for row in ledger.live()] == [
-            [row[name] for name in kept] for row in fresh.live()
+        assert [[getattr(row, name) for name in kept] for row in ledger.live()] == [
+            [getattr(row, name) for name in kept] for row in fresh.live()
         ]
 
     @pytest.mark.parametrize("granularity", ["1h", "4h", "1d"])
@@ -153,19 +155,19 @@ class TestNewerRules:
         ledger.at = at(2, 12)
         ledger.plan()
         rows = [ledger.at_window(at(1, hour)) for hour in range(8, 24)]
-        assert {(row["target_day"], row["zone_rules"]) for row in rows} == {(SUNDAY, OLDER)}
+        assert {(row.target_day, row.zone_rules) for row in rows} == {(SUNDAY, OLDER)}
         ledger.require_right_days(MONDAY)
-        assert merge(window_of(row) for row in ledger.live() if row["target_day"] < TUESDAY) == [
+        assert merge(row.window for row in ledger.live() if row.target_day < TUESDAY) == [
             TimeWindow(datetime(2026, 10, 31, 7, tzinfo=UTC), at(3, 7))
         ]
 
     def test_the_campaign_and_the_priority_of_a_window_stay(self, ledger: Ledger) -> None:
         ledger.plan_days(OLDER, SUNDAY, MONDAY)
-        for row in ledger.store._rows.values():
-            row.update(campaign_id=7, priority=3)
+        for row in ledger.store.find(include_invalidated=True):
+            ledger.store.amend(row.id, campaign_id=7, priority=3)
         ledger.plan()
-        rows = [row for row in ledger.live() if row["target_day"] in (SUNDAY, MONDAY)]
-        assert {(row["campaign_id"], row["priority"]) for row in rows} == {(7, 3)}
+        rows = [row for row in ledger.live() if row.target_day in (SUNDAY, MONDAY)]
+        assert {(row.campaign_id, row.priority) for row in rows} == {(7, 3)}
 
     @pytest.mark.parametrize("granularity", ["1h", "4h", "1d"])
     def test_a_run_that_comes_before_the_planner_does_the_same(self, tmp_path: Path, granularity: str) -> None:
@@ -177,8 +179,8 @@ class TestNewerRules:
         report = populate_pipeline_batches(ledger.config, ledger.store, RUN_1, RunRequest())
         planned.plan()
         kept = ("target_day", "query_window_start_at", "query_window_end_at", "zone_rules", "key_x")
-        assert [[row[name] for name in kept] for row in ledger.live()] == [
-            [row[name] for name in kept] for row in planned.live()
+        assert [[getattr(row, name) for name in kept] for row in ledger.live()] == [
+            [getattr(row, name) for name in kept] for row in planned.live()
         ]
         assert any(f"zone rules changed from {OLDER} to {PINNED}" in text for text in report["reported"])
 
@@ -187,23 +189,23 @@ class TestWhatStays:
     @pytest.mark.parametrize("status", ["IN_PROGRESS", "COMPLETED", "FAILED", "SKIPPED"])
     def test_what_is_begun_or_done_stays_and_only_open_time_is_planned(self, ledger: Ledger, status: str) -> None:
         ledger.plan_days(OLDER, SATURDAY, SUNDAY, MONDAY)
-        edge = ledger.at_window(at(2, 7))["id"]  # the last hour of Sunday then, the first of Monday now
-        ledger.store._rows[edge]["pipeline_final_status"] = status
+        edge = ledger.at_window(at(2, 7)).id  # the last hour of Sunday then, the first of Monday now
+        ledger.store.amend(edge, pipeline_final_status=status)
         reports = ledger.plan()
         row = ledger.store.get(edge)
-        assert (row["is_invalidated_flag"], row["pipeline_final_status"], row["target_day"]) == (False, status, SUNDAY)
+        assert (row.is_invalidated_flag, row.pipeline_final_status, row.target_day) == (False, status, SUNDAY)
         (note,) = (report.note for report in reports if "stay as they are" in report.note)
         assert f"the day 2026-11-01 ends at 07:00Z, not 08:00Z: 1 {status} of its windows stay" in note
-        windows = [window_of(row) for row in ledger.live()]
+        windows = [row.window for row in ledger.live()]
         assert merge(windows) == [TimeWindow(datetime(2026, 10, 31, 7, tzinfo=UTC), at(3, 7))]
         assert sum((window.duration for window in windows), timedelta()) == 72 * HOUR
 
     def test_what_the_target_may_hold_stays(self, ledger: Ledger) -> None:
         ledger.plan_days(OLDER, SUNDAY, MONDAY)
         row = ledger.at_window(at(2, 7))
-        ledger.store._rows[row["id"]]["phase_completed"] = "STAGE_TO_TARGET"
+        ledger.store.amend(row.id, phase_completed="STAGE_TO_TARGET")
         ledger.plan()
-        assert not ledger.store.get(row["id"])["is_invalidated_flag"]
+        assert not ledger.store.get(row.id).is_invalidated_flag
 
     def test_windows_that_a_person_asked_for_stay_while_they_lie_within_the_day(self, ledger: Ledger) -> None:
         asked = {"windows": [["2026-11-02T15:10:00Z", "2026-11-02T15:40:00Z"]], "allow_future": True}
@@ -212,26 +214,26 @@ class TestWhatStays:
             for conf in (asked, across):
                 request = parse_request(conf, ledger.config.horizon, "flights")
                 populate_pipeline_batches(ledger.config, ledger.store, RUN_1, request)
-        exact = {row["id"] for row in ledger.live()}
+        exact = {row.id for row in ledger.live()}
         ledger.plan_days(OLDER, SUNDAY, MONDAY)
         ledger.plan()
-        stays = {row_id: not ledger.store.get(row_id)["is_invalidated_flag"] for row_id in exact}
+        stays = {row_id: not ledger.store.get(row_id).is_invalidated_flag for row_id in exact}
         assert sorted(stays.values()) == [False, True]
         ledger.require_right_days(SUNDAY, MONDAY)
 
     def test_what_a_run_takes_meanwhile_stays_and_nothing_is_changed(self, ledger: Ledger) -> None:
         ledger.plan_days(OLDER, SUNDAY, MONDAY)
-        taken = ledger.at_window(at(2, 7))["id"]
+        taken = ledger.at_window(at(2, 7)).id
         replace = ledger.store.replace
 
-        def lose_and_replace(*arguments: Any, **options: Any) -> list[dict[str, Any]]:
-            ledger.store._rows[taken]["pipeline_final_status"] = "COMPLETED"
+        def lose_and_replace(*arguments: Any, **options: Any) -> list[LedgerRow]:
+            ledger.store.amend(taken, pipeline_final_status="COMPLETED")
             return replace(*arguments, **options)
 
         ledger.store.replace = lose_and_replace  # type: ignore[method-assign]
         reports = ledger.plan()
         assert "not done, the next run tries it again: only a PENDING window makes way here" in reports[0].note
-        assert not any(row["is_replacement_run_flag"] for row in ledger.live())
+        assert not any(row.is_replacement_run_flag for row in ledger.live())
 
     def test_while_another_run_repairs_the_source_the_next_one_does_it(self, ledger: Ledger) -> None:
         ledger.plan_days(OLDER, SUNDAY, MONDAY)
@@ -245,7 +247,7 @@ class TestWhatStays:
         ledger.config = config(timezone="UTC", start_date="2026-10-31")
         before = ledger.live()
         reports = ledger.plan(target_date=SATURDAY)
-        assert [row for row in ledger.live() if row["timezone"] == VANCOUVER] == before
+        assert [row for row in ledger.live() if row.timezone == VANCOUVER] == before
         assert not any("zone rules" in report.note for report in reports)
 
 
@@ -261,7 +263,7 @@ class TestOlderRules:
         )
         with pytest.raises(Exception, match="left to a process with the zone rules"):
             require_planned(reports, {})
-        assert [row for row in ledger.live() if row["target_day"] != SATURDAY] == before
+        assert [row for row in ledger.live() if row.target_day != SATURDAY] == before
 
     def test_a_day_beside_one_that_differs_is_refused_too(self, ledger: Ledger) -> None:
         ledger.plan_days(PINNED, SUNDAY, MONDAY)
@@ -333,7 +335,7 @@ class TestWhatIsSaid:
 
 def test_only_pending_rows_are_invalidated_where_that_is_asked(ledger: Ledger) -> None:
     ledger.plan_days(PINNED, SATURDAY)
-    row = {**ledger.live()[0], "pipeline_final_status": "FAILED"}
+    row = dataclasses.replace(ledger.live()[0], pipeline_final_status=Status.FAILED)
     assert transitions.invalidate(row, NOON, "a person's").changes == {"is_invalidated_flag": True}
     with pytest.raises(LedgerRefusedError, match="only a PENDING window makes way here, this one is FAILED by now"):
         transitions.invalidate(row, NOON, "zone rules", only_pending=True)

@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn
 
 from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor, Phase
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.ports.ledger import LifecycleStore, Record
+from include.pipeline_framework.ports.ledger import LifecycleStore
 from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.tasks.move_window import move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
@@ -107,15 +108,15 @@ class World:
     def plan(self, *hours: int, day: LocalDay = DAY) -> list[int]:
         """Plan hours of a day; their row ids."""
         insert_windows(self.config, [window(hour, day=day) for hour in hours], self.store, PLANNER)
-        return [row["id"] for hour in hours for row in self.store.find(within=[window(hour, day=day)])]
+        return [row.id for hour in hours for row in self.store.find(within=[window(hour, day=day)])]
 
     def plan_and_claim(self, *hours: int, actor: Actor = RUN_1) -> list[int]:
         ids = self.plan(*hours)
         claimed = self.claim(actor, limit=len(ids))
-        assert {row["id"] for row in claimed} == set(ids)
+        assert {row.id for row in claimed} == set(ids)
         return ids
 
-    def claim(self, actor: Actor = RUN_1, limit: int = 10) -> list[Record]:
+    def claim(self, actor: Actor = RUN_1, limit: int = 10) -> list[LedgerRow]:
         return self.store.claim(self.config.source_object, actor, limit=limit, ended_before=self.at)
 
     def add_documents(self, count: int, hour: float = 0, *, prefix: str = "doc") -> None:
@@ -159,11 +160,11 @@ class World:
             self.move(record_id, actor=actor)
         return ids
 
-    def row(self, record_id: int) -> Record:
+    def row(self, record_id: int) -> LedgerRow:
         return self.store.get(record_id)
 
     def status(self, record_id: int) -> str:
-        return str(self.row(record_id)["pipeline_final_status"])
+        return str(self.row(record_id).pipeline_final_status)
 
     def events(self, record_id: int) -> list[str]:
         return [event["event"] for event in self.store.events(record_id)]

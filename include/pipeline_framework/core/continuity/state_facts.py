@@ -1,6 +1,6 @@
 """Define what a state table says about one source: the few facts from which its continuity is judged.
 
-A store gathers them with set-based statements; `gather` does the same from rows in memory.
+A store gathers them with set-based statements.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.core.records.row import FINISHED, Phase, Status, window_of
 from include.pipeline_framework.core.time.days import LocalDay, existing_days, local_day_of
 from include.pipeline_framework.core.time.durations import Granularity
 from include.pipeline_framework.core.time.horizon import Horizon
-from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
+from include.pipeline_framework.core.time.windows import TimeWindow
 
 _DAY = timedelta(days=1)
 
@@ -183,33 +183,6 @@ class StateFacts:
         return max((*(group.day for group in self.groups[-1:]), *crossing), default=None)
 
 
-def gather(scope: StateScope, records: Iterable[Mapping[str, Any]]) -> StateFacts:
-    """Return the facts of one source from its live rows, keyed by column; rows of other sources are left out."""
-    rows = [r for r in records if r["source_object"] == scope.source_object and not r["is_invalidated_flag"]]
-    days = scope.days({r["target_day"] for r in rows})
-    bounds = {day.date: day for day in days}
-    crossing, windows, inside = [], [], []
-    for record in rows:
-        row, day = StateRow.of(record), bounds.get(record["target_day"])
-        windows.append(row.window)
-        if day and lies_inside(row.window, day):
-            inside.append((day, row.window))
-        elif day and record["timezone"] == scope.timezone:
-            crossing.append(row)
-    span = stretches(days)
-    return StateFacts(
-        scope,
-        days,
-        tuple(duration_groups(inside)),
-        tuple(gap for part in span for gap in uncovered(part, windows)),
-        tuple(sorted(crossing, key=lambda row: (row.window, row.id))),
-        tuple(_contested(StateRow.of(record) for record in rows)),
-        sum(r["pipeline_final_status"] in FINISHED for r in rows),
-        min((window.start for window in windows), default=None),
-        max((window.end for window in windows), default=None),
-    )
-
-
 def stretches(days: Iterable[LocalDay]) -> list[TimeWindow]:
     """Return the time of days in order, joined where one follows the other: a year without any row is one stretch.
 
@@ -243,17 +216,3 @@ def duration_groups(rows: Iterable[tuple[LocalDay, TimeWindow]]) -> list[Duratio
             if window.end == day.end:
                 ending.add(key)
     return [DurationGroup(*key, count, key in ending) for key, count in sorted(windows.items())]
-
-
-def _contested(rows: Iterable[StateRow]) -> list[StateRow]:
-    """Return the rows of every stretch of time in which one row overlaps another."""
-    found: list[StateRow] = []
-    stretch: list[StateRow] = []
-    reach = datetime.min.replace(tzinfo=UTC)
-    for row in sorted(rows, key=lambda row: (row.window, row.id)):
-        if row.window.start >= reach:
-            found += stretch if len(stretch) > 1 else []
-            stretch = []
-        stretch.append(row)
-        reach = max(reach, row.window.end)
-    return found + (stretch if len(stretch) > 1 else [])

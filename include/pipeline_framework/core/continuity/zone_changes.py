@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from include.pipeline_framework.core.continuity.remediation import own_granularity
 from include.pipeline_framework.core.continuity.state_facts import StateRow
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.planning import DayPlan, plan_day
-from include.pipeline_framework.core.records.row import Status, window_of
+from include.pipeline_framework.core.records.row import Status
 from include.pipeline_framework.core.time.days import LocalDay, local_day_of
 from include.pipeline_framework.core.time.durations import Granularity
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
@@ -61,11 +61,11 @@ class PlannedRow:
     may_go: bool
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> PlannedRow:
-        """Make it from a row of the ledger, keyed by column."""
-        known, status = StateRow.of(record), record["pipeline_final_status"]
-        may_go = status == Status.PENDING and not known.may_have_loaded
-        return cls(known.id, known.window, record["target_day"], record["zone_rules"], status, may_go)
+    def of(cls, row: LedgerRow) -> PlannedRow:
+        """Make it from a row of the ledger."""
+        known = StateRow.of(row.as_record())
+        may_go = row.pipeline_final_status == Status.PENDING and not known.may_have_loaded
+        return cls(row.id, row.window, row.target_day, row.zone_rules, row.pipeline_final_status, may_go)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +105,6 @@ class ReplanScope:
     zone_rules: str
     since: datetime
     refusal: Callable[[LocalDay], str | None]
-
-
-def stamps_of(records: Iterable[Mapping[str, Any]], timezone: str, since: datetime) -> list[DayStamp]:
-    """Return the stamps of live rows, keyed by column, planned in a zone and starting at or after an instant."""
-    found: dict[tuple[date, str], list[TimeWindow]] = {}
-    for record in records:
-        window = window_of(record)
-        if record["timezone"] == timezone and window.start >= since:
-            found.setdefault((record["target_day"], record["zone_rules"] or ""), []).append(window)
-    return [
-        DayStamp(day, version or None, min(w.start for w in windows), max(w.end for w in windows), len(windows))
-        for (day, version), windows in sorted(found.items())
-    ]
 
 
 def newest(stamps: Iterable[DayStamp]) -> str | None:

@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from include.pipeline_framework.core.lifecycle.transitions import Transition
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.planning import recut
-from include.pipeline_framework.core.records.row import FINISHED, Row, Status, describe, window_of
+from include.pipeline_framework.core.records.row import FINISHED, Status
 from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
 from include.pipeline_framework.errors import IllegalTransitionError, InvalidInputError, WindowHeldError
 
@@ -86,7 +87,11 @@ class CampaignWindow:
 
 
 def campaign_windows(
-    mode: Mode, grid: Sequence[TimeWindow], rows: Sequence[Row], campaign_id: int | None, unfinished: Collection[int]
+    mode: Mode,
+    grid: Sequence[TimeWindow],
+    rows: Sequence[LedgerRow],
+    campaign_id: int | None,
+    unfinished: Collection[int],
 ) -> list[CampaignWindow]:
     """Return the steps that a campaign means for the ledger now, in order of time; asked again, it does what is left.
 
@@ -98,8 +103,8 @@ def campaign_windows(
         unfinished: Campaigns that still have windows to load, without cancelled ones.
     """
     found: list[CampaignWindow] = []
-    cut = recut(grid, [window_of(row) for row in rows]) if mode == Mode.ALL else []
-    by_window = {window_of(row): row for row in rows}
+    cut = recut(grid, [row.window for row in rows]) if mode == Mode.ALL else []
+    by_window = {row.window: row for row in rows}
     cutting: set[TimeWindow] = set()
     for piece in cut:
         cut_rows = [by_window[window] for window in piece.replaced]
@@ -108,12 +113,12 @@ def campaign_windows(
         whole = not any(uncovered(window, piece.windows) for window in piece.replaced)
         step = min(blocked) if blocked else Step.REPLACE if whole else Step.CUT
         windows = piece.windows if step == Step.REPLACE else piece.replaced
-        found.append(CampaignWindow(step, windows, tuple(row["id"] for row in cut_rows)))
+        found.append(CampaignWindow(step, windows, tuple(row.id for row in cut_rows)))
         cutting |= {*piece.windows, *piece.replaced}
     for row in rows:
-        window = window_of(row)
+        window = row.window
         if window not in cutting:
-            found.append(CampaignWindow(_step_of(mode, row, campaign_id, unfinished), (window,), (row["id"],)))
+            found.append(CampaignWindow(_step_of(mode, row, campaign_id, unfinished), (window,), (row.id,)))
     if mode != Mode.FAILED:
         for window in grid:
             pieces = () if window in cutting else uncovered(window, by_window)
@@ -121,7 +126,7 @@ def campaign_windows(
     return sorted(found, key=lambda step: step.windows)
 
 
-def join(row: Row, now: datetime, campaign_id: int, priority: int) -> Transition:
+def join(row: LedgerRow, now: datetime, campaign_id: int, priority: int) -> Transition:
     """Add a window that waits, or has FAILED, to the campaign; FAILED starts over with `retry_attempt` 0.
 
     Raises:
@@ -129,18 +134,18 @@ def join(row: Row, now: datetime, campaign_id: int, priority: int) -> Transition
         IllegalTransitionError: The window is finished, or its row was invalidated.
     """
     del now
-    status = row["pipeline_final_status"]
+    status = row.pipeline_final_status
     if status == Status.IN_PROGRESS:
-        raise WindowHeldError(f"the window is held by run {row['dag_run_id']} of {row['dag_id']}", where=describe(row))
-    if row["is_invalidated_flag"] or status in FINISHED:
-        raise IllegalTransitionError(f"a window that is {status} can't join a campaign", where=describe(row))
-    if row["campaign_id"] == campaign_id and status == Status.PENDING:
+        raise WindowHeldError(f"the window is held by run {row.dag_run_id} of {row.dag_id}", where=row.where)
+    if row.is_invalidated_flag or status in FINISHED:
+        raise IllegalTransitionError(f"a window that is {status} can't join a campaign", where=row.where)
+    if row.campaign_id == campaign_id and status == Status.PENDING:
         return Transition("joined_campaign")
     changes: dict[str, Any] = {"campaign_id": campaign_id, "priority": priority, "not_before_at": None}
     if status == Status.FAILED:
         owner = {"dag_id": None, "dag_run_id": None, "pipeline_locked_at": None, "heartbeat_at": None}
         changes |= {**owner, "pipeline_final_status": Status.PENDING, "pipeline_end_time": None, "retry_attempt": 0}
-    numbers = {"campaign_id": campaign_id, "priority_before": row["priority"]}
+    numbers = {"campaign_id": campaign_id, "priority_before": row.priority}
     return Transition("joined_campaign", changes, f"campaign {campaign_id}", numbers)
 
 
@@ -150,13 +155,13 @@ def priority_before(events: Sequence[Mapping[str, Any]]) -> int:
     return int(next(joined, 0))
 
 
-def leave(row: Row, now: datetime, priority: int) -> Transition:
+def leave(row: LedgerRow, now: datetime, priority: int) -> Transition:
     """Take a waiting window out of its campaign; a window that is not waiting does not change."""
     del now
-    if row["pipeline_final_status"] != Status.PENDING or row["campaign_id"] is None:
+    if row.pipeline_final_status != Status.PENDING or row.campaign_id is None:
         return Transition("left_campaign")
     changes = {"campaign_id": None, "priority": priority}
-    return Transition("left_campaign", changes, f"campaign {row['campaign_id']} was cancelled")
+    return Transition("left_campaign", changes, f"campaign {row.campaign_id} was cancelled")
 
 
 def progress(campaign: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,8 +211,8 @@ def require_campaign(
     raise InvalidInputError(what, remedy="List them with: python -m include.cli backfill list.")
 
 
-def _step_of(mode: Mode, row: Row, campaign_id: int | None, unfinished: Collection[int]) -> Step:
-    status, owner = row["pipeline_final_status"], row["campaign_id"]
+def _step_of(mode: Mode, row: LedgerRow, campaign_id: int | None, unfinished: Collection[int]) -> Step:
+    status, owner = row.pipeline_final_status, row.campaign_id
     if owner is not None and owner == campaign_id:
         return Step.OWN
     if owner in unfinished:

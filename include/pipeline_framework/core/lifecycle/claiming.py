@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Row = Mapping[str, Any]
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,11 @@ class Cap:
         """Return a text that is the same for every claim that this limit concerns: claims take turns under it."""
         return ",".join(f"{name}={value}" for name, value in self.columns.items() if value is not None)
 
-    def concerns(self, row: Row) -> bool:
+    def concerns(self, row: LedgerRow) -> bool:
         """True when a ledger row counts toward this limit."""
-        if self.target_name is not None and row["target_object"] != self.target_object:
+        if self.target_name is not None and row.target_object != self.target_object:
             return False
-        return all(row[name] == value for name, value in self.columns.items() if value is not None)
+        return all(getattr(row, name) == value for name, value in self.columns.items() if value is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,9 @@ NO_RULES = ClaimRules()
 """Rules without limits; backfills get at most half of a claim while scheduled windows wait."""
 
 
-def allot(slots: int, share_percent: int, scheduled: Sequence[Row], campaigns: Iterable[Sequence[Row]]) -> list[Row]:
+def allot(
+    slots: int, share_percent: int, scheduled: Sequence[LedgerRow], campaigns: Iterable[Sequence[LedgerRow]]
+) -> list[LedgerRow]:
     """Return the candidates that a claim takes: first the share of scheduled ones, then all others by priority.
 
     Slots that one side can't use go to the other one. At equal priority, scheduled windows come first.
@@ -74,11 +75,12 @@ def allot(slots: int, share_percent: int, scheduled: Sequence[Row], campaigns: I
         scheduled: Windows of no campaign, in claim order.
         campaigns: For each running campaign its claimable windows, in its order; the most important campaign first.
 
-    >>> row = lambda name, priority=0: {"name": name, "priority": priority}
-    >>> [r["name"] for r in allot(3, 50, [row("a"), row("b"), row("c")], [[row("x", 1), row("y", 1)]])]
+    >>> from types import SimpleNamespace
+    >>> row = lambda name, priority=0: SimpleNamespace(name=name, priority=priority)
+    >>> [r.name for r in allot(3, 50, [row("a"), row("b"), row("c")], [[row("x", 1), row("y", 1)]])]
     ['a', 'b', 'x']
     """
     reserved = math.ceil(slots * share_percent / 100)
     first, rest = list(scheduled[:reserved]), list(scheduled[reserved:])
-    others = sorted([*rest, *(row for rows in campaigns for row in rows)], key=lambda row: -row["priority"])
+    others = sorted([*rest, *(row for rows in campaigns for row in rows)], key=lambda row: -row.priority)
     return [*first, *others][:slots]

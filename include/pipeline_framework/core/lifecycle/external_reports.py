@@ -14,7 +14,8 @@ from typing import Any
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.proof.audits import LateDataTolerance, percentage_of
-from include.pipeline_framework.core.records.row import FINISHED, Phase, Row, Status
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.core.texts import is_storable, shown, storable
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
@@ -77,7 +78,7 @@ def parse_report(source_count: Any, target_count: Any, failed: Any, job_id: Any,
 
 
 def decide(
-    row: Row,
+    row: LedgerRow,
     fence: int,
     now: datetime,
     report: ExternalReport,
@@ -123,20 +124,20 @@ def decide(
     return Transition("completed", changes, reason, _numbers(report), tuple(replaced_ids))
 
 
-def says_the_same(row: Row, report: ExternalReport) -> bool:
+def says_the_same(row: LedgerRow, report: ExternalReport) -> bool:
     """True when a row already says what a report says, so that reporting it again changes nothing.
 
     A report that only says "done" does not contradict a finished window. A failure counts as another one when its job
     or its text differs.
     """
-    counts = (row["source_count"], row["target_count"]) == (report.source_count, report.target_count)
-    if row["pipeline_final_status"] in FINISHED:
+    counts = (row.source_count, row.target_count) == (report.source_count, report.target_count)
+    if row.is_finished:
         return not report.failed and (counts or not report.has_counts)
-    if row["pipeline_final_status"] == Status.IN_PROGRESS or row["job_id"] != report.job_id or not row["retry_attempt"]:
+    if row.pipeline_final_status == Status.IN_PROGRESS or row.job_id != report.job_id or not row.retry_attempt:
         return False
     if report.failed:
-        return str(row["last_error"] or "").endswith(f"{_FAILED}{report.failed}")
-    return report.has_counts and counts and row["audit_result_status"] == "FAILED"
+        return (row.last_error or "").endswith(f"{_FAILED}{report.failed}")
+    return report.has_counts and counts and row.audit_result_status == "FAILED"
 
 
 def nearest(windows: Iterable[TimeWindow], asked: TimeWindow, most: int = 3) -> list[TimeWindow]:
@@ -152,7 +153,7 @@ def nearest(windows: Iterable[TimeWindow], asked: TimeWindow, most: int = 3) -> 
 
 
 def _failed(
-    row: Row, fence: int, now: datetime, report: ExternalReport, reason: str, *, max_retry_task: int
+    row: LedgerRow, fence: int, now: datetime, report: ExternalReport, reason: str, *, max_retry_task: int
 ) -> Transition:
     failed = transitions.fail(row, fence, now, reason, max_retry_task=max_retry_task)
     changes = {**_columns(report), **failed.changes, "elt_process_status": Status.FAILED}
@@ -160,7 +161,7 @@ def _failed(
 
 
 def _audit_failed(
-    row: Row, fence: int, now: datetime, report: ExternalReport, reason: str, *, max_retry_task: int
+    row: LedgerRow, fence: int, now: datetime, report: ExternalReport, reason: str, *, max_retry_task: int
 ) -> Transition:
     failed = transitions.fail(row, fence, now, reason, max_retry_task=max_retry_task)
     audited = {

@@ -22,16 +22,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.core.proof.audits import AuditNumbers
-from include.pipeline_framework.core.records.row import (
-    FINISHED,
-    Actor,
-    Phase,
-    Row,
-    RowIdentity,
-    Status,
-    describe,
-    is_held_by,
-)
+from include.pipeline_framework.core.records.ledger_row import COLUMNS, LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.row import FINISHED, Actor, Phase, Status
 from include.pipeline_framework.core.time.windows import iso_utc
 from include.pipeline_framework.errors import (
     FenceLostError,
@@ -72,28 +64,28 @@ NEVER_CHANGED = frozenset(
 """Columns that say which window a row is; they never change, because another window is another row."""
 
 
-def require_columns(transition: Transition, row: Row) -> None:
+def require_columns(transition: Transition, row: LedgerRow) -> None:
     """Refuse to change anything that is no column of the row, or a column that says which window the row is.
 
     Raises:
         IllegalTransitionError: Names the columns; nothing is written.
     """
-    unknown, fixed = sorted(transition.changes.keys() - row.keys()), sorted(transition.changes.keys() & NEVER_CHANGED)
+    unknown, fixed = sorted(transition.changes.keys() - COLUMNS), sorted(transition.changes.keys() & NEVER_CHANGED)
     if unknown or fixed:
         wrong = f"no such columns: {', '.join(unknown)}" if unknown else f"never changed: {', '.join(fixed)}"
         raise IllegalTransitionError(
             f"the step {transition.event!r} writes what a row does not take ({wrong})",
-            where=describe(row),
+            where=row.where,
             meaning="Nothing was written",
             remedy="Add the column with a migration, and give it to the step in core/lifecycle/transitions.py.",
         )
 
 
-Decision = Callable[[Row, datetime], Transition]
+Decision = Callable[[LedgerRow, datetime], Transition]
 """A function of the row as it is now (the store has locked it) and the ledger's time; it returns or refuses."""
 
 
-def claim(row: Row, actor: Actor, now: datetime) -> Transition:
+def claim(row: LedgerRow, actor: Actor, now: datetime) -> Transition:
     """Make PENDING (or FAILED, for a run that comes back for its own window) IN_PROGRESS, owned by the actor's run.
 
     Raises:
@@ -101,9 +93,9 @@ def claim(row: Row, actor: Actor, now: datetime) -> Transition:
     """
     if not may_claim_back(row, actor):
         raise IllegalTransitionError(
-            f"a window that is {row['pipeline_final_status']} can't be claimed by {actor}", where=describe(row)
+            f"a window that is {row.pipeline_final_status} can't be claimed by {actor}", where=row.where
         )
-    if row["pipeline_final_status"] == Status.IN_PROGRESS:
+    if row.pipeline_final_status == Status.IN_PROGRESS:
         return Transition("claimed")
     return Transition(
         "claimed",
@@ -111,15 +103,15 @@ def claim(row: Row, actor: Actor, now: datetime) -> Transition:
     )
 
 
-def may_claim_back(row: Row, actor: Actor) -> bool:
+def may_claim_back(row: LedgerRow, actor: Actor) -> bool:
     """True when a run that comes back (cleared, or restarted after a crash) may have its earlier window again."""
-    if row["is_invalidated_flag"]:
+    if row.is_invalidated_flag:
         return False
-    status = row["pipeline_final_status"]
-    return status in (Status.PENDING, Status.FAILED) or (status == Status.IN_PROGRESS and is_held_by(row, actor))
+    status = row.pipeline_final_status
+    return status in (Status.PENDING, Status.FAILED) or (status == Status.IN_PROGRESS and row.is_held_by(actor))
 
 
-def take(row: Row, actor: Actor, fence: int, now: datetime, expected: RowIdentity | None = None) -> Transition:
+def take(row: LedgerRow, actor: Actor, fence: int, now: datetime, expected: RowIdentity | None = None) -> Transition:
     """Start a task on the window under a new fence; every later write under an older fence is refused.
 
     A row held by this run is resumed. A PENDING or FAILED row is taken back (an operator cleared the task); FAILED
@@ -140,15 +132,15 @@ def take(row: Row, actor: Actor, fence: int, now: datetime, expected: RowIdentit
     """
     if expected is not None:
         expected.require(row)
-    where = describe(row)
-    if row["is_invalidated_flag"]:
+    where = row.where
+    if row.is_invalidated_flag:
         raise WindowInvalidatedError(
             "this row was invalidated",
             where=where,
-            meaning=f"Its replacement is row {row['replaced_by_id'] or '(none yet)'}",
+            meaning=f"Its replacement is row {row.replaced_by_id or '(none yet)'}",
             remedy="Clear or run the replacement instead.",
         )
-    status = Status(row["pipeline_final_status"])
+    status = row.pipeline_final_status
     if status in FINISHED:
         raise WindowFinishedError(
             f"the window is {status} already",
@@ -163,35 +155,35 @@ def take(row: Row, actor: Actor, fence: int, now: datetime, expected: RowIdentit
             where=where,
             remedy="Give `airflow tasks test` the id of an existing run instead of a date.",
         )
-    if status == Status.IN_PROGRESS and not is_held_by(row, actor):
+    if status == Status.IN_PROGRESS and not row.is_held_by(actor):
         raise WindowHeldError(
-            f"the window is held by run {row['dag_run_id']} of {row['dag_id']}",
+            f"the window is held by run {row.dag_run_id} of {row.dag_id}",
             where=where,
-            meaning=f"It was locked at {iso_utc(row['pipeline_locked_at'])}",
+            meaning=f"It was locked at {iso_utc(row.pipeline_locked_at)}" if row.pipeline_locked_at else "",
             remedy="Let that run finish, or let cleanup_stale_locks release it when the run is gone.",
         )
     changes = {"fence": fence, "heartbeat_at": now, "pipeline_final_status": Status.IN_PROGRESS}
     if status != Status.IN_PROGRESS:
         changes = {**_owned_by(actor, now), **_reopened(row), **changes}
-    elif row["pipeline_start_time"] is None:
+    elif row.pipeline_start_time is None:
         changes["pipeline_start_time"] = now
     reason = "" if status == Status.IN_PROGRESS else f"taken back while {status}"
     return Transition("taken", changes=changes, reason=reason)
 
 
-def end_task(row: Row, fence: int) -> Transition:
+def end_task(row: LedgerRow, fence: int, _now: datetime) -> Transition:
     """End the lease of a task that ended without a result of its own; owner and status stay."""
     _require_fence(row, fence)
-    return Transition("task_ended", {"heartbeat_at": None} if row["heartbeat_at"] else {})
+    return Transition("task_ended", {"heartbeat_at": None} if row.heartbeat_at else {})
 
 
-def retry_later(row: Row, fence: int, reason: str) -> Transition:
+def retry_later(row: LedgerRow, fence: int, _now: datetime, reason: str) -> Transition:
     """Note that a try failed which Airflow will repeat: owner and status stay, and no attempt is counted."""
     _require_fence(row, fence)
     return Transition("try_failed", {"heartbeat_at": None, "last_error": _reasons(row, reason)}, reason)
 
 
-def start_source_to_stage(row: Row, fence: int, now: datetime) -> Transition:
+def start_source_to_stage(row: LedgerRow, fence: int, now: datetime) -> Transition:
     """Begin the extract; files that an earlier attempt staged no longer count."""
     require_running(row, fence)
     changes: dict[str, Any] = {
@@ -203,16 +195,16 @@ def start_source_to_stage(row: Row, fence: int, now: datetime) -> Transition:
         "audit_process_status": Status.PENDING,
         "audit_result_status": None,
         "phase_completed": None,
-        "pipeline_start_time": row["pipeline_start_time"] or now,
+        "pipeline_start_time": row.pipeline_start_time or now,
     }
     return Transition("source_to_stage_started", changes)
 
 
-def complete_source_to_stage(row: Row, fence: int, now: datetime, staged: Mapping[str, Any]) -> Transition:
+def complete_source_to_stage(row: LedgerRow, fence: int, now: datetime, staged: Mapping[str, Any]) -> Transition:
     """Note that the manifest is written: `staged` holds stage_location, stage_file_count, stage_byte_count,
     staged_count, staged_fingerprint, quarantined_count and source_count.
     """
-    if row["phase_completed"] == Phase.SOURCE_TO_STAGE and row["fence"] == fence:
+    if row.phase_completed == Phase.SOURCE_TO_STAGE and row.fence == fence:
         return Transition("source_to_stage_completed")
     require_running(row, fence, doing=("source_to_stage_ingestion_status", Phase.SOURCE_TO_STAGE))
     changes = {
@@ -222,11 +214,11 @@ def complete_source_to_stage(row: Row, fence: int, now: datetime, staged: Mappin
         "phase_completed": Phase.SOURCE_TO_STAGE,
         "heartbeat_at": None,
     }
-    numbers = {**staged, "seconds": _seconds(row["source_to_stage_ingestion_start_time"], now)}
+    numbers = {**staged, "seconds": _seconds(row.source_to_stage_ingestion_start_time, now)}
     return Transition("source_to_stage_completed", changes, numbers=numbers)
 
 
-def start_stage_to_target(row: Row, fence: int, now: datetime) -> Transition:
+def start_stage_to_target(row: LedgerRow, fence: int, now: datetime) -> Transition:
     """Begin the load from a manifest."""
     require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
     changes = {
@@ -238,7 +230,7 @@ def start_stage_to_target(row: Row, fence: int, now: datetime) -> Transition:
     return Transition("stage_to_target_started", changes)
 
 
-def discard_stage(row: Row, fence: int, _now: datetime, reason: str) -> Transition:
+def discard_stage(row: LedgerRow, fence: int, _now: datetime, reason: str) -> Transition:
     """Drop staged files that can't be loaded: the next try extracts again, and the source may be corrected by then."""
     require_running(row, fence, after=Phase.SOURCE_TO_STAGE)
     changes = {"phase_completed": None, "source_to_stage_ingestion_status": Status.PENDING}
@@ -246,13 +238,13 @@ def discard_stage(row: Row, fence: int, _now: datetime, reason: str) -> Transiti
 
 
 def complete_stage_to_target(
-    row: Row, fence: int, now: datetime, loaded: Mapping[str, Any], replaced_ids: Sequence[int] = ()
+    row: LedgerRow, fence: int, now: datetime, loaded: Mapping[str, Any], replaced_ids: Sequence[int] = ()
 ) -> Transition:
     """Note that the receipt is committed: `loaded` holds loaded_count, loaded_fingerprint and perhaps event figures.
 
     The publish has deleted the data that the rows of `replaced_ids` had loaded.
     """
-    if row["phase_completed"] == Phase.STAGE_TO_TARGET and row["fence"] == fence:
+    if row.phase_completed == Phase.STAGE_TO_TARGET and row.fence == fence:
         return Transition("stage_to_target_completed")
     require_running(row, fence, doing=("stage_to_target_ingestion_status", Phase.STAGE_TO_TARGET))
     changes = {
@@ -264,33 +256,33 @@ def complete_stage_to_target(
         "phase_completed": Phase.STAGE_TO_TARGET,
         "heartbeat_at": None,
     }
-    numbers = {**loaded, "seconds": _seconds(row["stage_to_target_ingestion_start_time"], now)}
+    numbers = {**loaded, "seconds": _seconds(row.stage_to_target_ingestion_start_time, now)}
     return Transition("stage_to_target_completed", changes, numbers=numbers, deletion_done_ids=tuple(replaced_ids))
 
 
-def stop_after(row: Row, fence: int, _now: datetime, phase: Phase) -> Transition:
+def stop_after(row: LedgerRow, fence: int, _now: datetime, phase: Phase) -> Transition:
     """Make the window PENDING again when its run was asked to stop here; all work is kept and no attempt is spent."""
-    is_so_far = row["phase_completed"] in phase.and_later
-    if row["pipeline_final_status"] == Status.PENDING and is_so_far and row["fence"] == fence:
+    is_so_far = row.phase_completed in phase.and_later
+    if row.pipeline_final_status == Status.PENDING and is_so_far and row.fence == fence:
         return Transition("stopped")
     require_running(row, fence)
     if not is_so_far:
         raise IllegalTransitionError(
-            f"a window with phase_completed {row['phase_completed']} has not got as far as {phase}", where=describe(row)
+            f"a window with phase_completed {row.phase_completed} has not got as far as {phase}", where=row.where
         )
     return Transition("stopped", {**_released(), "last_error": None}, f"the run was asked to stop after {phase}")
 
 
-def start_audit(row: Row, fence: int, now: datetime) -> Transition:
+def start_audit(row: LedgerRow, fence: int, now: datetime) -> Transition:
     """Begin the audit."""
     require_running(row, fence, after=Phase.STAGE_TO_TARGET)
     changes = {"audit_process_status": Status.IN_PROGRESS, "audit_start_time": now, "audit_end_time": None}
     return Transition("audit_started", changes)
 
 
-def pass_audit(row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, revisit_due: bool) -> Transition:
+def pass_audit(row: LedgerRow, fence: int, now: datetime, numbers: AuditNumbers, *, revisit_due: bool) -> Transition:
     """Note that the audit PASSED: the window is COMPLETED."""
-    if row["pipeline_final_status"] == Status.COMPLETED and row["fence"] == fence:
+    if row.pipeline_final_status == Status.COMPLETED and row.fence == fence:
         return Transition("completed")
     require_running(row, fence, doing=("audit_process_status", Phase.AUDIT))
     changes = {
@@ -309,12 +301,12 @@ def pass_audit(row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, re
         "completed",
         changes,
         reason="late data: the source changed since the extract, within tolerance" if revisit_due else "",
-        numbers={**numbers.columns(), "seconds": _seconds(row["pipeline_start_time"], now)},
+        numbers={**numbers.columns(), "seconds": _seconds(row.pipeline_start_time, now)},
     )
 
 
 def reopen_for_late_data(
-    row: Row, fence: int, now: datetime, numbers: AuditNumbers, *, removable_rows: int | None = None
+    row: LedgerRow, fence: int, now: datetime, numbers: AuditNumbers, *, removable_rows: int | None = None
 ) -> Transition:
     """Reopen a window once whose source moved beyond the tolerance; nothing is deleted, the next publish replaces it.
 
@@ -331,7 +323,7 @@ def reopen_for_late_data(
         "audit_process_status": Status.PENDING,
         "audit_end_time": now,
         "is_revisit_due_flag": True,
-        "removable_count": row["removable_count"] if removable_rows is None else removable_rows,
+        "removable_count": row.removable_count if removable_rows is None else removable_rows,
         "not_before_at": None,
         "last_error": None,
     }
@@ -339,7 +331,7 @@ def reopen_for_late_data(
 
 
 def fail_audit(
-    row: Row, fence: int, now: datetime, numbers: AuditNumbers, reason: str, *, max_retry_task: int
+    row: LedgerRow, fence: int, now: datetime, numbers: AuditNumbers, reason: str, *, max_retry_task: int
 ) -> Transition:
     """Note that the audit FAILED: the window is PENDING from the start, or FAILED for good.
 
@@ -366,46 +358,46 @@ def fail_audit(
     )
 
 
-def fail(row: Row, fence: int, now: datetime, reason: str, *, max_retry_task: int) -> Transition:
+def fail(row: LedgerRow, fence: int, now: datetime, reason: str, *, max_retry_task: int) -> Transition:
     """Note that the task failed and Airflow won't repeat it: PENDING again with a growing delay, or FAILED.
 
     The phase is kept, so that the next attempt resumes.
     """
     _require_fence(row, fence)
-    if row["pipeline_final_status"] != Status.IN_PROGRESS:
+    if row.pipeline_final_status != Status.IN_PROGRESS:
         return Transition("failed")  # an audit failure has written its own outcome already
     return _spent(row, now, reason, max_retry_task=max_retry_task, event="failed", extra=_stopped_phase(row))
 
 
-def take_over(row: Row, now: datetime, reason: str, *, max_retry_task: int) -> Transition:
+def take_over(row: LedgerRow, now: datetime, reason: str, *, max_retry_task: int) -> Transition:
     """Count a failure for an owner that is gone (found by cleanup, or its run ended); its fence is not needed."""
-    if row["pipeline_final_status"] != Status.IN_PROGRESS:
+    if row.pipeline_final_status != Status.IN_PROGRESS:
         raise IllegalTransitionError(
-            f"only an IN_PROGRESS window can be taken over, this one is {row['pipeline_final_status']}",
-            where=describe(row),
+            f"only an IN_PROGRESS window can be taken over, this one is {row.pipeline_final_status}",
+            where=row.where,
         )
-    held = {key: row[key] for key in ("dag_id", "dag_run_id", "pipeline_locked_at", "heartbeat_at")}
-    numbers = {**held, "held_seconds": _seconds(row["pipeline_locked_at"], now)}
+    held = {key: getattr(row, key) for key in ("dag_id", "dag_run_id", "pipeline_locked_at", "heartbeat_at")}
+    numbers = {**held, "held_seconds": _seconds(row.pipeline_locked_at, now)}
     return _spent(
         row, now, reason, max_retry_task=max_retry_task, event="taken_over", extra=_stopped_phase(row), numbers=numbers
     )
 
 
-def skip(row: Row, fence: int, now: datetime, proof: Mapping[str, Any]) -> Transition:
+def skip(row: LedgerRow, fence: int, now: datetime, proof: Mapping[str, Any]) -> Transition:
     """Skip a window: a live load receipt proves that exactly this data is in the target already.
 
     Raises:
         IllegalTransitionError: The row is a replacement; a replacement is never skipped.
     """
-    if row["pipeline_final_status"] == Status.SKIPPED and row["fence"] == fence:
+    if row.pipeline_final_status == Status.SKIPPED and row.fence == fence:
         return Transition("skipped")
     require_running(row, fence)
-    if row["phase_completed"] is not None:
+    if row.phase_completed is not None:
         raise IllegalTransitionError(
-            f"a window with phase_completed {row['phase_completed']} is not SKIPPED any more", where=describe(row)
+            f"a window with phase_completed {row.phase_completed} is not SKIPPED any more", where=row.where
         )
-    if row["is_replacement_run_flag"]:
-        raise IllegalTransitionError("a replacement is never SKIPPED", where=describe(row))
+    if row.is_replacement_run_flag:
+        raise IllegalTransitionError("a replacement is never SKIPPED", where=row.where)
     changes = {
         "source_count": proof["source_count"],
         "target_count": proof["target_count"],
@@ -425,7 +417,7 @@ def skip(row: Row, fence: int, now: datetime, proof: Mapping[str, Any]) -> Trans
 
 
 def invalidate(
-    row: Row,
+    row: LedgerRow,
     now: datetime,
     reason: str,
     replaced_by_id: int | None = None,
@@ -443,28 +435,28 @@ def invalidate(
         IllegalTransitionError: `only_pending` was asked, and the row is not PENDING.
     """
     del now
-    if row["is_invalidated_flag"]:
+    if row.is_invalidated_flag:
         return Transition("replacement_planned", {"replaced_by_id": replaced_by_id} if replaced_by_id else {}, reason)
-    if row["pipeline_final_status"] == Status.IN_PROGRESS and fence is not None:
+    if row.pipeline_final_status == Status.IN_PROGRESS and fence is not None:
         _require_fence(row, fence)
         return Transition("invalidated", {"is_invalidated_flag": True, **_released()}, reason)
-    if row["pipeline_final_status"] == Status.IN_PROGRESS:
+    if row.pipeline_final_status == Status.IN_PROGRESS:
         raise WindowHeldError(
-            f"the window is held by run {row['dag_run_id']} of {row['dag_id']}",
-            where=describe(row),
+            f"the window is held by run {row.dag_run_id} of {row.dag_id}",
+            where=row.where,
             meaning="A window that is being moved is not replaced",
             remedy="Wait for that run to finish, then ask again.",
         )
-    if only_pending and row["pipeline_final_status"] != Status.PENDING:
+    if only_pending and row.pipeline_final_status != Status.PENDING:
         raise IllegalTransitionError(
-            f"only a PENDING window makes way here, this one is {row['pipeline_final_status']} by now",
-            where=describe(row),
+            f"only a PENDING window makes way here, this one is {row.pipeline_final_status} by now",
+            where=row.where,
             meaning="Nothing was changed",
         )
     return Transition("invalidated", {"is_invalidated_flag": True}, reason)
 
 
-def require_replacements(refused: Sequence[Row]) -> None:
+def require_replacements(refused: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a replacement that other live rows stand in the way of.
 
     Raises:
@@ -480,20 +472,10 @@ def require_replacements(refused: Sequence[Row]) -> None:
         )
 
 
-def pair_replacements(
-    old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def pair_replacements(old: Sequence[LedgerRow], new: Sequence[LedgerRow]) -> list[tuple[LedgerRow, LedgerRow]]:
     """Pair each invalidated row with the replacement that takes over its owed deletion: the first that overlaps it."""
-    pairs = []
-    for row in old:
-        for candidate in new:
-            if (
-                candidate["query_window_start_at"] < row["query_window_end_at"]
-                and row["query_window_start_at"] < candidate["query_window_end_at"]
-            ):
-                pairs.append((row, candidate))
-                break
-    return pairs
+    first = [(row, next((other for other in new if other.window.overlaps(row.window)), None)) for row in old]
+    return [(row, other) for row, other in first if other is not None]
 
 
 def _owned_by(actor: Actor, now: datetime) -> dict[str, Any]:
@@ -508,9 +490,9 @@ def _owned_by(actor: Actor, now: datetime) -> dict[str, Any]:
     }
 
 
-def _reopened(row: Row) -> dict[str, Any]:
+def _reopened(row: LedgerRow) -> dict[str, Any]:
     """Return the columns that are reset when an operator has a FAILED row run again."""
-    return {"retry_attempt": 0} if row["pipeline_final_status"] == Status.FAILED else {}
+    return {"retry_attempt": 0} if row.pipeline_final_status == Status.FAILED else {}
 
 
 def _released() -> dict[str, Any]:
@@ -523,17 +505,17 @@ def _released() -> dict[str, Any]:
     }
 
 
-def _stopped_phase(row: Row) -> dict[str, Any]:
+def _stopped_phase(row: LedgerRow) -> dict[str, Any]:
     """Make the phase FAILED that was running when the attempt ended; finished phases keep their status."""
     statuses = ("source_to_stage_ingestion_status", "stage_to_target_ingestion_status", "audit_process_status")
-    stopped = {name: Status.FAILED for name in statuses if row[name] == Status.IN_PROGRESS}
+    stopped = {name: Status.FAILED for name in statuses if getattr(row, name) == Status.IN_PROGRESS}
     if set(stopped) - {"audit_process_status"}:
         stopped["elt_process_status"] = Status.FAILED
     return stopped
 
 
 def _spent(
-    row: Row,
+    row: LedgerRow,
     now: datetime,
     reason: str,
     *,
@@ -542,7 +524,7 @@ def _spent(
     extra: Mapping[str, Any],
     numbers: Mapping[str, Any] | None = None,
 ) -> Transition:
-    attempt = row["retry_attempt"] + 1
+    attempt = row.retry_attempt + 1
     changes = {**extra, **_released(), "retry_attempt": attempt, "last_error": _reasons(row, reason)}
     if attempt > max_retry_task:
         changes |= {"pipeline_final_status": Status.FAILED, "pipeline_end_time": now, "not_before_at": None}
@@ -551,9 +533,9 @@ def _spent(
     return Transition(event, changes, reason, {**(numbers or {}), "retry_attempt": attempt})
 
 
-def _reasons(row: Row, reason: str) -> str:
+def _reasons(row: LedgerRow, reason: str) -> str:
     """Return the reasons of the earlier attempts and of this one: a FAILED window shows them all."""
-    return f"{row['last_error']}\n{reason}" if row["last_error"] and row["retry_attempt"] else reason
+    return f"{row.last_error}\n{reason}" if row.last_error and row.retry_attempt else reason
 
 
 def retry_delay(attempt: int) -> timedelta:
@@ -570,24 +552,24 @@ def _seconds(start: datetime | None, now: datetime) -> float | None:
     return round((now - start).total_seconds(), 3) if start else None
 
 
-def _require_fence(row: Row, fence: int) -> None:
-    if row["is_invalidated_flag"]:
+def _require_fence(row: LedgerRow, fence: int) -> None:
+    if row.is_invalidated_flag:
         raise WindowInvalidatedError(
             "this row was invalidated while the task ran",
-            where=describe(row),
-            meaning=f"Its replacement is row {row['replaced_by_id'] or '(none yet)'}",
+            where=row.where,
+            meaning=f"Its replacement is row {row.replaced_by_id or '(none yet)'}",
         )
-    if row["fence"] != fence:
+    if row.fence != fence:
         raise FenceLostError(
-            f"fence {fence} is no longer the window's: it is {row['fence']} now",
-            where=describe(row),
+            f"fence {fence} is no longer the window's: it is {row.fence} now",
+            where=row.where,
             meaning="A newer start of a task, or another run, owns the window; nothing was written",
             remedy="Nothing: the newer start carries on.",
         )
 
 
 def require_running(
-    row: Row, fence: int, *, doing: tuple[str, Phase] | None = None, after: Phase | None = None
+    row: LedgerRow, fence: int, *, doing: tuple[str, Phase] | None = None, after: Phase | None = None
 ) -> None:
     """Refuse a step by a start that does not own the window (any more), or a step that is not the row's next one.
 
@@ -602,17 +584,17 @@ def require_running(
     """
     _require_fence(row, fence)
     error: LedgerRefusedError | None = None
-    if row["pipeline_final_status"] != Status.IN_PROGRESS:
+    if row.pipeline_final_status != Status.IN_PROGRESS:
         error = IllegalTransitionError(
-            f"the window is {row['pipeline_final_status']}, this step needs IN_PROGRESS", where=describe(row)
+            f"the window is {row.pipeline_final_status}, this step needs IN_PROGRESS", where=row.where
         )
-    elif doing and row[doing[0]] != Status.IN_PROGRESS:
+    elif doing and getattr(row, doing[0]) != Status.IN_PROGRESS:
         error = IllegalTransitionError(
-            f"{doing[1]} can't end: {doing[0]} is {row[doing[0]]}, not IN_PROGRESS", where=describe(row)
+            f"{doing[1]} can't end: {doing[0]} is {getattr(row, doing[0])}, not IN_PROGRESS", where=row.where
         )
-    elif after and row["phase_completed"] != after:
+    elif after and row.phase_completed != after:
         error = IllegalTransitionError(
-            f"this step follows {after}, the window has phase_completed {row['phase_completed']}", where=describe(row)
+            f"this step follows {after}, the window has phase_completed {row.phase_completed}", where=row.where
         )
     if error:
         raise error

@@ -30,16 +30,16 @@ class AuditNumbers:
     """The numbers that an audit measured.
 
     Attributes:
-        staged: The manifest's fingerprint.
-        loaded: The fingerprint that the publish took in its own transaction.
+        staged: The manifest's fingerprint; None when the ledger has none, which no target equals.
+        loaded: The fingerprint that the publish took in its own transaction; None likewise.
         target: The fingerprint of the rows that the target holds now.
         source_count: The source's count now.
         quarantined: Count of documents put aside instead of into the target.
         undated_count: Count of documents of the source without a usable time; they belong to no window.
     """
 
-    staged: Fingerprint
-    loaded: Fingerprint
+    staged: Fingerprint | None
+    loaded: Fingerprint | None
     target: Fingerprint
     source_count: int
     quarantined: int = 0
@@ -111,7 +111,7 @@ def decide(numbers: AuditNumbers, tolerance: LateDataTolerance, *, reopened_befo
     moved = numbers.count_difference
     if moved == 0:
         return AuditDecision(AuditOutcome.PASSED)
-    text = f"the source has {moved:+d} rows since the extract ({numbers.staged.rows} staged)"
-    if reopened_before or tolerance.allows(moved, numbers.staged.rows):
+    text = f"the source has {moved:+d} rows since the extract ({numbers.target.rows} staged)"
+    if reopened_before or tolerance.allows(moved, numbers.target.rows):
         return AuditDecision(AuditOutcome.PASSED_LATE_DATA, text)
     return AuditDecision(AuditOutcome.REOPEN, text)

@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.proof.receipts import LOAD, HeldRows, Receipt, live_receipts
-from include.pipeline_framework.core.records.row import FINISHED, Phase, Row, Status, window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.core.time.windows import TimeWindow
 
 REPLACE = 'Load it again: trigger the pipeline with {{"windows": [["{0}", "{1}"]], "replace": true, "reason": "…"}}.'
@@ -67,7 +68,7 @@ class Sides:
     """
 
     source_object: str
-    rows: Sequence[Row]
+    rows: Sequence[LedgerRow]
     receipts: Sequence[Receipt]
     held: Sequence[HeldRows]
     last_fence: int
@@ -78,9 +79,9 @@ class Sides:
 def compare(sides: Sides) -> list[Difference]:
     """Return every difference, in order of the windows."""
     loads = {receipt.window: receipt for receipt in live_receipts(sides.receipts) if receipt.kind == LOAD}
-    live = {window_of(row): row for row in sides.rows if not row["is_invalidated_flag"]}
-    known = {row["id"]: row for row in sides.rows}
-    owed = {row["id"] for row in sides.rows if row["is_invalidated_flag"] and not row["target_deletion_done_flag"]}
+    live = {row.window: row for row in sides.rows if row.is_live}
+    known = {row.id: row for row in sides.rows}
+    owed = {row.id for row in sides.rows if row.is_invalidated_flag and not row.target_deletion_done_flag}
     inside: dict[TimeWindow, list[HeldRows]] = defaultdict(list)
     for held in sides.held:
         if not held.is_total and held.window in loads:
@@ -105,7 +106,7 @@ def _fences(sides: Sides) -> Iterable[Difference]:
         )
 
 
-def _unproven(sides: Sides, live: dict[TimeWindow, Row], loads: Collection[TimeWindow]) -> Iterable[Difference]:
+def _unproven(sides: Sides, live: dict[TimeWindow, LedgerRow], loads: Collection[TimeWindow]) -> Iterable[Difference]:
     exact = {receipt.window: receipt for receipt in sides.receipts}
     for window, row in live.items():
         if not _is_loaded(row) or window in loads:
@@ -115,17 +116,15 @@ def _unproven(sides: Sides, live: dict[TimeWindow, Row], loads: Collection[TimeW
         if receipt is not None:
             superseded = ", superseded since" if receipt.kind == LOAD else ""
             said = f"a {receipt.kind} under fence {receipt.fence}{superseded}"
-        remedy = (
-            _replace(window) if row["pipeline_final_status"] in FINISHED else "Nothing yet: its next run audits it."
-        )
+        remedy = _replace(window) if row.is_finished else "Nothing yet: its next run audits it."
         yield Difference(Kind.LOAD_NOT_PROVEN, sides.source_object, window, _said(row), said, remedy)
 
 
 def _at_receipt(
     source_object: str,
     receipt: Receipt,
-    row: Row | None,
-    known: dict[int, Row],
+    row: LedgerRow | None,
+    known: dict[int, LedgerRow],
     owed: Collection[int],
     inside: Sequence[HeldRows],
 ) -> Iterable[Difference]:
@@ -143,26 +142,26 @@ def _at_receipt(
         said = _said(row) if row is not None else "no live row of this window"
         numbers = f"receipt {receipt.fingerprint}; table {held}"
         yield Difference(Kind.NUMBERS_DIFFER, source_object, window, said, numbers, _replace(window))
-    expected = receipt.lifecycle_id if row is None else row["id"]
+    expected = receipt.lifecycle_id if row is None else row.id
     for part in inside:
         if part.lifecycle_id != expected and part.lifecycle_id not in owed:
             yield _other_id(source_object, window, part, row, known)
 
 
 def _other_id(
-    source_object: str, window: TimeWindow, part: HeldRows, row: Row | None, known: dict[int, Row]
+    source_object: str, window: TimeWindow, part: HeldRows, row: LedgerRow | None, known: dict[int, LedgerRow]
 ) -> Difference:
     remedy = _replace(window)
     other = known.get(part.lifecycle_id)
-    if other is not None and not other["is_invalidated_flag"]:
-        remedy += f" Before that, replacing row {other['id']} would delete these rows."
-    said = f"row {row['id']}" if row is not None else "no live row of this window"
+    if other is not None and other.is_live:
+        remedy += f" Before that, replacing row {other.id} would delete these rows."
+    said = f"row {row.id}" if row is not None else "no live row of this window"
     named = f"{part.fingerprint.rows} rows of row {part.lifecycle_id}: {_named(other)}"
     return Difference(Kind.ROW_ID_DIFFERS, source_object, window, said, named, remedy)
 
 
 def _strays(
-    sides: Sides, known: dict[int, Row], owed: Collection[int], inside: dict[TimeWindow, list[HeldRows]]
+    sides: Sides, known: dict[int, LedgerRow], owed: Collection[int], inside: dict[TimeWindow, list[HeldRows]]
 ) -> Iterable[Difference]:
     received: dict[int, Fingerprint] = defaultdict(Fingerprint)
     for parts in inside.values():
@@ -182,35 +181,33 @@ def _strays(
             )
 
 
-def _is_loaded(row: Row) -> bool:
-    return (
-        row["phase_completed"] in (Phase.STAGE_TO_TARGET, Phase.AUDIT) or row["pipeline_final_status"] == Status.SKIPPED
-    )
+def _is_loaded(row: LedgerRow) -> bool:
+    return row.phase_completed in (Phase.STAGE_TO_TARGET, Phase.AUDIT) or row.pipeline_final_status == Status.SKIPPED
 
 
-def _knows(row: Row, receipt: Receipt, known: dict[int, Row]) -> bool:
+def _knows(row: LedgerRow, receipt: Receipt, known: dict[int, LedgerRow]) -> bool:
     """True when a row that is to be loaded (again) knows the present load: its own, or that of a row it replaces."""
-    own = receipt.lifecycle_id == row["id"] and row["loaded_count"] is not None and _loaded(row) == receipt.fingerprint
+    own = receipt.lifecycle_id == row.id and row.loaded_count is not None and _loaded(row) == receipt.fingerprint
     other = known.get(receipt.lifecycle_id)
-    return bool(own or (other is not None and other["is_invalidated_flag"]))
+    return bool(own or (other is not None and other.is_invalidated_flag))
 
 
-def _loaded(row: Row) -> Fingerprint:
-    return Fingerprint(int(row["loaded_count"] or 0), int(row["loaded_fingerprint"] or 0))
+def _loaded(row: LedgerRow) -> Fingerprint:
+    return Fingerprint(int(row.loaded_count or 0), int(row.loaded_fingerprint or 0))
 
 
-def _said(row: Row) -> str:
-    after = f" after {row['phase_completed']}" if row["phase_completed"] else ""
+def _said(row: LedgerRow) -> str:
+    after = f" after {row.phase_completed}" if row.phase_completed else ""
     loaded = f", loaded {_loaded(row)}" if _is_loaded(row) else ", not loaded"
-    return f"row {row['id']} {row['pipeline_final_status']}{after}{loaded}"
+    return f"row {row.id} {row.pipeline_final_status}{after}{loaded}"
 
 
-def _named(row: Row | None) -> str:
+def _named(row: LedgerRow | None) -> str:
     if row is None:
         return "unknown to the ledger"
-    if row["is_invalidated_flag"]:
-        return "invalidated, its rows deleted" if row["target_deletion_done_flag"] else "invalidated"
-    return f"{row['pipeline_final_status']}, of {window_of(row)}"
+    if row.is_invalidated_flag:
+        return "invalidated, its rows deleted" if row.target_deletion_done_flag else "invalidated"
+    return f"{row.pipeline_final_status}, of {row.window}"
 
 
 def _replace(window: TimeWindow) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
-from include.pipeline_framework.core.records.row import FINISHED, Row, describe
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.errors import IllegalTransitionError
 
 CATCH_UP_DAYS = 7
@@ -74,15 +74,15 @@ class Loaded:
         return None if self.quarantined else self.fingerprint
 
 
-def loaded(row: Row) -> Loaded:
+def loaded(row: LedgerRow) -> Loaded:
     """Return what a COMPLETED or SKIPPED row has loaded.
 
     It is not `source_count`: the audit took that later than the extract, so it includes a tolerated difference.
     """
     target_rows = _first(row, "target_count", "loaded_count", "staged_count")
-    quarantined = row["quarantined_count"] or 0
+    quarantined = row.quarantined_count or 0
     return Loaded(
-        row["source_count"] if target_rows is None else target_rows + quarantined,
+        row.source_count if target_rows is None else target_rows + quarantined,
         target_rows,
         _first(row, "target_fingerprint", "loaded_fingerprint", "staged_fingerprint"),
         quarantined,
@@ -101,7 +101,7 @@ class Change:
     """
 
     kind: Kind
-    row: Row
+    row: LedgerRow
     was: int
     now: int
 
@@ -123,7 +123,7 @@ class Change:
 
 
 def find_changed(
-    rows: Iterable[Row],
+    rows: Iterable[LedgerRow],
     source_rows: Mapping[int, int],
     source_ids: Mapping[int, Fingerprint] | None = None,
     target: Mapping[int, Fingerprint] | None = None,
@@ -140,10 +140,10 @@ def find_changed(
     """
     found = []
     for row in rows:
-        known, ids = loaded(row), (source_ids or {}).get(row["id"])
-        now = source_rows.get(row["id"]) if ids is None else ids.rows
-        there = (target or {}).get(row["id"])
-        is_kept = now is not None and now == row.get("kept_source_count")  # a person has decided about that number
+        known, ids = loaded(row), (source_ids or {}).get(row.id)
+        now = source_rows.get(row.id) if ids is None else ids.rows
+        there = (target or {}).get(row.id)
+        is_kept = now is not None and now == row.kept_source_count  # a person has decided about that number
         if not is_kept and now is not None and known.source_rows is not None and now != known.source_rows:
             kind = Kind.LATE_DATA if now > known.source_rows else Kind.VANISHED_DATA
             found.append(Change(kind, row, known.source_rows, now))
@@ -156,12 +156,13 @@ def find_changed(
     return found
 
 
-def stretches(rows: Sequence[Row]) -> list[list[Row]]:
+def stretches(rows: Sequence[LedgerRow]) -> list[list[LedgerRow]]:
     """Return rows in order of their windows, cut where time lies between two: one question counts one stretch.
 
     >>> from datetime import datetime, UTC
     >>> at = lambda hour: datetime(2013, 1, 1, hour, tzinfo=UTC)
-    >>> rows = [{"query_window_start_at": at(h), "query_window_end_at": at(h + 1)} for h in (0, 1, 3)]
+    >>> from types import SimpleNamespace
+    >>> rows = [SimpleNamespace(query_window_start_at=at(h), query_window_end_at=at(h + 1)) for h in (0, 1, 3)]
     >>> [len(stretch) for stretch in stretches(rows)]
     [2, 1]
     """
@@ -169,13 +170,15 @@ def stretches(rows: Sequence[Row]) -> list[list[Row]]:
         return []
     parts = [[rows[0]]]
     for before, row in pairwise(rows):
-        if before["query_window_end_at"] != row["query_window_start_at"]:
+        if before.query_window_end_at != row.query_window_start_at:
             parts.append([])
         parts[-1].append(row)
     return parts
 
 
-def revisited(row: Row, now: datetime, change: Change | None, *, is_kept: bool = False, why: str = "") -> Transition:
+def revisited(
+    row: LedgerRow, now: datetime, change: Change | None, *, is_kept: bool = False, why: str = ""
+) -> Transition:
     """Return what a revisit found as an event: a changed window is marked before it is replaced, an equal one unmarked.
 
     An equal window that wasn't marked gets no event. With `is_kept` a person has decided to keep what is loaded,
@@ -184,11 +187,11 @@ def revisited(row: Row, now: datetime, change: Change | None, *, is_kept: bool =
     Raises:
         IllegalTransitionError: The row is not closed any more.
     """
-    if row["is_invalidated_flag"] or row["pipeline_final_status"] not in FINISHED:
-        raise IllegalTransitionError("only a closed window is revisited", where=describe(row))
-    if change is None and not row["is_revisit_due_flag"]:
+    if row.is_invalidated_flag or not row.is_finished:
+        raise IllegalTransitionError("only a closed window is revisited", where=row.where)
+    if change is None and not row.is_revisit_due_flag:
         return Transition("revisited")
-    known, age = loaded(row), now - row["query_window_end_at"]
+    known, age = loaded(row), now - row.query_window_end_at
     changes: dict[str, Any] = {"is_revisit_due_flag": change is not None and not is_kept}
     if change is not None and is_kept:
         changes["kept_source_count"] = change.now
@@ -241,7 +244,7 @@ def lags(changes: Iterable[Change], now: datetime, compared_at: datetime | None)
     for change in changes:
         if change.kind is not Kind.LATE_DATA:
             continue
-        end, read_at = change.row["query_window_end_at"], _read_at(change.row)
+        end, read_at = change.row.query_window_end_at, _read_at(change.row)
         seen = [at for at in (read_at, compared_at) if at is not None and (read_at is None or at >= read_at)]
         after = max(0, math.floor((max(seen) - end) / _HOUR)) if seen else 0
         total[after, max(after, math.ceil((now - end) / _HOUR))] += change.now - change.was
@@ -279,7 +282,7 @@ class Arrivals:
         return rows * 100 / self.rows if self.rows else 0.0
 
 
-def arrivals(revisits: Iterable[Row]) -> Arrivals:
+def arrivals(revisits: Iterable[Mapping[str, Any]]) -> Arrivals:
     """Sum up recorded revisits of one source; a day counts with the most rows that any of its revisits saw."""
     rows, late, seen = dict[date, int](), Counter[tuple[int, int]](), 0
     for revisit in revisits:
@@ -349,7 +352,7 @@ def recommend(found: Arrivals, x_time_back: str, settle: timedelta, share_percen
     )
 
 
-def _read_at(row: Row) -> datetime | None:
+def _read_at(row: LedgerRow) -> datetime | None:
     """Return when the source was read, as exactly as the ledger knows."""
     names = ("source_to_stage_ingestion_start_time", "pipeline_start_time", "pipeline_end_time")
     at: datetime | None = _first(row, *names)
@@ -360,5 +363,5 @@ def _differs(there: Fingerprint, known: Loaded) -> bool:
     return there.rows != known.target_rows or (known.hash_sum is not None and there.hash_sum != known.hash_sum)
 
 
-def _first(row: Row, *names: str) -> Any:
-    return next((row[name] for name in names if row[name] is not None), None)
+def _first(row: LedgerRow, *names: str) -> Any:
+    return next((getattr(row, name) for name in names if getattr(row, name) is not None), None)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit, lost_parts
-from include.pipeline_framework.core.records.row import window_of
 from include.pipeline_framework.core.time.windows import iso_utc
 from include.pipeline_framework.core.watching.late_data import Change, Kind, loaded
 from include.pipeline_framework.errors import ApprovalNeededError
@@ -86,7 +85,7 @@ def approval_needed(
     held: Sequence[Decision], pipeline_id: str, source_object: str, timezone: str
 ) -> ApprovalNeededError:
     """Return the alarm: which windows, how many rows, why, and how to say yes or no."""
-    windows = [window_of(one.change.row) for one in held]
+    windows = [one.change.row.window for one in held]
     named = [
         f"{window.local_label(timezone)}: {one.change.text} ({one.held})"
         for window, one in zip(windows[:_MOST_NAMED], held, strict=False)
@@ -116,7 +115,7 @@ def _decide(change: Change, gone: int, allowed: int, there_now: Mapping[str, str
         if yes.target:
             return Decision(change, columns={"is_removal_approved_flag": True})
         return Decision(change, "rows were lost or changed in the target", abs(change.was - change.now) or change.was)
-    lost = lost_parts(change.row.get("source_parts"), there_now)
+    lost = lost_parts(change.row.source_parts, there_now)
     if change.has_emptied and yes.emptied:
         return Decision(change, columns={"removable_count": change.was})
     why, rows = "", _gone(change)

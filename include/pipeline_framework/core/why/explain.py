@@ -13,7 +13,8 @@ from typing import Any
 
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.leases import RunState, stale_reason
-from include.pipeline_framework.core.records.row import FINISHED, Row, Status, window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
+from include.pipeline_framework.core.records.row import FINISHED, Status
 from include.pipeline_framework.core.records.validation import is_future_data
 from include.pipeline_framework.core.time.windows import iso_utc
 from include.pipeline_framework.core.why.external import explain_external
@@ -38,7 +39,7 @@ _PHASES = (
 )
 
 
-def explain(row: Row | None, events: Sequence[Mapping[str, Any]], facts: Facts, now: datetime) -> Explanation:
+def explain(row: LedgerRow | None, events: Sequence[Mapping[str, Any]], facts: Facts, now: datetime) -> Explanation:
     """Explain the row that covers the instant, or why there is none.
 
     Args:
@@ -49,9 +50,9 @@ def explain(row: Row | None, events: Sequence[Mapping[str, Any]], facts: Facts, 
     """
     if row is None:
         return explain_nothing(facts, now)
-    if row["is_invalidated_flag"]:
+    if row.is_invalidated_flag:
         return explain_invalidated(row, facts)
-    status = Status(row["pipeline_final_status"])
+    status = row.pipeline_final_status
     if facts.is_external and status != Status.IN_PROGRESS:
         return _with_history(explain_external(row, facts, now), row, facts)
     explained = {
@@ -64,20 +65,20 @@ def explain(row: Row | None, events: Sequence[Mapping[str, Any]], facts: Facts, 
     return _with_history(explained, row, facts)
 
 
-def as_dict(explanation: Explanation, row: Row | None, facts: Facts, assumed: str = "") -> dict[str, Any]:
+def as_dict(explanation: Explanation, row: LedgerRow | None, facts: Facts, assumed: str = "") -> dict[str, Any]:
     """Return an explanation as plain values: texts, numbers, None; instants as ISO 8601 in UTC."""
 
     def instant(value: datetime | None) -> str | None:
         return iso_utc(value) if value else None
 
-    window = window_of(row) if row else None
+    window = row.window if row else None
     holder = explanation.holder
     return {
         "source_object": facts.source_object,
         "instant": iso_utc(facts.instant),
         "timezone": facts.timezone,
         "assumed": assumed,
-        "id": row["id"] if row else None,
+        "id": row.id if row else None,
         "window": {"start": iso_utc(window.start), "end": iso_utc(window.end)} if window else None,
         "local": window.local_label(facts.timezone) if window else None,
         "state": explanation.state,
@@ -95,7 +96,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, int | float | str) else str(value)
 
 
-def _pending(row: Row, _events: Sequence[Mapping[str, Any]], facts: Facts, now: datetime) -> Explanation:
+def _pending(row: LedgerRow, _events: Sequence[Mapping[str, Any]], facts: Facts, now: datetime) -> Explanation:
     obstacles = [
         obstacle
         for obstacle in (
@@ -108,14 +109,14 @@ def _pending(row: Row, _events: Sequence[Mapping[str, Any]], facts: Facts, now: 
         )
         if obstacle
     ]
-    resumes = row["phase_completed"]
+    resumes = row.phase_completed
     about = (f"Its next attempt resumes behind {resumes}.",) if resumes else ()
     numbers = {**numbers_of(row), **({} if facts.ahead is None else {"windows_before_it": facts.ahead})}
-    reason = row["last_error"] or ""
+    reason = row.last_error or ""
     if not obstacles:
         return Explanation(
             Status.PENDING.value,
-            (f"It can be claimed now and waits in the queue with priority {row['priority']}{_before(facts)}.", *about),
+            (f"It can be claimed now and waits in the queue with priority {row.priority}{_before(facts)}.", *about),
             f"a run of {facts.dag} claims it{_when_unpaused(facts, now)}",
             facts.next_run(now),
             reason,
@@ -145,8 +146,8 @@ def _when_unpaused(facts: Facts, now: datetime) -> str:
     return "; it has no schedule: trigger one"
 
 
-def _campaign(row: Row, facts: Facts) -> Obstacle | None:
-    campaign, number = facts.campaign, row["campaign_id"]
+def _campaign(row: LedgerRow, facts: Facts) -> Obstacle | None:
+    campaign, number = facts.campaign, row.campaign_id
     if number is None or campaign is None:
         return None
     if campaign["state"] == CampaignState.PAUSED:
@@ -167,8 +168,8 @@ def _campaign(row: Row, facts: Facts) -> Obstacle | None:
     return None
 
 
-def _not_settled(row: Row, facts: Facts, now: datetime) -> Obstacle | None:
-    end = row["query_window_end_at"]
+def _not_settled(row: LedgerRow, facts: Facts, now: datetime) -> Obstacle | None:
+    end = row.query_window_end_at
     if not is_future_data(end, now, facts.x_time_back, facts.timezone):
         return None
     at = claimable_at(end, facts.x_time_back, facts.timezone)
@@ -180,13 +181,13 @@ def _not_settled(row: Row, facts: Facts, now: datetime) -> Obstacle | None:
     )
 
 
-def _rests(row: Row, facts: Facts, now: datetime) -> Obstacle | None:
-    until = row["not_before_at"]
+def _rests(row: LedgerRow, facts: Facts, now: datetime) -> Obstacle | None:
+    until = row.not_before_at
     if until is None or until <= now:
         return None
-    attempts = f"attempt {row['retry_attempt']} of {facts.max_retry_task + 1}"
+    attempts = f"attempt {row.retry_attempt} of {facts.max_retry_task + 1}"
     return Obstacle(
-        f"It rests after {attempts}: {_last_line(row['last_error']) or 'no reason was kept'}.",
+        f"It rests after {attempts}: {_last_line(row.last_error) or 'no reason was kept'}.",
         f"it can be claimed again at {facts.show(until)}; clearing the failed task starts it at once",
         until,
     )
@@ -201,26 +202,26 @@ def _full(facts: Facts) -> Obstacle | None:
     )
 
 
-def _in_progress(row: Row, _events: Sequence[Mapping[str, Any]], facts: Facts, now: datetime) -> Explanation:
-    holder = (str(row["dag_id"]), str(row["dag_run_id"]))
+def _in_progress(row: LedgerRow, _events: Sequence[Mapping[str, Any]], facts: Facts, now: datetime) -> Explanation:
+    holder = (str(row.dag_id), str(row.dag_run_id))
     name = f"run {holder[1]} of {holder[0]}"
-    heartbeat, locked = row["heartbeat_at"], row["pipeline_locked_at"]
+    heartbeat, locked = row.heartbeat_at, row.pipeline_locked_at
     since = f" since {facts.show(locked)}" if locked else ""
     sentences = [f"It is held by {name}{since}."]
-    doing = next(((start, what) for status, start, what in _PHASES if row[status] == Status.IN_PROGRESS), None)
+    doing = next(((start, what) for status, start, what in _PHASES if getattr(row, status) == Status.IN_PROGRESS), None)
     lease = heartbeat + facts.stale_threshold if heartbeat else None
     stale = stale_reason(
-        {**row, "pipeline_locked_at": locked or now},
+        row,
         facts.run_state,
         now,
         stale_threshold=facts.stale_threshold,
         dagrun_timeout=facts.dagrun_timeout,
     )
-    if doing and row[doing[0]]:
-        sentences.append(f"It is in {doing[1]}, begun at {facts.show(row[doing[0]])}.")
-    elif row["phase_completed"]:
-        sentences.append(f"Its last completed phase is {row['phase_completed']}.")
-    if lease:
+    if doing and getattr(row, doing[0]):
+        sentences.append(f"It is in {doing[1]}, begun at {facts.show(getattr(row, doing[0]))}.")
+    elif row.phase_completed:
+        sentences.append(f"Its last completed phase is {row.phase_completed}.")
+    if lease and heartbeat:
         age = int(max(0.0, (now - heartbeat).total_seconds()))
         sentences.append(
             f"Its task gave its last sign of life {age} s ago; the lease ends at {facts.show(lease)} unless renewed."
@@ -230,8 +231,8 @@ def _in_progress(row: Row, _events: Sequence[Mapping[str, Any]], facts: Facts, n
             "No task is working on it: it waits in the queue of its run, without a lease; as long as that run lives, "
             "nobody takes it away."
         )
-    if row["last_error"]:
-        sentences.append(f"A try before failed: {_last_line(row['last_error'])}.")
+    if row.last_error:
+        sentences.append(f"A try before failed: {_last_line(row.last_error)}.")
     if stale:
         next_step, next_at = (
             f"cleanup_stale_locks (every five minutes, unless its DAG is paused) releases it: {stale}",
@@ -249,29 +250,29 @@ def _in_progress(row: Row, _events: Sequence[Mapping[str, Any]], facts: Facts, n
     else:
         next_step = f"a task of {name} takes it; when that run ends, its own cleanup or cleanup_stale_locks releases it"
         next_at = None
-    reason = stale or row["last_error"] or ""
+    reason = stale or row.last_error or ""
     return Explanation(
         Status.IN_PROGRESS.value, tuple(sentences), next_step, next_at, reason, holder, lease, numbers_of(row)
     )
 
 
-def _finished(row: Row, _events: Sequence[Mapping[str, Any]], facts: Facts, _now: datetime) -> Explanation:
-    status = Status(row["pipeline_final_status"])
+def _finished(row: LedgerRow, _events: Sequence[Mapping[str, Any]], facts: Facts, _now: datetime) -> Explanation:
+    status = row.pipeline_final_status
     what = {
         Status.COMPLETED: "It was loaded and audited",
         Status.SKIPPED: "It was loaded already, proven by the target's receipt: nothing was moved",
     }[status]
-    at = f" at {facts.show(row['pipeline_end_time'])}" if row["pipeline_end_time"] else ""
-    holder = (str(row["dag_id"]), str(row["dag_run_id"])) if row["dag_run_id"] else None
-    by = f" by run {holder[1]} of {holder[0]}, under fence {row['fence']}" if holder else ", by no run of this ledger"
+    at = f" at {facts.show(row.pipeline_end_time)}" if row.pipeline_end_time else ""
+    holder = row.owner
+    by = f" by run {holder[1]} of {holder[0]}, under fence {row.fence}" if holder else ", by no run of this ledger"
     sentences = [
         f"{what}{at}{by}.",
-        f"Rows: {_rows(row['source_count'])} at the source, {_rows(row['target_count'])} at the target.",
+        f"Rows: {_rows(row.source_count)} at the source, {_rows(row.target_count)} at the target.",
     ]
-    if row["quarantined_count"]:
-        sentences.append(f"{row['quarantined_count']} documents were quarantined beside the stage.")
+    if row.quarantined_count:
+        sentences.append(f"{row.quarantined_count} documents were quarantined beside the stage.")
     again = f"trigger {facts.dag} with {_replace_conf(row)}"
-    if row["is_revisit_due_flag"]:
+    if row.is_revisit_due_flag:
         sentences.append("The source changed after the extract: a revisit is due.")
         return Explanation(
             status.value, tuple(sentences), f"the next audit of closed windows looks at it again; at once: {again}",
@@ -289,11 +290,11 @@ def _finished(row: Row, _events: Sequence[Mapping[str, Any]], facts: Facts, _now
     )
 
 
-def _failed(row: Row, events: Sequence[Mapping[str, Any]], facts: Facts, _now: datetime) -> Explanation:
+def _failed(row: LedgerRow, events: Sequence[Mapping[str, Any]], facts: Facts, _now: datetime) -> Explanation:
     last_reopened = max((n for n, event in enumerate(events) if event["from_status"] == Status.FAILED), default=-1)
     spent = [event for event in events[last_reopened + 1 :] if event["event"] in ATTEMPT_ENDED]
-    at = f" at {facts.show(row['pipeline_end_time'])}" if row["pipeline_end_time"] else ""
-    sentences = [f"Its {row['retry_attempt']} attempts are spent{at}; nothing tries it again by itself."]
+    at = f" at {facts.show(row.pipeline_end_time)}" if row.pipeline_end_time else ""
+    sentences = [f"Its {row.retry_attempt} attempts are spent{at}; nothing tries it again by itself."]
     for number, event in enumerate(spent, 1):
         who = f"run {event['dag_run_id']} of {event['dag_id']}" + (f", {event['task_id']}" if event["task_id"] else "")
         when = f"{facts.show(event['occurred_at'])}, " if event["occurred_at"] else ""
@@ -301,7 +302,7 @@ def _failed(row: Row, events: Sequence[Mapping[str, Any]], facts: Facts, _now: d
             f"Attempt {number} ({when}{event['event']} by {who}): {event['reason'] or 'no reason was kept'}"
         )
     if not spent:
-        sentences += [f"Reason: {line}" for line in (row["last_error"] or "none was kept").splitlines()]
+        sentences += [f"Reason: {line}" for line in (row.last_error or "none was kept").splitlines()]
     run = next((event for event in reversed(spent) if str(event["dag_id"]).startswith("data_pipeline_")), None)
     where = f" of run {run['dag_run_id']} of {run['dag_id']}" if run else ""
     resting = no_pipeline(facts) or outside(facts)
@@ -313,23 +314,23 @@ def _failed(row: Row, events: Sequence[Mapping[str, Any]], facts: Facts, _now: d
         f"nothing until a person acts: remove the cause, then clear the failed task{where}, "
         f"or trigger {facts.dag} with {_replace_conf(row)}",
         None,
-        row["last_error"] or "",
+        row.last_error or "",
         (str(run["dag_id"]), str(run["dag_run_id"])) if run else None,
         None,
         numbers_of(row),
     )
 
 
-def _with_history(explained: Explanation, row: Row, facts: Facts) -> Explanation:
+def _with_history(explained: Explanation, row: LedgerRow, facts: Facts) -> Explanation:
     """Add what every live row's explanation says: what the row replaces, and whether its pipeline still exists."""
     more = []
-    if row["is_replacement_run_flag"]:
+    if row.is_replacement_run_flag:
         more.append("It is a replacement: its publish deletes what the rows that it replaces have loaded.")
     for old in facts.invalidated:
-        deleted = "is deleted at the target" if old["target_deletion_done_flag"] else "is deleted by its replacement"
-        more.append(f"Row {old['id']} over this time was invalidated; what it had loaded {deleted}.")
-    if row["campaign_id"] is not None and explained.state not in FINISHED:
-        more.append(f"It belongs to backfill campaign {row['campaign_id']}.")
+        deleted = "is deleted at the target" if old.target_deletion_done_flag else "is deleted by its replacement"
+        more.append(f"Row {old.id} over this time was invalidated; what it had loaded {deleted}.")
+    if row.campaign_id is not None and explained.state not in FINISHED:
+        more.append(f"It belongs to backfill campaign {row.campaign_id}.")
     return replace(explained, sentences=(*explained.sentences, *more))
 
 
@@ -342,6 +343,6 @@ def _last_line(text: str | None) -> str:
     return lines[-1].rstrip(".") if lines else ""
 
 
-def _replace_conf(row: Row) -> str:
-    window = window_of(row)
+def _replace_conf(row: LedgerRow) -> str:
+    window = row.window
     return f'{{"windows": [["{iso_utc(window.start)}", "{iso_utc(window.end)}"]], "replace": true, "reason": "…"}}'

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.core.lifecycle.leases import RunState
-from include.pipeline_framework.core.records.row import Row
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.validation import is_future_data
 from include.pipeline_framework.core.time.days import LocalDay, local_day_of, zone
 from include.pipeline_framework.core.time.durations import parse_time_back
@@ -69,7 +69,7 @@ class Facts:
     campaign: Mapping[str, Any] | None = None
     full_caps: tuple[str, ...] = ()
     ahead: int | None = None
-    invalidated: tuple[Row, ...] = ()
+    invalidated: tuple[LedgerRow, ...] = ()
     is_day_planned: bool = False
     is_external: bool = False
 
@@ -177,6 +177,6 @@ def outside(facts: Facts) -> Obstacle | None:
     )
 
 
-def numbers_of(row: Row) -> dict[str, Any]:
+def numbers_of(row: LedgerRow) -> dict[str, Any]:
     """Return the figures of a row that are known."""
-    return {name: row[name] for name in _NUMBERS if row[name] is not None}
+    return {name: getattr(row, name) for name in _NUMBERS if getattr(row, name) is not None}

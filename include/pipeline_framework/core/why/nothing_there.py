@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from include.pipeline_framework.core.records.row import Row, window_of
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.time.days import LocalDay, local_day_of
 from include.pipeline_framework.core.why.facts import (
     DISABLED,
@@ -21,13 +21,13 @@ from include.pipeline_framework.core.why.facts import (
 )
 
 
-def explain_invalidated(row: Row, facts: Facts) -> Explanation:
+def explain_invalidated(row: LedgerRow, facts: Facts) -> Explanation:
     """Explain an invalidated row: what replaces it."""
-    by, deleted = row["replaced_by_id"], row["target_deletion_done_flag"]
-    window = window_of(row)
+    by, deleted = row.replaced_by_id, row.target_deletion_done_flag
+    window = row.window
     replaced = f"replaced by row {by}" if by else "not replaced by any row"
     sentences = (
-        f"Row {row['id']} ({window.local_label(facts.timezone)}) was invalidated: {replaced}.",
+        f"Row {row.id} ({window.local_label(facts.timezone)}) was invalidated: {replaced}.",
         "What it had loaded is deleted at the target." if deleted else "Its replacement deletes what it had loaded.",
     )
     next_step = f"look at the replacement: python -m include.cli ledger show {by}"
@@ -53,8 +53,8 @@ def explain_nothing(facts: Facts, now: datetime) -> Explanation:
             None, refusal,
         )  # fmt: skip
     before = tuple(
-        f"Row {old['id']} over this time was invalidated"
-        + (f" and replaced by row {old['replaced_by_id']}." if old["replaced_by_id"] else " and not replaced.")
+        f"Row {old.id} over this time was invalidated"
+        + (f" and replaced by row {old.replaced_by_id}." if old.replaced_by_id else " and not replaced.")
         for old in facts.invalidated
     )
     if facts.is_day_planned and day.date > local_day_of(now, facts.timezone).date + timedelta(days=1):

@@ -19,12 +19,13 @@ from include.pipeline_framework.core.continuity.findings import (
     prioritise,
 )
 from include.pipeline_framework.core.continuity.remediation import Action, PlanItem, needs_approval, remediate
-from include.pipeline_framework.core.continuity.state_facts import StateRow, StateScope, gather
+from include.pipeline_framework.core.continuity.state_facts import StateRow, StateScope
 from include.pipeline_framework.core.records.row import window_of
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.durations import parse_granularity
 from include.pipeline_framework.core.time.horizon import Horizon
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
+from tests.doubles.facts_of_rows import gather
 from tests.histories import UPDATED, History, history, plant
 
 NEW_YORK = "America/New_York"
@@ -81,7 +82,7 @@ def test_after_the_plan_every_day_tiles_exactly(seed: int) -> None:
     apply(made, items)
     for day in made.days:
         assert day.window
-        windows = sorted(window_of(row) for row in made.rows if day.window.overlaps(window_of(row)))
+        windows = sorted(window for row in made.rows if day.window.overlaps(window := window_of(row)))
         assert merge(windows) == [day.window]
         assert sum((window.duration for window in windows), timedelta()) == day.window.duration
     again, nothing = review(made)

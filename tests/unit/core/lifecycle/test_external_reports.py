@@ -19,34 +19,17 @@ from include.pipeline_framework.core.lifecycle.external_reports import (
 )
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.proof.audits import LateDataTolerance
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.errors import FenceLostError, IllegalTransitionError, InvalidInputError
+from tests.doubles.rows import ledger_row
 
 NOW = datetime(2013, 3, 12, tzinfo=UTC)
 STRICT = LateDataTolerance()
 
 
-def row(**changes: Any) -> dict[str, Any]:
+def row(**changes: Any) -> LedgerRow:
     """A row that was taken for a report, or what `changes` say."""
-    return {
-        "id": 7,
-        "source_object": "lake",
-        "query_window_start_at": datetime(2013, 3, 9, 5, tzinfo=UTC),
-        "query_window_end_at": datetime(2013, 3, 9, 6, tzinfo=UTC),
-        "is_invalidated_flag": False,
-        "replaced_by_id": None,
-        "fence": 3,
-        "pipeline_final_status": "IN_PROGRESS",
-        "source_to_stage_ingestion_status": "PENDING",
-        "stage_to_target_ingestion_status": "PENDING",
-        "audit_process_status": "PENDING",
-        "audit_result_status": None,
-        "retry_attempt": 0,
-        "last_error": None,
-        "job_id": None,
-        "source_count": None,
-        "target_count": None,
-        **changes,
-    }
+    return ledger_row(**{"source_object": "lake", "fence": 3, "pipeline_final_status": "IN_PROGRESS", **changes})
 
 
 def decided(report: ExternalReport, tolerance: LateDataTolerance = STRICT, **changes: Any) -> Transition:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.pipeline_framework.core.lifecycle.leases import RunState, stale_reason
+from tests.doubles.rows import ledger_row
 
 NOW = datetime(2013, 3, 9, 12, tzinfo=UTC)
 LEASE = timedelta(hours=2)
@@ -37,12 +38,12 @@ ACTIVE, ENDED, MISSING, UNKNOWN = RunState.ACTIVE, RunState.ENDED, RunState.MISS
     ],
 )
 def test_stale_or_not(state: RunState, silent_for: timedelta | None, locked_for: timedelta, reason: str | None) -> None:
-    row = {
-        "dag_id": "data_pipeline_main",
-        "dag_run_id": "run-1",
-        "heartbeat_at": None if silent_for is None else NOW - silent_for,
-        "pipeline_locked_at": NOW - locked_for,
-    }
+    row = ledger_row(
+        dag_id="data_pipeline_main",
+        dag_run_id="run-1",
+        heartbeat_at=None if silent_for is None else NOW - silent_for,
+        pipeline_locked_at=NOW - locked_for,
+    )
     found = stale_reason(row, state, NOW, stale_threshold=LEASE, dagrun_timeout=TIMEOUT)
     if reason is None:
         assert found is None

@@ -14,7 +14,8 @@ from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.proof.audits import AuditNumbers
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
-from include.pipeline_framework.core.records.row import Actor, Phase, Status, is_held_by
+from include.pipeline_framework.core.records.ledger_row import COLUMNS, LedgerRow
+from include.pipeline_framework.core.records.row import Actor, Phase, Status
 from include.pipeline_framework.errors import (
     FenceLostError,
     IllegalTransitionError,
@@ -24,8 +25,8 @@ from include.pipeline_framework.errors import (
     WindowInvalidatedError,
 )
 from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
+from tests.doubles.rows import amended, ledger_row
 
-Row = dict[str, Any]
 NOW = datetime(2013, 3, 10, 12, tzinfo=UTC)
 EARLIER = NOW - timedelta(minutes=5)
 RUN = Actor("data_pipeline_main", "run-1", "source_to_stage", 0, 1)
@@ -60,13 +61,13 @@ PLANNED = {
 }
 
 
-def pending(**changes: Any) -> Row:
+def pending(**changes: Any) -> LedgerRow:
     store = MemoryLifecycleStore(lambda: EARLIER)
     (row,) = store.insert_planned([PLANNED], RUN).inserted
-    return row | changes
+    return amended(row, **changes)
 
 
-def running(**changes: Any) -> Row:
+def running(**changes: Any) -> LedgerRow:
     """Held by RUN under FENCE, no phase begun."""
     owner = {
         "dag_id": RUN.dag_id,
@@ -77,36 +78,36 @@ def running(**changes: Any) -> Row:
         "heartbeat_at": EARLIER,
         "pipeline_final_status": Status.IN_PROGRESS,
     }
-    return pending(**owner) | changes
+    return pending(**{**owner, **changes})
 
 
-def after(row: Row, *steps: Callable[[Row], Transition]) -> Row:
+def after(row: LedgerRow, *steps: Callable[[LedgerRow], Transition]) -> LedgerRow:
     for step in steps:
-        row = row | dict(step(row).changes)
+        row = amended(row, **step(row).changes)
     return row
 
 
-def start_extract(row: Row) -> Transition:
+def start_extract(row: LedgerRow) -> Transition:
     return transitions.start_source_to_stage(row, FENCE, EARLIER)
 
 
-def end_extract(row: Row) -> Transition:
+def end_extract(row: LedgerRow) -> Transition:
     return transitions.complete_source_to_stage(row, FENCE, NOW, STAGED)
 
 
-def start_load(row: Row) -> Transition:
+def start_load(row: LedgerRow) -> Transition:
     return transitions.start_stage_to_target(row, FENCE, EARLIER)
 
 
-def end_load(row: Row) -> Transition:
+def end_load(row: LedgerRow) -> Transition:
     return transitions.complete_stage_to_target(row, FENCE, NOW, LOADED)
 
 
-def start_audit(row: Row) -> Transition:
+def start_audit(row: LedgerRow) -> Transition:
     return transitions.start_audit(row, FENCE, EARLIER)
 
 
-def pass_audit(row: Row) -> Transition:
+def pass_audit(row: LedgerRow) -> Transition:
     return transitions.pass_audit(row, FENCE, NOW, NUMBERS, revisit_due=False)
 
 
@@ -115,9 +116,9 @@ LOADED_ROW = after(STAGED_ROW, start_load, end_load)
 AUDITING_ROW = after(LOADED_ROW, start_audit)
 COMPLETED_ROW = after(AUDITING_ROW, pass_audit)
 
-FENCED: dict[str, Callable[[Row, int], Transition]] = {
-    "end_task": lambda row, fence: transitions.end_task(row, fence),
-    "retry_later": lambda row, fence: transitions.retry_later(row, fence, "503"),
+FENCED: dict[str, Callable[[LedgerRow, int], Transition]] = {
+    "end_task": lambda row, fence: transitions.end_task(row, fence, NOW),
+    "retry_later": lambda row, fence: transitions.retry_later(row, fence, NOW, "503"),
     "start_source_to_stage": lambda row, fence: transitions.start_source_to_stage(row, fence, NOW),
     "complete_source_to_stage": lambda row, fence: transitions.complete_source_to_stage(row, fence, NOW, STAGED),
     "start_stage_to_target": lambda row, fence: transitions.start_stage_to_target(row, fence, NOW),
@@ -261,7 +262,7 @@ class TestClaim:
             (pending(is_invalidated_flag=True), False),
         ],
     )
-    def test_who_gets_a_window_back(self, row: Row, may: bool) -> None:
+    def test_who_gets_a_window_back(self, row: LedgerRow, may: bool) -> None:
         assert transitions.may_claim_back(row, RUN) is may
 
     @pytest.mark.parametrize(
@@ -273,8 +274,8 @@ class TestClaim:
             pending(is_invalidated_flag=True),
         ],
     )
-    def test_no_other_row_is_claimed_whatever_the_store_offers(self, row: Row) -> None:
-        with pytest.raises(IllegalTransitionError, match=f"a window that is {row['pipeline_final_status']} can't be"):
+    def test_no_other_row_is_claimed_whatever_the_store_offers(self, row: LedgerRow) -> None:
+        with pytest.raises(IllegalTransitionError, match=f"a window that is {row.pipeline_final_status} can't be"):
             transitions.claim(row, RUN, NOW)
 
 
@@ -292,10 +293,10 @@ class TestTake:
     def test_a_cleared_task_takes_its_row_back(self, status: Status) -> None:
         row = pending(pipeline_final_status=status, retry_attempt=2, not_before_at=NOW + timedelta(hours=1))
         transition = transitions.take(row, RUN, 8, NOW)
-        taken = row | dict(transition.changes)
-        assert (taken["dag_run_id"], taken["fence"], taken["not_before_at"]) == ("run-1", 8, None)
-        assert (taken["heartbeat_at"], taken["pipeline_locked_at"]) == (NOW, NOW)
-        assert taken["retry_attempt"] == (0 if status is Status.FAILED else 2)
+        taken = amended(row, **transition.changes)
+        assert (taken.dag_run_id, taken.fence, taken.not_before_at) == ("run-1", 8, None)
+        assert (taken.heartbeat_at, taken.pipeline_locked_at) == (NOW, NOW)
+        assert taken.retry_attempt == (0 if status is Status.FAILED else 2)
         assert transition.reason == f"taken back while {status}"
 
     @pytest.mark.parametrize(
@@ -315,7 +316,7 @@ class TestTake:
             (pending(), TEMPORARY, WindowHeldError, "a temporary test run takes no window"),
         ],
     )
-    def test_refusals(self, row: Row, actor: Actor, error: type[LedgerRefusedError], message: str) -> None:
+    def test_refusals(self, row: LedgerRow, actor: Actor, error: type[LedgerRefusedError], message: str) -> None:
         with pytest.raises(error, match=message) as refusal:
             transitions.take(row, actor, 8, NOW)
         assert refusal.value.where.endswith("id 1")
@@ -324,11 +325,15 @@ class TestTake:
 
 class TestPhases:
     def test_a_new_extract_forgets_what_was_staged_and_audited(self) -> None:
-        row = after(AUDITING_ROW | {"audit_result_status": "FAILED"}, start_extract)
-        assert row["phase_completed"] is None
-        assert [row[f"{name}_status"] for name in ("elt_process", "source_to_stage_ingestion")] == ["IN_PROGRESS"] * 2
-        assert [row[f"{name}_status"] for name in ("stage_to_target_ingestion", "audit_process")] == ["PENDING"] * 2
-        assert row["audit_result_status"] is None
+        row = after(amended(AUDITING_ROW, audit_result_status="FAILED"), start_extract)
+        assert row.phase_completed is None
+        assert [getattr(row, f"{name}_status") for name in ("elt_process", "source_to_stage_ingestion")] == [
+            "IN_PROGRESS"
+        ] * 2
+        assert [getattr(row, f"{name}_status") for name in ("stage_to_target_ingestion", "audit_process")] == [
+            "PENDING"
+        ] * 2
+        assert row.audit_result_status is None
 
     def test_a_finished_extract(self) -> None:
         transition = end_extract(after(running(), start_extract))
@@ -348,32 +353,32 @@ class TestPhases:
 
     @pytest.mark.parametrize("late", [False, True])
     def test_a_passed_audit_completes_the_window(self, late: bool) -> None:
-        row = AUDITING_ROW | {"last_error": "503"}
+        row = amended(AUDITING_ROW, last_error="503")
         transition = transitions.pass_audit(row, FENCE, NOW, NUMBERS, revisit_due=late)
-        done = row | dict(transition.changes)
-        assert (done["pipeline_final_status"], done["audit_result_status"], done["phase_completed"]) == (
+        done = amended(row, **transition.changes)
+        assert (done.pipeline_final_status, done.audit_result_status, done.phase_completed) == (
             "COMPLETED", "PASSED", "AUDIT",
         )  # fmt: skip
-        assert (done["is_revisit_due_flag"], done["last_error"], done["heartbeat_at"]) == (late, None, None)
-        assert (done["target_count"], done["pipeline_end_time"]) == (2, NOW)
+        assert (done.is_revisit_due_flag, done.last_error, done.heartbeat_at) == (late, None, None)
+        assert (done.target_count, done.pipeline_end_time) == (2, NOW)
         assert bool(transition.reason) is late
 
     def test_reopening_gives_the_row_back_without_delay_and_deletes_nothing(self) -> None:
         transition = transitions.reopen_for_late_data(AUDITING_ROW, FENCE, NOW, NUMBERS)
-        row = AUDITING_ROW | dict(transition.changes)
-        assert (row["pipeline_final_status"], row["phase_completed"], row["audit_result_status"]) == (
+        row = amended(AUDITING_ROW, **transition.changes)
+        assert (row.pipeline_final_status, row.phase_completed, row.audit_result_status) == (
             "PENDING", None, None,
         )  # fmt: skip
-        assert (row["dag_id"], row["dag_run_id"], row["pipeline_locked_at"], row["not_before_at"]) == (None,) * 4
-        assert (row["is_revisit_due_flag"], row["retry_attempt"]) == (True, 0)
+        assert (row.dag_id, row.dag_run_id, row.pipeline_locked_at, row.not_before_at) == (None,) * 4
+        assert (row.is_revisit_due_flag, row.retry_attempt) == (True, 0)
         assert transition.deletion_done_ids == ()
 
     def test_skipping_writes_the_proof(self) -> None:
-        row = running() | dict(transitions.skip(running(last_error="x"), FENCE, NOW, PROOF).changes)
-        assert (row["pipeline_final_status"], row["elt_process_status"], row["audit_process_status"]) == (
+        row = amended(running(), **transitions.skip(running(last_error="x"), FENCE, NOW, PROOF).changes)
+        assert (row.pipeline_final_status, row.elt_process_status, row.audit_process_status) == (
             "SKIPPED", "SKIPPED", "SKIPPED",
         )  # fmt: skip
-        assert (row["source_count"], row["target_count"], row["count_difference"], row["last_error"]) == (2, 2, 0, None)
+        assert (row.source_count, row.target_count, row.count_difference, row.last_error) == (2, 2, 0, None)
 
     @pytest.mark.parametrize("phase", ["SOURCE_TO_STAGE", "STAGE_TO_TARGET"])
     def test_a_window_that_has_begun_to_move_is_not_skipped(self, phase: str) -> None:
@@ -381,7 +386,7 @@ class TestPhases:
             transitions.skip(running(phase_completed=phase), FENCE, NOW, PROOF)
 
     def test_late_data_says_so_and_not_an_old_error(self) -> None:
-        transition = transitions.reopen_for_late_data(AUDITING_ROW | {"last_error": "503"}, FENCE, NOW, NUMBERS)
+        transition = transitions.reopen_for_late_data(amended(AUDITING_ROW, last_error="503"), FENCE, NOW, NUMBERS)
         assert transition.changes["last_error"] is None
 
     def test_a_replacement_is_never_skipped(self) -> None:
@@ -405,19 +410,19 @@ class TestAttempts:
     def test_an_attempt_is_counted_and_bounded(
         self, step: str, attempts: int, retries: int, status: str, rests: timedelta | None
     ) -> None:
-        row = AUDITING_ROW | {"retry_attempt": attempts}
+        row = amended(AUDITING_ROW, retry_attempt=attempts)
         if step == "fail":
             transition = transitions.fail(row, FENCE, NOW, "boom", max_retry_task=retries)
         elif step == "fail_audit":
             transition = transitions.fail_audit(row, FENCE, NOW, NUMBERS, "boom", max_retry_task=retries)
         else:
             transition = transitions.take_over(row, NOW, "boom", max_retry_task=retries)
-        spent = row | dict(transition.changes)
-        assert (spent["pipeline_final_status"], spent["retry_attempt"]) == (status, attempts + 1)
-        assert spent["not_before_at"] == (NOW + rests if rests else None)
-        assert (spent["dag_id"], spent["dag_run_id"], spent["pipeline_locked_at"]) == (None, None, None)
-        assert spent["heartbeat_at"] is None
-        assert spent["pipeline_end_time"] == (NOW if status == "FAILED" else row["pipeline_end_time"])
+        spent = amended(row, **transition.changes)
+        assert (spent.pipeline_final_status, spent.retry_attempt) == (status, attempts + 1)
+        assert spent.not_before_at == (NOW + rests if rests else None)
+        assert (spent.dag_id, spent.dag_run_id, spent.pipeline_locked_at) == (None, None, None)
+        assert spent.heartbeat_at is None
+        assert spent.pipeline_end_time == (NOW if status == "FAILED" else row.pipeline_end_time)
         assert (transition.reason, transition.numbers["retry_attempt"]) == ("boom", attempts + 1)
 
     @pytest.mark.parametrize(
@@ -433,24 +438,25 @@ class TestAttempts:
         ],
     )  # fmt: skip
     def test_a_failure_keeps_the_phase_and_marks_the_one_that_stopped(
-        self, row: Row, phase: str | None, stopped: set[str]
+        self, row: LedgerRow, phase: str | None, stopped: set[str]
     ) -> None:
         for transition in (
             transitions.fail(row, FENCE, NOW, "boom", max_retry_task=3),
             transitions.take_over(row, NOW, "boom", max_retry_task=3),
         ):
-            spent = row | dict(transition.changes)
-            assert spent["phase_completed"] == phase
-            assert {name for name in spent if name.endswith("_status") and spent[name] == "FAILED"} == set(stopped)
+            spent = amended(row, **transition.changes)
+            assert spent.phase_completed == phase
+            assert {name for name in COLUMNS if name.endswith("_status") and getattr(spent, name) == "FAILED"} == set(
+                stopped
+            )
 
     def test_a_failed_audit_keeps_no_phase(self) -> None:
-        row = AUDITING_ROW | dict(
-            transitions.fail_audit(AUDITING_ROW, FENCE, NOW, NUMBERS, "lost", max_retry_task=3).changes
-        )
-        assert (row["phase_completed"], row["audit_result_status"], row["audit_process_status"]) == (
+        transition = transitions.fail_audit(AUDITING_ROW, FENCE, NOW, NUMBERS, "lost", max_retry_task=3)
+        row = amended(AUDITING_ROW, **transition.changes)
+        assert (row.phase_completed, row.audit_result_status, row.audit_process_status) == (
             None, "FAILED", "FAILED",
         )  # fmt: skip
-        assert (row["elt_process_status"], row["target_count"], row["last_error"]) == ("PENDING", 2, "lost")
+        assert (row.elt_process_status, row.target_count, row.last_error) == ("PENDING", 2, "lost")
 
     @pytest.mark.parametrize("status", ["PENDING", "FAILED", "COMPLETED", "SKIPPED"])
     def test_a_failure_after_the_audits_own_outcome_changes_nothing(self, status: str) -> None:
@@ -474,28 +480,28 @@ class TestAttempts:
         }
 
     def test_a_try_that_is_repeated_counts_nothing(self) -> None:
-        transition = transitions.retry_later(AUDITING_ROW, FENCE, "503")
+        transition = transitions.retry_later(AUDITING_ROW, FENCE, NOW, "503")
         assert transition == Transition("try_failed", {"heartbeat_at": None, "last_error": "503"}, "503")
 
     def test_the_reasons_of_all_attempts_are_kept(self) -> None:
         """Also when tries that Airflow repeated lie between them."""
         row = running()
         for attempt in (1, 2, 3):
-            row = row | dict(transitions.retry_later(row, FENCE, f"try {attempt}").changes)
-            row = row | dict(transitions.fail(row, FENCE, NOW, f"end {attempt}", max_retry_task=2).changes)
+            row = amended(row, **transitions.retry_later(row, FENCE, NOW, f"try {attempt}").changes)
+            row = amended(row, **transitions.fail(row, FENCE, NOW, f"end {attempt}", max_retry_task=2).changes)
             if attempt < 3:
-                row = row | dict(transitions.take(row, RUN, FENCE, NOW).changes)
-        assert row["pipeline_final_status"] == "FAILED"
-        assert [f"end {n}" in row["last_error"].splitlines() for n in (1, 2, 3)] == [True] * 3
+                row = amended(row, **transitions.take(row, RUN, FENCE, NOW).changes)
+        assert row.pipeline_final_status == "FAILED"
+        assert [f"end {n}" in row.last_error.splitlines() for n in (1, 2, 3)] == [True] * 3
 
     def test_a_window_that_an_operator_starts_over_forgets_the_old_reasons(self) -> None:
         row = running(pipeline_final_status=Status.FAILED, retry_attempt=3, last_error="old")
-        row = row | dict(transitions.take(row, RUN, FENCE, NOW).changes)
+        row = amended(row, **transitions.take(row, RUN, FENCE, NOW).changes)
         assert transitions.fail(row, FENCE, NOW, "new", max_retry_task=3).changes["last_error"] == "new"
 
     @pytest.mark.parametrize(("heartbeat", "changes"), [(EARLIER, {"heartbeat_at": None}), (None, {})])
-    def test_the_end_of_a_task_stops_its_lease(self, heartbeat: datetime | None, changes: Row) -> None:
-        assert transitions.end_task(running(heartbeat_at=heartbeat), FENCE).changes == changes
+    def test_the_end_of_a_task_stops_its_lease(self, heartbeat: datetime | None, changes: dict[str, Any]) -> None:
+        assert transitions.end_task(running(heartbeat_at=heartbeat), FENCE, NOW).changes == changes
 
     @pytest.mark.parametrize(
         ("attempt", "minutes"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (8, 60), (10_000, 60)]
@@ -526,17 +532,17 @@ class TestReplacing:
     def test_replacements_in_the_way_of_others_are_named(self) -> None:
         transitions.require_replacements([])
         with pytest.raises(IllegalTransitionError, match="that start at 2013-03-09T05:00:00Z overlap live rows"):
-            transitions.require_replacements([pending()])
+            transitions.require_replacements([PLANNED])
 
     def test_each_old_row_gets_the_first_replacement_that_overlaps_it(self) -> None:
-        def hours(start: int, end: int, record_id: int) -> Row:
+        def hours(start: int, end: int, record_id: int) -> LedgerRow:
             day = datetime(2013, 3, 9, tzinfo=UTC)
             times = [day + timedelta(hours=hour) for hour in (start, end)]
-            return {"id": record_id, **dict(zip(("query_window_start_at", "query_window_end_at"), times, strict=True))}
+            return ledger_row(id=record_id, query_window_start_at=times[0], query_window_end_at=times[1])
 
         old = [hours(0, 2, 1), hours(2, 3, 2), hours(5, 6, 3)]
         new = [hours(0, 1, 11), hours(1, 3, 12)]
-        pairs = [(one["id"], other["id"]) for one, other in transitions.pair_replacements(old, new)]
+        pairs = [(one.id, other.id) for one, other in transitions.pair_replacements(old, new)]
         assert pairs == [(1, 11), (2, 12)]
 
 
@@ -552,6 +558,6 @@ class TestActor:
         assert actor.is_temporary is temporary
 
     def test_a_run_owns_a_window_whatever_its_task(self) -> None:
-        assert is_held_by(running(), Actor("data_pipeline_main", "run-1", "audit", 5, 9))
-        assert not is_held_by(running(), OTHER)
-        assert not is_held_by(running(), Actor("data_pipeline_other", "run-1"))
+        assert running().is_held_by(Actor("data_pipeline_main", "run-1", "audit", 5, 9))
+        assert not running().is_held_by(OTHER)
+        assert not running().is_held_by(Actor("data_pipeline_other", "run-1"))

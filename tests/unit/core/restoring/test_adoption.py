@@ -10,11 +10,12 @@ import pytest
 
 from include.pipeline_framework.core.continuity.findings import Kind, analyse, drifting_days, find
 from include.pipeline_framework.core.continuity.remediation import remediate
-from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope, gather
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.restoring.adoption import Superseded, imported_only, resolve, template_of
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.durations import parse_granularity
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
+from tests.doubles.facts_of_rows import gather
 from tests.histories import UPDATED, History, history
 
 HOUR = timedelta(hours=1)

@@ -9,8 +9,10 @@ import pytest
 
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.proof.receipts import DELETE, LOAD, HeldRows, Receipt
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.restoring.reconcile import Difference, Kind, Sides, compare
 from include.pipeline_framework.core.time.windows import TimeWindow
+from tests.doubles.rows import ledger_row
 
 START = datetime(2013, 3, 9, tzinfo=UTC)
 PRINT, OTHER = Fingerprint(5, 500), Fingerprint(4, 400)
@@ -22,23 +24,14 @@ def window(first: float, last: float | None = None) -> TimeWindow:
     return TimeWindow(START + timedelta(hours=first), START + timedelta(hours=last))
 
 
-def row(record_id: int, where: TimeWindow, **changes: Any) -> dict[str, Any]:
+def row(record_id: int, where: TimeWindow, **changes: Any) -> LedgerRow:
     """A COMPLETED row, loaded with PRINT."""
-    return {
-        "id": record_id,
-        "query_window_start_at": where.start,
-        "query_window_end_at": where.end,
-        "pipeline_final_status": "COMPLETED",
-        "phase_completed": "AUDIT",
-        "loaded_count": PRINT.rows,
-        "loaded_fingerprint": PRINT.hash_sum,
-        "is_invalidated_flag": False,
-        "target_deletion_done_flag": False,
-        **changes,
-    }
+    loaded = {"loaded_count": PRINT.rows, "loaded_fingerprint": PRINT.hash_sum, "phase_completed": "AUDIT"}
+    bounds = {"query_window_start_at": where.start, "query_window_end_at": where.end}
+    return ledger_row(**{"id": record_id, "pipeline_final_status": "COMPLETED", **loaded, **bounds, **changes})
 
 
-def pending(record_id: int, where: TimeWindow, **changes: Any) -> dict[str, Any]:
+def pending(record_id: int, where: TimeWindow, **changes: Any) -> LedgerRow:
     nothing = {"phase_completed": None, "loaded_count": None, "loaded_fingerprint": None}
     return row(record_id, where, pipeline_final_status="PENDING", **(nothing | changes))
 

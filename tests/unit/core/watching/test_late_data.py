@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.watching import late_data
 from include.pipeline_framework.core.watching.late_data import (
     Arrivals,
@@ -19,30 +20,24 @@ from include.pipeline_framework.core.watching.late_data import (
     recommend,
 )
 from include.pipeline_framework.errors import IllegalTransitionError
+from tests.doubles.rows import ledger_row
 
 START = datetime(2013, 3, 9, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TODAY = date(2013, 3, 12)
-_COLUMNS = (
-    "source_count", "target_count", "loaded_count", "staged_count", "quarantined_count", "target_fingerprint",
-    "loaded_fingerprint", "staged_fingerprint", "source_to_stage_ingestion_start_time", "pipeline_start_time",
-    "pipeline_end_time",
-)  # fmt: skip
 
 
-def row(number: int = 1, **values: Any) -> dict[str, Any]:
+def row(number: int = 1, **values: Any) -> LedgerRow:
     """An hour's closed row; what isn't given is NULL."""
-    return {
-        **dict.fromkeys(_COLUMNS),
-        "id": number,
-        "source_object": "flights",
-        "query_window_start_at": START + number * HOUR,
-        "query_window_end_at": START + (number + 1) * HOUR,
-        "pipeline_final_status": "COMPLETED",
-        "is_invalidated_flag": False,
-        "is_revisit_due_flag": False,
-        **values,
-    }
+    return ledger_row(
+        **{
+            "id": number,
+            "query_window_start_at": START + number * HOUR,
+            "query_window_end_at": START + (number + 1) * HOUR,
+            "pipeline_final_status": "COMPLETED",
+            **values,
+        }
+    )
 
 
 COMPLETED = {"source_count": 12, "staged_count": 10, "loaded_count": 10, "target_count": 10, "target_fingerprint": 77}
@@ -113,7 +108,7 @@ class TestRevisited:
     @pytest.mark.parametrize("values", [{"is_invalidated_flag": True}, {"pipeline_final_status": "PENDING"}])
     def test_a_row_that_is_not_closed_any_more_is_refused(self, values: dict[str, Any]) -> None:
         with pytest.raises(IllegalTransitionError, match="closed"):
-            late_data.revisited(row(**COMPLETED) | values, START, None)
+            late_data.revisited(row(**COMPLETED, **values), START, None)
 
 
 class TestDueDays:

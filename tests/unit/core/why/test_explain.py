@@ -11,31 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.core.records.validation import is_future_data
 from include.pipeline_framework.core.time.durations import parse_granularity
 from include.pipeline_framework.core.time.horizon import Horizon
 from include.pipeline_framework.core.why.explain import as_dict, explain
 from include.pipeline_framework.core.why.facts import Facts, claimable_at
-from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
+from tests.doubles.rows import ledger_row
 
 ZONE = "America/New_York"
 START = datetime(2013, 3, 9, 10, tzinfo=UTC)
 NOW = datetime(2013, 3, 12, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HORIZON = Horizon(ZONE, date(2013, 3, 1), date(2014, 1, 1))
-COLUMNS = MemoryLifecycleStore()._defaults
 
 
-def row(**values: Any) -> dict[str, Any]:
+def row(**values: Any) -> LedgerRow:
     """A planned row of one hour, with other values."""
-    return {
-        **COLUMNS, "id": 7, "source_object": "flights", "timezone": ZONE, "target_day": date(2013, 3, 9),
-        "query_window_start_at": START, "query_window_end_at": START + HOUR, **values,
-    }  # fmt: skip
+    bounds = {"query_window_start_at": START, "query_window_end_at": START + HOUR}
+    return ledger_row(**{"timezone": ZONE, **bounds, **values})
 
 
-def owned(owner: str | None, **values: Any) -> dict[str, Any]:
+def owned(owner: str | None, **values: Any) -> LedgerRow:
     """A row that has a run whenever it is being moved."""
     has = owner or values["pipeline_final_status"] == "IN_PROGRESS"
     return row(**values, dag_id="data_pipeline_main" if has else None, dag_run_id="run-1" if has else None)
@@ -137,17 +135,17 @@ events = st.lists(
 
 @given(st.none() | rows, events, worlds)
 def test_there_is_always_an_explanation_and_a_next_step(
-    found: dict[str, Any] | None, history: list[dict[str, Any]], around: Facts
+    found: LedgerRow | None, history: list[dict[str, Any]], around: Facts
 ) -> None:
     explained = explain(found, history, around, NOW)
     assert explained.next
     assert explained.sentences
     assert not [text for text in (*explained.sentences, explained.next) if not text or "None" in text]
-    if found is not None and not found["is_invalidated_flag"]:
-        assert explained.state == found["pipeline_final_status"]
+    if found is not None and not found.is_invalidated_flag:
+        assert explained.state == found.pipeline_final_status
     if explained.state == Status.IN_PROGRESS:
         assert explained.holder
-        assert (explained.lease_ends_at is not None) == (found is not None and found["heartbeat_at"] is not None)
+        assert (explained.lease_ends_at is not None) == (found is not None and found.heartbeat_at is not None)
     assert json.loads(json.dumps(as_dict(explained, found, around)))["next"] == explained.next
 
 
