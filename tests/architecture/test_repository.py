@@ -51,7 +51,9 @@ def test_every_test_module_asserts_something() -> None:
     def asserts(path: Path) -> bool:
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         return any(
-            isinstance(node, ast.Assert) or (isinstance(node, ast.Attribute) and node.attr == "raises")
+            isinstance(node, ast.Assert)
+            or (isinstance(node, ast.Attribute) and node.attr == "raises")
+            or (isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Contract") for base in node.bases))
             for node in nodes
         )
 
