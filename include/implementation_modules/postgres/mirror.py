@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from include.implementation_modules.postgres.target import PostgresTarget, translated_error
+from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.mirror import SqlMirror
 from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.core.watching.mirror import MirrorColumn
@@ -28,9 +29,10 @@ class PostgresMirror(SqlMirror):
         options: The target's settings of a pipeline that loads there; the mirror uses its schema.
     """
 
-    FOLDER: ClassVar[str] = "lifecycle_mirror/postgres"
-    # With a stricter level, the search for newer rows would use a snapshot that is older than the lock.
-    BEGIN: ClassVar[str] = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    # It begins as the target does: a stricter level would search for newer rows in a snapshot older than the lock.
+    DIALECT: ClassVar[Dialect] = replace(
+        PostgresTarget.DIALECT, folders=("lifecycle_mirror/postgres", "lifecycle_mirror")
+    )
     Options = PostgresTarget.Options
 
     def __init__(self, connect: Callable[[], Any], options: PostgresTarget.Options) -> None:
@@ -72,9 +74,6 @@ class PostgresMirror(SqlMirror):
 
     def _element(self, index: int) -> str:
         return f"(line ->> {index})"
-
-    def _instant(self, instant: datetime) -> datetime:
-        return instant
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         return translated_error(error, where)

@@ -7,11 +7,12 @@ parameter. Rows travel as JSON inside of statements, which needs no stage: a sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from include.implementation_modules.snowflake.target import SnowflakeTarget, translated_error
+from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.mirror import SqlMirror
 from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.core.watching.mirror import MirrorColumn, joined
@@ -49,7 +50,9 @@ class SnowflakeMirror(SqlMirror):
         options: The target's settings of a pipeline that loads there; the mirror uses its database and schema.
     """
 
-    FOLDER: ClassVar[str] = "lifecycle_mirror/snowflake"
+    DIALECT: ClassVar[Dialect] = replace(
+        SnowflakeTarget.DIALECT, folders=("lifecycle_mirror/snowflake", "lifecycle_mirror")
+    )
     Options = SnowflakeTarget.Options
 
     def __init__(self, connect: Callable[[], Any], options: SnowflakeTarget.Options) -> None:
@@ -81,9 +84,6 @@ class SnowflakeMirror(SqlMirror):
 
     def _element(self, index: int) -> str:
         return f"line[{index}]::TEXT"
-
-    def _instant(self, instant: datetime) -> str:
-        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         return translated_error(error, where)

@@ -7,5 +7,9 @@ SET
     row_count = %(row_count)s,
     hash_sum = %(hash_sum)s,
     manifest = %(manifest)s,
-    written_at = %(now)s
-WHERE source_object = %(source_object)s AND window_start_at = %(start)s AND window_end_at = %(end)s
+    written_at = {now}
+WHERE
+    source_object = %(source_object)s
+    AND kind IN ('load', 'delete')
+    AND window_start_at = {start}
+    AND window_end_at = {end}

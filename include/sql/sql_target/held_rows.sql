@@ -6,7 +6,7 @@ SELECT
     MIN(_event_at) AS start_at,
     MAX(_event_at) AS end_at,
     COUNT(*) AS row_count,
-    SUM(_id_hash) AS hash_sum
+    {hash_sum} AS hash_sum
 FROM {target}
 WHERE _source_object = %(source_object)s
 GROUP BY _lifecycle_id
@@ -17,7 +17,7 @@ SELECT
     received.window_start_at AS start_at,
     received.window_end_at AS end_at,
     COUNT(*) AS row_count,
-    SUM(held._id_hash) AS hash_sum
+    {hash_sum} AS hash_sum
 FROM {receipts} AS received
 INNER JOIN {target} AS held
     ON

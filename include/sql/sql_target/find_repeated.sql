@@ -2,7 +2,7 @@
 SELECT
     _id,
     COUNT(*) AS row_count
-FROM {typed}
+FROM {landed}
 GROUP BY _id
 HAVING COUNT(*) > 1
 ORDER BY _id

@@ -5,12 +5,12 @@ INSERT INTO {receipts} (
 SELECT
     %(kind)s,
     %(source_object)s,
-    TO_TIMESTAMP_NTZ(%(start)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'),
-    TO_TIMESTAMP_NTZ(%(end)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6'),
+    {start},
+    {end},
     %(fence)s,
     %(lifecycle_id)s,
     %(row_count)s,
     %(hash_sum)s,
     %(manifest)s,
     0,
-    TO_TIMESTAMP_NTZ(%(now)s, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')
+    {now}

@@ -11,8 +11,8 @@ SELECT
     manifest,
     fence_floor,
     written_at,
-    CLOCK_TIMESTAMP() AS now_at
+    {clock} AS now_at
 FROM {receipts}
 WHERE
     source_object = %(source_object)s
-    AND (kind = 'guard' OR (window_start_at < %(end)s AND window_end_at > %(start)s))
+    AND (kind = 'guard' OR (kind IN ('load', 'delete') AND window_start_at < {end} AND window_end_at > {start}))

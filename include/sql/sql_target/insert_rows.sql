@@ -1,4 +1,4 @@
--- Move the typed rows into the target; the window was emptied in the same transaction.
+-- Move the landed rows into the target; the window was emptied in the same transaction.
 INSERT INTO {target} (
     _source_object,
     _id,
@@ -17,5 +17,5 @@ SELECT
     %(lifecycle_id)s,
     %(fence)s,
     %(file)s,
-    doc{values}
-FROM {typed}
+    doc{landed_columns}
+FROM {landed}

@@ -4,10 +4,10 @@ DELETE FROM {target}
 WHERE
     _source_object = %(source_object)s
     AND (
-        (_event_at >= %(start)s AND _event_at < %(end)s)
+        (_event_at >= {start} AND _event_at < {end})
         OR (
-            _lifecycle_id = ANY(%(replaced_ids)s::BIGINT[])
-            AND _event_at >= %(replaced_start)s
-            AND _event_at < %(replaced_end)s
+            _lifecycle_id {in_replaced}
+            AND _event_at >= {replaced_start}
+            AND _event_at < {replaced_end}
         )
     )

@@ -1,4 +1,4 @@
--- Insert the guard row of the source object once; the caller has locked the anchor.
+-- Insert the guard row of the source object once; the caller keeps other sessions from doing the same.
 INSERT INTO {receipts} (kind, source_object, fence, lifecycle_id, row_count, hash_sum, manifest, fence_floor, written_at)
 SELECT
     'guard',
@@ -9,5 +9,5 @@ SELECT
     0,
     '',
     0,
-    SYSDATE()
+    {clock}
 WHERE NOT EXISTS (SELECT 1 FROM {receipts} WHERE kind = 'guard' AND source_object = %(source_object)s)
