@@ -81,6 +81,14 @@ def test_no_file_names_this_machine_or_a_registry() -> None:
     assert named == set()
 
 
+def test_the_sample_target_touches_its_own_files_and_nothing_else() -> None:
+    own, guide = "tests/sample_adapter/", "docs/adding-a-target.md"
+    this = name(Path(__file__))
+    naming = {name(path) for path in files(".py", ".md", ".sql", ".yaml", ".toml") if "sqlite_target" in text(path)}
+    assert guide in naming
+    assert [path for path in naming if not path.startswith(own) and path not in (guide, this)] == []
+
+
 def test_the_licence_is_there() -> None:
     assert "Apache License" in text("LICENSE")
     assert 'license = "Apache-2.0"' in text("pyproject.toml")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from include.sql.text import SqlFragment, fill, sql_text
 
@@ -38,8 +38,7 @@ class Dialect:
         hash_sum: Exact sum of the column `_id_hash` (60 bits each, many rows), a whole number or its digits as text.
         bound: Returns a value in the form in which the driver binds it; it gets instants as aware `datetime`, lists,
             text, and whole numbers of up to 38 digits.
-        paramstyle: How the driver spells a parameter, in the words of PEP 249: `%(name)s` or `:name`. Statement files
-            always say `%(name)s`.
+        parameter: How the driver spells the parameter `{name}`. Statement files always say `%(name)s`.
     """
 
     folders: tuple[str, ...]
@@ -49,7 +48,7 @@ class Dialect:
     among: str = "IN ({value})"
     hash_sum: str = "SUM(_id_hash)"
     bound: Callable[[Any], Any] = _as_it_is
-    paramstyle: Literal["pyformat", "named"] = "pyformat"
+    parameter: str = "%({name})s"
 
     def text(self, name: str, fragments: Mapping[str, SqlFragment]) -> str:
         """Return a statement's text with its identifiers and this dialect's words.
@@ -61,7 +60,7 @@ class Dialect:
 
     def spelled(self, sql: str) -> str:
         """Return a statement with its parameters as the driver spells them."""
-        return _PARAMETER.sub(r":\1", sql) if self.paramstyle == "named" else sql
+        return _PARAMETER.sub(lambda match: self.parameter.replace("{name}", match[1]), sql)
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return a statement's parameters as the driver binds them."""

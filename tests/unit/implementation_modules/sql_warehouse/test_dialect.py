@@ -39,7 +39,9 @@ def test_parameters_are_spelled_and_bound_as_the_driver_wants_them() -> None:
     def bound(value: Any) -> Any:
         return value.isoformat() if isinstance(value, datetime) else value
 
-    plain, named = (Dialect(("sql_target",), "NOW()", bound=bound, paramstyle=style) for style in ("pyformat", "named"))
+    plain, named = (
+        Dialect(("sql_target",), "NOW()", bound=bound, parameter=spelling) for spelling in ("%({name})s", ":{name}")
+    )
     sql = "SELECT '50 %' FROM t WHERE a = %(a)s AND b < %(some_b)s"
     assert plain.spelled(sql) == sql
     assert named.spelled(sql) == "SELECT '50 %' FROM t WHERE a = :a AND b < :some_b"
