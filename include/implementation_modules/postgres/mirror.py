@@ -13,7 +13,6 @@ from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.core.watching.mirror import MirrorColumn
 from include.pipeline_framework.errors import PipelineError
 from include.postgres_server.pooler import require_own_session
-from include.sql.text import sql_text
 
 _LOCK_WAIT_MILLISECONDS = "60000"
 _SAME_TYPE = frozenset(
@@ -31,7 +30,7 @@ class PostgresMirror(SqlMirror):
 
     # It begins as the target does: a stricter level would search for newer rows in a snapshot older than the lock.
     DIALECT: ClassVar[Dialect] = replace(
-        PostgresTarget.DIALECT, folders=("lifecycle_mirror/postgres", "lifecycle_mirror")
+        PostgresTarget.DIALECT, folders=("lifecycle_mirror/postgres", "lifecycle_mirror", "postgres_target")
     )
     Options = PostgresTarget.Options
 
@@ -49,8 +48,7 @@ class PostgresMirror(SqlMirror):
         with session.translated("set up"):
             session.connection.autocommit = True
             session.cursor.row_factory = tuple_row
-        wait = {"milliseconds": _LOCK_WAIT_MILLISECONDS}
-        set_up = session.execute(sql_text("postgres_target/set_up_session"), wait, doing="set_up_session")
+        set_up = session.run("set_up_session", {"milliseconds": _LOCK_WAIT_MILLISECONDS})
         if not self._is_own_session:
             with session.translated("look for a pooler"):
                 require_own_session(session.connection, set_up[0][-1], self._connect, session.where)

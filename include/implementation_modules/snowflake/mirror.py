@@ -17,7 +17,7 @@ from include.implementation_modules.sql_warehouse.mirror import SqlMirror
 from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.core.watching.mirror import MirrorColumn, joined
 from include.pipeline_framework.errors import PipelineError
-from include.sql.text import fill, quoted, sql_text
+from include.sql.text import quoted
 
 BYTES_PER_STATEMENT = 400_000
 """Less than half of a statement's one megabyte: a text of quotes and backslashes doubles when it is bound."""
@@ -51,7 +51,7 @@ class SnowflakeMirror(SqlMirror):
     """
 
     DIALECT: ClassVar[Dialect] = replace(
-        SnowflakeTarget.DIALECT, folders=("lifecycle_mirror/snowflake", "lifecycle_mirror")
+        SnowflakeTarget.DIALECT, folders=("lifecycle_mirror/snowflake", "lifecycle_mirror", "snowflake")
     )
     Options = SnowflakeTarget.Options
 
@@ -64,12 +64,10 @@ class SnowflakeMirror(SqlMirror):
         return name.upper()
 
     def _set_up(self, session: Session) -> None:
-        session.execute(sql_text("snowflake/set_autocommit"), None, doing="set_autocommit")
-        wait = {"seconds": _LOCK_WAIT_SECONDS}
-        session.execute(sql_text("snowflake/set_lock_timeout"), wait, doing="set_lock_timeout")
+        session.run("set_autocommit")
+        session.run("set_lock_timeout", {"seconds": _LOCK_WAIT_SECONDS})
         if self._place:
-            use = fill(sql_text("snowflake/use_schema"), {"place": quoted(*self._place)})
-            session.execute(use, None, doing="use_schema")
+            session.execute(session.text("use_schema", {"place": quoted(*self._place)}), None, doing="use_schema")
 
     def _lock(self, session: Session) -> None:
         pass  # the first DELETE locks the table until the transaction ends

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,8 +29,8 @@ class Dialect:
     """The statements of one database: its own, and those that it shares with others.
 
     Attributes:
-        folders: Folders of statements, below `include/sql` or absolute: its own, then the shared one. The first that
-            has a file of the statement's name gives its text.
+        folders: Folders of statements, below `include/sql` or absolute: its own, then those that others use, too. The
+            first that has a file of the statement's name gives its text.
         clock: Expression for the present instant; it goes on inside of a transaction.
         begin: Statement that opens a transaction. A statement after the one that takes the guard row must see what was
             committed before that.
@@ -67,13 +68,11 @@ class Dialect:
         return {name: self.bound(value) for name, value in values.items()}
 
     def _raw(self, name: str) -> str:
-        *own, shared = self.folders
-        for folder in own:
-            try:
+        *before, last = self.folders
+        for folder in before:
+            with suppress(FileNotFoundError):
                 return sql_text(f"{folder}/{name}")
-            except FileNotFoundError:
-                continue
-        return sql_text(f"{shared}/{name}")
+        return sql_text(f"{last}/{name}")
 
     @cached_property
     def _words(self) -> dict[str, SqlFragment]:
