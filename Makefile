@@ -57,7 +57,7 @@ imports: $(INSTALLED)
 	$(BIN)/lint-imports
 
 sql: $(INSTALLED)
-	$(BIN)/sqlfluff lint include/sql
+	$(BIN)/sqlfluff lint include/sql tests/sample_adapter
 
 config: $(INSTALLED)
 	$(BIN)/python -m include.cli config validate

@@ -21,6 +21,8 @@ from hypothesis import settings
 from tests import running_stack
 from tests.own_databases import PLAIN, forget_template, own_database
 
+pytest.register_assert_rewrite("tests.contract")  # its suites are no test modules, and their failures show values, too
+
 REPO = Path(__file__).resolve().parents[1]
 
 # Tests that only parse DAG files need an Airflow home, too, and never the person's own.

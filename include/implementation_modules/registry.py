@@ -2,8 +2,9 @@
 
 An adapter is a class with a constructor (or class method `from_client`) that takes `(client, options)`, and a pydantic
 model `Options` as class attribute. Besides the names below, a pipeline may name any class by its dotted path,
-`package.module:Class`, so a new system needs no change here. A class may have a static method `connect(connection)`
-that makes its client from Airflow's connection, of whatever type; without one, `wiring.connections` makes the client.
+`package.module:Class`, so a new system needs no change here (`docs/adding-a-target.md`). A class may
+have a static method `connect(connection)` that makes its client from Airflow's connection, of whatever type; without
+one, `wiring.connections` makes the client.
 """
 
 from __future__ import annotations

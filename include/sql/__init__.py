@@ -10,6 +10,8 @@ _ROOT = Path(__file__).parent
 def statement(name: str) -> str:
     """Return the text of `include/sql/<name>.sql`, for example `statement("ledger/take")`.
 
+    An adapter that lives elsewhere gives the absolute path of its own file, also without the ending.
+
     Raises:
         FileNotFoundError: There is no such file.
     """

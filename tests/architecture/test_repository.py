@@ -51,7 +51,9 @@ def test_every_test_module_asserts_something() -> None:
     def asserts(path: Path) -> bool:
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         return any(
-            isinstance(node, ast.Assert) or (isinstance(node, ast.Attribute) and node.attr == "raises")
+            isinstance(node, ast.Assert)
+            or (isinstance(node, ast.Attribute) and node.attr == "raises")
+            or (isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Contract") for base in node.bases))
             for node in nodes
         )
 
@@ -77,6 +79,14 @@ def test_no_file_names_this_machine_or_a_registry() -> None:
         if path.name != own and (match := forbidden.search(path.read_text(encoding="utf-8", errors="replace")))
     }
     assert named == set()
+
+
+def test_the_sample_target_touches_its_own_files_and_nothing_else() -> None:
+    own, guide = "tests/sample_adapter/", "docs/adding-a-target.md"
+    this = name(Path(__file__))
+    naming = {name(path) for path in files(".py", ".md", ".sql", ".yaml", ".toml") if "sqlite_target" in text(path)}
+    assert guide in naming
+    assert [path for path in naming if not path.startswith(own) and path not in (guide, this)] == []
 
 
 def test_the_licence_is_there() -> None:

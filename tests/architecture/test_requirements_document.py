@@ -124,7 +124,7 @@ def test_its_place_and_its_tests_exist(demand: Demand) -> None:
         assert demand.tests or demand.proof == NO_TEST
     wrong = [problem(place, ":") for place in demand.places] + [problem(test, "::") for test in demand.tests]
     assert [each for each in wrong if each] == []
-    assert all(re.match(r"tests/.*/?test_\w+\.py", test) for test in demand.tests)
+    assert all(re.match(r"tests/(.*/?test_\w+|contract/\w+)\.py", test) for test in demand.tests)
     assert not any(place.startswith("tests/") for place in demand.places)
 
 

@@ -20,7 +20,7 @@ from include.implementation_modules.postgres.mirror import PostgresMirror
 from include.implementation_modules.postgres_ledger.changed_rows import PostgresChanges
 from include.implementation_modules.snowflake.mirror import SnowflakeMirror
 from include.pipeline_framework.tasks.publish_lifecycle import MirrorReport, publish
-from tests.contract.target_harness import Faults, FaultyConnection
+from tests.contract.faulty_connections import Faults, FaultyConnection
 
 PLAN = """
 INSERT INTO pipeline_lifecycle (

@@ -1,33 +1,28 @@
-"""Targets under test: how each is built, looked into, and broken at COMMIT."""
+"""What a target's author gives the contract suite: how a target is built, looked into, and broken at COMMIT."""
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import json
 import threading
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-import pytest
-
-from include.implementation_modules.postgres.target import PostgresTarget
-from include.implementation_modules.snowflake.target import SnowflakeTarget
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.errors import (
-    ServiceUnavailableError,
-)
 from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.ports.stage import Manifest, Stage, StageRequest
-from tests.doubles.memory_target import MemoryTarget
+from tests.contract.faulty_connections import Faults, FaultyConnection
 from tests.doubles.memory_transfer import MemoryExtract, MemoryStage
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2013, 3, 9, 12, tzinfo=UTC)
 FLIGHTS = "flights"
 COLUMNS = {"origin": "text", "delay": {"type": "integer", "path": "flight.delay"}}
+
+Row = dict[str, Any]
 
 
 def window(first: float = 0, last: float = 1) -> TimeWindow:
@@ -45,30 +40,52 @@ def documents(count: int, within: TimeWindow | None = None, prefix: str = "d") -
     return [document(f"{prefix}-{within.start:%H%M}-{n}", within.start + n * step) for n in range(count)]
 
 
-class Break(Exception):
-    """The process died here; no client library knows this error."""
+class TargetHarness(ABC):
+    """One target table that nobody has prepared, ways to look into it, and ways to break its COMMIT.
 
+    Args:
+        stage: Where the suite stages what it publishes; `MemoryStage()` unless the target itself reads the stage.
+        faults: What `build` gives to every target that it makes; see `faulty_connections`.
 
-class Unanswered(Exception):
-    """Stands for the client's own error when the network goes away."""
+    Attributes:
+        target: The target under test.
+    """
 
+    def __init__(self, stage: Stage, faults: Faults) -> None:
+        self.stage, self.faults = stage, faults
+        self._fences: Iterator[int] = iter(range(10, 10_000))
+        self.target = self.build()
 
-@dataclass
-class Harness:
-    """One target table, ways to look into it, and ways to break its connections at COMMIT."""
+    # --- what an author writes ----------------------------------------------------------------------------------------
 
-    target: Any
-    stage: Stage
-    rows: Callable[[], list[dict[str, Any]]]
-    remove_row: Callable[[str], None]
-    connections: Faults
-    another: Callable[..., Any]
-    fences: Iterator[int] = field(default_factory=lambda: iter(range(10, 10_000)))
+    @abstractmethod
+    def build(self, columns: Any = COLUMNS, table: str | None = None, guard_wait_seconds: float = 20) -> Any:
+        """Return a target of these typed columns: on the table under test, or on another one that does not exist."""
+
+    @abstractmethod
+    def rows(self) -> list[Row]:
+        """Return the rows of the table under test, by names in lower case.
+
+        Instants are `datetime` (without a zone they count as UTC), days `date`, truth values `bool`, absent ones None.
+        `doc` is the parsed document or its text.
+        """
+
+    @abstractmethod
+    def remove_row(self, row_id: str) -> None:
+        """Remove a row behind the target's back."""
+
+    # --- what the suite uses ------------------------------------------------------------------------------------------
+
+    def another(self, **options: Any) -> TargetHarness:
+        """The same place under a target of other options; see `build`."""
+        found = copy.copy(self)
+        found.target = self.build(**options)
+        return found
 
     def staged(
         self, content: Sequence[Document], within: TimeWindow | None = None, row: int = 1, source: str = FLIGHTS
     ) -> Manifest:
-        within, fence = within or window(), next(self.fences)
+        within, fence = within or window(), next(self._fences)
         inside = [item for item in content if within.contains(item.event_at)]
         extract = MemoryExtract(len(inside), inside, page_size=1_000)
         return self.stage.write(StageRequest(row, source, "2013-03-09", within, fence), extract)
@@ -85,155 +102,63 @@ class Harness:
         return sorted(row["_id"] for row in self.rows())
 
 
-class Faults:
-    """What goes wrong at the next COMMIT: nothing, a death before it, or a lost answer after it."""
+class SqlTargetHarness(TargetHarness):
+    """A harness for a subclass of `SqlTarget`; `rows` may need an override where a driver gives no Python values.
 
-    def __init__(self, unanswered: Callable[[], Exception]) -> None:
-        self.unanswered = unanswered
-        self.before: Exception | None = None
-        self.after: Exception | None = None
+    Args:
+        adapter: The target's class; its `Options` have `table`, `columns` and `guard_wait_seconds`.
+        connect: Returns a new DB-API connection.
+        unanswered: Returns the error that the driver raises when the connection is lost.
+        stage: As `TargetHarness`'s; in memory when left out.
+        options: Further options of the adapter.
 
-    def die_before_commit(self) -> None:
-        self.before = Break()
+    Attributes:
+        table: The table under test, as SQL spells it; a new name for every harness.
+        PLACEHOLDER: How the driver spells a parameter by position.
+    """
 
-    def lose_request(self) -> None:
-        self.before = self.unanswered()
+    PLACEHOLDER: ClassVar[str] = "%s"
 
-    def lose_answer(self) -> None:
-        self.after = self.unanswered()
+    def __init__(
+        self,
+        adapter: Any,
+        connect: Callable[[], Any],
+        unanswered: Callable[[], Exception],
+        stage: Stage | None = None,
+        **options: Any,
+    ) -> None:
+        self.table = "flights_" + uuid.uuid4().hex[:8]
+        self.connect = connect
+        self._adapter, self._options = adapter, options
+        super().__init__(stage or MemoryStage(), Faults(unanswered))
 
-    def raise_before(self) -> None:
-        error, self.before = self.before, None
-        if error:
-            raise error
+    def build(self, columns: Any = COLUMNS, table: str | None = None, guard_wait_seconds: float = 20) -> Any:
+        options = self._adapter.Options(
+            table=table or self.table, columns=columns, guard_wait_seconds=guard_wait_seconds, **self._options
+        )
+        return self._adapter(lambda: FaultyConnection(self.connect(), self.faults), options)
 
-    def raise_after(self) -> None:
-        error, self.after = self.after, None
-        if error:
-            raise error
+    def rows(self) -> list[Row]:
+        return self.select(f"SELECT * FROM {self.table}")
 
-
-class FaultyConnection:
-    """A connection whose COMMIT fails as told."""
-
-    def __init__(self, connection: Any, faults: Faults) -> None:
-        object.__setattr__(self, "_connection", connection)
-        object.__setattr__(self, "_faults", faults)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._connection, name, value)
-
-    def cursor(self) -> Any:
-        return FaultyCursor(self._connection.cursor(), self._faults)
-
-
-class FaultyCursor:
-    def __init__(self, cursor: Any, faults: Faults) -> None:
-        self._cursor, self._faults = cursor, faults
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
-
-    def execute(self, sql: str, parameters: Any = None) -> Any:
-        if sql != "COMMIT":
-            return self._cursor.execute(sql, parameters)
-        self._faults.raise_before()
-        result = self._cursor.execute(sql, parameters)
-        self._faults.raise_after()
-        return result
-
-
-@pytest.fixture
-def memory_harness() -> Harness:
-    def build(columns: Any = COLUMNS, **_: Any) -> MemoryTarget:
-        return MemoryTarget(options=MemoryTarget.Options(columns=columns))
-
-    target = build()
-    faults = Faults(lambda: ServiceUnavailableError("no answer"))
-    target.before_commit, target.after_commit = faults.raise_before, faults.raise_after
-
-    def remove_row(row_id: str) -> None:
-        kept = tuple(row for row in target._state.rows if row["_id"] != row_id)
-        target._state = dataclasses.replace(target._state, rows=kept)
-
-    return Harness(target, MemoryStage(), lambda: target.rows, remove_row, faults, build)
-
-
-def sql_harness(
-    adapter: Any,
-    connect: Callable[[], Any],
-    unanswered: Callable[[], Exception],
-    stage: Stage,
-    table: str,
-    **options: Any,
-) -> Harness:
-    faults = Faults(unanswered)
-
-    def build(columns: Any = COLUMNS, table: str = table, guard_wait_seconds: float = 20, wrap: Any = None) -> Any:
-        checked = adapter.Options(table=table, columns=columns, guard_wait_seconds=guard_wait_seconds, **options)
-        return adapter(wrap or (lambda: FaultyConnection(connect(), faults)), checked)
-
-    def rows() -> list[dict[str, Any]]:
-        connection = connect()
+    def remove_row(self, row_id: str) -> None:
+        connection = self.connect()
         try:
-            cursor = connection.cursor()
-            cursor.execute(f"SELECT * FROM {table}")
-            names = [column[0].lower() for column in cursor.description]
-            found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            if "v_timestamp" in names and adapter is SnowflakeTarget:  # fakesnow 0.12.1 sends NULL as 1970
-                cursor.execute(f"SELECT _id FROM {table} WHERE v_timestamp IS NULL")
-                empty = {name for (name,) in cursor.fetchall()}
-                found = [row | ({"v_timestamp": None} if row["_id"] in empty else {}) for row in found]
-            return found
-        finally:
-            connection.close()
-
-    def remove_row(row_id: str) -> None:
-        connection = connect()
-        try:
-            connection.cursor().execute(f"DELETE FROM {table} WHERE _id = %s", (row_id,))
+            connection.cursor().execute(f"DELETE FROM {self.table} WHERE _id = {self.PLACEHOLDER}", (row_id,))
             connection.commit()
         finally:
             connection.close()
 
-    return Harness(build(), stage, rows, remove_row, faults, build)
-
-
-@pytest.fixture
-def postgres_harness(scratch_postgres_url: str) -> Harness:
-    import psycopg
-
-    return sql_harness(
-        PostgresTarget,
-        lambda: psycopg.connect(scratch_postgres_url),
-        lambda: psycopg.OperationalError("server closed the connection unexpectedly"),
-        MemoryStage(),
-        "flights_" + uuid.uuid4().hex[:8],
-    )
-
-
-@pytest.fixture
-def snowflake_harness(snowflake_connect: Callable[[], Any], s3_client: Any, s3_bucket: str) -> Harness:
-    from snowflake.connector.errors import OperationalError
-
-    from include.implementation_modules.object_storage.stage import ObjectStorageStage
-    from include.implementation_modules.object_storage.storage import S3Storage
-
-    name = uuid.uuid4().hex[:8]
-    stage = ObjectStorageStage(
-        S3Storage(s3_client, s3_bucket), ObjectStorageStage.Options(bucket=s3_bucket, prefix=f"target-contract/{name}")
-    )
-    return sql_harness(
-        SnowflakeTarget,
-        snowflake_connect,
-        lambda: OperationalError("250003: no answer"),
-        stage,
-        "FLIGHTS_" + name,
-        stage_name="STAGE_" + name,
-    )
+    def select(self, query: str) -> list[Row]:
+        """Return a query's rows by names in lower case."""
+        connection = self.connect()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(query)
+            names = [column[0].lower() for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        finally:
+            connection.close()
 
 
 def in_threads(calls: Sequence[Callable[[], Any]]) -> list[Any]:

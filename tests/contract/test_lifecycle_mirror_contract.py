@@ -19,8 +19,8 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
 )
 from include.pipeline_framework.tasks.publish_lifecycle import NEW_TABLE, MirrorReport
+from tests.contract.faulty_connections import Break
 from tests.contract.mirror_harness import MirrorHarness, postgres_mirror, snowflake_mirror
-from tests.contract.target_harness import Break
 
 pytestmark = pytest.mark.integration
 REPO = Path(__file__).resolve().parents[2]

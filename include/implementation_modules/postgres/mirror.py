@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from include.implementation_modules.postgres.target import PostgresTarget, translated_error
+from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.mirror import SqlMirror
 from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.core.watching.mirror import MirrorColumn
 from include.pipeline_framework.errors import PipelineError
 from include.postgres_server.pooler import require_own_session
-from include.sql.text import sql_text
 
 _LOCK_WAIT_MILLISECONDS = "60000"
 _SAME_TYPE = frozenset(
@@ -28,9 +28,10 @@ class PostgresMirror(SqlMirror):
         options: The target's settings of a pipeline that loads there; the mirror uses its schema.
     """
 
-    FOLDER: ClassVar[str] = "lifecycle_mirror/postgres"
-    # With a stricter level, the search for newer rows would use a snapshot that is older than the lock.
-    BEGIN: ClassVar[str] = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    # It begins as the target does: a stricter level would search for newer rows in a snapshot older than the lock.
+    DIALECT: ClassVar[Dialect] = replace(
+        PostgresTarget.DIALECT, folders=("lifecycle_mirror/postgres", "lifecycle_mirror", "postgres_target")
+    )
     Options = PostgresTarget.Options
 
     def __init__(self, connect: Callable[[], Any], options: PostgresTarget.Options) -> None:
@@ -47,8 +48,7 @@ class PostgresMirror(SqlMirror):
         with session.translated("set up"):
             session.connection.autocommit = True
             session.cursor.row_factory = tuple_row
-        wait = {"milliseconds": _LOCK_WAIT_MILLISECONDS}
-        set_up = session.execute(sql_text("postgres_target/set_up_session"), wait, doing="set_up_session")
+        set_up = session.run("set_up_session", {"milliseconds": _LOCK_WAIT_MILLISECONDS})
         if not self._is_own_session:
             with session.translated("look for a pooler"):
                 require_own_session(session.connection, set_up[0][-1], self._connect, session.where)
@@ -72,9 +72,6 @@ class PostgresMirror(SqlMirror):
 
     def _element(self, index: int) -> str:
         return f"(line ->> {index})"
-
-    def _instant(self, instant: datetime) -> datetime:
-        return instant
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         return translated_error(error, where)

@@ -7,25 +7,18 @@ Names are folded to lower case and quoted. Typed values are converted here, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from include.implementation_modules.sql_warehouse import publishing
-from include.implementation_modules.sql_warehouse.columns import (
-    Columns,
-    Name,
-    convert,
-    parse_document,
-    refused_value,
-    value_at,
-)
+from include.implementation_modules.sql_warehouse.columns import Columns, Name
+from include.implementation_modules.sql_warehouse.dialect import Dialect
+from include.implementation_modules.sql_warehouse.landing import check_landed, typed_rows
 from include.implementation_modules.sql_warehouse.session import Session
 from include.implementation_modules.sql_warehouse.target import MissingObjectError, SqlTarget
-from include.implementation_modules.staged_lines import StagedLine, staged_lines
-from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.implementation_modules.staged_lines import staged_lines
 from include.pipeline_framework.errors import (
     BadDocumentError,
     PipelineError,
@@ -35,7 +28,6 @@ from include.pipeline_framework.errors import (
     TerminalError,
 )
 from include.pipeline_framework.ports.stage import Manifest, Stage
-from include.pipeline_framework.ports.target import ColumnSpec
 from include.postgres_server.errors import Trouble, said, trouble_of
 from include.postgres_server.pooler import require_own_session
 from include.sql.text import listed, quoted
@@ -61,9 +53,13 @@ class PostgresTarget(SqlTarget):
         options: The pipeline's target settings.
     """
 
-    FOLDER: ClassVar[str] = "postgres_target"
-    # With a stricter level, the receipts would be read from a snapshot that is older than the lock.
-    BEGIN: ClassVar[str] = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    DIALECT: ClassVar[Dialect] = Dialect(
+        ("postgres_target", "sql_target"),
+        clock="CLOCK_TIMESTAMP()",
+        # With a stricter level, the receipts would be read from a snapshot that is older than the lock.
+        begin="BEGIN ISOLATION LEVEL READ COMMITTED",
+        among="= ANY({value})",
+    )
 
     class Options(BaseModel):
         """Settings of a Postgres target."""
@@ -91,8 +87,9 @@ class PostgresTarget(SqlTarget):
             "target_index": quoted(f"{table}_window_idx"),
             "receipts": quoted(schema, f"{table}_receipts"),
             "receipts_index": quoted(f"{table}_receipts_key"),
-            "loading": quoted(f"{table}_loading"),
+            "landed": quoted(f"{table}_loading"),
             "columns": listed(names),
+            "landed_columns": listed(names),
             "definitions": listed([f"{name} {sql_type}" for name, sql_type in zip(names, types, strict=True)]),
         }
         super().__init__(
@@ -124,40 +121,19 @@ class PostgresTarget(SqlTarget):
 
     def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
         session.run("create_loading")
-        rows = self._rows(manifest, stage, session.where)
+        rows = typed_rows(manifest, stage, self._columns, session.where)
         try:
             with session.translated("copy_lines"), session.cursor.copy(session.text("copy_lines")) as copy:
                 for row in rows:
                     copy.write_row(row)
         except BadDocumentError as error:
             raise _naming_the_document(error, manifest, stage) from error.__cause__
-        count, hash_sum, ids = session.run("check_loaded")[0]
-        publishing.require_same(
-            Fingerprint(int(count), int(hash_sum)), manifest, "The staged files hold", session.where
-        )
-        return int(count) - int(ids)
-
-    def _rows(self, manifest: Manifest, stage: Stage, where: str) -> Iterator[tuple[Any, ...]]:
-        for line in staged_lines(manifest, stage):
-            body = bytes(line.doc)
-            document = parse_document(body) if self._columns else None
-            typed = [self._typed(line, document, column, where) for column in self._columns]
-            yield line.id, line.id_hash, line.event_at, body.decode(), *typed
-
-    @staticmethod
-    def _typed(line: StagedLine, document: Any, column: ColumnSpec, where: str) -> Any:
-        try:
-            value = convert(value_at(document, column.path), column.type, column.format)
-            if isinstance(value, str):
-                value.encode()  # a lone surrogate has no UTF-8
-        except ValueError as error:
-            raise refused_value(line.id, column, where) from error
-        return value
+        return check_landed(session, manifest)
 
     def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
         """Return the error with row and column, which Postgres does not name if a column's type was altered."""
-        loading = self._fragments["loading"]
-        altered = session.run("find_altered", {"target_name": self._fragments["target"], "loading_name": loading})
+        names = {"target_name": self._fragments["target"], "landed_name": self._fragments["landed"]}
+        altered = session.run("find_altered", names)
         has_check = session.run("server_version")[0][0] >= _CAN_CHECK_INPUT
         for column, is_now, was_meant in altered:
             found = []

@@ -7,16 +7,17 @@ parameter. Rows travel as JSON inside of statements, which needs no stage: a sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from include.implementation_modules.snowflake.target import SnowflakeTarget, translated_error
+from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.mirror import SqlMirror
 from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.core.watching.mirror import MirrorColumn, joined
 from include.pipeline_framework.errors import PipelineError
-from include.sql.text import fill, quoted, sql_text
+from include.sql.text import quoted
 
 BYTES_PER_STATEMENT = 400_000
 """Less than half of a statement's one megabyte: a text of quotes and backslashes doubles when it is bound."""
@@ -49,7 +50,9 @@ class SnowflakeMirror(SqlMirror):
         options: The target's settings of a pipeline that loads there; the mirror uses its database and schema.
     """
 
-    FOLDER: ClassVar[str] = "lifecycle_mirror/snowflake"
+    DIALECT: ClassVar[Dialect] = replace(
+        SnowflakeTarget.DIALECT, folders=("lifecycle_mirror/snowflake", "lifecycle_mirror", "snowflake")
+    )
     Options = SnowflakeTarget.Options
 
     def __init__(self, connect: Callable[[], Any], options: SnowflakeTarget.Options) -> None:
@@ -61,12 +64,10 @@ class SnowflakeMirror(SqlMirror):
         return name.upper()
 
     def _set_up(self, session: Session) -> None:
-        session.execute(sql_text("snowflake/set_autocommit"), None, doing="set_autocommit")
-        wait = {"seconds": _LOCK_WAIT_SECONDS}
-        session.execute(sql_text("snowflake/set_lock_timeout"), wait, doing="set_lock_timeout")
+        session.run("set_autocommit")
+        session.run("set_lock_timeout", {"seconds": _LOCK_WAIT_SECONDS})
         if self._place:
-            use = fill(sql_text("snowflake/use_schema"), {"place": quoted(*self._place)})
-            session.execute(use, None, doing="use_schema")
+            session.execute(session.text("use_schema", {"place": quoted(*self._place)}), None, doing="use_schema")
 
     def _lock(self, session: Session) -> None:
         pass  # the first DELETE locks the table until the transaction ends
@@ -81,9 +82,6 @@ class SnowflakeMirror(SqlMirror):
 
     def _element(self, index: int) -> str:
         return f"line[{index}]::TEXT"
-
-    def _instant(self, instant: datetime) -> str:
-        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         return translated_error(error, where)

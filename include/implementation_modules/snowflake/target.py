@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules.sql_warehouse import publishing
 from include.implementation_modules.sql_warehouse.columns import Columns, Name, places, refused_value
+from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.session import Session
 from include.implementation_modules.sql_warehouse.target import MissingObjectError, SqlTarget
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
@@ -61,6 +62,10 @@ _NO_SUCH_OBJECT = {2003, 2043, 904}  # table, stage or schema; the same for othe
 _EXISTS = 2002
 
 
+def _bound(value: Any) -> Any:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") if isinstance(value, datetime) else value
+
+
 class SnowflakeTarget(SqlTarget):
     """Loads windows into one Snowflake table; see `Target`.
 
@@ -70,7 +75,13 @@ class SnowflakeTarget(SqlTarget):
         options: The pipeline's target settings.
     """
 
-    FOLDER: ClassVar[str] = "snowflake"
+    DIALECT: ClassVar[Dialect] = Dialect(
+        ("snowflake", "sql_target"),
+        clock="SYSDATE()",
+        instant="""TO_TIMESTAMP_NTZ({value}, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')""",
+        hash_sum="SUM(_id_hash::NUMBER(19, 0))",  # fakesnow 0.12.1 sums bare columns as 64-bit floats
+        bound=_bound,
+    )
     locks_table = True  # until it commits; the 21st session that waits for the lock is refused
 
     class Options(BaseModel):
@@ -134,7 +145,7 @@ class SnowflakeTarget(SqlTarget):
     def _session_fragments(self) -> dict[str, SqlFragment]:
         # Temporary tables are private anyway, but fakesnow 0.12.1 keeps their columns in one table for all sessions.
         suffix = uuid4().hex[:12].upper()
-        return {part: quoted(f"{self._name}_{part.upper()}_{suffix}") for part in ("loading", "typed")}
+        return {part: quoted(f"{self._name}_{part.upper()}_{suffix}") for part in ("loading", "landed")}
 
     def _set_up(self, session: Session) -> None:
         # Without autocommit the COPY would open the transaction, and rolling back a lost lock would undo it.
@@ -225,9 +236,6 @@ class SnowflakeTarget(SqlTarget):
                 )
         return error
 
-    def _instant(self, instant: datetime) -> str:
-        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         return translated_error(error, where)
 
@@ -288,7 +296,7 @@ def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]
     return {
         "texts": listed(texts),
         "casts": listed(f"text_{i}, {_cast(column, i)} AS value_{i}" for i, column in enumerate(columns)),
-        "values": listed(f"value_{i}" for i in range(len(columns))),
+        "landed_columns": listed(f"value_{i}" for i in range(len(columns))),
         "columns": listed(names),
         "definitions": listed(f"{name} {_SQL_TYPES[c.type]}" for name, c in zip(names, columns, strict=True)),
         "refused_column": SqlFragment(f"CASE {' '.join(refusals)} END" if refusals else "NULL::NUMBER(38, 0)"),

@@ -37,6 +37,8 @@ def held_rows_of(row: Sequence[Any]) -> HeldRows:
     return HeldRows(int(lifecycle_id), Fingerprint(int(rows), int(hash_sum)), window, is_total)
 
 
-def utc(value: datetime) -> datetime:
-    """Return an instant in UTC; a naive value comes from a column without a zone, which holds UTC."""
+def utc(value: datetime | str) -> datetime:
+    """Return an instant in UTC: ISO 8601 text where the database has no type for instants; without a zone it is UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, ClassVar
 
+from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.session import Session
 from include.implementation_modules.sql_warehouse.target import MissingObjectError
 from include.pipeline_framework.core.watching.mirror import MirrorColumn
@@ -35,8 +36,7 @@ class SqlMirror(ABC):
         loading: Name of the landing table.
     """
 
-    FOLDER: ClassVar[str]
-    BEGIN: ClassVar[str] = "BEGIN"
+    DIALECT: ClassVar[Dialect]
 
     def __init__(self, connect: Callable[[], Any], place: Sequence[str], loading: str) -> None:
         self._connect = connect
@@ -65,10 +65,6 @@ class SqlMirror(ABC):
     @abstractmethod
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         """Return the framework's error for an error of the client library; None for any other error."""
-
-    @abstractmethod
-    def _instant(self, instant: datetime) -> Any:
-        """Return an instant in the form in which it is bound."""
 
     @staticmethod
     @abstractmethod
@@ -110,10 +106,10 @@ class SqlMirror(ABC):
         all_of: Sequence[str] | None,
     ) -> int:
         """See `LifecycleMirror.replace`."""
-        when = {"mirrored_at": self._instant(mirrored_at)}
+        when = {"mirrored_at": mirrored_at}
         with self._session(columns) as session:
             self._land(session, lines)
-            session.execute(self.BEGIN, None, doing="begin", fetch=False)
+            session.execute(self.DIALECT.begin, None, doing="begin", fetch=False)
             try:
                 self._lock(session)
                 self._require_newest(session, when)
@@ -161,7 +157,7 @@ class SqlMirror(ABC):
             if translated is None:
                 raise
             raise translated from error
-        session = Session(connection, self.FOLDER, self._fragments(columns), self._reworded, where)
+        session = Session(connection, self.DIALECT, self._fragments(columns), self._reworded, where)
         try:
             self._set_up(session)
             yield session

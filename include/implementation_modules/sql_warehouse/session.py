@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.pipeline_framework.errors import PipelineError
-from include.sql.text import SqlFragment, fill, sql_text
+from include.sql.text import SqlFragment
 
 
 class Session:
@@ -16,7 +17,7 @@ class Session:
     def __init__(
         self,
         connection: Any,
-        folder: str,
+        dialect: Dialect,
         fragments: Mapping[str, SqlFragment],
         translate: Callable[[Exception, str], PipelineError | None],
         where: str,
@@ -24,11 +25,11 @@ class Session:
         self.connection = connection
         self.cursor = connection.cursor()
         self.where = where
-        self._folder, self._fragments, self._translate = folder, fragments, translate
+        self._dialect, self._fragments, self._translate = dialect, fragments, translate
 
     def text(self, name: str, more: Mapping[str, SqlFragment] | None = None) -> str:
         """Return the statement's text with its identifiers inserted; `more` are those that only this call knows."""
-        return fill(sql_text(f"{self._folder}/{name}"), {**self._fragments, **(more or {})})
+        return self._dialect.text(name, {**self._fragments, **(more or {})})
 
     def run(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Execute one statement file; return its rows, if it has any."""
@@ -40,9 +41,9 @@ class Session:
         return int(self.cursor.rowcount)
 
     def execute(self, sql: str, parameters: Mapping[str, Any] | None, *, doing: str, fetch: bool = True) -> list[Any]:
-        """Execute a statement's text."""
+        """Execute a statement's text, whose parameters are spelled `%(name)s`."""
         with self.translated(doing):
-            self.cursor.execute(sql, parameters or {})
+            self.cursor.execute(self._dialect.spelled(sql), self._dialect.parameters(parameters or {}))
             return list(self.cursor.fetchall()) if fetch and self.cursor.description else []
 
     @contextmanager

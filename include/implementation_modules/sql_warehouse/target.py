@@ -1,4 +1,4 @@
-"""The publish protocol over a DB-API connection; Snowflake and Postgres add their dialect, their load and their errors.
+"""The publish protocol over a DB-API connection; a subclass adds its dialect, its load and its errors.
 
 The order of a publish makes it safe to die at any point:
 
@@ -21,6 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from include.implementation_modules.sql_warehouse import publishing
 from include.implementation_modules.sql_warehouse.answers import held_rows_of, receipt_of, utc
+from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.proof.receipts import DELETE, LOAD, HeldRows, Receipt
@@ -54,8 +55,7 @@ class SqlTarget(ABC):
         guard_wait_seconds: Longest wait for the guard row.
     """
 
-    FOLDER: ClassVar[str]
-    BEGIN: ClassVar[str] = "BEGIN"
+    DIALECT: ClassVar[Dialect]
     locks_table = False
 
     def __init__(
@@ -96,10 +96,6 @@ class SqlTarget(ABC):
     def _session_fragments(self) -> Mapping[str, SqlFragment]:
         """Return the identifiers that differ from session to session."""
         return {}
-
-    def _instant(self, instant: datetime) -> Any:
-        """Return an instant in the form in which it is bound."""
-        return instant
 
     # --- Target -------------------------------------------------------------------------------------------------------
 
@@ -240,7 +236,7 @@ class SqlTarget(ABC):
             withdrawn = {
                 **self._range(source_object, window),
                 **self._replaced(window, replaced),
-                "now": self._instant(guarded.now),
+                "now": guarded.now,
             }
             session.change("withdraw_receipts", withdrawn)
         session.change("insert_rows", publishing.row_columns(manifest, fence))
@@ -279,7 +275,7 @@ class SqlTarget(ABC):
             "row_count": receipt.fingerprint.rows,
             "hash_sum": receipt.fingerprint.hash_sum,
             "manifest": receipt.manifest,
-            "now": self._instant(receipt.written_at),
+            "now": receipt.written_at,
         }
         session.change("update_receipt" if exists else "insert_receipt", parameters)
 
@@ -292,9 +288,9 @@ class SqlTarget(ABC):
         """Return ids of replaced ledger rows and the span of their windows; another ledger may have used these ids."""
         span = publishing.span_of(replaced) or window
         return {
-            "replaced_ids": list(replaced) or [None],
-            "replaced_start": self._instant(span.start),
-            "replaced_end": self._instant(span.end),
+            "replaced": list(replaced) or [None],
+            "replaced_start": span.start,
+            "replaced_end": span.end,
         }
 
     def _count(self, session: Session, source_object: str, window: TimeWindow) -> Fingerprint:
@@ -321,7 +317,7 @@ class SqlTarget(ABC):
                 raise
             raise translated from error
         session = Session(
-            connection, self.FOLDER, {**self._fragments, **self._session_fragments()}, self._translate, where
+            connection, self.DIALECT, {**self._fragments, **self._session_fragments()}, self._translate, where
         )
         try:
             self._set_up(session)
@@ -351,7 +347,7 @@ class SqlTarget(ABC):
         """
 
         def attempt() -> T:
-            session.execute(self.BEGIN, None, doing="begin", fetch=False)
+            session.execute(self.DIALECT.begin, None, doing="begin", fetch=False)
             try:
                 result = work()
             except BaseException:  # also for a time-out of the task: the lock must not remain
@@ -395,4 +391,4 @@ class SqlTarget(ABC):
     # --- values -------------------------------------------------------------------------------------------------------
 
     def _range(self, source_object: str, window: TimeWindow) -> dict[str, Any]:
-        return {"source_object": source_object, "start": self._instant(window.start), "end": self._instant(window.end)}
+        return {"source_object": source_object, "start": window.start, "end": window.end}

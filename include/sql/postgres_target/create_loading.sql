@@ -1,5 +1,5 @@
 -- Create a landing table that only this session sees; it is dropped when the session ends.
-CREATE TEMPORARY TABLE {loading} (
+CREATE TEMPORARY TABLE {landed} (
     _id TEXT NOT NULL,
     _id_hash BIGINT NOT NULL,
     _event_at TIMESTAMPTZ NOT NULL,

@@ -7,7 +7,7 @@ FROM pg_attribute AS there
 INNER JOIN pg_attribute AS meant ON there.attname = meant.attname
 WHERE
     there.attrelid = TO_REGCLASS(%(target_name)s)
-    AND meant.attrelid = TO_REGCLASS(%(loading_name)s)
+    AND meant.attrelid = TO_REGCLASS(%(landed_name)s)
     AND there.attnum > 0
     AND meant.attnum > 0
     AND (there.atttypid, there.atttypmod) <> (meant.atttypid, meant.atttypmod)

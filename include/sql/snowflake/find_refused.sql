@@ -2,7 +2,7 @@
 SELECT
     _id,
     refused_column
-FROM {typed}
+FROM {landed}
 WHERE refused_column IS NOT NULL
 ORDER BY _id
 LIMIT 1

@@ -27,10 +27,11 @@ from include.pipeline_framework.errors import (
     TornStageError,
 )
 from include.pipeline_framework.ports.stage import Manifest, StagedFile
+from include.sql.text import quoted, sql_text
 
 NOON = datetime(2013, 3, 9, 12, tzinfo=UTC)
 WINDOW = TimeWindow(NOON, NOON + timedelta(hours=1))
-SQL = Path(__file__).resolve().parents[4] / "include" / "sql" / "snowflake"
+SQL = Path(__file__).resolve().parents[4] / "include" / "sql"
 CONFLICT = client.ProgrammingError("Statement has locked table", errno=625, sqlstate="57014")
 
 
@@ -301,14 +302,19 @@ def test_a_connection_that_cannot_be_opened_is_an_outage() -> None:
 
 
 def test_no_statement_depends_on_a_session_parameter_for_time() -> None:
-    for path in SQL.glob("*.sql"):
-        text = path.read_text(encoding="utf-8")
-        for bound in re.findall(r"(\S*)%\((?:start|end|now)\)s(.{0,5})", text):
-            assert (bound[0], bound[1][:3]) == ("TO_TIMESTAMP_NTZ(", ", '"), path.name
-        code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    snowflake = target(Recorder())
+    fragments = {**snowflake._fragments, **snowflake._session_fragments(), "target_index": quoted("INDEX")}
+    texts = {path.name: sql_text(f"snowflake/{path.stem}") for path in (SQL / "snowflake").glob("*.sql")}
+    texts |= {path.name: snowflake.DIALECT.text(path.stem, fragments) for path in (SQL / "sql_target").glob("*.sql")}
+    bounds = 0
+    for name, text in texts.items():
+        for before, after in re.findall(r"(\S*)%\((?:start|end|now|replaced_start|replaced_end)\)s(.{0,5})", text):
+            assert (before, after[:3]) == ("TO_TIMESTAMP_NTZ(", ", '"), name
+            bounds += 1
         assert not re.search(
-            r"CURRENT_TIMESTAMP|GETDATE|TIMESTAMP_LTZ|TIMESTAMP_TZ|::TIMESTAMP(?!_NTZ)|::DATETIME", code
+            r"CURRENT_TIMESTAMP|GETDATE|TIMESTAMP_LTZ|TIMESTAMP_TZ|::TIMESTAMP(?!_NTZ)|::DATETIME", text
         )
+    assert bounds > 10
 
 
 def test_the_time_zone_of_the_window_does_not_matter() -> None:

@@ -1,2 +1,0 @@
--- Create a landing table that only this session sees; it is dropped when the session ends.
-CREATE OR REPLACE TEMPORARY TABLE {loading} (line VARIANT)

@@ -1,0 +1,9 @@
+-- Find the first id, in order, that several landed rows share, and the number of those rows.
+SELECT
+    _id,
+    COUNT(*) AS row_count
+FROM {landed}
+GROUP BY _id
+HAVING COUNT(*) > 1
+ORDER BY _id
+LIMIT 1
