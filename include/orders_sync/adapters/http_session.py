@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
@@ -29,6 +28,7 @@ from include.pipeline_framework.errors import (
     ServiceBusyError,
     ServiceUnavailableError,
 )
+from include.retry_after import retry_after
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes of one answer; the largest page has a tenth of that."""
@@ -238,10 +238,11 @@ class HttpSession:
             busy = ServiceBusyError(
                 "the CRM has too many requests (status 429)", where=where, remedy="Pull fewer stores at once."
             )
-            asked = self._retry_after(answer)
+            asked = retry_after(answer.headers, now=self._clock())
             return TryAgain(busy.asking_for(asked), asked)
         if status in _LATER:
-            return TryAgain(self._unavailable(f"the CRM answered status {status}", where), self._retry_after(answer))
+            later = retry_after(answer.headers, now=self._clock())
+            return TryAgain(self._unavailable(f"the CRM answered status {status}", where), later)
         if status == 409:
             lost = IncompleteExtractError("the CRM has lost the report's snapshot (status 409)", where=where)
             return StartAgain(lost)
@@ -270,15 +271,6 @@ class HttpSession:
 
     def _unavailable(self, what: str, where: str) -> ServiceUnavailableError:
         return ServiceUnavailableError(what, where=where, remedy="Look at the CRM, and pull these dates again.")
-
-    def _retry_after(self, answer: Answer) -> float | None:
-        """Return the seconds that the CRM asks for, given as a number or as a date."""
-        text = answer.headers.get("Retry-After", "").strip()
-        if re.fullmatch(r"\d{1,9}", text):
-            return float(text)
-        with suppress(ValueError, OverflowError):
-            return max(0.0, parsedate_to_datetime(text).timestamp() - self._clock())
-        return None
 
     def _reason(self, answer: Answer) -> str:
         """Return the CRM's reason for refusing a request, short and without our secrets."""
