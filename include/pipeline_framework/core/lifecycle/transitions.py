@@ -32,6 +32,7 @@ from include.pipeline_framework.core.records.row import (
     describe,
     is_held_by,
 )
+from include.pipeline_framework.core.time.delays import growing_delay
 from include.pipeline_framework.core.time.windows import iso_utc
 from include.pipeline_framework.errors import (
     FenceLostError,
@@ -562,8 +563,7 @@ def retry_delay(attempt: int) -> timedelta:
     >>> retry_delay(3)
     datetime.timedelta(seconds=240)
     """
-    doubled = FIRST_RETRY_DELAY * int(2 ** min(attempt - 1, 30))
-    return min(doubled, LONGEST_RETRY_DELAY)
+    return growing_delay(FIRST_RETRY_DELAY, LONGEST_RETRY_DELAY, failed=attempt)
 
 
 def _seconds(start: datetime | None, now: datetime) -> float | None:
