@@ -260,7 +260,10 @@ def _postgres(connection_id: str, *, writes: bool) -> Callable[[], Any]:
 
 
 def _snowflake(connection_id: str) -> Callable[[], Any]:
-    """Connect with the parameters of the provider's hook, which has no place for the connector's time-outs."""
+    """Connect with the parameters of the provider's hook, which has no place for the connector's time-outs.
+
+    They are private there (apache-airflow-providers-snowflake 6.20.0); its public ways open the connection themselves.
+    """
     from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
 
     def connect() -> Any:
@@ -271,7 +274,8 @@ def _snowflake(connection_id: str) -> Callable[[], Any]:
             extra = _connection(connection_id).extra_dejson
             names = ("network_timeout", "login_timeout", "socket_timeout")
             timeouts = {**SNOWFLAKE_DEFAULTS, **{name: int(extra[name]) for name in names if name in extra}}
-            return connect(**{**timeouts, **SnowflakeHook(snowflake_conn_id=connection_id)._get_conn_params()})
+            parameters = SnowflakeHook(snowflake_conn_id=connection_id)._get_conn_params()  # noqa: SLF001
+            return connect(**{**timeouts, **parameters})
 
         return _built(connection_id, open_it, known=(Error, OSError))
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from hashlib import file_digest, md5, sha256
 from tempfile import TemporaryFile
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 from isal import isal_zlib
@@ -182,7 +182,7 @@ class ObjectStorageStage:
         )
         quarantined, total_rows, hash_sum = 0, 0, 0
         with ExitStack() as stack:
-            parts = stack.enter_context(_Parts(self, location))
+            parts = stack.enter_context(_Parts(self.options, location, self._put))
             quarantine = stack.enter_context(TemporaryFile())
             for page in extract.pages():
                 written = list[bytes]()
@@ -246,8 +246,8 @@ class ObjectStorageStage:
 class _Parts:
     """Starts a new compressed file at the limits; a full one is uploaded at once, so only one is on disk at a time."""
 
-    def __init__(self, stage: ObjectStorageStage, location: str) -> None:
-        self._stage, self._location = stage, location
+    def __init__(self, options: ObjectStorageStageOptions, location: str, put: Callable[[str, BinaryIO], None]) -> None:
+        self._options, self._location, self._put = options, location, put
         self._files: list[StagedFile] = []
         self._part: _Part | None = None
 
@@ -259,7 +259,7 @@ class _Parts:
             self._part.file.close()
 
     def write(self, lines: list[bytes]) -> None:
-        options, first = self._stage.options, 0
+        options, first = self._options, 0
         while first < len(lines):
             part = self._part = self._part or _Part()
             taken = lines[first : first + options.file_rows - part.rows]
@@ -276,7 +276,7 @@ class _Parts:
     def _upload(self, part: _Part) -> None:
         part.finish()
         key = f"{self._location}/part-{len(self._files):05d}.ndjson.gz"
-        self._stage._put(key, part.file)
+        self._put(key, part.file)
         self._files.append(StagedFile(key, part.rows, part.bytes, part.sha256.hexdigest()))
         part.file.close()
         self._part = None
