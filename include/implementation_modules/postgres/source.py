@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from include.implementation_modules.postgres.connecting import connect
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
@@ -98,6 +99,7 @@ class PostgresSource:
     """
 
     Options = PostgresSourceOptions
+    connect = staticmethod(connect)
 
     def __init__(self, connect: Callable[[], Any], options: PostgresSourceOptions) -> None:
         self.options = options

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.implementation_modules.postgres.connecting import connect_to_primary
 from include.implementation_modules.sql_warehouse import publishing
 from include.implementation_modules.sql_warehouse.columns import (
     Columns,
@@ -61,6 +62,7 @@ class PostgresTarget(SqlTarget):
         options: The pipeline's target settings.
     """
 
+    connect = staticmethod(connect_to_primary)
     FOLDER: ClassVar[str] = "postgres_target"
     # With a stricter level, the receipts would be read from a snapshot that is older than the lock.
     BEGIN: ClassVar[str] = "BEGIN ISOLATION LEVEL READ COMMITTED"

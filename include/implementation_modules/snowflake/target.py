@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.implementation_modules.snowflake.connecting import connect
 from include.implementation_modules.sql_warehouse import publishing
 from include.implementation_modules.sql_warehouse.columns import Columns, Name, places, refused_value
 from include.implementation_modules.sql_warehouse.session import Session
@@ -70,6 +71,7 @@ class SnowflakeTarget(SqlTarget):
         options: The pipeline's target settings.
     """
 
+    connect = staticmethod(connect)
     FOLDER: ClassVar[str] = "snowflake"
     locks_table = True  # until it commits; the 21st session that waits for the lock is refused
 
