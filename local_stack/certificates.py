@@ -6,7 +6,6 @@ that REQUESTS_CA_BUNDLE names: the authorities that were trusted before, plus ou
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,47 +65,20 @@ def _trusted_before(home: Home) -> str:
 
 
 def _issue() -> tuple[str, str, str]:
-    """A new authority, a certificate chain for loopback, and its private key, all PEM."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+    """A new authority, a certificate chain for loopback that is valid for ten years, and its private key, all PEM."""
+    import trustme
 
-    def name(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-    def builder(subject: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)  # noqa: TID251 - a certificate is valid from the real now
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name(subject))
-            .issuer_name(name("local stack CA"))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + _VALIDITY)
-        )
-
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    signs_certificates = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-    authority = (
-        builder("local stack CA", authority_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(signs_certificates, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
+    now = datetime.now(UTC)  # noqa: TID251 - a certificate is valid from the real now
+    authority = trustme.CA(organization_name="local stack", organization_unit_name="CA", path_length=0)
+    issued = authority.issue_cert(
+        "localhost",
+        "127.0.0.1",
+        common_name="localhost",
+        organization_name="local stack",
+        organization_unit_name="server",
+        not_before=now - timedelta(days=1),
+        not_after=now + _VALIDITY,
     )
-    key = ec.generate_private_key(ec.SECP256R1())
-    addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        builder("localhost", key)
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-    authority_pem = authority.public_bytes(pem).decode()
-    return authority_pem, certificate.public_bytes(pem).decode() + authority_pem, private
+    authority_pem = authority.cert_pem.bytes().decode()
+    chain = "".join(blob.bytes().decode() for blob in issued.cert_chain_pems)
+    return authority_pem, chain + authority_pem, issued.private_key_pem.bytes().decode()

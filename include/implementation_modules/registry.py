@@ -1,17 +1,16 @@
 """Maps names of adapters, as pipeline files use them, to classes; a class is imported at its first use.
 
 An adapter is a class with a constructor (or class method `from_client`) that takes `(client, options)`, and a pydantic
-model `Options` as class attribute. Besides the names below, a pipeline may name any class by its dotted path,
-`package.module:Class`, so a new system needs no change here (`docs/adding-a-target.md`). A class may
-have a static method `connect(connection)` that makes its client from Airflow's connection, of whatever type; without
-one, `wiring.connections` makes the client.
+model `Options` as class attribute. Its static method `connect(connection)` makes its client from Airflow's connection,
+of whatever type; without one, the connection's type decides (`CONNECTS`). Besides the names below, a pipeline may name
+any class by its dotted path, `package.module:Class`, so a new system needs no change here (`docs/adding-a-target.md`).
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -41,6 +40,16 @@ MIRRORS: Mapping[str, str] = {
 }
 """Dotted paths of the ledger's mirrors by type of the target beside whose tables they are."""
 
+CONNECTS: Mapping[str, str] = {
+    "aws": f"{_HERE}.object_storage.connecting:connect",
+    "elasticsearch": f"{_HERE}.elasticsearch.connecting:connect",
+    "postgres": f"{_HERE}.postgres.connecting:connect",
+    "snowflake": f"{_HERE}.snowflake.connecting:connect",
+}
+"""Dotted paths of what makes a client, by the connection's type: for an adapter that has no `connect` of its own."""
+
+_WRITING = {**CONNECTS, "postgres": f"{_HERE}.postgres.connecting:connect_to_primary"}
+
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -67,6 +76,21 @@ def adapter_class(role: str, type_name: str) -> type[Any]:
         ) from error
     if not isinstance(found, type):
         raise ConfigurationError(f"{reference!r} is not a class", remedy="Name the adapter's class.")
+    return found
+
+
+def known_connect(conn_type: str, *, writes: bool) -> Callable[[Any], Any] | None:
+    """Return what makes a client from a connection of a type; None if the type is unknown here.
+
+    Args:
+        conn_type: Airflow's.
+        writes: The client is for a target.
+    """
+    reference = (_WRITING if writes else CONNECTS).get(conn_type)
+    if reference is None:
+        return None
+    module, _, name = reference.partition(":")
+    found: Callable[[Any], Any] = getattr(import_module(module), name)
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
+from include.pipeline_framework.core.time.delays import growing_delay
 from include.pipeline_framework.errors import PublishConflictError, ServiceBusyError, TerminalError
 
 JITTER = 0.25
@@ -62,7 +63,7 @@ def _step(task: Any, used: int) -> timedelta:
     first: timedelta = getattr(task, "retry_delay", None) or timedelta(minutes=5)
     factor: float = getattr(task, "retry_exponential_backoff", 0) or 1
     longest: timedelta = getattr(task, "max_retry_delay", None) or timedelta(hours=24)
-    return min(first * factor ** min(max(used - 1, 0), 20), longest)
+    return growing_delay(first, longest, failed=used, factor=factor)
 
 
 RETRY_POLICY = BackoffPolicy()

@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakSet
 
 from include.pipeline_framework.errors import ConfigurationError
+from include.sql import statement
 
 _TRIES = 5
 _PATIENCE_SECONDS = 5.0
@@ -80,11 +81,15 @@ def _is_shared(connection: Any, connect: Callable[[], Any]) -> bool:
     return False
 
 
+def _backend_pid_statement() -> bytes:
+    return statement("postgres_session/backend_pid").encode()
+
+
 def _backend_pid(connection: Any) -> int:
     from psycopg.rows import tuple_row
 
     with connection.cursor(row_factory=tuple_row) as cursor:
-        return int(cursor.execute("SELECT pg_backend_pid()").fetchone()[0])
+        return int(cursor.execute(_backend_pid_statement()).fetchone()[0])
 
 
 def _other_backend_pid(connect: Callable[[], Any]) -> int | None:
@@ -93,7 +98,7 @@ def _other_backend_pid(connect: Callable[[], Any]) -> int | None:
 
     try:
         with closing(connect()) as other, selectors.DefaultSelector() as selector:
-            other.pgconn.send_query(b"SELECT pg_backend_pid()")
+            other.pgconn.send_query(_backend_pid_statement())
             selector.register(other.pgconn.socket, selectors.EVENT_READ)
             if not selector.select(_PATIENCE_SECONDS):
                 return None

@@ -108,16 +108,18 @@ def airflow_variable(name: str) -> str | None:
 
 def adapter(role: str, section: AdapterSection) -> Any:
     """Return the adapter of one section, around a ready client."""
-    connect = getattr(adapter_class(role, section.type), "connect", None)
-    client = connections.client(section.connection_id, writes=role == "target", connect=connect)
-    return create_adapter(role, section.type, client, section.options)
+    return create_adapter(role, section.type, _client(role, section), section.options)
 
 
 def mirror(target: AdapterSection) -> LifecycleMirror:
     """Return the mirror of the ledger beside the tables of a target."""
-    client = connections.client(target.connection_id, writes=True)
-    found: LifecycleMirror = create_mirror(target.type, client, target.options)
+    found: LifecycleMirror = create_mirror(target.type, _client("target", target), target.options)
     return found
+
+
+def _client(role: str, section: AdapterSection) -> Any:
+    connect = getattr(adapter_class(role, section.type), "connect", None)
+    return connections.client(section.connection_id, writes=role == "target", connect=connect)
 
 
 def describe_ledger() -> list[dict[str, Any]]:

@@ -1,119 +1,47 @@
-"""Creates clients from connection ids, through the providers' hooks; credentials stay in Airflow's connections."""
+"""Gives adapters their clients, by the ids of Airflow's connections, in which the credentials stay."""
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
-from include.implementation_modules.elasticsearch.connecting import client_arguments
-from include.pipeline_framework.errors import ConfigurationError, PipelineError
+from include.implementation_modules.clients import built
+from include.implementation_modules.postgres.connecting import connect_to_url, opener
+from include.implementation_modules.registry import CONNECTS, known_connect
+from include.pipeline_framework.errors import ConfigurationError
 from include.postgres_server import pooler as postgres_pooler
-from include.postgres_server import session as postgres_session
 from include.sql import statement
-
-T = TypeVar("T")
 
 LEDGER_CONNECTION_ID = "lifecycle_postgres"
 
-POSTGRES_DEFAULTS: dict[str, Any] = {
-    "connect_timeout": 15,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
-"""libpq waits for ever for a host that has vanished; the connection's extra, or the URL, may set another time.
-
-libpq's own variable PGCONNECT_TIMEOUT also counts, if neither of them sets it.
-"""
-
-POSTGRES_PRIMARY: dict[str, Any] = {"target_session_attrs": "read-write"}
-"""Of several hosts, connect to the one that accepts writes, and to no other; a source may be a standby.
-
-`any` in the connection's extra or the URL lets a person read a standby's ledger; PGTARGETSESSIONATTRS also counts.
-"""
-
-_ALWAYS: dict[str, Any] = {"prepare_threshold": None, "client_encoding": "utf8"}
-"""psycopg would prepare a statement that it runs for the sixth time.
-
-Behind a pooler, the server of the next transaction doesn't know it, or knows the same name from another client. Here
-hardly any statement runs that often in one process. Text is UTF-8, whatever the database's or the worker's own encoding
-is.
-"""
-
-SNOWFLAKE_DEFAULTS: dict[str, Any] = {"network_timeout": 3_600}
-"""The connector repeats a request for ever. It also cancels a statement that runs longer than this, so it is long.
-
-`network_timeout`, `login_timeout` and `socket_timeout` (seconds) may stand in the connection's extra.
-"""
-
 
 def client(connection_id: str | None, *, writes: bool = False, connect: Callable[[Any], Any] | None = None) -> Any:
-    """Return what an adapter gets injected, by the connection's type.
-
-    `postgres`, `snowflake`: a callable that opens a new DB-API connection. `aws`: a boto3 S3 client. `elasticsearch`:
-    an Elasticsearch client. None (for example, for a local path as stage): None.
+    """Return what an adapter gets injected; None without a connection (for example, for a local path as stage).
 
     Args:
         connection_id: Airflow's.
         writes: A Postgres has to accept writes, so that of several hosts the primary is found.
-        connect: Makes the client from Airflow's connection: an adapter's own `connect`, whatever the type.
+        connect: Makes the client from Airflow's connection: the adapter's own `connect`. Without it the connection's
+            type decides, see `registry.known_connect`.
 
     Raises:
-        ConfigurationError: There is no such connection, or its type is unknown here and the adapter has no `connect`.
+        ConfigurationError: There is no such connection, it is another system's, or its type is unknown here and the
+            adapter has no `connect`.
     """
     if connection_id is None:
         return None
     connection = _connection(connection_id)
-    if connect is not None:
-        return _built(connection_id, partial(connect, connection))
-    conn_type = connection.conn_type
-    builders: dict[str, Callable[[str], Any]] = {
-        "postgres": partial(_postgres, writes=writes),
-        "snowflake": _snowflake,
-        "aws": _s3,
-        "elasticsearch": _elasticsearch,
-    }
-    if conn_type not in builders:
+    connect = connect or known_connect(connection.conn_type, writes=writes)
+    if connect is None:
         raise ConfigurationError(
-            f"connection {connection_id!r} has type {conn_type!r}",
-            remedy=f"Use one of {', '.join(sorted(builders))}, or give the adapter's class a function "
+            f"connection {connection_id!r} has type {connection.conn_type!r}",
+            remedy=f"Use one of {', '.join(sorted(CONNECTS))}, or give the adapter's class a function "
             "`connect(connection)` that makes its client.",
         )
-    return _built(connection_id, lambda: builders[conn_type](connection_id))
-
-
-def _built(connection_id: str, build: Callable[[], T], *, known: tuple[type[Exception], ...] = ()) -> T:
-    """Return what a client library makes of a connection; errors name the connection, and nothing of its content.
-
-    Args:
-        connection_id: Airflow's.
-        build: Calls the library.
-        known: The library's errors that the adapter translates itself.
-
-    Raises:
-        ConfigurationError: The library refused it.
-    """
-    kind = ""
-    known_errors: tuple[type[Exception], ...] = (PipelineError, *known)
-    try:
-        return build()
-    except known_errors:
-        raise
-    except Exception as error:  # noqa: BLE001 - every library has its own, and plain ValueErrors
-        kind = type(error).__name__
-    # raised outside: the error, even as a context, could quote a password
-    raise ConfigurationError(
-        f"the connection {connection_id!r} can't be used: its client library raised {kind}",
-        meaning="A host, a port, an option in its extra or a file that it names is wrong; it is not shown, it may "
-        "stand beside a secret",
-        remedy="Compare its fields with the provider's documentation: host without spaces, port a number, extra a "
-        "JSON object of the library's own options, certificate files that the worker can read.",
-    )
+    return built(connection_id, partial(connect, connection))
 
 
 def ledger_connect() -> Callable[[], Any]:
@@ -173,33 +101,11 @@ def http_settings(connection_id: str) -> HttpSettings:
     }
 
 
-def _postgres_defaults(*, writes: bool) -> dict[str, Any]:
-    variables = {"PGCONNECT_TIMEOUT": "connect_timeout", "PGTARGETSESSIONATTRS": "target_session_attrs"}
-    says_itself = {name for variable, name in variables.items() if os.environ.get(variable)}
-    defaults = {**POSTGRES_DEFAULTS, **(POSTGRES_PRIMARY if writes else {}), **_ALWAYS}
-    return {name: value for name, value in defaults.items() if name not in says_itself}
-
-
 def _postgres_of(variable: str, connection_id: str, what: str) -> Callable[[], Any]:
     url = os.environ.get(variable)
-    return _postgres_url(url, variable, what) if url else _postgres(_connection(connection_id).conn_id, writes=True)
-
-
-def _postgres_url(url: str, variable: str, what: str) -> Callable[[], Any]:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
-
-    try:
-        parameters: dict[str, Any] | None = {**_postgres_defaults(writes=True), **conninfo_to_dict(url)}
-    except psycopg.ProgrammingError:
-        parameters = None  # raised outside: the error, even as a context, would quote a part of the URL
-    if parameters is None:
-        raise ConfigurationError(
-            f"{variable} is not the address of a Postgres database",
-            meaning=f"{what} can't be reached",
-            remedy="Write it as postgresql://user:password@host:port/database, special characters percent-encoded.",
-        )
-    return lambda: postgres_session.prepared(psycopg.connect(**parameters), writes=True)
+    if url:
+        return connect_to_url(url, variable=variable, what=what)
+    return opener(_connection(connection_id), writes=True)
 
 
 def _connection(connection_id: str) -> Any:
@@ -244,56 +150,3 @@ def _what_is_wrong(text: str) -> str | None:
         what = "JSON, but has a field that a connection has not, or a port that is no number"
         return f"it is {what}" if text.startswith("{") else "it is no URI of a connection"
     return None
-
-
-def _postgres(connection_id: str, *, writes: bool) -> Callable[[], Any]:
-    import psycopg
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    def connect() -> Any:
-        connection = copy.copy(_connection(connection_id))
-        connection.extra = json.dumps({**_postgres_defaults(writes=writes), **connection.extra_dejson})
-        hook = PostgresHook(postgres_conn_id=connection_id, connection=connection)
-        return postgres_session.prepared(_built(connection_id, hook.get_conn, known=(psycopg.Error,)), writes=writes)
-
-    return connect
-
-
-def _snowflake(connection_id: str) -> Callable[[], Any]:
-    """Connect with the parameters of the provider's hook, which has no place for the connector's time-outs."""
-    from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
-
-    def connect() -> Any:
-        from snowflake.connector import connect
-        from snowflake.connector.errors import Error
-
-        def open_it() -> Any:
-            extra = _connection(connection_id).extra_dejson
-            names = ("network_timeout", "login_timeout", "socket_timeout")
-            timeouts = {**SNOWFLAKE_DEFAULTS, **{name: int(extra[name]) for name in names if name in extra}}
-            return connect(**{**timeouts, **SnowflakeHook(snowflake_conn_id=connection_id)._get_conn_params()})
-
-        return _built(connection_id, open_it, known=(Error, OSError))
-
-    return connect
-
-
-def _s3(connection_id: str) -> Any:
-    """Create the client with the hook's session and settings, without the User-Agent of the hook's own client.
-
-    To name the calling operator there, the hook (apache-airflow-providers-amazon 9.39.0) calls `inspect.stack()`, which
-    searches every loaded module: a fifth of the CPU time of all tasks.
-    """
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    hook = S3Hook(aws_conn_id=connection_id)
-    endpoint_url = hook.conn_config.get_service_endpoint_url(service_name="s3")
-    return hook.get_session().client("s3", endpoint_url=endpoint_url, config=hook.config, verify=hook.verify)
-
-
-def _elasticsearch(connection_id: str) -> Any:
-    """Build the client from the connection itself: the provider's Python hook takes no connection id."""
-    from elasticsearch import Elasticsearch
-
-    url, options = client_arguments(_connection(connection_id))
-    return Elasticsearch(url, **options)

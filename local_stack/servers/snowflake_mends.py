@@ -95,8 +95,13 @@ def patch_fakesnow() -> None:
     FakeSnowflakeCursor.execute = execute_with_sql_errors
 
 
+def _duckdb_of(fake: Any) -> Any:
+    """The DuckDB connection of fakesnow's cursor or connection, which has no public name there (0.12.1)."""
+    return fake._duck_conn  # noqa: SLF001
+
+
 def _refuse_lost_commit(cursor: Any) -> None:
-    connection = cursor._duck_conn
+    connection = _duckdb_of(cursor)
     try:
         connection.execute("SELECT 1")
     except duckdb.TransactionException as error:
@@ -213,7 +218,7 @@ class MendedApp:
         connection = self._server.sessions.get(token)
         if connection is not None:
             with suppress(duckdb.Error):  # "no transaction is active": the session may stay
-                connection._duck_conn.rollback()
+                _duckdb_of(connection).rollback()
                 self._server.sessions.pop(token, None)
 
 

@@ -14,12 +14,13 @@ CALLED_BY = [
     *("@task", "@task_group", "@dag", "@pytest.fixture"),
 ]
 ALSO_USED = [
-    # attributes that a library reads: psycopg, alembic, expat, http.server, fsspec, fakesnow, Airflow, typer, io
+    # attributes that a library reads: psycopg, alembic, expat, http.server, httpx, fsspec, fakesnow, Airflow, typer, io
     *("autocommit", "row_factory", "isolation_level", "read_only", "revision", "down_revision", "upgrade"),
     *("buffer_text", "*Handler", "do_*", "log_message", "protocol_version", "daemon_threads", "block_on_close"),
     *("request_queue_size", "disable_nagle_algorithm", "close_connection", "protocol", "cachable"),
     *("use_listings_cache", "ls", "results_cache", "shared_fs", "readable", "readinto", "_transport", "mimetype"),
     *("serialize", "deserialize", "evaluate", "list_commands", "ZoneRulesPlugin", "traceback", "model_post_init"),
+    "sync_auth_flow",
     *("started_at", "ended_at"),  # of the CRM simulator's answers, read as JSON
 ]
 FIELDS = ("config/models.py", "config/derived_columns.py", "core/records/ledger_row.py")

@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from include.implementation_modules.postgres.connecting import POSTGRES_DEFAULTS
 from include.implementation_modules.postgres.target import PostgresTarget
 from include.implementation_modules.postgres_ledger import store as postgres_lifecycle_store
 from include.implementation_modules.sql_warehouse.session import Session
@@ -295,7 +296,7 @@ def test_no_client_waits_for_ever(stack_env: dict[str, str], monkeypatch: pytest
     monkeypatch.setenv("AIRFLOW_CONN_LIFECYCLE_POSTGRES", stack_env["AIRFLOW_CONN_LIFECYCLE_POSTGRES"])
     for own_patience, connect_timeout in (("", "15"), ("77", "77")):  # libpq's own variable counts
         monkeypatch.setenv("PGCONNECT_TIMEOUT", own_patience)
-        wanted = {name: str(value) for name, value in connections.POSTGRES_DEFAULTS.items()}
+        wanted = {name: str(value) for name, value in POSTGRES_DEFAULTS.items()}
         wanted["connect_timeout"] = connect_timeout
         for connect in (connections.ledger_connect(), connections.client("lifecycle_postgres")):
             with connect() as connection:

@@ -128,3 +128,15 @@ def test_the_orders_database_is_read_in_the_one_style_too(odd_url: str, monkeypa
         found = connection.execute("SELECT TIMESTAMPTZ '2024-05-01 00:30+00', DATE '2024-05-01'").fetchone()
         assert found == (datetime(2024, 5, 1, 0, 30, tzinfo=UTC), date(2024, 5, 1))
         assert connection.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
+
+
+def test_each_connection_is_opened_with_what_airflow_knows_then(odd_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password may be rotated while a task runs."""
+    variable = "AIRFLOW_CONN_LIFECYCLE_POSTGRES"
+    monkeypatch.setenv(variable, f"{odd_url}?application_name=before")
+    connects = (connections.client("lifecycle_postgres"), connections.client("lifecycle_postgres", writes=True))
+    for name in ("before", "after"):
+        monkeypatch.setenv(variable, f"{odd_url}?application_name={name}")
+        for connect in connects:
+            with connect() as connection:
+                assert connection.execute("SHOW application_name").fetchone() == (name,)

@@ -185,12 +185,13 @@ def _undecoding(client: Any, request_timeout_seconds: float) -> Any:
     from elastic_transport import SerializerCollection
 
     undecoding = client.options(request_timeout=request_timeout_seconds, retry_on_status=_REPEATED_AT_ONCE)
-    # A shallow copy shares the node pool with the caller's client, whose own serializers stay unchanged.
+    # A shallow copy shares the node pool with the caller's client, whose own serializers stay unchanged. A client takes
+    # serializers only when it is made, and has no public way to another transport (elasticsearch 8.19.3).
     transport = copy.copy(client.transport)
     types = ("application/json", "application/vnd.elasticsearch+json", "text/*")
     serializers: dict[str, Any] = dict.fromkeys(types, _AsSent())
     transport.serializers = SerializerCollection(serializers, default_mimetype="application/json")
-    undecoding._transport = transport
+    undecoding._transport = transport  # noqa: SLF001
     return undecoding
 
 

@@ -1,4 +1,7 @@
-"""Turns an Airflow connection, in its usual variants, into the arguments of an Elasticsearch client."""
+"""Makes an Elasticsearch client from Airflow's connection, in its usual variants.
+
+It reads the connection itself: the provider's Python hook takes no connection id.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from include.implementation_modules.clients import require_type
 from include.pipeline_framework.errors import ConfigurationError
 
 _SCHEMES = ("http", "https")
@@ -16,6 +20,19 @@ _PASSED_ON: dict[str, type] = {
     "ssl_assert_fingerprint": str,
     "ssl_show_warn": bool,
 }
+
+
+def connect(connection: Any) -> Any:
+    """Return a client.
+
+    Raises:
+        ConfigurationError: It is a connection to something else, or one by which nothing can be reached.
+    """
+    from elasticsearch import Elasticsearch
+
+    require_type(connection, "elasticsearch")
+    url, options = client_arguments(connection)
+    return Elasticsearch(url, **options)
 
 
 def client_arguments(connection: Any) -> tuple[str, dict[str, Any]]:

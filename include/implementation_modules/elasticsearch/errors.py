@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from include.implementation_modules.retry_after import retry_after
 from include.pipeline_framework.core.texts import storable
 from include.pipeline_framework.errors import (
     ConfigurationError,
@@ -15,6 +14,7 @@ from include.pipeline_framework.errors import (
     ServiceBusyError,
     ServiceUnavailableError,
 )
+from include.retry_after import retry_after
 
 THROWN_AWAY = "What was read so far is not the whole window and is thrown away"
 TOO_MANY_REQUESTS = 429

@@ -26,6 +26,7 @@ from include.implementation_modules.elasticsearch.answers import (
     exact_total,
     index_path,
 )
+from include.implementation_modules.elasticsearch.connecting import connect
 from include.implementation_modules.elasticsearch.extract import (
     EVERY_SHARD,
     EXISTING,
@@ -59,6 +60,7 @@ class ElasticsearchSource:
     """
 
     Options = ElasticsearchSourceOptions
+    connect = staticmethod(connect)
 
     def __init__(self, client: Any, options: ElasticsearchSourceOptions) -> None:
         self.options = options

@@ -12,16 +12,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
-from hashlib import file_digest, md5, sha256
+from hashlib import file_digest, md5
 from tempfile import TemporaryFile
 from typing import Any, Self
 from urllib.parse import quote
 
-from isal import isal_zlib
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from include.implementation_modules.object_storage.connecting import connect
+from include.implementation_modules.object_storage.parts import Parts
 from include.implementation_modules.object_storage.storage import LocalStorage, ObjectStorage, S3Storage
-from include.implementation_modules.staged_lines import LineWriter, joined
+from include.implementation_modules.staged_lines import LineWriter
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import (
@@ -38,7 +39,6 @@ MANIFEST_NAME = "manifest.json"
 QUARANTINE_NAME = "quarantine.ndjson"
 _MANIFEST_VERSION = 1
 _LOCATION = re.compile(r"(?!\.{1,2}/)[^/\\]+/\d{4}-\d{2}-\d{2}/[0-9TZ.]+_[0-9TZ.]+/\d+")
-_GZIP = 31
 _NOT_STAGED = "Nothing of this window is staged"
 
 
@@ -93,6 +93,7 @@ class ObjectStorageStage:
     """
 
     Options = ObjectStorageStageOptions
+    connect = staticmethod(connect)
 
     def __init__(self, storage: ObjectStorage, options: ObjectStorageStageOptions) -> None:
         self.options = options
@@ -182,7 +183,8 @@ class ObjectStorageStage:
         )
         quarantined, total_rows, hash_sum = 0, 0, 0
         with ExitStack() as stack:
-            parts = stack.enter_context(_Parts(self, location))
+            limits = {"file_rows": self.options.file_rows, "file_bytes": self.options.file_bytes}
+            parts = stack.enter_context(Parts(location, self._put, **limits))
             quarantine = stack.enter_context(TemporaryFile())
             for page in extract.pages():
                 written = list[bytes]()
@@ -241,67 +243,6 @@ class ObjectStorageStage:
             digest = file_digest(file, "sha256").hexdigest()
         if digest != staged.sha256:
             raise _torn("A staged file was changed: its checksum is another", self.uri(staged.key))
-
-
-class _Parts:
-    """Starts a new compressed file at the limits; a full one is uploaded at once, so only one is on disk at a time."""
-
-    def __init__(self, stage: ObjectStorageStage, location: str) -> None:
-        self._stage, self._location = stage, location
-        self._files: list[StagedFile] = []
-        self._part: _Part | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._part:
-            self._part.file.close()
-
-    def write(self, lines: list[bytes]) -> None:
-        options, first = self._stage.options, 0
-        while first < len(lines):
-            part = self._part = self._part or _Part()
-            taken = lines[first : first + options.file_rows - part.rows]
-            part.write(taken)
-            first += len(taken)
-            if part.rows >= options.file_rows or part.bytes >= options.file_bytes:
-                self._upload(part)
-
-    def finish(self) -> tuple[StagedFile, ...]:
-        if self._part:
-            self._upload(self._part)
-        return tuple(self._files)
-
-    def _upload(self, part: _Part) -> None:
-        part.finish()
-        key = f"{self._location}/part-{len(self._files):05d}.ndjson.gz"
-        self._stage._put(key, part.file)
-        self._files.append(StagedFile(key, part.rows, part.bytes, part.sha256.hexdigest()))
-        part.file.close()
-        self._part = None
-
-
-class _Part:
-    """One gzip file being written; its header carries no time and no name, so equal rows give equal bytes."""
-
-    def __init__(self) -> None:
-        self.file = TemporaryFile()  # noqa: SIM115 - closed by _Parts, which outlives this call
-        self.rows = self.bytes = 0
-        self.sha256 = sha256()
-        self._gzip = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
-
-    def write(self, lines: list[bytes]) -> None:
-        self.rows += len(lines)
-        self._append(self._gzip.compress(joined(lines)))
-
-    def finish(self) -> None:
-        self._append(self._gzip.flush())
-
-    def _append(self, compressed: bytes) -> None:
-        self.file.write(compressed)
-        self.sha256.update(compressed)
-        self.bytes += len(compressed)
 
 
 def location_of(request: StageRequest) -> str:

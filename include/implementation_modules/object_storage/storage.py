@@ -10,21 +10,22 @@ import base64
 import io
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
-from include.implementation_modules.retry_after import retry_after
 from include.pipeline_framework.errors import (
     ConfigurationError,
     PipelineError,
     ServiceBusyError,
     ServiceUnavailableError,
 )
+from include.retry_after import retry_after
 
 _KEYS_PER_DELETE = 1_000
 _BUSY = frozenset(
@@ -100,7 +101,7 @@ class S3Storage:
         with self._translated(key, is_reading=True):
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
         with closing(body):
-            yield io.BufferedReader(_S3Body(self, key, body), 1024 * 1024)
+            yield io.BufferedReader(_S3Body(body, partial(self._translated, key)), 1024 * 1024)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield all pages of the listing."""
@@ -196,14 +197,14 @@ def _without_question(params: dict[str, Any], **_event: Any) -> None:
 class _S3Body(io.RawIOBase):
     """A streaming body as a file whose errors are the framework's."""
 
-    def __init__(self, storage: S3Storage, key: str, body: Any) -> None:
-        self._storage, self._key, self._body = storage, key, body
+    def __init__(self, body: Any, translated: Callable[[], AbstractContextManager[None]]) -> None:
+        self._body, self._translated = body, translated
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with self._storage._translated(self._key):
+        with self._translated():
             chunk: bytes = self._body.read(len(buffer))
         buffer[: len(chunk)] = chunk
         return len(chunk)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from include.implementation_modules.postgres.connecting import connect
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
@@ -28,36 +29,10 @@ from include.pipeline_framework.errors import (
 from include.pipeline_framework.ports.source import BucketCount, Document, SourcePart
 from include.postgres_server import session
 from include.postgres_server.errors import Trouble, said, trouble_of
+from include.sql import statement
 
 _TIMESTAMPTZ_OID = 1184
 _LONGEST_NAME = 63
-_STATEMENTS = {
-    "count": "SELECT count(*) FROM {table} AS t WHERE t.{time} >= %(start)s AND t.{time} < %(end)s",
-    "undated": "SELECT count(*) FROM {table} AS t WHERE t.{time} IS NULL OR NOT isfinite(t.{time})",
-    # the first 15 hex digits of md5 over the id's UTF-8 bytes, as core.fingerprints has it
-    "fingerprint": (
-        "SELECT count(*), coalesce(sum(('x' || left(md5(convert_to(t.{id}::text, 'UTF8')), 15))::bit(60)::bigint), 0)"
-        " FROM {table} AS t WHERE t.{time} >= %(start)s AND t.{time} < %(end)s"
-    ),
-    "histogram": (
-        "SELECT width_bucket(t.{time}, %(bounds)s::timestamptz[]), count(*) FROM {table} AS t"
-        " WHERE t.{time} >= %(start)s AND t.{time} < %(end)s GROUP BY 1"
-    ),
-    "documents": (
-        "SELECT t.{id}::text, t.{time}, convert_to(row_to_json({row})::text, 'UTF8') FROM {table} AS t"
-        " WHERE t.{time} >= %(start)s AND t.{time} < %(end)s"
-    ),
-    "types": "SELECT t.{time}, t.{id} FROM {table} AS t LIMIT 0",
-    # A standby that has replayed all that its primary had written at their last contact is complete until that moment;
-    # otherwise it is complete until the last commit that it has replayed.
-    "server": (
-        "SELECT pg_is_in_recovery(),"
-        " GREATEST(pg_last_xact_replay_timestamp(),"
-        " (SELECT last_msg_send_time FROM pg_stat_wal_receiver WHERE latest_end_lsn <= pg_last_wal_replay_lsn())),"
-        " CONCAT_WS('/', (SELECT system_identifier FROM pg_control_system()),"
-        " (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass(%(table)s)::oid)"
-    ),
-}
 
 
 def _identifier(name: str) -> str:
@@ -98,6 +73,7 @@ class PostgresSource:
     """
 
     Options = PostgresSourceOptions
+    connect = staticmethod(connect)
 
     def __init__(self, connect: Callable[[], Any], options: PostgresSourceOptions) -> None:
         self.options = options
@@ -212,7 +188,7 @@ class _View:
         with _translated(self.where):
             self._connection.autocommit = True
             quoted = ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in self._names)
-            row = self._connection.execute(_STATEMENTS["server"], {"table": quoted}).fetchone()
+            row = self._connection.execute(statement("postgres_source/server"), {"table": quoted}).fetchone()
             self._connection.autocommit = False
         is_standby, complete_until, identity = row
         self.parts = [SourcePart(name, identity)]
@@ -282,17 +258,18 @@ class _View:
         from psycopg.sql import SQL, Composed, Identifier
 
         options = self._options
-        row: Any = SQL("t")
+        document: Any = SQL("t")
         if options.columns:
             names = SQL(", ").join(SQL("t.{}").format(Identifier(column)) for column in options.columns)
-            row = SQL("(SELECT r FROM (SELECT {}) AS r)").format(names)
-        statement: Composed = SQL(_STATEMENTS[name]).format(
-            table=Identifier(options.table_schema, options.table),
-            time=Identifier(options.time_column),
-            id=Identifier(options.id_column),
-            row=row,
+            document = SQL("(SELECT r FROM (SELECT {}) AS r)").format(names)
+        text: Any = statement(f"postgres_source/{name}")
+        filled: Composed = SQL(text).format(
+            source_table=Identifier(options.table_schema, options.table),
+            time_column=Identifier(options.time_column),
+            id_column=Identifier(options.id_column),
+            document=document,
         )
-        return statement
+        return filled
 
 
 @contextmanager

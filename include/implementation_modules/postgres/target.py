@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.implementation_modules.postgres.connecting import connect_to_primary
 from include.implementation_modules.sql_warehouse.columns import Columns, Name
 from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.landing import check_landed, typed_rows
@@ -53,6 +54,7 @@ class PostgresTarget(SqlTarget):
         options: The pipeline's target settings.
     """
 
+    connect = staticmethod(connect_to_primary)
     DIALECT: ClassVar[Dialect] = Dialect(
         ("postgres_target", "sql_target"),
         clock="CLOCK_TIMESTAMP()",

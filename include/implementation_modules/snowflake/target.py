@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.implementation_modules.snowflake.connecting import connect
 from include.implementation_modules.sql_warehouse import publishing
 from include.implementation_modules.sql_warehouse.columns import Columns, Name, places, refused_value
 from include.implementation_modules.sql_warehouse.dialect import Dialect
@@ -75,6 +76,7 @@ class SnowflakeTarget(SqlTarget):
         options: The pipeline's target settings.
     """
 
+    connect = staticmethod(connect)
     DIALECT: ClassVar[Dialect] = Dialect(
         ("snowflake", "sql_target"),
         clock="SYSDATE()",

@@ -23,6 +23,7 @@ from include.orders_sync.adapters.http_session import Answer, HttpSession, Start
 from include.orders_sync.adapters.report_formats import parse_page
 from include.orders_sync.core.reports import BadReportError
 from include.orders_sync.ports import RawReport
+from include.pipeline_framework.core.time.delays import growing_delay
 from include.pipeline_framework.errors import ConfigurationError, IncompleteExtractError
 
 _FIRST_WAIT_SECONDS = 0.5
@@ -292,7 +293,7 @@ class HttpReportClient:
     def _wait(self, state: RetryCallState) -> float:
         """Return the seconds until the next try: what the CRM asks for, else a random part of a doubling wait."""
         longest = self._http.longest_wait_seconds
-        growing = min(longest, _FIRST_WAIT_SECONDS * 2 ** min(state.attempt_number - 1, 30))
+        growing = growing_delay(_FIRST_WAIT_SECONDS, longest, failed=state.attempt_number)
         asked = _problem_of(state).wait_seconds
         return min(longest, asked) if asked else growing * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
 

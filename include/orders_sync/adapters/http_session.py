@@ -9,12 +9,11 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 
@@ -29,6 +28,7 @@ from include.pipeline_framework.errors import (
     ServiceBusyError,
     ServiceUnavailableError,
 )
+from include.retry_after import retry_after
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes of one answer; the largest page has a tenth of that."""
@@ -71,6 +71,60 @@ class _Token:
     uses: int = 0
 
 
+class _TokenAuth(httpx.Auth):
+    """Adds the token to a request and, if the CRM refuses it (status 401), sends the request once more with a new one.
+
+    One thread requests a token for all that need one. A request says in its extension `where` what it is for.
+
+    Args:
+        new_token: Requests a token, for a request that is for `where`.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, new_token: Callable[[str], _Token], clock: Callable[[], float]) -> None:
+        self.token: _Token | None = None
+        self._new_token, self._clock = new_token, clock
+        self._lock = threading.Lock()
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Yield the request, at most twice.
+
+        Raises:
+            TryAgain: There is no token now, or a token that other requests used, too, was refused.
+            ConfigurationError: The CRM refuses the credentials, or a token of this request alone.
+        """
+        where: str = request.extensions["where"]
+        token = self._usable_token(where, refused=None)
+        request.headers["Authorization"] = f"Bearer {token.value}"
+        response = yield request
+        if response.status_code != 401:
+            return
+        _leave_unread(response)
+        token = self._usable_token(where, refused=token)
+        request.headers["Authorization"] = f"Bearer {token.value}"
+        response = yield request
+        if response.status_code == 401:
+            error = ConfigurationError(
+                "the CRM refuses the token that it has just given",
+                where=where,
+                meaning="The credentials are right, but may not read reports",
+                remedy="Have the client allowed to read this report in the CRM, or use another one in the connection.",
+            )
+            # a token of only this request was never valid, a shared one may have ended
+            raise TryAgain(error) if token.uses > 1 else error
+
+    def _usable_token(self, where: str, *, refused: _Token | None) -> _Token:
+        """Return the present token; if it is the refused one or about to end, one thread requests a new one."""
+        with self._lock:
+            token = self.token
+            is_old = token is not None and token.renew_at is not None and self._clock() >= token.renew_at
+            if token is None or token is refused or is_old:
+                self.token = None
+                token = self.token = self._new_token(where)
+            token.uses += 1
+            return token
+
+
 class HttpSession:
     """Requests to one CRM with its client credentials; may be used by many threads.
 
@@ -89,8 +143,7 @@ class HttpSession:
         self._credentials = {"client_id": client_id, "client_secret": client_secret}
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._token: _Token | None = None
-        self._token_lock = threading.Lock()
+        self._auth = _TokenAuth(self._new_token, clock)
         self._http = httpx.Client(timeout=timeout_seconds, follow_redirects=False, verify=_authorities())
 
     def __repr__(self) -> str:
@@ -109,27 +162,10 @@ class HttpSession:
             ConfigurationError: The CRM refuses even a new token, or has no such report.
             InvalidInputError: The CRM refuses the parameters.
         """
-        token = self._usable_token(where, refused=None)
-        answer = self._exchange("GET", path, where, token, params=dict(parameters))
-        if answer.status == 401:
-            token = self._usable_token(where, refused=token)
-            answer = self._exchange("GET", path, where, token, params=dict(parameters))
-            if answer.status == 401:
-                self._refuse_token(token, where)
+        answer = self._exchange("GET", path, where, self._auth, params=dict(parameters))
         if answer.status not in (200, 204):
             raise self._meaning(answer, where)
         return answer
-
-    def _usable_token(self, where: str, *, refused: _Token | None) -> _Token:
-        """Return the present token; if it is the refused one or about to end, one thread requests a new one."""
-        with self._token_lock:
-            token = self._token
-            is_old = token is not None and token.renew_at is not None and self._clock() >= token.renew_at
-            if token is None or token is refused or is_old:
-                self._token = None
-                token = self._token = self._new_token(where)
-            token.uses += 1
-            return token
 
     def _new_token(self, where: str) -> _Token:
         body = {"grant_type": "client_credentials", **self._credentials}
@@ -163,23 +199,11 @@ class HttpSession:
         is_long = lasts is not None and lasts > 2 * _RENEW_BEFORE_SECONDS
         return _Token(value, self._clock() + lasts - _RENEW_BEFORE_SECONDS if lasts is not None and is_long else None)
 
-    def _refuse_token(self, token: _Token, where: str) -> NoReturn:
-        """Raise for a refused token: a token of only this request was never valid, a shared one may have ended."""
-        error = ConfigurationError(
-            "the CRM refuses the token that it has just given",
-            where=where,
-            meaning="The credentials are right, but may not read reports",
-            remedy="Have the client allowed to read this report in the CRM, or use another one in the connection.",
-        )
-        if token.uses > 1:
-            raise TryAgain(error)
-        raise error
-
-    def _exchange(self, method: str, path: str, where: str, token: _Token | None, **content: Any) -> Answer:
-        headers = {"Accept-Encoding": ACCEPTED, **({"Authorization": f"Bearer {token.value}"} if token else {})}
+    def _exchange(self, method: str, path: str, where: str, auth: httpx.Auth | None, **content: Any) -> Answer:
+        content |= {"auth": auth, "headers": {"Accept-Encoding": ACCEPTED}, "extensions": {"where": where}}
         url = f"{self.base_url}/{path.lstrip('/')}"
         try:
-            with self._http.stream(method, url, headers=headers, **content) as response:
+            with self._http.stream(method, url, **content) as response:
                 is_good = response.status_code in (200, 204)
                 encoding = response.headers.get("Content-Encoding", "")
                 try:
@@ -214,10 +238,11 @@ class HttpSession:
             busy = ServiceBusyError(
                 "the CRM has too many requests (status 429)", where=where, remedy="Pull fewer stores at once."
             )
-            asked = self._retry_after(answer)
+            asked = retry_after(answer.headers, now=self._clock())
             return TryAgain(busy.asking_for(asked), asked)
         if status in _LATER:
-            return TryAgain(self._unavailable(f"the CRM answered status {status}", where), self._retry_after(answer))
+            later = retry_after(answer.headers, now=self._clock())
+            return TryAgain(self._unavailable(f"the CRM answered status {status}", where), later)
         if status == 409:
             lost = IncompleteExtractError("the CRM has lost the report's snapshot (status 409)", where=where)
             return StartAgain(lost)
@@ -247,15 +272,6 @@ class HttpSession:
     def _unavailable(self, what: str, where: str) -> ServiceUnavailableError:
         return ServiceUnavailableError(what, where=where, remedy="Look at the CRM, and pull these dates again.")
 
-    def _retry_after(self, answer: Answer) -> float | None:
-        """Return the seconds that the CRM asks for, given as a number or as a date."""
-        text = answer.headers.get("Retry-After", "").strip()
-        if re.fullmatch(r"\d{1,9}", text):
-            return float(text)
-        with suppress(ValueError, OverflowError):
-            return max(0.0, parsedate_to_datetime(text).timestamp() - self._clock())
-        return None
-
     def _reason(self, answer: Answer) -> str:
         """Return the CRM's reason for refusing a request, short and without our secrets."""
         with suppress(ValueError, TypeError, LookupError, RecursionError):
@@ -265,10 +281,17 @@ class HttpSession:
         return ""
 
     def _without_secrets(self, text: str) -> str:
-        token = self._token
+        token = self._auth.token
         for secret in (self._credentials["client_secret"], token.value if token else ""):
             text = text.replace(secret, "***") if secret else text
         return text
+
+
+def _leave_unread(response: httpx.Response) -> None:
+    """Close the connection of a refused answer: between two requests of a flow, httpx reads a body to its end."""
+    if isinstance(response.stream, httpx.SyncByteStream):
+        response.stream.close()
+    response.stream = httpx.ByteStream(b"")
 
 
 @cache

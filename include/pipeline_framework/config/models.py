@@ -376,7 +376,7 @@ class PipelineConfig(BaseModel):
 
     def with_hash_of(self, written: PipelineConfig) -> PipelineConfig:
         """Return the same pipeline with the hash of the file as written."""
-        copy = self.model_copy()
+        copy: PipelineConfig = self.model_copy()
         copy._config_hash = written._config_hash
         return copy
 

@@ -330,7 +330,7 @@ def test_every_retry_is_logged_with_cause_and_wait_and_without_secrets(
     assert [line["wait_seconds"] for line in lines] == [round(wait, 3) for wait in waits]
     assert all(line["cause"] and line["store_code"] == stores[0] for line in lines)
     assert [line["tried"] for line in lines] == [1, 2, 3, 1]
-    secret, token = crm.credentials("td")[1], client._session._token
+    secret, token = crm.credentials("td")[1], client._session._auth.token
     assert token
     assert secret not in repr((lines, client, client._session, token))
     assert token.value not in repr((lines, client, client._session, token))

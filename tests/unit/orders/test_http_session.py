@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -178,6 +180,39 @@ def test_a_token_is_renewed_before_it_ends(
         now[0] = later
         fetch(client)
     assert script.asked.count("/crm/oauth/token") == tokens
+
+
+@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b" " * 20_000_000)], ids=["empty", "damaged", "huge"])
+def test_the_body_of_a_refused_token_is_never_read(body: bytes, client: HttpReportClient, script: Script) -> None:
+    script.reports = [(401, {"Content-Encoding": "gzip"}, body), page(1, 1, 1, "a")]
+    assert fetch(client).rows == [["a"]]
+    assert script.asked.count("/crm/oauth/token") == 2
+    assert len(script.asked) == 4
+
+
+def test_threads_whose_token_is_refused_renew_it_once_for_all(
+    client: HttpReportClient, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.reports = [page(1, 1, 1, "a")]
+    fetch(client)
+    together, refused = threading.Barrier(6), iter(range(6))
+
+    def answer(method: str, path: str, headers: dict[str, str]) -> Answer:
+        script.asked.append(path)
+        if method == "POST":
+            return script.tokens[0]
+        if next(refused, None) is not None:
+            together.wait()
+            return 401, {}, b""
+        return script.reports[0]
+
+    monkeypatch.setattr(script, "next", answer)
+    script.asked.clear()
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: fetch(client).rows, range(6)))
+    assert found == [[["a"]]] * 6
+    assert script.asked.count("/crm/oauth/token") == 1
+    assert len(script.asked) == 6 + 1 + 6
 
 
 def test_compressed_answers_are_read_and_broken_ones_tried_again(client: HttpReportClient, script: Script) -> None:

@@ -134,7 +134,7 @@ def test_nobody_judges_an_error_of_psycopg_by_a_list_of_its_own() -> None:
         # two of one kind, which mean something else while an older table is adopted
         "include/implementation_modules/postgres_ledger/adoption_errors.py": {"ExclusionViolation", "UniqueViolation"},
         # the text of a URL
-        "include/wiring/connections.py": {"ProgrammingError"},
+        "include/implementation_modules/postgres/connecting.py": {"ProgrammingError"},
         # below the adapters; and the migration's own RAISE
         "include/sql/migrations/__init__.py": {"OperationalError", "RaiseException", "ReadOnlySqlTransaction"},
         "include/postgres_server/errors.py": {"DataError", "ProgrammingError", "NotSupportedError"},

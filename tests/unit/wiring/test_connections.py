@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from include.implementation_modules.elasticsearch.connecting import client_arguments
+from include.implementation_modules.registry import ADAPTERS, CONNECTS, adapter_class, known_connect
 from include.pipeline_framework.errors import ConfigurationError
 from include.wiring import connections
 
@@ -111,3 +112,20 @@ def test_so_does_what_it_refuses_when_it_connects(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigurationError, match="the connection 'search' can't be used") as raised:
         connect()
     assert SECRET not in f"{raised.value}{raised.value.__cause__}{raised.value.__context__}"
+
+
+@pytest.mark.parametrize(("role", "name"), [(role, name) for role, names in ADAPTERS.items() for name in names])
+def test_an_adapter_of_ours_makes_its_client_itself_and_refuses_another_system(
+    role: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SEARCH", json.dumps({"conn_type": "ftp", "host": "h", "password": SECRET}))
+    with pytest.raises(ConfigurationError, match=r"connection 'search' has type 'ftp'.*needs one of type") as raised:
+        connections.client("search", connect=adapter_class(role, name).connect)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("conn_type", CONNECTS)
+def test_every_known_type_has_what_makes_a_client(conn_type: str, writes: bool) -> None:
+    assert callable(known_connect(conn_type, writes=writes))
+    assert known_connect("ftp", writes=writes) is None

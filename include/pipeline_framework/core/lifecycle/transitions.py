@@ -24,6 +24,7 @@ from typing import Any
 from include.pipeline_framework.core.proof.audits import AuditNumbers
 from include.pipeline_framework.core.records.ledger_row import COLUMNS, LedgerRow, RowIdentity
 from include.pipeline_framework.core.records.row import FINISHED, Actor, Phase, Status
+from include.pipeline_framework.core.time.delays import growing_delay
 from include.pipeline_framework.core.time.windows import iso_utc
 from include.pipeline_framework.errors import (
     FenceLostError,
@@ -544,8 +545,7 @@ def retry_delay(attempt: int) -> timedelta:
     >>> retry_delay(3)
     datetime.timedelta(seconds=240)
     """
-    doubled = FIRST_RETRY_DELAY * int(2 ** min(attempt - 1, 30))
-    return min(doubled, LONGEST_RETRY_DELAY)
+    return growing_delay(FIRST_RETRY_DELAY, LONGEST_RETRY_DELAY, failed=attempt)
 
 
 def _seconds(start: datetime | None, now: datetime) -> float | None:

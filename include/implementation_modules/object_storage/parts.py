@@ -1,0 +1,86 @@
+"""Writes the lines of a window into compressed files, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from tempfile import TemporaryFile
+from typing import BinaryIO, Self
+
+from isal import isal_zlib
+
+from include.implementation_modules.staged_lines import joined
+from include.pipeline_framework.ports.stage import StagedFile
+
+_GZIP = 31
+
+
+class Parts:
+    """Starts a new compressed file at the limits; a full one is uploaded at once, so only one is on disk at a time.
+
+    Args:
+        location: Of the window's files.
+        put: Uploads a file under a key.
+        file_rows: The most lines of one file.
+        file_bytes: A file is closed at about this compressed size.
+    """
+
+    def __init__(self, location: str, put: Callable[[str, BinaryIO], None], *, file_rows: int, file_bytes: int) -> None:
+        self._location, self._put = location, put
+        self._file_rows, self._file_bytes = file_rows, file_bytes
+        self._files: list[StagedFile] = []
+        self._part: _Part | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._part:
+            self._part.file.close()
+
+    def write(self, lines: list[bytes]) -> None:
+        """Add lines, each of which ends with a line break."""
+        first = 0
+        while first < len(lines):
+            part = self._part = self._part or _Part()
+            taken = lines[first : first + self._file_rows - part.rows]
+            part.write(taken)
+            first += len(taken)
+            if part.rows >= self._file_rows or part.bytes >= self._file_bytes:
+                self._upload(part)
+
+    def finish(self) -> tuple[StagedFile, ...]:
+        """Upload what is left; return every file."""
+        if self._part:
+            self._upload(self._part)
+        return tuple(self._files)
+
+    def _upload(self, part: _Part) -> None:
+        part.finish()
+        key = f"{self._location}/part-{len(self._files):05d}.ndjson.gz"
+        self._put(key, part.file)
+        self._files.append(StagedFile(key, part.rows, part.bytes, part.sha256.hexdigest()))
+        part.file.close()
+        self._part = None
+
+
+class _Part:
+    """One gzip file being written; its header carries no time and no name, so equal rows give equal bytes."""
+
+    def __init__(self) -> None:
+        self.file = TemporaryFile()  # noqa: SIM115 - closed by Parts, which outlives this call
+        self.rows = self.bytes = 0
+        self.sha256 = sha256()
+        self._gzip = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
+
+    def write(self, lines: list[bytes]) -> None:
+        self.rows += len(lines)
+        self._append(self._gzip.compress(joined(lines)))
+
+    def finish(self) -> None:
+        self._append(self._gzip.flush())
+
+    def _append(self, compressed: bytes) -> None:
+        self.file.write(compressed)
+        self.sha256.update(compressed)
+        self.bytes += len(compressed)
