@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from include.pipeline_framework.core.texts import storable
+from include.pipeline_framework.core.time.delays import retry_after
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IncompleteExtractError,
@@ -14,7 +15,6 @@ from include.pipeline_framework.errors import (
     ServiceBusyError,
     ServiceUnavailableError,
 )
-from include.retry_after import retry_after
 
 THROWN_AWAY = "What was read so far is not the whole window and is thrown away"
 TOO_MANY_REQUESTS = 429

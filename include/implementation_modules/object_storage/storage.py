@@ -19,13 +19,13 @@ from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
+from include.pipeline_framework.core.time.delays import retry_after
 from include.pipeline_framework.errors import (
     ConfigurationError,
     PipelineError,
     ServiceBusyError,
     ServiceUnavailableError,
 )
-from include.retry_after import retry_after
 
 _KEYS_PER_DELETE = 1_000
 _BUSY = frozenset(

@@ -20,6 +20,7 @@ import httpx
 from include.orders_sync.adapters.http_bodies import ACCEPTED, BodyError, read_body
 from include.orders_sync.adapters.report_formats import OversizedReportError
 from include.orders_sync.core.reports import BadReportError
+from include.pipeline_framework.core.time.delays import retry_after
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IncompleteExtractError,
@@ -28,7 +29,6 @@ from include.pipeline_framework.errors import (
     ServiceBusyError,
     ServiceUnavailableError,
 )
-from include.retry_after import retry_after
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes of one answer; the largest page has a tenth of that."""

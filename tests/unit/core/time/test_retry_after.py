@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from include.retry_after import retry_after
+from include.pipeline_framework.core.time.delays import retry_after
 
 DATE = "Thu, 01 Jan 1970 00:01:30 GMT"
 
