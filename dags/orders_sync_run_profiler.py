@@ -28,7 +28,7 @@ from include.orchestration.orders_dag import orders_dag
 from include.wiring import orders_assembly
 
 config = orders_assembly.config()
-most = config.most_workers
+most = config.workers_limit
 
 params = {
     "sync_group": Param("ALL", type="string", enum=["TD", "UC", "ALL"], description="Which pipelines."),

@@ -13,8 +13,8 @@ _SOURCE_COLUMNS = (
     "source_object", "days_looked_at", "days_covered", "days_on_request", "windows", "windows_completed",
     "dominant_granularity", "first_window_start_at",
 )  # fmt: skip
-_MOST_LINES = 200
-_MOST_ROWS = 5
+_MAX_LINES = 200
+_MAX_ROWS = 5
 
 
 def print_report(report: StateReport, form: Format, last_line: Callable[[StateReport], str]) -> None:
@@ -27,9 +27,9 @@ def print_report(report: StateReport, form: Format, last_line: Callable[[StateRe
         print()
         print_table(("kind", "decision", "findings"), _counts(report))
         print()
-        print_table(_FINDING_COLUMNS, [_shown(finding.as_dict()) for finding in report.findings[:_MOST_LINES]])
-    if len(report.findings) > _MOST_LINES:
-        print(f"… and {len(report.findings) - _MOST_LINES} more; --format json has all")
+        print_table(_FINDING_COLUMNS, [_shown(finding.as_dict()) for finding in report.findings[:_MAX_LINES]])
+    if len(report.findings) > _MAX_LINES:
+        print(f"… and {len(report.findings) - _MAX_LINES} more; --format json has all")
     print()
     for note in report.notes:
         print(f"note: {note}")
@@ -46,5 +46,5 @@ def _counts(report: StateReport) -> list[dict[str, Any]]:
 
 def _shown(finding: dict[str, Any]) -> dict[str, Any]:
     rows = finding["rows"]
-    more = f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
-    return {**finding, "rows": " ".join(map(str, rows[:_MOST_ROWS])) + more}
+    more = f" and {len(rows) - _MAX_ROWS} more" if len(rows) > _MAX_ROWS else ""
+    return {**finding, "rows": " ".join(map(str, rows[:_MAX_ROWS])) + more}

@@ -60,7 +60,7 @@ def orders_dag(
 
         @task(
             map_index_template="{{ task.op_kwargs['job']['name'] }}",
-            max_active_tis_per_dagrun=config.most_workers,
+            max_active_tis_per_dagrun=config.workers_limit,
             doc_md="Pulls one store's windows, in order.",
         )
         def sync_store(job: dict[str, object]) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from include.orders_sync.core.dates import problem_of_zone
 from include.orders_sync.core.pipelines import TD, UC
@@ -24,7 +24,7 @@ def _known_timezone(name: str) -> str:
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ReportSettings(_Model):
@@ -62,7 +62,8 @@ class OrdersConfig(_Model):
         window_days: The most days of a window.
         overlap_days: Number of last successful days that are pulled again.
         max_workers: Stores synced at once, unless a run sets another number.
-        most_workers: The greatest number that a run may set; Airflow starts no more of a run's instances at once.
+        workers_limit: The greatest number that a run may set; Airflow starts no more of a run's instances at once
+            (files of earlier versions say `most_workers`).
         moved_days: Days before and after a window of which rows vanished that are pulled again, for an order may have
             been dated back into days that were covered; 0: none.
         default_days: Days that TD and UC pull when no dates are given, today included.
@@ -79,7 +80,7 @@ class OrdersConfig(_Model):
     window_days: int = Field(default=90, ge=1)
     overlap_days: int = Field(default=1, ge=0)
     max_workers: int = Field(default=3, ge=1)
-    most_workers: int = Field(default=16, ge=1)
+    workers_limit: int = Field(default=16, ge=1, validation_alias=AliasChoices("workers_limit", "most_workers"))
     moved_days: int = Field(default=90, ge=0, le=36_500)
     default_days: int = Field(default=90, ge=1)
     store_lock_wait_seconds: float = Field(default=45, ge=0)

@@ -13,7 +13,7 @@ from typing import Any
 
 from local_stack.crm.faults import Faults
 from local_stack.crm.reports import REPORTS, Data, Report, Row, report_rows, truth
-from local_stack.crm.stores import MOST_STORES
+from local_stack.crm.stores import MAX_STORES
 
 TOKEN_SECONDS = 600
 LARGEST_PAGE = 10_000
@@ -117,8 +117,8 @@ class Crm:
     def set_data(self, values: dict[str, Any]) -> None:
         """Change seed, stores, volume or today; snapshots of the data before are lost."""
         data = self.data.changed(values)
-        if not (1 <= data.stores <= MOST_STORES and 0 <= data.volume <= 1_000):
-            raise ValueError(f"1 to {MOST_STORES} stores, volume 0 to 1000")
+        if not (1 <= data.stores <= MAX_STORES and 0 <= data.volume <= 1_000):
+            raise ValueError(f"1 to {MAX_STORES} stores, volume 0 to 1000")
         with self._lock:
             self.data = data
             self._snapshots.clear()

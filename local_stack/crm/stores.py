@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 DEFAULT_STORES = 48
 DEFAULT_SEED = 7
-MOST_STORES = 10_000
+MAX_STORES = 10_000
 _CITIES = ("BLR", "DEL", "MUM", "PUN", "HYD", "CHE", "KOL", "AMD", "JAI", "LKO", "COK", "IND")
 _GROUPS = ("ALL", "TD", "UC", "ALL", "TD")
 _OLDEST_DAYS = 730

@@ -17,7 +17,7 @@ from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.time.days import LocalDay
-from include.pipeline_framework.core.watching.overdue import MOST_SHOWN, Overdue, OverdueScope
+from include.pipeline_framework.core.watching.overdue import MAX_SHOWN, Overdue, OverdueScope
 from include.pipeline_framework.ports.ledger import LifecycleStore
 from include.pipeline_framework.ports.overdue import OverdueAlarms
 from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
@@ -159,9 +159,9 @@ def test_a_campaigns_windows_count_while_it_runs_and_after_their_time(
 
 
 def test_an_alarm_names_the_first_ones_only(ledger: Ledger) -> None:
-    ledger.plan("flights", *range(MOST_SHOWN + 3))
+    ledger.plan("flights", *range(MAX_SHOWN + 3))
     (found,) = ledger.find(ledger.scope("flights"))
-    assert (found.windows, found.untold, len(found.rows)) == (MOST_SHOWN + 3, MOST_SHOWN + 3, MOST_SHOWN)
+    assert (found.windows, found.untold, len(found.rows)) == (MAX_SHOWN + 3, MAX_SHOWN + 3, MAX_SHOWN)
 
 
 @pytest.mark.integration

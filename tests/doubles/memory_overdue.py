@@ -9,7 +9,7 @@ from datetime import datetime
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.time.days import LocalDay
-from include.pipeline_framework.core.watching.overdue import MOST_SHOWN, SHOWN, Overdue, OverdueScope
+from include.pipeline_framework.core.watching.overdue import MAX_SHOWN, SHOWN, Overdue, OverdueScope
 from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 
 
@@ -42,7 +42,7 @@ class MemoryOverdueAlarms:
                         sum(self._is_untold(scope, f"window {row.id}") for row in rows),
                         min((row.query_window_start_at for row in rows), default=None),
                         dict(Counter(row.pipeline_final_status for row in rows)),
-                        tuple({name: getattr(row, name) for name in SHOWN} for row in rows[:MOST_SHOWN]),
+                        tuple({name: getattr(row, name) for name in SHOWN} for row in rows[:MAX_SHOWN]),
                         tuple(days),
                         tuple(day for day in days if self._is_untold(scope, f"day {day}")),
                     )

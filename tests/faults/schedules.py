@@ -24,8 +24,8 @@ CUTS: tuple[tuple[TimeWindow, ...], ...] = (
     (hours(1, 1.5), hours(1.5, 2)),
 )
 EVENTS = ("cleanup", "end run", "new run", "clear run", "clear task", "clear task", "replace", "late data", "late data")
-MOST_PUPPETS = 7
-MOST_STEPS = 2_500
+MAX_PUPPETS = 7
+MAX_STEPS = 2_500
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Schedule:
             self.life.add(hours(1, 2))
         for number in range(self.dice.randint(1, 3)):
             self._run(f"run-{number}")
-        for step in range(MOST_STEPS):
+        for step in range(MAX_STEPS):
             alive = [puppet for puppet in self.puppets if puppet.is_alive]
             if not alive:
                 break
@@ -75,13 +75,13 @@ class Schedule:
             return
         if fate < 0.03:
             self._note("freeze", puppet)
-            puppet.frozen_until = step + self.dice.randint(20, 2 * MOST_STEPS)
+            puppet.frozen_until = step + self.dice.randint(20, 2 * MAX_STEPS)
             if self.dice.random() < 0.5:  # its run is given up while it may still wake
                 self.ended.update(name for name, own in self.runs.items() if puppet in own)
                 self._start("cleanup", self._cleanup)
                 self._run(f"run-{len(self.runs)}")
             return
-        if fate < 0.05 and len(alive) < MOST_PUPPETS:
+        if fate < 0.05 and len(alive) < MAX_PUPPETS:
             self._something_happens()
             return
         for _ in range(self.dice.choice((1, 1, 2, 5, 15))):  # a process often does several steps in a row

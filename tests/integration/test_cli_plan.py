@@ -70,7 +70,7 @@ def test_named_pipelines_are_planned_and_the_broken_among_them_named(
 def test_a_large_first_plan_asks_for_a_yes(
     files: Path, ledger_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_outcomes, "MOST_FIRST_WINDOWS", 200)
+    monkeypatch.setattr(plan_outcomes, "MAX_FIRST_WINDOWS", 200)
     add(files, "fine", granularity="5m")
     assert main([*DAY, "--dry-run"]) == 0
     assert "a first plan of 288 windows of 5m (1 days, 2013-03-09 to 2013-03-09)" in capsys.readouterr().out

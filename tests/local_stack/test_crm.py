@@ -28,7 +28,7 @@ from local_stack.crm.kept import keep, kept_data
 from local_stack.crm.orders import Order, day_orders, local_midnight
 from local_stack.crm.reports import INDIA, REPORTS, Data, report_rows
 from local_stack.crm.server import LONGEST_HANG_SECONDS, RunningCrm, running
-from local_stack.crm.stores import MOST_STORES, Store, find_store, store, store_master_rows
+from local_stack.crm.stores import MAX_STORES, Store, find_store, store, store_master_rows
 from local_stack.errors import LocalStackError
 from local_stack.home import REPO, Home
 from local_stack.ports import HOST, RULES
@@ -85,12 +85,12 @@ class TestStores:
 
     def test_the_last_of_ten_thousand_costs_no_more_than_the_first(self) -> None:
         began = time.perf_counter()
-        code = store(MOST_STORES, seed=7, today=TODAY).row.store_code
-        found = find_store(code, count=MOST_STORES, seed=7, today=TODAY)
+        code = store(MAX_STORES, seed=7, today=TODAY).row.store_code
+        found = find_store(code, count=MAX_STORES, seed=7, today=TODAY)
         assert time.perf_counter() - began < 0.05
         assert found
         assert len(code) == 8 == len(found.row.cost_center) + 1
-        assert find_store(code, count=MOST_STORES - 1, seed=7, today=TODAY) is None
+        assert find_store(code, count=MAX_STORES - 1, seed=7, today=TODAY) is None
 
     @pytest.mark.parametrize("code", ["", "BLR", "XXX0003", "COK0000", "COK-003", "COK٠٠٠٣", "COK0003 "])
     def test_another_code_is_no_store(self, code: str) -> None:
@@ -350,18 +350,18 @@ class TestStack:
                 control = CrmControl(f"http://{HOST}:{free}", state.secrets["crm_control"])
                 while True:
                     try:
-                        control.data(stores=MOST_STORES)
+                        control.data(stores=MAX_STORES)
                         break
                     except LocalStackError:
                         assert process.poll() is None
                         time.sleep(0.05)
-                assert len(control.stores()) == MOST_STORES
+                assert len(control.stores()) == MAX_STORES
                 assert psutil.Process(process.pid).memory_info().rss < 80e6
                 assert not any(secret in " ".join(command) for secret in state.secrets.values())
             finally:
                 process.terminate()
             assert process.wait() == 0
-        assert kept_data(home, today=TODAY).stores == MOST_STORES
+        assert kept_data(home, today=TODAY).stores == MAX_STORES
 
 
 def test_the_command_prints_stores_and_describes_the_data(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ _MICROSECOND = timedelta(microseconds=1)
 # The first page is small, later ones grow up to page_size while they stay below this: documents may be of any size.
 _FIRST_PAGE = 500
 _PAGE_BYTES = 16 * 1024 * 1024
-_MOST_INDICES = 10_000
+_MAX_INDICES = 10_000
 
 
 class ElasticsearchSourceOptions(BaseModel):
@@ -153,7 +153,7 @@ class ElasticsearchExtract:
         self._query = time.range(window)
         values = {"value_count": {"field": time.name}}
         # not a bucket's doc_count: it would add up the documents' own _doc_count
-        by_index = {"terms": {"field": "_index", "size": _MOST_INDICES}, "aggs": {"rows": values}}
+        by_index = {"terms": {"field": "_index", "size": _MAX_INDICES}, "aggs": {"rows": values}}
         aggregations = {"values": values, "indices": by_index}
         count, _, _ = view.search({"size": 0, "track_total_hits": True, "query": self._query, "aggs": aggregations})
         if view.shards is None:

@@ -32,7 +32,7 @@ _SETTINGS = "_settings/" + ",".join(f"index.{name}" for name in _NAMES)
 _UNITS = {"nanos": 1e-9, "micros": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _TIME = re.compile(r"(\d+)(nanos|micros|ms|s|m|h|d)")
 _READING = frozenset({"all", "read", "indices:data/read/*", "*"})
-MOST_WAITED = timedelta(seconds=5)
+MAX_WAITED = timedelta(seconds=5)
 """A refresh_interval may exceed x_time_back by this time: before each look the extract waits for the difference."""
 
 _NOTHING_LEFT_OUT: tuple[list[str], list[str]] = (["*"], [])
@@ -119,7 +119,7 @@ def require_readable(indices: Iterable[Index], settle: timedelta | None, *, is_r
     late = [
         f"{index.name} ({'never' if index.refresh_interval is None else elapsed_text(index.refresh_interval)})"
         for index in known
-        if index.refresh_interval is None or _unseen(index, settle) > MOST_WAITED
+        if index.refresh_interval is None or _unseen(index, settle) > MAX_WAITED
     ]
     if late and not is_refreshed:
         raise ConfigurationError(

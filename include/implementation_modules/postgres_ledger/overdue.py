@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from include.implementation_modules.postgres_ledger import errors
 from include.implementation_modules.postgres_ledger.values import loaded_row
 from include.pipeline_framework.core.time.days import LocalDay
-from include.pipeline_framework.core.watching.overdue import MOST_SHOWN, SHOWN, Overdue, OverdueScope
+from include.pipeline_framework.core.watching.overdue import MAX_SHOWN, SHOWN, Overdue, OverdueScope
 from include.pipeline_framework.ports.ledger import Record
 from include.sql import statement
 
@@ -46,7 +46,7 @@ class PostgresOverdueAlarms:
             "ends": [scope.end_at for scope in scopes],
             "asked_before": [scope.asked_before for scope in scopes],
             "alerted_after": [scope.alerted_after for scope in scopes],
-            "most": MOST_SHOWN,
+            "most": MAX_SHOWN,
         }
         of_days = {
             "sources": [scope.source_object for scope, _ in days],

@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from include.orders_sync.adapters.workbooks import MOST_ROWS, TooManyRowsError, WorkbookError, first_worksheet
+from include.orders_sync.adapters.workbooks import MAX_ROWS, TooManyRowsError, WorkbookError, first_worksheet
 from include.orders_sync.core.cells import text_of_formula
 from include.orders_sync.core.reports import BadReportError
 from include.orders_sync.ports import RawReport
 
 LARGEST_UNPACKED = 256 * 1024 * 1024
 """Bytes that the parts of a workbook may have together after unpacking, as its directory declares them."""
-MOST_PARTS = 1_000
+MAX_PARTS = 1_000
 LONGEST_CELL = 1_000_000
 """Characters of a cell; Excel's own limit is 32,767, the CSV reader's default limit is 131,072."""
 
@@ -112,7 +112,7 @@ def _from_csv(body: bytes) -> tuple[list[str], list[list[str]]]:
 def _from_xlsx(body: bytes) -> tuple[list[str], list[list[Any]]]:
     try:
         with _archive(body) as archive:
-            lines = first_worksheet(archive, MOST_ROWS)
+            lines = first_worksheet(archive, MAX_ROWS)
     except TooManyRowsError as error:
         raise _oversized(str(error)) from error
     except WorkbookError as error:
@@ -133,7 +133,7 @@ def _archive(body: bytes) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise _NotSuchAPageError(f"it is no workbook ({_reason(error)})") from error
     parts = archive.infolist()
-    if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > LARGEST_UNPACKED:
+    if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > LARGEST_UNPACKED:
         raise _oversized(f"unpacks to {sum(part.file_size for part in parts):,} bytes in {len(parts):,} parts")
     return archive
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from include.orders_sync.core.cells import DoubtfulNumber
 
-_MOST_EXACT = 2**53
+_MAX_EXACT = 2**53
 """Up to this number a double holds every whole number."""
 _SHOWN_DIGITS = 15
 """Excel shows, and means, 15 digits; it stores 1.1 as 1.1000000000000001."""
@@ -80,10 +80,10 @@ def exact_number(text: str) -> int | DoubtfulNumber | None:
         shown = Decimal(f"{float(text):.{_SHOWN_DIGITS}g}") if digits > _SHOWN_DIGITS else number
         return DoubtfulNumber(shown, "a number with decimals: zeros at its end are not in the file")
     written, needed = len(whole + (fraction or "")), len(whole) + int(exponent or 0)
-    if has_exponent and sign != "-" and written < needed and not (sign == "" and abs(number) <= _MOST_EXACT):
+    if has_exponent and sign != "-" and written < needed and not (sign == "" and abs(number) <= _MAX_EXACT):
         # Java's form (no sign) is the shortest that gives the same double; others cut after 15 or 16 digits
         return DoubtfulNumber(number, f"a number of which the file has {written} of {needed} digits")
-    if abs(number) > _MOST_EXACT and (has_exponent or int(number) == int(float(text))):
+    if abs(number) > _MAX_EXACT and (has_exponent or int(number) == int(float(text))):
         return DoubtfulNumber(number, "a number with more digits than a workbook's numbers keep")
     return int(number)
 

@@ -19,9 +19,9 @@ from xml.parsers import expat
 
 from include.orders_sync.adapters.workbook_numbers import NumberFormat, number_cell, number_format, unescaped
 
-MOST_ROWS = 1_048_576
+MAX_ROWS = 1_048_576
 """Rows of a worksheet, by the format's own limit; a greater row number would create empty rows without end."""
-MOST_COLUMNS = 16_384
+MAX_COLUMNS = 16_384
 
 _MAIN = (
     "http://schemas.openxmlformats.org/spreadsheetml/2006/main ",
@@ -54,7 +54,7 @@ class _Cell:
     has_formula: bool = False
 
 
-def first_worksheet(archive: zipfile.ZipFile, most_rows: int = MOST_ROWS) -> list[list[Any]]:
+def first_worksheet(archive: zipfile.ZipFile, max_rows: int = MAX_ROWS) -> list[list[Any]]:
     """Return rows without empty cells at their ends and without empty rows at the end; none if there is no worksheet.
 
     Cells: text, int, Decimal, DoubtfulNumber, bool, datetime (a number that is formatted as a date), None.
@@ -80,15 +80,15 @@ def first_worksheet(archive: zipfile.ZipFile, most_rows: int = MOST_ROWS) -> lis
     strings = read(_target(related, relations, book, kind="/sharedStrings") or "") or b""
     styles = read(_target(related, relations, book, kind="/styles") or "") or b""
     return _Sheet(
-        _strings(strings) if strings else [], _formats(styles) if styles else [], is_1904=is_1904, most_rows=most_rows
+        _strings(strings) if strings else [], _formats(styles) if styles else [], is_1904=is_1904, max_rows=max_rows
     ).read(_required(read, sheet), sheet)
 
 
 class _Sheet:
     """Reads one worksheet's rows."""
 
-    def __init__(self, strings: list[str], formats: list[NumberFormat], *, is_1904: bool, most_rows: int) -> None:
-        self._strings, self._formats, self._is_1904, self._most_rows = strings, formats, is_1904, most_rows
+    def __init__(self, strings: list[str], formats: list[NumberFormat], *, is_1904: bool, max_rows: int) -> None:
+        self._strings, self._formats, self._is_1904, self._max_rows = strings, formats, is_1904, max_rows
         self._rows: list[list[Any]] = []
         self._row: list[Any] = []
         self._cell: _Cell | None = None
@@ -129,8 +129,8 @@ class _Sheet:
             if not (number.isascii() and number.isdigit()) or int(number[:12]) < at:
                 raise WorkbookError("its rows are not in order")
             at = int(number[:12])
-        if at > self._most_rows:
-            raise TooManyRowsError(f"has more than {self._most_rows:,} rows")
+        if at > self._max_rows:
+            raise TooManyRowsError(f"has more than {self._max_rows:,} rows")
         self._rows += [[] for _ in range(at - 1 - len(self._rows))]
         self._row = []
 
@@ -327,6 +327,6 @@ def _column(place: str) -> int:
     number = 0
     for letter in found[1] if found else "":
         number = number * 26 + ord(letter) - 64
-    if not 1 <= number <= MOST_COLUMNS:
+    if not 1 <= number <= MAX_COLUMNS:
         raise WorkbookError("a cell's place is none of a worksheet's")
     return number - 1

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 LONGEST_TEXT = 255
 """Characters of a business key; our own limit, so that the tables' indexes can hold every key."""
 
-_MOST_DIGITS = 100
+_MAX_DIGITS = 100
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:\.\d+[eE]\+?|[eE]\+)\d+", re.ASCII)
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
@@ -122,7 +122,7 @@ def _digits(number: int | Decimal) -> str:
     if isinstance(number, int):
         return str(number)
     exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int) or abs(number.adjusted()) > _MOST_DIGITS:
+    if not isinstance(exponent, int) or abs(number.adjusted()) > _MAX_DIGITS:
         raise CellError("a number that no key can be")
     if exponent > 0:
         raise CellError("a number in scientific notation, whose last digits may be lost")

@@ -15,7 +15,7 @@ from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStat
 from include.orders_sync.core.windows import LogRow, OrdersWindow, WindowReason, plan_store_windows
 from include.pipeline_framework.errors import InvalidInputError
 
-MOST_INSTANCES = 1_024
+MAX_INSTANCES = 1_024
 """Airflow's `core.max_map_length`: above this number, an instance gets several stores."""
 
 _DIGEST_CHARACTERS = 12
@@ -182,7 +182,7 @@ def slot_lock(run_id: str, slot: int) -> str:
     return f"orders_sync slot {slot} of {run_id}"
 
 
-def instances(store_codes: Sequence[str], most: int = MOST_INSTANCES) -> list[dict[str, Any]]:
+def instances(store_codes: Sequence[str], most: int = MAX_INSTANCES) -> list[dict[str, Any]]:
     """Return the stores in at most as many groups as Airflow maps: one store each if they fit.
 
     >>> instances(["S1", "S2", "S3"], most=2)

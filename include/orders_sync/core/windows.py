@@ -135,7 +135,7 @@ def days_to_search(first: date, last: date, store: Store, today: date, moved_day
 
 
 def check_options(
-    *, window_days: int, overlap_days: int, max_workers: int = 1, most_workers: int | None = None
+    *, window_days: int, overlap_days: int, max_workers: int = 1, workers_limit: int | None = None
 ) -> None:
     """Raise InvalidInputError for numbers that make no sense."""
     for name, value, least in (
@@ -147,11 +147,11 @@ def check_options(
             raise InvalidInputError(
                 f"{name} is {value!r}", where=name, remedy=f"Give a whole number of at least {least}."
             )
-    if most_workers is not None and max_workers > most_workers:
+    if workers_limit is not None and max_workers > workers_limit:
         raise InvalidInputError(
             f"max_workers is {max_workers}",
             where="max_workers",
-            remedy=f"Give at most {most_workers}, or raise most_workers in include/orders_sync/config.yaml.",
+            remedy=f"Give at most {workers_limit}, or raise workers_limit in include/orders_sync/config.yaml.",
         )
 
 

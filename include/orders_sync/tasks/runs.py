@@ -85,7 +85,7 @@ def parse_options(
         numbers = {
             name: values.get(name, getattr(config, name)) for name in ("window_days", "overlap_days", "max_workers")
         }
-        check_options(**numbers, most_workers=config.most_workers)
+        check_options(**numbers, workers_limit=config.workers_limit)
         return RunOptions(
             run_id, pipeline_name, run_env, today, sync_group=sync_group, store_code=store_code,
             force=bool(values.get("force", False)), began_at=now, moved_days=config.moved_days, **numbers,

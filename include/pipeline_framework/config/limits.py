@@ -8,19 +8,19 @@ _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fal
 
 
 class WindowsInProgress(BaseModel):
-    """How many windows runs may hold at once, whatever the number of runs; None: no limit."""
+    """The most windows in progress at once, over all runs; None: no limit."""
 
     model_config = _STRICT
 
-    pipeline: int | None = Field(default=None, ge=1, description="Of this pipeline.")
-    source: int | None = Field(default=None, ge=1, description="Of all pipelines with the same source_name.")
+    pipeline: int | None = Field(default=None, ge=1, description="Windows of this pipeline.")
+    source: int | None = Field(default=None, ge=1, description="Windows of all pipelines with the same source_name.")
     target: int | None = Field(
-        default=None, ge=1, description="Of all pipelines with the same target_name and target_object."
+        default=None, ge=1, description="Windows of all pipelines with the same target_name and target_object."
     )
 
 
 class LateDataTolerance(BaseModel):
-    """A fresh source count may differ by this much from what was loaded; either limit suffices."""
+    """How far a fresh count of the source may differ from what was loaded; either limit suffices."""
 
     model_config = _STRICT
 
@@ -29,9 +29,9 @@ class LateDataTolerance(BaseModel):
 
 
 class VanishedData(BaseModel):
-    """Loaded rows that may be taken away without a person's yes; either limit suffices."""
+    """How many loaded rows may be removed without a person's approval; either limit suffices."""
 
     model_config = _STRICT
 
-    rows: int = Field(default=0, ge=0, description="Rows, of a day in a revisit, of a window in a load.")
+    rows: int = Field(default=0, ge=0, description="Rows: of a day in a revisit, of a window in a load.")
     percent: float = Field(default=1, ge=0, le=100, description="Percent of the rows that were loaded there.")

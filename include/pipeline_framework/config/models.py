@@ -9,19 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
     PrivateAttr,
-    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -29,12 +25,28 @@ from pydantic import (
 
 from include.pipeline_framework.config.derived_columns import DerivedColumns
 from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
+from include.pipeline_framework.config.values import (
+    Cron,
+    Duration,
+    Email,
+    FieldName,
+    LocalDate,
+    Minutes,
+    Text,
+    TimeBack,
+    TimeZone,
+    WindowLength,
+)
 from include.pipeline_framework.config.variables import PLACEHOLDER_SECTIONS, has_placeholder
 from include.pipeline_framework.core.lifecycle.claiming import Cap, ClaimRules
+from include.pipeline_framework.core.lifecycle.leases import (
+    DEFAULT_DAGRUN_TIMEOUT,
+    DEFAULT_MAX_RETRY,
+    DEFAULT_STALE_THRESHOLD,
+)
 from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.records.fields import GENERATED_NAMES, unknown_fields
 from include.pipeline_framework.core.records.planning import DERIVED_COLUMNS, PLAN_COLUMNS
-from include.pipeline_framework.core.time.days import zone
 from include.pipeline_framework.core.time.durations import Granularity, parse_granularity, parse_time_back
 from include.pipeline_framework.core.time.horizon import Horizon
 
@@ -42,68 +54,10 @@ EXTERNAL = "external"
 """Value of `moved_by`, and type of the sections that such a pipeline leaves out."""
 
 PIPELINE_ID = r"[a-z][a-z0-9_]{0,63}"
-CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 TUNING_OPTIONS = frozenset({"page_size", "slices", "keep_alive", "request_timeout_seconds", "guard_wait_seconds"})
 """Options, of any adapter, that change how fast data moves and not which data: they don't enter `config_hash`."""
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-_DAY = timedelta(days=1)
-
-
-def _duration(text: str) -> str:
-    parse_granularity(text)
-    return text
-
-
-def _time_back(text: str) -> str:
-    parse_time_back(text)
-    return text
-
-
-def _granularity(text: str) -> str:
-    if parse_granularity(text).total_seconds > _DAY.total_seconds():
-        raise ValueError("a window never crosses a day, so the granularity is at most 1d")
-    return text
-
-
-def _timezone(name: str) -> str:
-    zone(name)
-    return name
-
-
-def _local_date(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        with suppress(ValueError):
-            return date.fromisoformat(value)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    raise ValueError("it must be a day of the calendar, written like 2013-01-01")
-
-
-def _cron(text: str) -> str:
-    if text in CRON_PRESETS:
-        return text
-    # imported here: every task process imports this module, few of them validate
-    from croniter import CroniterError, croniter  # type: ignore[import-untyped]
-
-    try:
-        if len(text.split()) != 5:
-            raise ValueError("a cron expression has five fields")
-        croniter(text, datetime(2013, 1, 1, tzinfo=UTC)).get_next()  # any start shows whether it ever fires
-    except (CroniterError, ValueError) as error:
-        raise ValueError(
-            f"not a cron expression ({error}); write it like '0 */2 * * *' or one of {CRON_PRESETS}"
-        ) from error
-    return text
-
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^\S(.*\S)?$")]
-Duration = Annotated[str, AfterValidator(_duration)]
-TimeBack = Annotated[str, AfterValidator(_time_back)]
-LocalDate = Annotated[date, BeforeValidator(_local_date)]
-Minutes = Annotated[float, Field(ge=0)]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")]
-FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
 
 
 def _alias_in_schema(schema: dict[str, Any]) -> None:
@@ -111,8 +65,9 @@ def _alias_in_schema(schema: dict[str, Any]) -> None:
 
 
 class AdapterSection(BaseModel):
-    """Which adapter plays a role, through which connection, with which options of its own; of a pipeline that another
-    system moves, type `external` when nothing is to be said of it.
+    """An adapter in its role: its type, its Airflow connection and its own options.
+
+    The type is `external` where another system moves the data and the file says nothing about the role.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
@@ -137,14 +92,14 @@ class AdapterSection(BaseModel):
 
 
 class PipelineConfig(BaseModel):
-    """One pipeline, complete: what its file says of it over `defaults.yaml` over the defaults below."""
+    """One pipeline: the values of its own file, else those of `defaults.yaml`, else the defaults below."""
 
     model_config = ConfigDict(**_STRICT, json_schema_extra=_alias_in_schema)
 
     # what it is
     pipeline_id: str = Field(
         pattern=f"^{PIPELINE_ID}$",
-        description="The file's name without .yaml; of a source in a list: its own, default: source_object.",
+        description="The file's name without .yaml. An entry of a `sources` list has its own; default: source_object.",
     )
     description: str = Field("", description="Shown on the DAG's page.")
     source_object: str = Field(
@@ -155,75 +110,90 @@ class PipelineConfig(BaseModel):
     stage_name: Text = Field(description="Default: stage.type.")
     target_name: Text = Field(description="Default: target.type.")
     target_object: Text | None = Field(None, description="Default: target.table.")
-    data_domain: Text | None = None
+    data_domain: Text | None = Field(None, description="Business domain; kept with every row.")
     metadata: dict[FieldName, JsonValue] = Field(
         default_factory=dict, description="Free static values; kept with every row in static_metadata."
     )
 
     # which windows
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
-        "UTC", description="IANA name; the days are local to it."
-    )
-    granularity: Annotated[str, AfterValidator(_granularity)] = Field(
+    timezone: TimeZone = Field("UTC", description="IANA name; the days are local to it.")
+    granularity: WindowLength = Field(
         description="Length of a window: 1h, 30m, '1 hour' elapsed; 1d is a local day. Alias: query_window_delta_label."
     )
     x_time_back: TimeBack = Field(
-        description="A window is run when it ended this long ago, 0d: at once; picks the target day, too."
+        description="A window is loaded no earlier than this after its end; 0d: at once. It also picks the target day."
     )
     start_date: LocalDate = Field(description="First local day.")
-    end_date: LocalDate | None = Field(None, description="First local day that is not part of it any more.")
-    enabled: bool = Field(True, description="false: nothing is planned or claimed, its rows rest.")
+    end_date: LocalDate | None = Field(None, description="First local day after the last one: exclusive.")
+    enabled: bool = Field(True, description="false: nothing is planned or claimed; rows stay as they are.")
     fill_missing_days: bool = Field(True, description="Plan days without any row since start_date without being asked.")
     moved_by: Literal["pipeline", "external"] = Field(
         "pipeline",
-        description="external: another system moves the data; windows are planned and watched here, never claimed, and "
-        "that system reports them (ledger report). source, stage and target may be left out, and there is no DAG file.",
+        description="external: another system moves the data and reports it (ledger report). Windows are planned and "
+        "watched here, never claimed; source, stage and target may be left out, and there is no DAG file.",
     )
 
     # when, and how much at once
-    cron_schedule: Annotated[str, AfterValidator(_cron)] | None = Field(None, description="None: manual runs only.")
+    cron_schedule: Cron | None = Field(None, description="None: manual runs only.")
     max_windows_per_run: int = Field(default=24, ge=1, le=1_024, description="Windows that one DAG run claims.")
     max_active_windows: int = Field(
         default=4, ge=1, le=1_024, description="Windows of a run that move at the same time."
     )
     max_rows_per_window: int | None = Field(
-        default=None, ge=1, description="A window with more is cut into finer ones before it is extracted; None: never."
+        default=None,
+        ge=1,
+        description="A window with more rows is cut into finer ones before it is extracted; None: never.",
     )
     max_windows_in_progress: WindowsInProgress = WindowsInProgress()
     scheduled_share_percent: int = Field(
-        default=50, ge=1, le=100, description="Part of every claim that backfills leave to scheduled windows."
+        default=50,
+        ge=1,
+        le=100,
+        description="Share of every claim that is kept for scheduled windows while backfills run.",
     )
     state_manager_window_limit: int = Field(
-        default=200, ge=0, description="Windows that a repair may touch by itself, and a plan without asking a person."
+        default=200,
+        ge=0,
+        description="Most windows of one repair; a plan with more waits for a person's approval.",
     )
-    dagrun_timeout: Duration = Field("12h", description="A DAG run is ended after this.")
+    dagrun_timeout: Duration = Field(
+        f"{DEFAULT_DAGRUN_TIMEOUT // timedelta(hours=1)}h", description="Airflow ends a DAG run that takes longer."
+    )
     max_retry_task: int = Field(
-        default=3, ge=0, le=100, description="Retries of a task, and further attempts of a window."
+        default=DEFAULT_MAX_RETRY,
+        ge=0,
+        le=100,
+        description="Retries of a task, and attempts of a window after its first.",
     )
-    stale_threshold_hours: float = Field(default=2, gt=0, le=8_784, description="Lease of a running task.")
+    stale_threshold_hours: float = Field(
+        default=DEFAULT_STALE_THRESHOLD // timedelta(hours=1),
+        gt=0,
+        le=8_784,
+        description="A running task without a sign of life for this long has lost its window.",
+    )
     priority: int = Field(default=0, ge=-1_000_000, le=1_000_000, description="Higher is claimed first.")
 
     # who hears of it
-    email_list: list[Email] = Field(default_factory=list, description="Addresses.")
-    email_on_failure: bool = False
-    email_on_retry: bool = False
+    email_list: list[Email] = Field(default_factory=list, description="Recipients of every mail about the pipeline.")
+    email_on_failure: bool = Field(False, description="Mail when a task has failed for good.")
+    email_on_retry: bool = Field(False, description="Mail before each retry of a task.")
     overdue_after: Duration | None = Field(
-        None, description="A window is alarmed when it is unfinished this long after it could have run. None: never."
+        None, description="A window that is unfinished this long after it could have run raises an alarm; None: never."
     )
-    overdue_repeat: Duration = Field("1d", description="The same windows are mailed again after this.")
+    overdue_repeat: Duration = Field("1d", description="An alarm about the same window is repeated after this.")
 
     # what is expected
-    collection_frequency: Text | None = None
-    source_data_frequency: Text | None = None
-    expected_source_to_stage_duration_mins: Minutes | None = None
-    expected_stage_to_target_duration_mins: Minutes | None = None
-    expected_audit_duration_mins: Minutes | None = None
-    expected_pipeline_duration_mins: Minutes | None = None
+    collection_frequency: Text | None = Field(None, description="How often data is collected; for people.")
+    source_data_frequency: Text | None = Field(None, description="How often the source gets data; for people.")
+    expected_source_to_stage_duration_mins: Minutes | None = Field(None, description="Expected minutes of an extract.")
+    expected_stage_to_target_duration_mins: Minutes | None = Field(None, description="Expected minutes of a load.")
+    expected_audit_duration_mins: Minutes | None = Field(None, description="Expected minutes of an audit.")
+    expected_pipeline_duration_mins: Minutes | None = Field(None, description="Expected minutes of a whole window.")
 
     # how strict
     check_fields: list[FieldName] = Field(
         default_factory=lambda: ["key_x", "key_y", "key_z"],
-        description="Fields that a complete record has: planned columns of the ledger, or keys of metadata.",
+        description="Fields that a complete record must have: planned columns of the ledger, or keys of metadata.",
     )
     late_data_tolerance: LateDataTolerance = LateDataTolerance()
     vanished_data_limit: VanishedData = VanishedData()
@@ -236,15 +206,22 @@ class PipelineConfig(BaseModel):
         description="Days after loading at which audit_windows compares a day with its source again; []: never.",
     )
     late_share_percent: float = Field(
-        default=0.1, gt=0, le=100, description="Rows that may come after the x_time_back that audit_windows recommends."
+        default=0.1,
+        gt=0,
+        le=100,
+        description="Percent of all rows that may still arrive after the x_time_back that audit_windows recommends.",
     )
-    pre_validation_mode: Literal["count", "fingerprint"] = "count"
-    on_bad_document: Literal["fail", "quarantine"] = "fail"
+    pre_validation_mode: Literal["count", "fingerprint"] = Field(
+        "count", description="What is compared before a window is skipped as loaded already."
+    )
+    on_bad_document: Literal["fail", "quarantine"] = Field(
+        "fail", description="fail: a document that no target can hold fails its window. quarantine: it is put aside."
+    )
 
     # from where to where
-    source: AdapterSection
-    stage: AdapterSection
-    target: AdapterSection
+    source: AdapterSection = Field(description="The system that is read.")
+    stage: AdapterSection = Field(description="The object storage between both.")
+    target: AdapterSection = Field(description="The table that is loaded.")
     derived: DerivedColumns = DerivedColumns()
 
     _config_hash: str = PrivateAttr("")

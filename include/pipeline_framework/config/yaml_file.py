@@ -22,12 +22,12 @@ class _Loader(_SafeLoader):  # type: ignore[misc]
     }
 
 
-MOST_BYTES = 1_000_000
-MOST_VALUES = 20_000
+MAX_BYTES = 1_000_000
+MAX_VALUES = 20_000
 """The most values of one file, with aliases followed: a few lines of aliases of aliases would give billions."""
 
 
-MOST_LEVELS = 50
+MAX_LEVELS = 50
 
 
 class _NoPipelineError(ValueError):
@@ -61,8 +61,8 @@ def read_yaml(path: Path, *, may_be_list: bool = False) -> YamlFile:
     """
     read = YamlFile(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise OSError(f"it has more than {MOST_BYTES:,} bytes")
+        if path.stat().st_size > MAX_BYTES:
+            raise OSError(f"it has more than {MAX_BYTES:,} bytes")
         text = path.read_text(encoding="utf-8")
         loader = _Loader(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -92,8 +92,8 @@ def _require_shallow(text: str) -> None:
     level = 0
     for event in yaml.parse(text, Loader=_Loader):
         level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if level > MOST_LEVELS:
-            raise _NoPipelineError(f"it is nested more than {MOST_LEVELS} levels deep")
+        if level > MAX_LEVELS:
+            raise _NoPipelineError(f"it is nested more than {MAX_LEVELS} levels deep")
 
 
 @dataclass(slots=True)
@@ -107,8 +107,8 @@ class _Walk:
 
     def visit(self, node: yaml.Node, path: KeyPath, ancestors: frozenset[int]) -> None:
         self.visited += 1
-        if self.visited > MOST_VALUES:
-            raise _NoPipelineError(f"it has more than {MOST_VALUES:,} values, with its aliases followed")
+        if self.visited > MAX_VALUES:
+            raise _NoPipelineError(f"it has more than {MAX_VALUES:,} values, with its aliases followed")
         if id(node) in ancestors:
             self.is_unreadable = True
             self._problem(node, path, "an alias may not contain itself")

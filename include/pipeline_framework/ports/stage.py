@@ -28,7 +28,7 @@ class StagedFile:
     sha256: str
 
 
-MOST_PARTS_IN_LEDGER = 100
+MAX_PARTS_IN_LEDGER = 100
 """The most parts of its source that a row of the ledger names; the row's manifest names all."""
 
 
@@ -81,7 +81,7 @@ class Manifest:
     def _parts_with_rows(self) -> dict[str, str] | None:
         """Return name and identity of the parts that rows came from: a part without rows may come and go."""
         found = {part.name: part.identity for part in self.parts if part.rows != 0}
-        return found if len(found) <= MOST_PARTS_IN_LEDGER else None
+        return found if len(found) <= MAX_PARTS_IN_LEDGER else None
 
 
 @dataclass(frozen=True, slots=True)

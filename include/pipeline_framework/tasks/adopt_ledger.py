@@ -31,7 +31,7 @@ from include.pipeline_framework.ports.ledger import Record
 from include.pipeline_framework.tasks.state_manager import StateReview, review_facts, scope_of
 
 _log = logging.getLogger(__name__)
-_MOST_ROUNDS = 5
+_MAX_ROUNDS = 5
 
 
 @dataclass(slots=True)
@@ -327,7 +327,7 @@ def _plan_open_time(
     """Plan what was resolved, then plan what the ledger itself still lacks; return the number of windows."""
     planned = 0
     windows = {name: list(one.windows) for name, one in resolved.items()}
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         rows = [_planned(configs[name], window) for name, of_source in windows.items() for window in of_source]
         imported.plan(rows, actor)
         planned += len(rows)

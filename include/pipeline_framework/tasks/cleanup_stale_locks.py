@@ -9,7 +9,13 @@ from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import transitions
-from include.pipeline_framework.core.lifecycle.leases import RunState, stale_reason
+from include.pipeline_framework.core.lifecycle.leases import (
+    DEFAULT_DAGRUN_TIMEOUT,
+    DEFAULT_MAX_RETRY,
+    DEFAULT_STALE_THRESHOLD,
+    RunState,
+    stale_reason,
+)
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import FINISHED, Actor, Phase, Status
@@ -20,10 +26,6 @@ _log = logging.getLogger(__name__)
 
 RunStates = Callable[[str, str], RunState]
 """A function of `(dag_id, dag_run_id)` that returns the state that Airflow reports for that run."""
-
-DEFAULT_STALE_THRESHOLD = timedelta(hours=2)
-DEFAULT_DAGRUN_TIMEOUT = timedelta(hours=12)
-DEFAULT_MAX_RETRY = 3
 
 
 def cleanup_stale_locks(

@@ -15,13 +15,13 @@ from include.pipeline_framework.core.time.windows import tile
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError
 from include.pipeline_framework.ports.ledger import LedgerReads
 
-MOST_FIRST_WINDOWS = 2_000
+MAX_FIRST_WINDOWS = 2_000
 """The most windows of a source's first plan without a yes: a granularity of 1s instead of 1h is a typing error."""
 
-MOST_LISTED_WINDOWS = 100
+MAX_LISTED_WINDOWS = 100
 """The most windows that a dry run of the planner lists one by one: a source's day of quarters of an hour."""
 
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def question_of_first_plan(config: PipelineConfig, store: LedgerReads, days: Seq
     """
     inside = [day for day in days if day.window and not config.horizon.refusal(day)]
     count = sum(1 for day in inside if day.window for _ in tile(day.window, config.window_granularity))
-    if count <= MOST_FIRST_WINDOWS or store.covered_days(config.source_object):
+    if count <= MAX_FIRST_WINDOWS or store.covered_days(config.source_object):
         return ""
     return (
         f"a first plan of {count:,} windows of {config.granularity} ({len(inside)} days, {inside[0]} to {inside[-1]}) "
@@ -90,7 +90,7 @@ def question_of_first_plan(config: PipelineConfig, store: LedgerReads, days: Seq
 
 def report_table(reports: Sequence[PlanReport]) -> list[str]:
     """Return the reports as lines of a table; a dry run lists its windows, or the first and last of many."""
-    is_short = sum(len(report.windows) for report in reports) <= MOST_LISTED_WINDOWS
+    is_short = sum(len(report.windows) for report in reports) <= MAX_LISTED_WINDOWS
     lines = [
         f"{'source_object':<24} {'day':<10} {'expected':>8} {'existing':>8} {'inserted':>8} {'conflicting':>11}  note"
     ]
@@ -122,7 +122,7 @@ def totals(reports: Sequence[PlanReport]) -> dict[str, Any]:
         "days": len({report.day for report in reports}),
         **{name: sum(getattr(report, name) for report in reports) for name in numbers},
         "dry_run": any(report.dry_run for report in reports),
-        "failed": failed[:_MOST_NAMED],
+        "failed": failed[:_MAX_NAMED],
     }
 
 

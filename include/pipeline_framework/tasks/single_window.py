@@ -14,7 +14,13 @@ from typing import Any
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import transitions
-from include.pipeline_framework.core.lifecycle.leases import RunState, stale_reason
+from include.pipeline_framework.core.lifecycle.leases import (
+    DEFAULT_DAGRUN_TIMEOUT,
+    DEFAULT_MAX_RETRY,
+    DEFAULT_STALE_THRESHOLD,
+    RunState,
+    stale_reason,
+)
 from include.pipeline_framework.core.lifecycle.transitions import Transition
 from include.pipeline_framework.core.records.fields import GENERATED_NAMES, REQUIREMENT_3_NAMES
 from include.pipeline_framework.core.records.ledger_row import COLUMNS, LedgerRow, RowIdentity
@@ -34,9 +40,6 @@ from include.pipeline_framework.errors import (
 )
 from include.pipeline_framework.ports.ledger import LedgerWindows, Record
 from include.pipeline_framework.tasks.cleanup_stale_locks import (
-    DEFAULT_DAGRUN_TIMEOUT,
-    DEFAULT_MAX_RETRY,
-    DEFAULT_STALE_THRESHOLD,
     RunStates,
 )
 from include.pipeline_framework.tasks.pipeline import Pipeline

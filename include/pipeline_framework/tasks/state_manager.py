@@ -91,7 +91,7 @@ def scope_of(config: PipelineConfig, now: datetime, *, counts_horizon: bool = Tr
 
 
 def review(
-    configs: Sequence[PipelineConfig], store: LedgerWindows, most_windows: int = remediation.MOST_WINDOWS
+    configs: Sequence[PipelineConfig], store: LedgerWindows, max_windows: int = remediation.MAX_WINDOWS
 ) -> list[StateReview]:
     """Do all four phases for every source without writing; statements don't grow with the number of sources or days.
 
@@ -100,24 +100,24 @@ def review(
     Args:
         configs: The sources.
         store: The ledger.
-        most_windows: The most windows that fill gaps of one source.
+        max_windows: The most windows that fill gaps of one source.
     """
     now = store.now()
     facts = store.state_facts([scope_of(config, now) for config in configs])
     held = zone_changes.held_time(configs, store, now)
     return [
-        _without(held[name], review_facts(facts[name], store.rows_of_days, most_windows))
+        _without(held[name], review_facts(facts[name], store.rows_of_days, max_windows))
         for name in (config.source_object for config in configs)
     ]
 
 
-def review_facts(facts: StateFacts, rows_of_days: Any, most_windows: int | None = None) -> StateReview:
+def review_facts(facts: StateFacts, rows_of_days: Any, max_windows: int | None = None) -> StateReview:
     """Do the phases for one source's facts; `rows_of_days` is only asked when granularity has drifted."""
     analysis = continuity.analyse(facts)
     drifting = continuity.drifting_days(facts, analysis)
     rows = rows_of_days(facts.scope.source_object, drifting) if drifting else []
     findings = continuity.find(facts, analysis, rows)
-    return StateReview(analysis, tuple(findings), tuple(remediation.remediate(facts, analysis, findings, most_windows)))
+    return StateReview(analysis, tuple(findings), tuple(remediation.remediate(facts, analysis, findings, max_windows)))
 
 
 @log_execution("state repaired", source_object="config.source_object", dry_run="dry_run")
@@ -213,7 +213,7 @@ def left_to_people(found: StateReview) -> list[str]:
 def left_by_plan(found: StateReview) -> list[str]:
     """Return what a plan would fill and this one does not, because it is large enough; one text, or none."""
     left = remediation.unplanned(found.findings, found.items)
-    why = f"one plan fills at most {remediation.MOST_WINDOWS} windows of a source: apply it, and the next one goes on"
+    why = f"one plan fills at most {remediation.MAX_WINDOWS} windows of a source: apply it, and the next one goes on"
     return [_unfilled(left, why)] if left else []
 
 

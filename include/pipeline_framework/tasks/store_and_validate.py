@@ -12,7 +12,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor, Phase, Status
-from include.pipeline_framework.core.records.run_requests import MOST_WINDOWS, RunRequest
+from include.pipeline_framework.core.records.run_requests import MAX_WINDOWS, RunRequest
 from include.pipeline_framework.core.records.validation import reasons_text, stable_until, validate_record
 from include.pipeline_framework.core.time.days import is_zone
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
@@ -22,7 +22,7 @@ from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 
 _log = logging.getLogger(__name__)
-_MOST_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 @log_execution("windows claimed", source_object="config.source_object", run="actor.dag_run_id")
@@ -68,7 +68,7 @@ def store_and_validate(
     valid = [row for row in rows if row.id not in wrong]
     if wrong and not valid:
         raise InvalidInputError(
-            "; ".join(list(wrong.values())[:_MOST_SHOWN]) + (" and more" if len(wrong) > _MOST_SHOWN else ""),
+            "; ".join(list(wrong.values())[:_MAX_SHOWN]) + (" and more" if len(wrong) > _MAX_SHOWN else ""),
             where=config.source_object,
             meaning=f"None of the {len(wrong)} claimed windows can run; each has spent an attempt",
             remedy="Correct check_fields, metadata or derived in the pipeline's file; windows that were planned with "
@@ -136,11 +136,11 @@ def _incomplete(config: PipelineConfig, store: LedgerWindows, actor: Actor, row:
 def _more(config: PipelineConfig, store: LedgerWindows, options: dict[str, Any], claimed: int) -> str:
     """Return a text about what a full claim leaves behind; empty when it left nothing."""
     unlimited = replace(options["rules"], caps=())
-    due = store.preview_claim(config.source_object, **{**options, "limit": MOST_WINDOWS, "rules": unlimited})
+    due = store.preview_claim(config.source_object, **{**options, "limit": MAX_WINDOWS, "rules": unlimited})
     waiting = len(due)
     if not waiting:
         return ""
-    count = f"{waiting} or more" if waiting == MOST_WINDOWS else str(waiting)
+    count = f"{waiting} or more" if waiting == MAX_WINDOWS else str(waiting)
     return (
         f"{claimed} windows claimed, {count} more are due: a later run takes them; for more at once give max_windows "
         f"in the conf, or raise max_windows_per_run ({config.max_windows_per_run}) in the pipeline's file"

@@ -11,7 +11,7 @@ from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle.leases import RunState
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Status
-from include.pipeline_framework.core.records.run_requests import MOST_WINDOWS, RunRequest
+from include.pipeline_framework.core.records.run_requests import MAX_WINDOWS, RunRequest
 from include.pipeline_framework.core.records.validation import stable_until
 from include.pipeline_framework.core.time.asked_instants import parse_instant
 from include.pipeline_framework.core.time.days import local_day_of
@@ -117,7 +117,7 @@ def _with_queue(facts: Facts, row: LedgerRow, config: PipelineConfig, store: Led
     ahead = None
     if not config.horizon.refusal(facts.day):
         settled = stable_until(now, config.x_time_back, config.timezone)
-        options = claim_options(config, settled, RunRequest(max_windows=MOST_WINDOWS))
+        options = claim_options(config, settled, RunRequest(max_windows=MAX_WINDOWS))
         options["rules"] = replace(rules, caps=())
         queue = [other.id for other in store.preview_claim(config.source_object, **options)]
         ahead = queue.index(row.id) if row.id in queue else None

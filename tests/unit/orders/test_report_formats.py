@@ -272,7 +272,7 @@ class TestXlsx:
             parse(bytes(body).replace(size, (100).to_bytes(4, "little")), "xlsx")
 
     def test_a_row_number_beyond_a_worksheets_end_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(report_formats, "MOST_ROWS", 1_000)
+        monkeypatch.setattr(report_formats, "MAX_ROWS", 1_000)
         body = sheet_part(
             workbook(HEADER, ["a", 1]), lambda text: text.replace('r="2"', 'r="99999999999"').replace('r="A2"', "")
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from include.orders_sync.config import load_config
+from include.orders_sync.config import CONFIG_FILE, load_config
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, problem_of_store
 from include.orders_sync.core.runs import RunOptions, StoreReport, instances, reports_of, run_id_of, run_result
 from include.orders_sync.tasks.runs import parse_options
@@ -136,6 +136,7 @@ def test_what_is_wrong_with_a_store(store: Store, problem: str | None) -> None:
             "pipeline_timezone: Asia/Kolkata\nreports: {td_orders_sync: {orders: {path: x, format: json}}}\n",
             "reports of",
         ),
+        ("pipeline_timezone: Asia/Kolkata\nstore_lock_wait_seconds: .inf\n", "finite number"),
         ("pipeline_timezone: [\n", "YAML syntax"),
     ],
 )
@@ -144,3 +145,9 @@ def test_a_wrong_configuration_is_told(tmp_path: Any, text: str, told: str) -> N
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=told):
         load_config(path)
+
+
+def test_the_limits_earlier_name_is_read(tmp_path: Any) -> None:
+    text = CONFIG_FILE.read_text().replace("workers_limit:", "most_workers:")
+    (tmp_path / "config.yaml").write_text(text)
+    assert load_config(tmp_path / "config.yaml") == load_config()

@@ -108,7 +108,7 @@ class TestFirstPlan:
     def test_with_a_yes_it_is_planned_and_afterwards_nobody_is_asked(
         self, store: MemoryLifecycleStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(plan_outcomes, "MOST_FIRST_WINDOWS", 100)
+        monkeypatch.setattr(plan_outcomes, "MAX_FIRST_WINDOWS", 100)
         fine = config(granularity="10m", fill_missing_days=False)
         assert [report.inserted for report in plan(store, fine)] == [0]
         assert [report.inserted for report in plan(store, fine, yes=True)] == [144, 144]
@@ -123,8 +123,8 @@ class TestFirstPlan:
     def test_as_many_as_the_limit_are_not_asked_about(
         self, store: MemoryLifecycleStore, monkeypatch: pytest.MonkeyPatch, granularity: str, is_asked: bool
     ) -> None:
-        assert plan_outcomes.MOST_FIRST_WINDOWS == 2_000
-        monkeypatch.setattr(plan_outcomes, "MOST_FIRST_WINDOWS", 48)
+        assert plan_outcomes.MAX_FIRST_WINDOWS == 2_000
+        monkeypatch.setattr(plan_outcomes, "MAX_FIRST_WINDOWS", 48)
         (report,) = plan(store, config(granularity=granularity), target_date=DAY)
         assert bool(report.failed) == is_asked
 

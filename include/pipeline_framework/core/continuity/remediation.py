@@ -34,7 +34,7 @@ from include.pipeline_framework.core.time.inclusive_ends import exclusive_length
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc, merge, tile, uncovered
 from include.pipeline_framework.errors import InvalidInputError
 
-MOST_WINDOWS = 10_000
+MAX_WINDOWS = 10_000
 """The most windows that one plan fills per source, over a year of hours: a plan is approved as a whole."""
 
 _DAY = timedelta(days=1)
@@ -121,7 +121,7 @@ class PlanItem:
 
 
 def remediate(
-    facts: StateFacts, analysis: Analysis, findings: Iterable[Finding], most_windows: int | None = None
+    facts: StateFacts, analysis: Analysis, findings: Iterable[Finding], max_windows: int | None = None
 ) -> list[PlanItem]:
     """Return the plan for one source, in order of time; empty when nothing can be done.
 
@@ -129,7 +129,7 @@ def remediate(
         facts: The source's facts from the store.
         analysis: The analysis of the same facts.
         findings: The findings in the same facts.
-        most_windows: The most windows that fill gaps; None: all gaps are filled. `unplanned` returns those left.
+        max_windows: The most windows that fill gaps; None: all gaps are filled. `unplanned` returns those left.
     """
     scope = facts.scope
     rows = {row.id: row for row in (*facts.contested, *facts.crossing)}
@@ -138,7 +138,7 @@ def remediate(
     crossing = [rows[f.rows[0]] for f in decided if f.decision == Verdict.INVALIDATE and f.kind == Kind.CROSSES_DAY]
     reasons = {f.rows[0]: f"{f.kind.value}: {f.reason}" for f in decided if f.decision == Verdict.INVALIDATE}
     gaps = {f.window: f for f in decided if f.decision == Verdict.INSERT}
-    filled = list(gaps) if most_windows is None else _newest(facts, analysis, list(gaps.values()), most_windows)
+    filled = list(gaps) if max_windows is None else _newest(facts, analysis, list(gaps.values()), max_windows)
 
     items = [
         PlanItem(Action.INVALIDATE, scope.source_object, (), (RowState.of(row),), row.may_have_loaded, reasons[row.id])

@@ -20,7 +20,7 @@ from include.pipeline_framework.core.texts import is_storable, shown, storable
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
 
-MOST_ROWS = 2**63 - 1
+MAX_ROWS = 2**63 - 1
 """The greatest count that the ledger's columns can hold."""
 
 LONGEST_JOB_ID = 250
@@ -59,7 +59,7 @@ def parse_report(source_count: Any, target_count: Any, failed: Any, job_id: Any,
     """
     counts = {"source_count": source_count, "target_count": target_count}
     for name, value in counts.items():
-        if value is not None and (type(value) is not int or not 0 <= value <= MOST_ROWS):
+        if value is not None and (type(value) is not int or not 0 <= value <= MAX_ROWS):
             raise _refused(f"{name} is {shown(value)}", "Give a whole number of rows, from 0.", where)
     missing = [name for name, value in counts.items() if value is None]
     if len(missing) == 1:

@@ -8,6 +8,11 @@ from enum import Enum
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.time.windows import iso_utc
 
+DEFAULT_STALE_THRESHOLD = timedelta(hours=2)
+DEFAULT_DAGRUN_TIMEOUT = timedelta(hours=12)
+DEFAULT_MAX_RETRY = 3
+"""The three settings where a pipeline's file doesn't give them, or the file is gone."""
+
 
 class RunState(Enum):
     """The state of the DAG run that owns a window, as Airflow reports it."""

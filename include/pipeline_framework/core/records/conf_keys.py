@@ -38,7 +38,7 @@ def require_known_keys(
     unknown = sorted(str(key) for key in given if key not in known)
     if not unknown:
         return
-    near = [f"{word} for {shown(key)[1:-1]}" for key in unknown[:_MOST_HINTS] if (word := nearest(key, known))]
+    near = [f"{word} for {shown(key)[1:-1]}" for key in unknown[:_MAX_HINTS] if (word := nearest(key, known))]
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     raise InvalidInputError(
         f"conf has unknown keys {shown(unknown)}",
@@ -67,4 +67,4 @@ def require_whole_numbers(conf: Mapping[str, Any], schemas: Mapping[str, Mapping
             )
 
 
-_MOST_HINTS = 5
+_MAX_HINTS = 5

@@ -23,7 +23,7 @@ KEYS = ("target_date", "from", "to", "windows", "max_windows", "until", "dry_run
 UNTIL = {"staged": Phase.SOURCE_TO_STAGE, "loaded": Phase.STAGE_TO_TARGET, "audited": Phase.AUDIT}
 """Maps the conf's `until` to the last phase that the run does."""
 
-MOST_WINDOWS = 1_024
+MAX_WINDOWS = 1_024
 """Airflow's default `core.max_map_length`: a run can't map more windows than that."""
 
 _YEARS = range(2, 9_999)
@@ -214,8 +214,8 @@ def _exact_windows(value: Any, horizon: Horizon, where: str) -> list[TimeWindow]
         raise _refused(
             f"windows {shown(value)} is not a list of [start, end]", "Give at least one pair of instants.", where
         )
-    if len(value) > MOST_WINDOWS:
-        raise _refused(f"{len(value)} windows are too many", f"Give at most {MOST_WINDOWS}.", where)
+    if len(value) > MAX_WINDOWS:
+        raise _refused(f"{len(value)} windows are too many", f"Give at most {MAX_WINDOWS}.", where)
     windows = []
     for pair in value:
         start, end = (_aware(instant, "windows", where) for instant in pair)
@@ -249,8 +249,8 @@ def _limit(given: Mapping[str, Any], where: str) -> int | None:
     value = given.get("max_windows")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_WINDOWS:
-        raise _refused(f"max_windows {shown(value)} is not possible", f"Give a number from 1 to {MOST_WINDOWS}.", where)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_WINDOWS:
+        raise _refused(f"max_windows {shown(value)} is not possible", f"Give a number from 1 to {MAX_WINDOWS}.", where)
     return value
 
 

@@ -18,7 +18,7 @@ def minutes_of(window: TimeWindow) -> list[TimeWindow]:
     return list(tile(window, Granularity(0, 60)))
 
 
-def split(window: TimeWindow, rows_per_minute: Sequence[int], most_rows: int) -> list[TimeWindow]:
+def split(window: TimeWindow, rows_per_minute: Sequence[int], max_rows: int) -> list[TimeWindow]:
     """Return the longest equal pieces (the last may be shorter) none of which has more rows than wanted.
 
     Where even a minute has more, pieces are a minute long. The pieces tile the window; a window of a minute or less
@@ -27,7 +27,7 @@ def split(window: TimeWindow, rows_per_minute: Sequence[int], most_rows: int) ->
     Args:
         window: The window to cut.
         rows_per_minute: The rows of each piece of `minutes_of(window)`.
-        most_rows: The most rows that a piece should have.
+        max_rows: The most rows that a piece should have.
 
     >>> from datetime import UTC, datetime
     >>> hour = TimeWindow(datetime(2013, 3, 9, 5, tzinfo=UTC), datetime(2013, 3, 9, 6, tzinfo=UTC))
@@ -37,11 +37,11 @@ def split(window: TimeWindow, rows_per_minute: Sequence[int], most_rows: int) ->
     if window.duration <= MINUTE:
         return [window]
     finer = [length for length in LENGTHS if length < window.duration]
-    fitting = (length for length in finer if _most_rows(rows_per_minute, length) <= most_rows)
+    fitting = (length for length in finer if _max_rows(rows_per_minute, length) <= max_rows)
     length = next(fitting, MINUTE)
     return list(tile(window, Granularity(0, int(length.total_seconds()))))
 
 
-def _most_rows(rows_per_minute: Sequence[int], length: timedelta) -> int:
+def _max_rows(rows_per_minute: Sequence[int], length: timedelta) -> int:
     minutes = length // MINUTE
     return max(sum(rows_per_minute[first : first + minutes]) for first in range(0, len(rows_per_minute), minutes))

@@ -94,8 +94,8 @@ def reason_for_all(last: MirroredState | None, pipelines: Iterable[str], moment:
     return f"more pipelines load there: {', '.join(added)}" if added else None
 
 
-def joined(lines: Iterable[str], most_bytes: int) -> Iterator[tuple[int, str]]:
-    """Join JSON texts into few JSON arrays of at most `most_bytes` each, with their counts; a longer text stands alone.
+def joined(lines: Iterable[str], max_bytes: int) -> Iterator[tuple[int, str]]:
+    """Join JSON texts into few JSON arrays of at most `max_bytes` each, with their counts; a longer text stands alone.
 
     >>> list(joined(["[1]", "[2]", "[3]"], 9))
     [(2, '[[1],[2]]'), (1, '[[3]]')]
@@ -104,7 +104,7 @@ def joined(lines: Iterable[str], most_bytes: int) -> Iterator[tuple[int, str]]:
     size = 2
     for line in lines:
         length = len(line.encode()) + 1
-        if batch and size + length - 1 > most_bytes:
+        if batch and size + length - 1 > max_bytes:
             yield len(batch), f"[{','.join(batch)}]"
             batch, size = [], 2
         batch.append(line)

@@ -18,7 +18,7 @@ from include.pipeline_framework.core.time.durations import parse_granularity, su
 from include.pipeline_framework.core.time.horizon import Horizon
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 """The most windows that an alarm names one by one."""
 
 SHOWN = (

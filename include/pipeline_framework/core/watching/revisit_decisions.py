@@ -17,7 +17,7 @@ from include.pipeline_framework.core.time.windows import iso_utc
 from include.pipeline_framework.core.watching.late_data import Change, Kind, loaded
 from include.pipeline_framework.errors import ApprovalNeededError
 
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(slots=True)
@@ -88,9 +88,9 @@ def approval_needed(
     windows = [one.change.row.window for one in held]
     named = [
         f"{window.local_label(timezone)}: {one.change.text} ({one.held})"
-        for window, one in zip(windows[:_MOST_NAMED], held, strict=False)
+        for window, one in zip(windows[:_MAX_NAMED], held, strict=False)
     ]
-    more = f" and {len(held) - _MOST_NAMED} more" if len(held) > _MOST_NAMED else ""
+    more = f" and {len(held) - _MAX_NAMED} more" if len(held) > _MAX_NAMED else ""
     ends = {"from": iso_utc(windows[0].start), "to": iso_utc(max(window.end for window in windows))}
     of_source = [one for one in held if not one.is_of_target]
     answers: list[tuple[dict[str, Any], str]] = []

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.pipeline_framework.core.lifecycle.leases import RunState
+from include.pipeline_framework.core.lifecycle.leases import (
+    DEFAULT_DAGRUN_TIMEOUT,
+    DEFAULT_MAX_RETRY,
+    DEFAULT_STALE_THRESHOLD,
+    RunState,
+)
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.validation import is_future_data
 from include.pipeline_framework.core.time.days import LocalDay, local_day_of, zone
@@ -60,9 +65,9 @@ class Facts:
     pipeline_id: str | None = None
     horizon: Horizon | None = None
     x_time_back: str | None = None
-    max_retry_task: int = 3
-    stale_threshold: timedelta = timedelta(hours=2)
-    dagrun_timeout: timedelta = timedelta(hours=12)
+    max_retry_task: int = DEFAULT_MAX_RETRY
+    stale_threshold: timedelta = DEFAULT_STALE_THRESHOLD
+    dagrun_timeout: timedelta = DEFAULT_DAGRUN_TIMEOUT
     next_run: NextRun = _never
     next_planning: NextRun = _never
     run_state: RunState = RunState.UNKNOWN
