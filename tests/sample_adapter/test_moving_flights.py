@@ -57,7 +57,7 @@ def test_a_window_of_flights_moves_into_the_file(select: Callable[[str], list[An
     insert_windows(pipeline.config, [WINDOW], pipeline.store, actor(0))
     (row,) = pipeline.store.claim(INDEX, actor(1), limit=1, ended_before=pipeline.store.now())
 
-    result = move(pipeline, row["id"], actor(1))
+    result = move(pipeline, row.id, actor(1))
 
     left = {
         name: (flight["carrier"], flight["origin"], flight["dep_delay"], f"{flight['time_hour'][:-1]}.000000Z")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pendulum
 import pytest
 
-from include.pipeline_framework.config.models import CRON_PRESETS
+from include.pipeline_framework.config.values import CRON_PRESETS
 from include.pipeline_framework.tasks.cron_times import PRESETS, next_run, runs_after
 
 CRONS = (
