@@ -15,4 +15,4 @@ def target_asset(config: PipelineConfig) -> Asset:
 
 def asset_of(pipeline_id: str) -> Asset:
     """Return the same asset by the pipeline's id, for a DAG that consumes it."""
-    return target_asset(assembly.parsed_config(pipeline_id))
+    return target_asset(assembly.shape_config(pipeline_id))

@@ -1,4 +1,8 @@
-"""The DAG of one pipeline file: `dags/data_pipeline_main.py` only calls `data_pipeline("main")`."""
+"""The DAG of one pipeline file: `dags/data_pipeline_main.py` only calls `data_pipeline("main")`.
+
+Airflow parses every file again and again, each in a fresh process, so this module imports only what a DAG's shape
+needs; each task imports its body when it runs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, task, task_group
 
-from include.orchestration import backfill_tasks, pipeline_tasks
 from include.orchestration.assets import target_asset
 from include.orchestration.defaults import START_DATE, default_args
 from include.orchestration.params import TEXT, range_params
@@ -52,7 +55,7 @@ def data_pipeline(pipeline_id: str) -> DAG:
         ConfigurationError: The pipeline's YAML is wrong, or another system moves its data; Airflow shows it
             as this one file's import error.
     """
-    config = assembly.parsed_config(pipeline_id)
+    config = assembly.shape_config(pipeline_id)
     require_moved_here(config)
 
     @dag(
@@ -64,7 +67,6 @@ def data_pipeline(pipeline_id: str) -> DAG:
         dagrun_timeout=config.dagrun_timeout_delta,
         # started windows are finished first: windows complete from the first minutes on, whatever the run's size
         default_args={**default_args(config), "weight_rule": "upstream"},
-        params=_params(),
         tags=["pipeline", config.source_object],
         description=config.description,
         doc_md=_manual(config),
@@ -73,7 +75,11 @@ def data_pipeline(pipeline_id: str) -> DAG:
     def pipeline() -> None:
         _tasks(config)
 
-    return pipeline()
+    built: DAG = pipeline()
+    # Airflow copies a DAG's params into every task that is added to it, and serializes and checks each copy (3.3.2):
+    # given last they are the DAG's alone, which is where the form and the tasks read them
+    built.params.update(_params())
+    return built
 
 
 def _tasks(config: PipelineConfig) -> None:
@@ -87,41 +93,57 @@ def _tasks(config: PipelineConfig) -> None:
     @task(multiple_outputs=False)
     def populate_pipeline_batches() -> dict[str, Any]:
         """Make sure that the windows this run may claim exist."""
+        from include.orchestration import pipeline_tasks
+
         return pipeline_tasks.populate_pipeline_batches(pipeline_id)
 
     @task
     def store_and_validate() -> list[dict[str, Any]]:
         """Claim windows for this run; skipped when none is due."""
+        from include.orchestration import pipeline_tasks
+
         return pipeline_tasks.store_and_validate(pipeline_id)
 
     @task(outlets=[loaded], multiple_outputs=False, **per_window)
     def pre_validation(rec: dict[str, Any]) -> dict[str, Any]:
         """Skip the window when the target proves that it has it."""
+        from include.orchestration import pipeline_tasks
+
         return pipeline_tasks.pre_validate(pipeline_id, rec)
 
     @task(multiple_outputs=False, **per_window)
     def source_to_stage(rec: dict[str, Any]) -> dict[str, Any]:
         """Extract completely; the manifest comes last."""
+        from include.orchestration import pipeline_tasks
+
         return pipeline_tasks.source_to_stage(pipeline_id, rec)
 
     @task(multiple_outputs=False, **per_window)
     def stage_to_target(rec: dict[str, Any]) -> dict[str, Any]:
         """Load exactly once, under the window's fence."""
+        from include.orchestration import pipeline_tasks
+
         return pipeline_tasks.stage_to_target(pipeline_id, rec)
 
     @task(outlets=[loaded], multiple_outputs=False, **per_window)
     def audit(rec: dict[str, Any]) -> dict[str, Any]:
         """Compare both ends; only now the window is COMPLETED."""
+        from include.orchestration import pipeline_tasks
+
         return pipeline_tasks.audit(pipeline_id, rec)
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def continue_backfill() -> None:
         """Trigger the next run while a backfill campaign has windows left; skipped otherwise."""
+        from include.orchestration import backfill_tasks
+
         backfill_tasks.continue_backfill(pipeline_id)
 
     @task(trigger_rule=TriggerRule.ALL_DONE, retry_delay=timedelta(seconds=10), multiple_outputs=False)
     def cleanup_stale_locks() -> dict[str, int]:
         """Release what this run still holds, and let the run's state show how it ended."""
+        from include.orchestration import pipeline_tasks
+
         return pipeline_tasks.finish_run(pipeline_id)
 
     @task_group

@@ -27,12 +27,25 @@ _log = logging.getLogger(__name__)
 
 
 def parsed_config(pipeline_id: str) -> PipelineConfig:
-    """Return the configuration as written, which a DAG file needs for parsing; no variable or connection is read.
+    """Return the configuration as written; no variable or connection is read.
+
+    Raises:
+        ConfigurationError: The pipeline has problems, or another one has the same id or `source_object`.
+    """
+    return load_pipeline(pipeline_id, options_model=options_model)
+
+
+def shape_config(pipeline_id: str) -> PipelineConfig:
+    """Return the configuration as written, for building a DAG and nothing else.
+
+    Whether another file has the same id or `source_object` is not looked at: with a thousand files that would be a
+    million reads for one round of parsing. The first task of a run asks `parsed_config`, as the planner and the
+    commands do, before anything is planned or claimed.
 
     Raises:
         ConfigurationError: Becomes the import error of that pipeline's DAG file alone.
     """
-    return load_pipeline(pipeline_id, options_model=options_model)
+    return load_pipeline(pipeline_id, options_model=options_model, is_alone=True)
 
 
 def runtime_config(pipeline_id: str) -> PipelineConfig:

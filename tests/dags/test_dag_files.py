@@ -164,6 +164,26 @@ def test_parsing_imports_nothing_heavy() -> None:
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
+def test_a_pipelines_file_imports_what_its_shape_needs_and_no_task() -> None:
+    """Every parse is a fresh process: what only a running task needs would be imported again and again."""
+    code = """
+import sys
+from include.orchestration.data_pipeline import data_pipeline
+data_pipeline("main")
+rooms = ("tasks", "core.continuity", "core.restoring", "core.watching", "core.why", "core.lifecycle.transitions")
+names = tuple("include.pipeline_framework." + room for room in rooms)
+print(sorted(name for name in sys.modules if name.startswith((*names, "include.wiring.workspace"))))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_the_params_of_a_pipeline_are_its_dags_and_not_copied_into_every_task(dags: dict[str, Any]) -> None:
+    dag = dags["data_pipeline_main"]
+    assert {"target_date", "windows", "until", "replace"} <= set(dag.params)
+    assert {task.task_id: dict(task.params) for task in dag.tasks if task.params} == {}
+
+
 def test_core_and_tasks_import_without_airflow() -> None:
     code = """
 import sys

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from include.orchestration import pipeline_tasks
 from include.pipeline_framework.config import loader
 from include.pipeline_framework.config.scaffold import new_pipeline
+from include.pipeline_framework.errors import ConfigurationError
+from include.wiring import assembly
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCES = """
@@ -55,3 +58,18 @@ def test_what_another_system_moves_is_no_dag(tmp_path: Path, monkeypatch: pytest
     (error,) = bag.import_errors.values()
     assert "another system moves its data (moved_by: external) [pipeline lake]" in error
     assert "ledger report --pipeline lake" in error
+
+
+def test_two_files_of_one_source_object_are_refused_before_anything_is_planned_or_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parsing reads one file only, so both have a DAG; no task of either gets as far as a connection to the ledger."""
+    monkeypatch.setattr(loader, "PIPELINES_DIRECTORY", tmp_path)
+    text = (REPO / "include/pipelines/main.yaml").read_text(encoding="utf-8")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    assert assembly.shape_config("one").source_object == assembly.shape_config("two").source_object
+    for refuse in (pipeline_tasks.populate_pipeline_batches, pipeline_tasks.store_and_validate, assembly.pipeline):
+        with pytest.raises(ConfigurationError, match=r"also in .*two\.yaml; two pipelines would claim"):
+            refuse("one")
+    assert set(assembly.all_configs().errors) == {"one", "two"}

@@ -71,7 +71,11 @@ class LoadedPipelines(NamedTuple):
 
 
 def load_pipeline(
-    pipeline_id: str = "main", directory: Path | None = None, *, options_model: OptionsModel | None = None
+    pipeline_id: str = "main",
+    directory: Path | None = None,
+    *,
+    options_model: OptionsModel | None = None,
+    is_alone: bool = False,
 ) -> PipelineConfig:
     """Load and check one pipeline; the other files are only searched for the same id or `source_object`.
 
@@ -79,6 +83,7 @@ def load_pipeline(
         pipeline_id: The file's name without `.yaml`, or the id of a source in a file's list.
         directory: Where the files are; `PIPELINES_DIRECTORY` when not given.
         options_model: Checks the options of source, stage and target; without it they are not checked.
+        is_alone: Don't search the other files. Whoever plans or claims windows must have them searched.
 
     Raises:
         ConfigurationError: The pipeline has problems (the message has all of them), or does not exist.
@@ -87,7 +92,7 @@ def load_pipeline(
     read, source = find_source(pipeline_id, directory)
     config, problems = _read(source, _read_defaults(directory), options_model)
     problems = [*(read.problems if read.is_list else ()), *problems]
-    if not problems:
+    if not problems and not is_alone:
         problems = duplicates_of(source, read, directory)
     if config is None or problems:
         raise configuration_error(problems, where=f"pipeline {pipeline_id}")

@@ -289,6 +289,13 @@ class TestTwice:
             with pytest.raises(ConfigurationError, match=f"also in .*{other}"):
                 load_pipeline(name, tmp_path)
 
+    def test_only_the_shape_of_a_dag_is_built_without_a_look_at_the_other_files(self, tmp_path: Path) -> None:
+        write(tmp_path, "one", good(source_object="same"))
+        write(tmp_path, "two", good(source_object="same"))
+        assert load_pipeline("one", tmp_path, is_alone=True).source_object == "same"
+        with pytest.raises(ConfigurationError, match=r"also in .*two\.yaml"):
+            load_pipeline("one", tmp_path)
+
     def test_one_item_twice_is_told_once_per_place(self, tmp_path: Path) -> None:
         listed(tmp_path, ONE, ONE)
         found = problems(tmp_path)
