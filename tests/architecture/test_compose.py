@@ -72,6 +72,13 @@ def test_a_service_waits_for_what_exists_and_in_the_way_that_fits_it() -> None:
             assert how["condition"] == wanted
 
 
+def test_what_reads_files_and_runs_tasks_has_the_product_imported_before_it_forks() -> None:
+    (settings,) = COMPOSE["configs"].values()
+    assert (REPO / settings["file"]).is_file()
+    mounted = {name for name, service in SERVICES.items() if "configs" in service}
+    assert mounted == {"airflow-dag-processor", "airflow-worker"}
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_has_an_exact_version(name: str) -> None:
     assert re.search(r":v?\d+\.\d+[\w.-]*$", SERVICES[name]["image"]), SERVICES[name]["image"]

@@ -18,7 +18,7 @@ from local_stack.home import REPO
 TEMPLATE = REPO / "local_stack" / "airflow_local_settings.py.txt"
 FORKS = """
 import os, pathlib, runpy, sys
-sys.argv = ["airflow", "dag-processor"]
+sys.argv = ["airflow", *PART.split()]
 runpy.run_path(TEMPLATE, run_name="airflow_local_settings")
 print("imported", NAME in sys.modules)
 
@@ -42,10 +42,11 @@ os.waitpid(pid, 0)
 """
 
 
-def test_forks_find_the_product_imported_and_an_edited_file_counts_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["dag-processor", "scheduler", "celery worker"])
+def test_forks_find_the_product_imported_and_an_edited_file_counts_at_once(part: str, tmp_path: Path) -> None:
     shutil.copytree(REPO / "include", tmp_path / "include", ignore=shutil.ignore_patterns("__pycache__"))
-    name = "include.orchestration.data_pipeline"
-    code = f"TEMPLATE, NAME = {str(TEMPLATE)!r}, {name!r}\n{FORKS}"
+    name = "include.orchestration.pipeline_tasks"
+    code = f"TEMPLATE, NAME, PART = {str(TEMPLATE)!r}, {name!r}, {part!r}\n{FORKS}"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
