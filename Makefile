@@ -22,7 +22,7 @@ export PYTHONTZPATH :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo up down check lint types imports sql config compose test test-fast faults lock schema docs clean
+.PHONY: help install demo up down check lint types imports sql config compose test test-fast faults bench lock schema docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ faults: $(INSTALLED) ## try to break every guarantee, and write docs/GUARANTEES.
 	$(BIN)/python -m tests.faults.report $(FAULTS) > docs/GUARANTEES.md.new
 	mv docs/GUARANTEES.md.new docs/GUARANTEES.md
 	rm -f $(FAULTS)
+
+bench: $(INSTALLED) ## compare the product with its floors, peers and an older build (FULL=1, BASE=<revision>)
+	$(BIN)/python -m benchmarks $(if $(FULL),--full) $(if $(BASE),--base $(BASE))
 
 lock: ## rewrite constraints.txt from the requirements files (LOCK_OPTIONS=--upgrade for newer versions)
 	scripts/make_environment.sh lock $(LOCK_OPTIONS)

@@ -1,44 +1,65 @@
-"""Analysing and gap-checking a million windows: `python -m benchmarks.continuity [--windows 1000000] [--sources 40]`.
+"""Analysing and gap-checking a million windows of forty sources: `python -m benchmarks.continuity [--full]`.
 
-In one run, on the same windows, in a real Postgres of its own (about two minutes):
+In one run, on the same windows, in a real Postgres of its own (the long form takes about two minutes):
 
 * floor: one statement that reads the three columns of every live row and adds them up;
-* ours: `state_facts` of all sources (two set-based statements), then analysis, findings and plan in Python;
+* product, before: `state_facts` of all sources (two set-based statements), then analysis, findings and plan in Python;
 * peer: SQLMesh's `merge_intervals` and `compute_missing_intervals`, in an environment of its own
   (`benchmarks/requirements-peers.txt`), fed from memory: it reads no database at all.
 
-Every planted gap must be found by both, else there is no figure.
+Every planted gap must be found by all, else there is no figure. The short form has a hundred thousand windows.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import subprocess
-import sys
 import tempfile
-import venv
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks import command
+from benchmarks.builds import REPO, answer
+from benchmarks.comparison import Comparison, Measured
+from benchmarks.peers import peer_python
 from benchmarks.timing import best
+from include.sql.migrations import migrate
+from local_stack import stack
+
+START = datetime(2020, 1, 1, tzinfo=UTC)
+SOURCES = 40
+GAPS = 20
+
+REVIEW = """
+import datetime, json, sys, time
+import psycopg
 from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.core.continuity.state_facts import StateScope
 from include.pipeline_framework.core.time.durations import Granularity
 from include.pipeline_framework.tasks.state_manager import review_facts
-from include.sql.migrations import migrate
-from local_stack import stack
+store = PostgresLifecycleStore(lambda: psycopg.connect(sys.argv[1]))
+scopes = [StateScope(f"source-{number}", "UTC", Granularity(0, 3600)) for number in range(int(sys.argv[2]))]
 
-REPO = Path(__file__).resolve().parents[1]
-PEERS = REPO / ".benchmark_peers"
-START = datetime(2020, 1, 1, tzinfo=UTC)
-GAPS = 20
+def review():
+    facts = store.state_facts(scopes)
+    reviews = [review_facts(facts[scope.source_object], store.rows_of_days) for scope in scopes]
+    return sum(len(found.findings) for found in reviews)
+
+seconds = []
+for _ in range(4):  # the first one warms the cache
+    began = time.perf_counter()
+    found = review()
+    seconds.append(time.perf_counter() - began)
+last = store.state_facts(scopes[:1])[scopes[0].source_object].last_window_end_at
+if last is not None and last.time() != datetime.time():
+    found -= len(scopes)  # the last day ends before midnight: its rest is a gap that nobody planted
+store.close()
+print(json.dumps({"seconds": min(seconds[1:]), "missing": found}))
+"""
 
 PEER = """
 import json, sys, time
@@ -55,41 +76,41 @@ print(json.dumps({"seconds": time.perf_counter() - began, "missing": missing}))
 """
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--windows", type=int, default=1_000_000)
-    parser.add_argument("--sources", type=int, default=40)
-    options = parser.parse_args()
-    console = Console()
-    hours = options.windows // options.sources
-    gaps = _gaps(options.sources, hours)
-    with console.status("Starting Postgres …"), stack.temporary(servers=["postgres"]) as environment:
+def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
+    """Compare the time for all windows.
+
+    Raises:
+        AssertionError: Somebody did not find exactly the planted gaps.
+    """
+    windows = 100_000 if is_short else 1_000_000
+    hours = windows // SOURCES
+    gaps = _gaps(SOURCES, hours)
+    with stack.temporary(servers=["postgres"]) as environment:
         url = environment["LEDGER_URL"]
         migrate(lambda: psycopg.connect(url))
         with psycopg.connect(url, autocommit=True) as connection:
-            console.print(
-                f"inserting {options.windows - options.sources * GAPS:,} windows of {options.sources} sources"
-            )
             _insert(connection, gaps, hours)
             floor = best(lambda: connection.execute(FLOOR).fetchone())
-        ours, found = _ours(url, options.sources)
-    planted = options.sources * GAPS
+        product = answer(REVIEW, url, str(SOURCES), build=REPO)
+        before = answer(REVIEW, url, str(SOURCES), build=base) if base else None
     peer = _peer(gaps, hours)
-    if (found, peer["missing"]) != (planted, planted):
-        sys.exit(f"planted {planted} gaps, we found {found}, the peer {peer['missing']}: no figures")
-    table = Table(title=f"{options.windows:,} windows, {options.sources} sources, {planted} gaps planted and found")
-    table.add_column("what")
-    table.add_column("seconds", justify="right")
-    table.add_column("times the floor", justify="right")
-    table.add_column("times SQLMesh", justify="right")
-    for name, seconds in (
-        ("floor: one scan of the rows", floor),
-        ("ours: facts, analysis, findings, plan", ours),
-        ("SQLMesh: merge and missing intervals, no database", peer["seconds"]),
-    ):
-        table.add_row(name, f"{seconds:.2f}", f"{seconds / floor:.1f}", f"{seconds / peer['seconds']:.1f}")
-    console.print(table)
+    found = {name: each["missing"] for name, each in (("product", product), ("before", before), ("peer", peer)) if each}
+    assert set(found.values()) == {SOURCES * GAPS}, f"planted {SOURCES * GAPS} gaps, found {found}"
+    facts = "facts, analysis, findings, plan"
+    rows = [Measured(facts, "product", {"wall s": product["seconds"]})]
+    rows += [Measured(facts, "before", {"wall s": before["seconds"]})] if before else []
+    rows.append(Measured("one scan of the rows", "floor", {"wall s": floor}))
+    rows.append(Measured("SQLMesh: merge and missing intervals, no database", "peer", {"wall s": peer["seconds"]}))
+    return [
+        Comparison(
+            name="Gaps of all windows",
+            per=f"{windows:,} windows of {SOURCES} sources",
+            command=f"python -m benchmarks.continuity{'' if is_short else ' --full'}",
+            rows=rows,
+            figure="wall s",
+            notes=[f"All of them found the {SOURCES * GAPS} gaps that were planted."],
+        )
+    ]
 
 
 FLOOR = """
@@ -128,28 +149,6 @@ def _insert(connection: psycopg.Connection[Any], gaps: list[list[datetime]], hou
     connection.execute("VACUUM ANALYZE pipeline_lifecycle")
 
 
-def _ours(url: str, sources: int) -> tuple[float, int]:
-    store = PostgresLifecycleStore(lambda: psycopg.connect(url))
-    scopes = [StateScope(f"source-{number}", "UTC", Granularity(0, 3600)) for number in range(sources)]
-
-    def review() -> int:
-        facts = store.state_facts(scopes)
-        reviews = [review_facts(facts[scope.source_object], store.rows_of_days) for scope in scopes]
-        return sum(len(found.findings) for found in reviews)
-
-    try:
-        found = review()
-        # the last day may end before midnight: its rest is a gap that nobody planted
-        return best(review), found - (sources if _has_open_end(store, scopes) else 0)
-    finally:
-        store.close()
-
-
-def _has_open_end(store: PostgresLifecycleStore, scopes: list[StateScope]) -> bool:
-    last = store.state_facts(scopes[:1])[scopes[0].source_object].last_window_end_at
-    return last is not None and last.time() != datetime.min.time()
-
-
 def _peer(gaps: list[list[datetime]], hours: int) -> dict[str, Any]:
     def millis(instant: datetime) -> int:
         return int(instant.timestamp() * 1000)
@@ -164,20 +163,10 @@ def _peer(gaps: list[list[datetime]], hours: int) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(sources, file)
         file.flush()
-        done = subprocess.run([_peer_python(), "-c", PEER, file.name], capture_output=True, text=True, check=True)
+        done = subprocess.run([peer_python(), "-c", PEER, file.name], capture_output=True, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
 
 
-def _peer_python() -> str:
-    python = PEERS / "bin" / "python"
-    if not python.exists():
-        Console().print("installing the peers (once) …")
-        venv.create(PEERS, with_pip=True)
-        requirements = REPO / "benchmarks" / "requirements-peers.txt"
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(requirements)], check=True)
-    return str(python)
-
-
 if __name__ == "__main__":
-    main()
+    command.main(measure, __doc__ or "")

@@ -1,38 +1,158 @@
-"""How long all DAG files take to import on top of `airflow.sdk`: `python benchmarks/dag_parse.py`.
+"""Parsing 10, 100 and 1,000 pipelines beside DAGs of the same shape with empty tasks: `python -m benchmarks.dag_parse`.
 
-The floor is `airflow.sdk` itself, measured in the same processes; each figure is the median of five fresh interpreters.
+In three ways, CPU seconds of all files:
+
+* one interpreter, as `DagBag` reads a folder: nothing is imported twice;
+* a fork for each file, as Airflow's DAG processor does it, which imports, builds and serializes in the fork. Here the
+  product was imported before the fork by `local_stack/airflow_local_settings.py.txt`, as the local stack and
+  docker-compose.yaml do;
+* the same without these settings: each fork imports the product itself.
+
+The floor has the tasks, the mapping and the order of a pipeline's DAG; its tasks return a constant.
 """
 
-import json
-import statistics
-import subprocess
-import sys
-from pathlib import Path
+from __future__ import annotations
 
-REPO = Path(__file__).resolve().parents[1]
-RUNS = 5
-CODE = """
-import importlib.util, json, pathlib, time
-started = time.perf_counter()
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks import command
+from benchmarks.builds import REPO, answer
+from benchmarks.comparison import Comparison, Measured, Role
+
+FORKED = 30
+"""How many files are forked, twice each; the time of all files is taken from them."""
+
+PIPELINE = '''"""Airflow DAG of a pipeline."""
+
+from include.orchestration.data_pipeline import data_pipeline
+
+dag = data_pipeline("{name}")
+'''
+
+ONE_INTERPRETER = """
+import importlib.util, json, pathlib, resource, sys
 import airflow.sdk
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, ExceptionRetryPolicy, Param, task
-sdk = time.perf_counter()
-for path in sorted(pathlib.Path("dags").glob("*.py")):
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, ExceptionRetryPolicy, Param, task, task_group
+from airflow.sdk import PartitionedAssetTimetable
+
+def cpu():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+began = cpu()
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.py")):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
-print(json.dumps([sdk - started, time.perf_counter() - sdk]))
+print(json.dumps(cpu() - began))
+"""
+
+FORKS = """
+import gc, json, os, pathlib, resource, runpy, statistics, sys
+import structlog
+import airflow.dag_processing.manager
+from airflow.dag_processing import processor
+folder, limit, settings = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if settings:
+    sys.argv = ["airflow", "dag-processor"]
+    runpy.run_path(settings)
+gc.collect()
+gc.freeze()  # as Airflow's manager does before it forks
+
+def cpu():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+def parse(path):
+    log = structlog.get_logger()
+    processor._pre_import_airflow_modules(os.fspath(path), log)
+    request = processor.DagFileParseRequest(file=os.fspath(path), bundle_path=folder, bundle_name="benchmark")
+    result = processor._parse_file(request, log)
+    if result.import_errors or len(result.serialized_dags) != 1:
+        print(result.import_errors, file=sys.stderr)
+        os._exit(1)
+    os._exit(0)
+
+files, seconds = sorted(folder.glob("*.py"))[:limit], []
+for path in 2 * files:
+    began = cpu()
+    if (pid := os.fork()) == 0:
+        parse(path)
+    if os.waitpid(pid, 0)[1]:
+        sys.exit(f"{path} has no DAG")
+    seconds.append(cpu() - began)
+print(json.dumps(statistics.median(seconds)))
 """
 
 
-def main() -> None:
-    """Measure and print."""
-    figures = []
-    for _ in range(RUNS):
-        done = subprocess.run([sys.executable, "-c", CODE], cwd=REPO, capture_output=True, text=True, check=True)
-        figures.append(json.loads(done.stdout.strip().splitlines()[-1]))
-    floor, ours = (statistics.median(column) for column in zip(*figures, strict=True))
-    print(f"airflow.sdk (floor): {floor:.3f} s; all DAG files on top of it: {ours:.3f} s; ratio {ours / floor:.2f}")
+def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
+    """Compare for 10 and 100 pipelines, in the long form for 1,000, too."""
+    found = []
+    for count in (10, 100) if is_short else (10, 100, 1_000):
+        with tempfile.TemporaryDirectory(prefix="benchmark-parse-") as folder:
+            _write_files(Path(folder), count)
+            found += _compare(Path(folder), count, base, is_short=is_short)
+    return found
+
+
+def _write_files(folder: Path, count: int) -> None:
+    """Write pipelines, their DAG files and the empty DAGs."""
+    product = REPO / "include" / "pipelines"
+    main = (product / "main.yaml").read_text(encoding="utf-8")
+    empty = (Path(__file__).parent / "empty_shape.py.txt").read_text(encoding="utf-8")
+    for name in ("pipelines", "dags", "empty"):
+        (folder / name).mkdir()
+    defaults = (product / "defaults.yaml").read_text(encoding="utf-8")
+    (folder / "pipelines" / "defaults.yaml").write_text(defaults, encoding="utf-8")
+    for number in range(count):
+        name = f"generated_{number:04d}"
+        text = main.replace("source_object: flights", f"source_object: {name}")
+        (folder / "pipelines" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        (folder / "dags" / f"data_pipeline_{name}.py").write_text(PIPELINE.format(name=name), encoding="utf-8")
+        (folder / "empty" / f"{name}.py").write_text(empty.replace("empty_shape", name), encoding="utf-8")
+
+
+def _compare(folder: Path, count: int, base: Path | None, *, is_short: bool) -> list[Comparison]:
+    environ = {
+        "PIPELINES_DIRECTORY": str(folder / "pipelines"),
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    settings = "local_stack/airflow_local_settings.py.txt"
+    ways: list[tuple[str, str, list[str]]] = [
+        ("in one interpreter", ONE_INTERPRETER, []),
+        ("a fork for each file, the product imported before", FORKS, [str(FORKED), settings]),
+        ("a fork for each file, nothing imported before", FORKS, [str(FORKED), ""]),
+    ]
+    found = []
+    for name, code, arguments in ways:
+
+        def seconds(dags: str, build: Path, code: str = code, arguments: list[str] = arguments) -> dict[str, float]:
+            each: Any = answer(code, str(folder / dags), *arguments, build=build, environ=environ)
+            total = each if code is ONE_INTERPRETER else each * count
+            return {"CPU-s": total, "ms a file": total / count * 1_000}
+
+        rows = [("these pipelines", "product", seconds("dags", REPO))]
+        if base:
+            rows.append(("these pipelines", "before", seconds("dags", base)))
+        rows.append(("DAGs of the same shape with empty tasks", "floor", seconds("empty", REPO)))
+        found.append(
+            Comparison(
+                name=f"{count:,} pipelines parsed {name}",
+                per=f"{count:,} files",
+                command=f"python -m benchmarks.dag_parse{'' if is_short else ' --full'}",
+                rows=[Measured(what, _role(role), figures) for what, role, figures in rows],
+                figure="CPU-s",
+                notes=[f"Taken from the median of {2 * min(FORKED, count)} forks."] if code is FORKS else [],
+            )
+        )
+    return found
+
+
+def _role(role: str) -> Role:
+    return role  # type: ignore[return-value]
 
 
 if __name__ == "__main__":
-    main()
+    command.main(measure, __doc__ or "")

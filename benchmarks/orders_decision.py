@@ -1,38 +1,65 @@
-"""Deciding for all stores at once: `python -m benchmarks.orders_decision [--stores 10000] [--rows 730]`.
+"""Deciding for ten thousand stores at once what to pull: `python -m benchmarks.orders_decision [--full]`.
 
-In one run, on one log of two years (`--rows` success rows a day apart per store and pipeline), in a Postgres of its
-own:
+In one run, on one log (730 success rows a day apart per store and pipeline, 100 in the short form, which has 500
+stores), in a Postgres of its own:
 
 * floor: one statement that reads every row of `store_master` and of `orders_sync_coverage`;
-* ours: `plan_run`, both pipelines of every store, and how many statements it sends;
+* product, before: `plan_run`, both pipelines of every store, and how many statements it sends;
 * peer: the same decision from the log itself, one set-based statement that aggregates every success row.
 
-Both must find the same windows, else there is no figure. Filling the log takes the most time.
+All must find the same windows, else there is no figure. Filling the log takes the most time.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import defaultdict
 from contextlib import closing
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks import command
+from benchmarks.builds import REPO, answer
+from benchmarks.comparison import Comparison, Measured
 from benchmarks.timing import best
 from include.orders_sync.adapters.postgres_orders import PostgresOrders
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, SyncStatus
 from include.orders_sync.core.runs import RunOptions
 from include.orders_sync.core.windows import LogRow, OrdersWindow, plan_store_windows
-from include.orders_sync.tasks.runs import plan_run
 from include.sql.migrations import ORDERS, migrate
 from local_stack import stack
 
 TODAY = date(2026, 3, 15)
+PLAN = """
+import datetime, json, sys, time
+import psycopg
+from include.orders_sync.adapters.postgres_orders import PostgresOrders
+from include.orders_sync.core.pipelines import PROFILER
+from include.orders_sync.core.runs import RunOptions
+from include.orders_sync.tasks.runs import plan_run
+
+class Counted(PostgresOrders):
+    statements = 0
+    def _run(self, name, /, **parameters):
+        self.statements += 1
+        return super()._run(name, **parameters)
+
+options = RunOptions("bench", PROFILER, "bench", datetime.date.fromisoformat(sys.argv[2]))
+database = Counted(lambda: psycopg.connect(sys.argv[1]), "bench")
+seconds = []
+for _ in range(4):  # the first one warms the cache
+    database.statements, began = 0, time.perf_counter()
+    plan = plan_run(options, database, timezone="UTC")
+    seconds.append(time.perf_counter() - began)
+database.close()
+windows = sorted(
+    [each.store_code, each.pipeline, [[str(w.from_date), str(w.to_date)] for w in each.windows]] for each in plan.plans
+)
+print(json.dumps({"seconds": min(seconds[1:]), "statements": database.statements, "windows": windows}))
+"""
 _STORES = """
 INSERT INTO store_master (store_code, cost_center, sync_group, start_date)
 SELECT 'S' || n, 'CC', 'ALL', %(today)s::date - 730 FROM generate_series(1, %(stores)s) AS n
@@ -51,68 +78,66 @@ WHERE l.status = 'success' GROUP BY 1, 2
 """
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--stores", type=int, default=10_000)
-    parser.add_argument("--rows", type=int, default=730, help="per store and pipeline")
-    given = parser.parse_args()
-    console = Console(width=110)
+def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
+    """Compare the time of one decision about all stores.
+
+    Raises:
+        AssertionError: Two of the ways found different windows.
+    """
+    stores, days = (500, 100) if is_short else (10_000, 730)
     with stack.temporary(servers=("postgres",)) as env:
         url = env["ORDERS_URL"]
         migrate(lambda: psycopg.connect(url), ORDERS)
         with closing(PostgresOrders(lambda: psycopg.connect(url), "bench")) as database:
             database.keep_zone("UTC")  # as the first run does
-        rows = _fill(url, given.stores, given.rows, console)
-        options = RunOptions("bench", PROFILER, "bench", TODAY)
-        ours, floor, peer = _measure(url, options)
-    windows = sum(len(plan.windows) for plan in ours["plan"].plans)
-    if peer["windows"] != {(plan.store_code, plan.pipeline): list(plan.windows) for plan in ours["plan"].plans}:
-        raise SystemExit("ours and the peer disagree")
-    table = Table(title=f"{given.stores:,} stores, {rows:,} log rows: {windows:,} windows")
-    for column in ("", "seconds", "× floor", "statements"):
-        table.add_column(column, justify="left" if not column else "right")
-    table.add_row("floor: read both tables", f"{floor:.2f}", "1.0", "2")
-    table.add_row("ours: plan_run", f"{ours['seconds']:.2f}", f"{ours['seconds'] / floor:.1f}", str(ours["statements"]))
-    table.add_row("peer: aggregate the log", f"{peer['seconds']:.2f}", f"{peer['seconds'] / floor:.1f}", "2")
-    console.print(table)
+        count = _fill(url, stores, days)
+        product = answer(PLAN, url, TODAY.isoformat(), build=REPO)
+        before = answer(PLAN, url, TODAY.isoformat(), build=base) if base else None
+        with psycopg.connect(url, autocommit=True) as connection:
+            floor = best(lambda: [connection.execute(text).fetchall() for text in _FLOOR.split("; ")])
+        began = time.perf_counter()
+        found = _from_the_log(url, RunOptions("bench", PROFILER, "bench", TODAY))
+        peer = time.perf_counter() - began
+    for each in filter(None, (product, before)):
+        assert each["windows"] == _as_json(found), "they disagree about what to pull"
+    rows = [
+        Measured("plan_run", role, {"wall s": each["seconds"], "statements": each["statements"]})
+        for role, each in (("product", product), ("before", before))
+        if each
+    ]
+    rows.append(Measured("read both tables", "floor", {"wall s": floor, "statements": 2}))
+    rows.append(Measured("aggregate the log", "peer", {"wall s": peer, "statements": 2}))
+    return [
+        Comparison(
+            name="What to pull for all stores",
+            per=f"{stores:,} stores with {count:,} rows of log",
+            command=f"python -m benchmarks.orders_decision{'' if is_short else ' --full'}",
+            rows=rows,
+            figure="wall s",
+            notes=[f"All of them found the same {sum(map(len, found.values())):,} windows."],
+        )
+    ]
 
 
-def _fill(url: str, stores: int, rows: int, console: Console) -> int:
+def _as_json(found: dict[tuple[str, str], list[OrdersWindow]]) -> list[Any]:
+    return sorted(
+        [store, pipeline, [[str(window.from_date), str(window.to_date)] for window in windows]]
+        for (store, pipeline), windows in found.items()
+    )
+
+
+def _fill(url: str, stores: int, rows: int) -> int:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO pipeline_run_summaries (run_id, pipeline_name, run_env, started_at, overall_status)"
             " VALUES ('bench', 'bench', 'bench', now(), 'success')"
         )
         connection.execute(_STORES, {"today": TODAY, "stores": stores})
-        with console.status("filling the log") as status:
-            for first in range(0, rows, 73):
-                connection.execute(_LOG, {"today": TODAY, "first": first, "last": min(first + 72, rows - 1)})
-                status.update(f"filling the log: {first} of {rows} days")
+        for first in range(0, rows, 73):
+            connection.execute(_LOG, {"today": TODAY, "first": first, "last": min(first + 72, rows - 1)})
         connection.execute("VACUUM ANALYZE")
         (count,) = connection.execute("SELECT count(*) FROM orders_sync_log").fetchone() or (0,)
     return int(count)
-
-
-class _Counted(PostgresOrders):
-    statements = 0
-
-    def _run(self, name: str, /, **parameters: Any) -> list[Any]:
-        self.statements += 1
-        return super()._run(name, **parameters)
-
-
-def _measure(url: str, options: RunOptions) -> tuple[dict[str, Any], float, dict[str, Any]]:
-    database = _Counted(lambda: psycopg.connect(url), "bench")
-    database.statements = 0
-    ours = {"plan": plan_run(options, database, timezone="UTC"), "statements": database.statements}
-    ours["seconds"] = best(lambda: plan_run(options, database, timezone="UTC"))
-    database.close()
-    with psycopg.connect(url, autocommit=True) as connection:
-        floor = best(lambda: [connection.execute(text).fetchall() for text in _FLOOR.split("; ")])
-    began = time.perf_counter()
-    windows = _from_the_log(url, options)
-    return ours, floor, {"windows": windows, "seconds": time.perf_counter() - began}
 
 
 def _from_the_log(url: str, options: RunOptions) -> dict[tuple[str, str], list[OrdersWindow]]:
@@ -135,4 +160,4 @@ def _from_the_log(url: str, options: RunOptions) -> dict[tuple[str, str], list[O
 
 
 if __name__ == "__main__":
-    main()
+    command.main(measure, __doc__ or "")

@@ -1,27 +1,27 @@
-"""Two hundred stores from empty: `python -m benchmarks.orders_sync [--stores 200] [--volume 0.2] [--workers 3]`.
+"""Two hundred stores from empty, ten in the short form: `python -m benchmarks.orders_sync [--full]`.
 
 In one run, against one simulated CRM behind HTTP and a real Postgres of its own, two years of every store:
 
 * ours: a profiler run from empty, then a second one, which pulls only the overlap;
 * floor: the same reports fetched and decoded by the same client with as many threads, nothing checked and written.
 
-Afterwards every table holds exactly the CRM's rows of a sample of stores, else there is no figure.
+Afterwards every table holds exactly the CRM's rows of a sample of stores, else there is no figure. An older build is
+not measured: its run would need tables, and a CRM, of its own.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
+from benchmarks import command
+from benchmarks.comparison import Comparison, Measured
 from include.orders_sync.adapters.http_report_client import HttpReportClient
 from include.orders_sync.adapters.postgres_orders import PostgresOrders
 from include.orders_sync.config import load_config
@@ -41,38 +41,48 @@ TODAY = NOW.date()
 START = TODAY - timedelta(days=730)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--stores", type=int, default=200)
-    parser.add_argument("--volume", type=float, default=0.2, help="of the CRM's usual orders a day")
-    parser.add_argument("--workers", type=int, default=3)
-    given = parser.parse_args()
-    console = Console(width=110)
-    settings = load_config()
+WORKERS = 3
+VOLUME = 0.2
+"""Of the orders a day that the CRM has without it."""
+
+
+def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
+    """Compare both runs with fetching alone.
+
+    Raises:
+        AssertionError: A run did not end in success, or a table lacks a row.
+    """
+    del base  # see the module's docstring
+    stores, settings = 10 if is_short else 200, load_config()
     with (
         stack.temporary(servers=("postgres",)) as env,
-        running(stores=4 * given.stores, volume=given.volume, seed=7, now=NOW.isoformat(), today=TODAY) as crm,
+        running(stores=4 * stores, volume=VOLUME, seed=7, now=NOW.isoformat(), today=TODAY) as crm,
     ):
         url = env["ORDERS_URL"]
         migrate(lambda: psycopg.connect(url), ORDERS)
         both = [store["store_code"] for store in crm.control.stores() if store["sync_group"] == "ALL"]
-        codes = both[: given.stores]
+        codes = both[:stores]
         seed_orders(url, [StoreRow(code, "CC", "ALL", START, True) for code in codes])
         clients = {pipeline: _client(crm, pipeline, settings) for pipeline in (TD, UC)}
-        first, windows, seconds = _run(url, settings, clients, given.workers, "first", console)
-        again, overlap, seconds_again = _run(url, settings, clients, given.workers, "again", console)
+        first, windows, seconds = _run(url, settings, clients, "first")
+        again, overlap, seconds_again = _run(url, settings, clients, "again")
         rows = _compare(url, crm, codes[:: max(1, len(codes) // 10)])
-        floor = _floor(clients, codes, given.workers, console)
-    if (first, again, overlap) != ("success", "success", 2 * given.stores):
-        raise SystemExit(f"no figure: the runs ended {first} and {again}, the second with {overlap} windows")
-    table = Table(title=f"{given.stores} stores x 2 pipelines x 2 years, {given.workers} workers: {rows:,} rows")
-    for column in ("", "status", "windows", "seconds", "x floor"):
-        table.add_column(column, justify="right" if column in ("windows", "seconds", "x floor") else "left")
-    table.add_row("floor: fetch and decode", "", f"{windows:,}", f"{floor:.0f}", "1.0")
-    table.add_row("first run, from empty", first, f"{windows:,}", f"{seconds:.0f}", f"{seconds / floor:.1f}")
-    table.add_row("second run: the overlap", again, f"{overlap:,}", f"{seconds_again:.1f}", "")
-    console.print(table)
+        floor = _floor(clients, codes)
+    assert (first, again, overlap) == ("success", "success", 2 * stores), (first, again, overlap)
+    return [
+        Comparison(
+            name="Orders of two years from empty",
+            per=f"{stores} stores, two pipelines, {rows:,} rows, {WORKERS} workers",
+            command=f"python -m benchmarks.orders_sync{'' if is_short else ' --full'}",
+            rows=[
+                Measured("the first run, from empty", "product", {"wall s": seconds, "windows": windows}),
+                Measured("the second run: the overlap", "product", {"wall s": seconds_again, "windows": overlap}),
+                Measured("fetch and decode", "floor", {"wall s": floor, "windows": windows}),
+            ],
+            figure="wall s",
+            notes=["The tables hold exactly the CRM's rows of a sample of stores. The floor is the first run's."],
+        )
+    ]
 
 
 def _client(crm: Any, pipeline: str, settings: Any) -> HttpReportClient:
@@ -87,22 +97,13 @@ def _client(crm: Any, pipeline: str, settings: Any) -> HttpReportClient:
     )
 
 
-def _run(url: str, settings: Any, clients: Any, workers: int, name: str, console: Console) -> tuple[str, int, float]:
+def _run(url: str, settings: Any, clients: Any, name: str) -> tuple[str, int, float]:
     options = parse_options(
-        PROFILER, {"max_workers": workers}, settings, run_id=run_id_of(PROFILER, name, NOW), now=NOW
+        PROFILER, {"max_workers": WORKERS}, settings, run_id=run_id_of(PROFILER, name, NOW), now=NOW
     )
-    with Progress(console=console) as bar:
-        task = bar.add_task(f"{name} run")
-        began = time.perf_counter()
-        result = run_here(
-            options,
-            settings,
-            lambda session: PostgresOrders(lambda: psycopg.connect(url), session),
-            clients,
-            planned=lambda plan: bar.update(task, total=sum(len(each.windows) for each in plan.plans)),
-            tick=lambda *_: bar.advance(task),
-        )
-        seconds = time.perf_counter() - began
+    began = time.perf_counter()
+    result = run_here(options, settings, lambda session: PostgresOrders(lambda: psycopg.connect(url), session), clients)
+    seconds = time.perf_counter() - began
     with psycopg.connect(url) as connection:
         (windows,) = connection.execute(
             "SELECT count(*) FROM orders_sync_log WHERE run_id = %s AND status = 'success'", (options.run_id,)
@@ -120,13 +121,13 @@ def _compare(url: str, crm: Any, codes: list[str]) -> int:
             for code in codes:
                 truth = crm.control.truth(schema.name, code, START.isoformat(), TODAY.isoformat())
                 if sorted(key for (key,) in connection.execute(keys, (code,))) != sorted(truth["keys"]):
-                    raise SystemExit(f"{schema.table} does not hold the CRM's rows of {code}")
+                    raise AssertionError(f"{schema.table} does not hold the CRM's rows of {code}")
             count = connection.execute(sql.SQL("SELECT count(*) FROM {table}").format(**names)).fetchone() or (0,)
             total += count[0]
     return total
 
 
-def _floor(clients: Any, codes: list[str], workers: int, console: Console) -> float:
+def _floor(clients: Any, codes: list[str]) -> float:
     windows = [(START + timedelta(days=days), days) for days in range(0, 731, 90)]
     began = time.perf_counter()
 
@@ -137,10 +138,10 @@ def _floor(clients: Any, codes: list[str], workers: int, console: Console) -> fl
                     end = START + timedelta(days=min(days + 89, 730))
                     clients[pipeline].fetch(schema.name, store_code=code, from_date=start, to_date=end)
 
-    with console.status("floor"), ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(fetch, codes))
     return time.perf_counter() - began
 
 
 if __name__ == "__main__":
-    main()
+    command.main(measure, __doc__ or "")
