@@ -42,7 +42,7 @@ def main() -> None:
                 traceback.print_exc()
                 failed.append(name)
             else:
-                show(results[name], console)
+                show(results[name])
     if failed:
         sys.exit(f"no figures of {', '.join(failed)}; docs/BENCHMARKS.md is as it was")
     if given.only is None:

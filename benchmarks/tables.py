@@ -14,6 +14,9 @@ REFERENCES: tuple[Role, ...] = ("floor", "before", "peer")
 
 UNKNOWN = "–"
 
+_LEAST_WIDTH = 170
+"""Characters; a file that the output goes to has 80 otherwise."""
+
 
 def references(comparison: Comparison) -> dict[Role, Measured]:
     """Return the rows that the others are compared with, by their role."""
@@ -47,12 +50,12 @@ def ratio_text(ratio: float | None) -> str:
 
 
 def show(comparisons: list[Comparison], console: Console | None = None) -> None:
-    """Print the tables."""
-    console = console or Console()
+    """Print the tables, as wide as their figures need: whoever has a narrow window sees lines broken by it."""
+    console = console or Console(width=max(Console().width, _LEAST_WIDTH))
     for comparison in comparisons:
         table = Table(title=f"{comparison.name}, for {comparison.per}", caption="\n".join(comparison.notes))
         for number, name in enumerate(header(comparison)):
-            table.add_column(name, justify="right" if number else "left")
+            table.add_column(name, justify="right" if number else "left", no_wrap=not number)
         for cells in lines(comparison):
             table.add_row(*cells)
         console.print(table)
