@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.comparison import Role
+
 REPO = Path(__file__).resolve().parents[1]
 
 BASE = "ea635e6"
@@ -47,6 +49,18 @@ def answer(code: str, *arguments: str, build: Path, environ: Mapping[str, str] |
     if done.returncode:
         raise RuntimeError(f"in {build}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def quickest(code: str, *arguments: str, base: Path | None) -> dict[Role, Any]:
+    """Return the quicker one of two answers of this build and of the older one, by `seconds` in the answers.
+
+    They run in turns: what else the machine does then slows both down, and not only the one that it met.
+    """
+    builds: dict[Role, Path] = {"product": REPO, **({"before": base} if base else {})}
+    found: dict[Role, list[Any]] = {role: [] for role in builds}
+    for role, build in 2 * list(builds.items()):
+        found[role].append(answer(code, *arguments, build=build))
+    return {role: min(answers, key=lambda each: float(each["seconds"])) for role, answers in found.items()}
 
 
 def _git(*arguments: str) -> None:

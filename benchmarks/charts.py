@@ -20,7 +20,7 @@ _WIDTH, _LABEL, _BAR, _LINE, _TOP = 860, 400, 300, 26, 34
 
 
 def bar_chart(comparison: Comparison) -> str:
-    """Return the chart of the compared figure: a bar for each row that has it, the longest one first to last as given.
+    """Return the chart of the compared figure: a bar for each row that has it, in the order of the rows.
 
     The scale is linear and begins at zero; a bar is at least two pixels long.
     """

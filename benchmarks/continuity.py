@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 
 from benchmarks import command
-from benchmarks.builds import REPO, answer
+from benchmarks.builds import quickest
 from benchmarks.comparison import Comparison, Measured
 from benchmarks.peers import peer_python
 from benchmarks.timing import best
@@ -91,14 +91,13 @@ def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
         with psycopg.connect(url, autocommit=True) as connection:
             _insert(connection, gaps, hours)
             floor = best(lambda: connection.execute(FLOOR).fetchone())
-        product = answer(REVIEW, url, str(SOURCES), build=REPO)
-        before = answer(REVIEW, url, str(SOURCES), build=base) if base else None
+        builds = quickest(REVIEW, url, str(SOURCES), base=base)
     peer = _peer(gaps, hours)
-    found = {name: each["missing"] for name, each in (("product", product), ("before", before), ("peer", peer)) if each}
+    found = {role: each["missing"] for role, each in (*builds.items(), ("peer", peer))}
     assert set(found.values()) == {SOURCES * GAPS}, f"planted {SOURCES * GAPS} gaps, found {found}"
-    facts = "facts, analysis, findings, plan"
-    rows = [Measured(facts, "product", {"wall s": product["seconds"]})]
-    rows += [Measured(facts, "before", {"wall s": before["seconds"]})] if before else []
+    rows = [
+        Measured("facts, analysis, findings, plan", role, {"wall s": each["seconds"]}) for role, each in builds.items()
+    ]
     rows.append(Measured("one scan of the rows", "floor", {"wall s": floor}))
     rows.append(Measured("SQLMesh: merge and missing intervals, no database", "peer", {"wall s": peer["seconds"]}))
     return [

@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 
 from benchmarks import command
-from benchmarks.builds import REPO, answer
+from benchmarks.builds import quickest
 from benchmarks.comparison import Comparison, Measured
 from benchmarks.timing import best
 from include.orders_sync.adapters.postgres_orders import PostgresOrders
@@ -91,19 +91,17 @@ def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
         with closing(PostgresOrders(lambda: psycopg.connect(url), "bench")) as database:
             database.keep_zone("UTC")  # as the first run does
         count = _fill(url, stores, days)
-        product = answer(PLAN, url, TODAY.isoformat(), build=REPO)
-        before = answer(PLAN, url, TODAY.isoformat(), build=base) if base else None
+        builds = quickest(PLAN, url, TODAY.isoformat(), base=base)
         with psycopg.connect(url, autocommit=True) as connection:
             floor = best(lambda: [connection.execute(text).fetchall() for text in _FLOOR.split("; ")])
         began = time.perf_counter()
         found = _from_the_log(url, RunOptions("bench", PROFILER, "bench", TODAY))
         peer = time.perf_counter() - began
-    for each in filter(None, (product, before)):
+    for each in builds.values():
         assert each["windows"] == _as_json(found), "they disagree about what to pull"
     rows = [
         Measured("plan_run", role, {"wall s": each["seconds"], "statements": each["statements"]})
-        for role, each in (("product", product), ("before", before))
-        if each
+        for role, each in builds.items()
     ]
     rows.append(Measured("read both tables", "floor", {"wall s": floor, "statements": 2}))
     rows.append(Measured("aggregate the log", "peer", {"wall s": peer, "statements": 2}))

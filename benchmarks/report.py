@@ -18,7 +18,7 @@ from benchmarks.tables import header, lines
 
 _INTRODUCTION = """# Benchmarks
 
-`make bench` writes this page ({form}; `make bench FULL=1` is the long form). Every table compares ways to do the same
+`make bench` writes this page ({form}; `make bench FULL=1` is the long one). Every table compares ways to do the same
 work in one run on one machine: *product* is this build, *before* an older one ({base}), *floor* the least that the work
 can take, a *peer* another tool that does it, *tried* a variant of the product that lost. `×` columns are ratios of the
 first figure: read those, since the figures themselves are the machine's.
@@ -96,10 +96,10 @@ def _section(comparison: Comparison, picture: Path) -> str:
     titles = header(comparison)
     rows = [titles, ["---", *("---:" for _ in titles[1:])], *lines(comparison)]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in rows)
-    notes = "".join(f"\n{note}" for note in comparison.notes)
+    notes = "".join(f"{note}\n" for note in comparison.notes)
     return (
-        f"\n## {comparison.name}\n\nFor {comparison.per}: `{comparison.command}`\n\n{table}\n{notes}\n\n"
-        f"![{comparison.figure}]({picture.as_posix()})\n"
+        f"\n## {comparison.name}\n\nFor {comparison.per}: `{comparison.command}`\n\n{table}\n\n{notes}"
+        f"{chr(10) if notes else ''}![{comparison.figure}]({picture.as_posix()})\n"
     )
 
 
