@@ -87,6 +87,10 @@ class MemoryTarget:
         """The table's rows by column name."""
         return [dict(row) for row in self._state.rows]
 
+    def connected(self) -> AbstractContextManager[None]:
+        """Nothing is open."""
+        return nullcontext()
+
     def prepare(self, source_object: str) -> None:
         """See `Target.prepare`."""
         with self._lock:
@@ -162,12 +166,9 @@ class MemoryTarget:
         publishing.require_own_manifest(manifest, lifecycle_id)
         source_object, window = manifest.source_object, manifest.window
         where = f"{source_object} {window} in {self._options.table}"
-        loading = list(self._typed_rows(manifest, stage, fence, where))
-        publishing.require_same(_fingerprint(loading), manifest, "The staged files hold", where)
-        times = Counter(row["_id"] for row in loading)
-        repeated = min(((name, number) for name, number in times.items() if number > 1), default=None)
-        if not ids_repeat:
-            publishing.require_distinct(repeated, manifest, where)
+        loading = list[Row]()
+        if not publishing.received(manifest, self._overlapping(source_object, window)):
+            loading = self._load(manifest, stage, fence, where, ids_repeat=ids_repeat)
         with turn(), self._transaction():
             overlapping = self._overlapping(source_object, window)
             publishing.require_fence(fence, self._floor(source_object), overlapping, where)
@@ -184,9 +185,10 @@ class MemoryTarget:
             if publishing.received(manifest, overlapping):
                 self._write(receipt)
                 return PublishResult(receipt, self.fingerprint(source_object, window), already_received=True)
+            loading = loading or self._load(manifest, stage, fence, where, ids_repeat=ids_repeat)
             if removable is not None and publishing.may_take_rows_away(overlapping, replaced or {}):
                 held = [row["_id"] for row in self._state.rows if _lies_in(row, source_object, window)]
-                vanishing = sum(name not in times for name in held)
+                vanishing = len(set(held) - {row["_id"] for row in loading})
                 publishing.require_kept(vanishing, len(held), removable, manifest, where)
             deleted = self._delete(source_object, window, replaced or {})
             self._withdraw(source_object, replaced or {})
@@ -216,6 +218,15 @@ class MemoryTarget:
                 self._state = before
                 raise
             self.after_commit()
+
+    def _load(self, manifest: Manifest, stage: Stage, fence: int, where: str, *, ids_repeat: bool) -> list[Row]:
+        loading = list(self._typed_rows(manifest, stage, fence, where))
+        publishing.require_same(_fingerprint(loading), manifest, "The staged files hold", where)
+        times = Counter(row["_id"] for row in loading)
+        if not ids_repeat:
+            repeated = min(((name, number) for name, number in times.items() if number > 1), default=None)
+            publishing.require_distinct(repeated, manifest, where)
+        return loading
 
     def _typed_rows(self, manifest: Manifest, stage: Stage, fence: int, where: str) -> Iterator[Row]:
         for line in staged_lines(manifest, stage):

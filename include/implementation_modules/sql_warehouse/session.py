@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -63,3 +65,47 @@ class Session:
         """Close the connection, and with it end an open transaction; never raises."""
         with suppress(Exception):
             self.connection.close()
+
+
+class SharedSession(threading.local):
+    """The session that the calls of one thread use one after the other, while they are in `sharing`."""
+
+    def __init__(self) -> None:
+        self._is_sharing = False
+        self._idle: tuple[Session, float] | None = None
+
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """Keep the session of a call for the next one, and close it at the end; inside of another one do nothing."""
+        if self._is_sharing:
+            yield
+            return
+        self._is_sharing = True
+        try:
+            yield
+        finally:
+            self._is_sharing = False
+            if session := self.take():
+                session.close()
+
+    def take(self) -> Session | None:
+        """Return the session that was given back, unless it has been idle for so long that it may be dead."""
+        idle, self._idle = self._idle, None
+        if idle is None:
+            return None
+        session, since = idle
+        if time.monotonic() - since > LONGEST_IDLE_SECONDS:
+            session.close()
+            return None
+        return session
+
+    def give_back(self, session: Session) -> None:
+        """Keep the session, or close it when nobody shares."""
+        if self._is_sharing and self._idle is None:
+            self._idle = session, time.monotonic()
+        else:
+            session.close()
+
+
+LONGEST_IDLE_SECONDS = 60.0
+"""Servers, proxies and firewalls cut connections that are silent for minutes."""

@@ -62,6 +62,10 @@ class Target(Protocol):
     locks_table: bool
     """True when a publish locks the whole table, so that publishes should take turns."""
 
+    def connected(self) -> AbstractContextManager[None]:
+        """Let the calls of this thread share a connection while the context lasts; else each may open its own."""
+        ...
+
     def prepare(self, source_object: str) -> None:
         """Create the table, the receipts table and this source object's guard row where missing; safe to call again."""
         ...

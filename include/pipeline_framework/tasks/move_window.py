@@ -51,9 +51,11 @@ def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict
     if done in (None, Phase.SOURCE_TO_STAGE):
         manifest = _staged(pipeline, attempt)
         if phase is not Phase.SOURCE_TO_STAGE:
-            _publish(pipeline, attempt, manifest)
+            with pipeline.target.connected():
+                _publish(pipeline, attempt, manifest)
     if phase is Phase.AUDIT:
-        _audit(pipeline, attempt)
+        with pipeline.target.connected():
+            _audit(pipeline, attempt)
     row = attempt.row
     names = ("staged_count", "loaded_count", "source_count", "target_count", "phase_completed", "pipeline_final_status")
     return {name: getattr(row, name) for name in names}

@@ -30,6 +30,12 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
     row = attempt.row
     if row.phase_completed is not None:
         return {"decision": "resume", "phase_completed": row.phase_completed}
+    with pipeline.target.connected():
+        return _decide(pipeline, attempt, until)
+
+
+def _decide(pipeline: Pipeline, attempt: WindowAttempt, until: Phase) -> dict[str, Any]:
+    row = attempt.row
     source_count = pipeline.source.count(attempt.window)
     target = pipeline.target.fingerprint(row.source_object, attempt.window)
     numbers = {"source_count": source_count, "target_count": target.rows}

@@ -160,8 +160,8 @@ def delete_loaded(pipeline: Pipeline, attempt: WindowAttempt) -> int:
     if attempt.row.phase_completed == Phase.STAGE_TO_TARGET:
         attempt.change(transitions.start_source_to_stage)
     source_object = attempt.row.source_object
-    pipeline.target.prepare(source_object)
-    with attempt.step("deleted at the target"):
+    with pipeline.target.connected(), attempt.step("deleted at the target"):
+        pipeline.target.prepare(source_object)
         return pipeline.target.delete(source_object, attempt.window, fence=attempt.fence, lifecycle_id=attempt.row.id)
 
 

@@ -124,7 +124,9 @@ def test_ddl_and_copy_come_before_the_transaction_and_nothing_after_it() -> None
     publish(recorder)
     starts = recorder.starts()
     begin = starts.index("BEGIN")
-    assert [start.split()[0] for start in starts[:begin]] == ["ALTER", "ALTER", "CREATE", "COPY", "CREATE", "SELECT"]
+    assert [start.split()[0] for start in starts[:begin]] == [
+        *("ALTER", "ALTER", "SELECT", "CREATE", "COPY", "CREATE", "SELECT")
+    ]
     assert [start.split()[0] for start in starts[begin:]] == [
         *("BEGIN", "UPDATE", "SELECT", "DELETE", "INSERT", "SELECT", "INSERT", "COMMIT"),
     ]
