@@ -1,4 +1,4 @@
-"""One staged line per document: `{"_id", "_id_hash", "_event_at", "_lifecycle_id", "doc"}`, `doc` as it was sent.
+"""The lines of staged files, see `Stage`: pages that come as lines, documents that become lines, and reading both.
 
 A line is written only for a document that every target can hold; any other document is named in an error, before
 anything is loaded.
@@ -10,40 +10,108 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import overload
 
 import msgspec
 
-from include.pipeline_framework.core.proof.fingerprints import id_hash
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint, id_hash
 from include.pipeline_framework.core.time.windows import iso_utc
 from include.pipeline_framework.errors import BadDocumentError, TornStageError
-from include.pipeline_framework.ports.source import Document
+from include.pipeline_framework.ports.source import Document, TimeUnit
 from include.pipeline_framework.ports.stage import Manifest, Stage
 
+PER_MICROSECOND: Mapping[TimeUnit, tuple[int, int]] = {"ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
+"""A unit's count is multiplied by the first number and divided by the second one to give whole microseconds."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _decoded = msgspec.json.Decoder(msgspec.Raw).decode
 _ESCAPE = re.compile(rb"\\(u0000|.)", re.DOTALL)
-_WITHOUT_FRACTION = len('"2013-03-09T05:00:00Z"')
-_WITH_FRACTION = len('"2013-03-09T05:00:00.000000Z"')
+
+
+class Line(msgspec.Struct, gc=False):
+    """One line of version 2; `sort` has the event time second."""
+
+    id: str = msgspec.field(name="_id")
+    source: msgspec.Raw = msgspec.field(name="_source")
+    sort: list[int]
+
+
+LINES = msgspec.json.Decoder(Line)
+
+
+class LinePage(Sequence[Document]):
+    """A page of documents as lines of version 2, which are only taken apart for those who ask for documents.
+
+    Args:
+        ids: The documents' ids, in the order of the lines.
+        text: The lines: valid JSON, except that nobody has looked whether strings are UTF-8; each ends with a line
+            break, and there is no other one.
+        time_unit: The unit of the event times.
+    """
+
+    __slots__ = ("_documents", "ids", "text", "time_unit")
+
+    def __init__(self, ids: Sequence[str], text: bytes, time_unit: TimeUnit) -> None:
+        self.ids, self.text, self.time_unit = ids, text, time_unit
+        self._documents: list[Document] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Document]: ...
+
+    def __getitem__(self, index: int | slice) -> Document | Sequence[Document]:
+        if self._documents is None:
+            lines = LINES.decode_lines(self.text)
+            self._documents = [
+                Document(line.id, _instant(line.sort[1], self.time_unit), bytes(line.source)) for line in lines
+            ]
+        return self._documents[index]
 
 
 class LineWriter:
-    """Turns documents into the lines of one window.
+    """Turns the pages of one window into lines of version 2.
 
     Args:
-        lifecycle_id: The ledger row, carried in every line.
         where: Pipeline and window, for messages.
+        time_unit: The unit of the event times.
         max_line_bytes: Longest line without its line break; a loader reads a whole line into one value.
         refuse_nul: Refuse documents with a NUL character, which Postgres can't hold and Snowflake can.
     """
 
-    def __init__(self, lifecycle_id: int, where: str, *, max_line_bytes: int, refuse_nul: bool) -> None:
+    def __init__(self, where: str, time_unit: TimeUnit, *, max_line_bytes: int, refuse_nul: bool) -> None:
         self._where, self._max_line_bytes, self._refuse_nul = where, max_line_bytes, refuse_nul
-        self._after_time = b',"_lifecycle_id":%d,"doc":' % lifecycle_id
-        self._lifecycle_id = lifecycle_id
+        self._unit = time_unit
+        self._factor, self._divisor = PER_MICROSECOND[time_unit]
+
+    def whole(self, page: Sequence[Document]) -> tuple[bytes, Fingerprint] | None:
+        """Return the lines of a page that came as lines, if targets can hold them all; None: each has to be looked at.
+
+        The checks are those of `line`, for the whole page at once.
+        """
+        if not isinstance(page, LinePage) or page.time_unit != self._unit:
+            return None
+        text = page.text
+        if len(text) > self._max_line_bytes and max(map(len, text.split(b"\n"))) > self._max_line_bytes:
+            return None
+        if self._refuse_nul and b"\\u0000" in text:
+            return None
+        try:
+            if not text.isascii():
+                text.decode()
+            return text, Fingerprint.of(page.ids)
+        except UnicodeError:
+            return None
 
     def line(self, document: Document) -> tuple[bytes, int]:
-        """Return the line, ending with a line break, and the id's hash; `joined` removes line breaks inside it.
+        """Return the line of one document, ending with its only line break, and the id's hash.
 
         Raises:
             BadDocumentError: A target can't hold the document; the message names its id.
@@ -63,23 +131,20 @@ class LineWriter:
             raise self._bad(document, "it is not a JSON object")
         if self._refuse_nul and (_has_nul(body) or "\0" in document.id):
             raise self._bad(document, "it has a NUL character")
-        line = b'{"_id":%b,"_id_hash":%d,"_event_at":%b%b%b}\n' % (
+        line = b'{"_id":%b,"_source":%b,"sort":[0,%d]}' % (
             msgspec.json.encode(document.id),
-            digest,
-            _rendered(document.event_at),
-            self._after_time,
-            body,
+            body.translate(None, b"\r\n"),
+            (document.event_at - _EPOCH) // _MICROSECOND * self._divisor // self._factor,
         )
         if len(line) > self._max_line_bytes:
             raise self._bad(document, f"it has {len(body):,} bytes and a line at most {self._max_line_bytes:,}")
-        return line, digest
+        return line + b"\n", digest
 
     def quarantine_line(self, document: Document, reason: str) -> bytes:
         """Return a line for people: the document as text; bytes that are not UTF-8 become lone surrogates."""
         entry = {
             "_id": document.id,
             "_event_at": iso_utc(document.event_at),
-            "_lifecycle_id": self._lifecycle_id,
             "reason": reason,
             "body": document.body.decode("utf-8", "surrogateescape"),
         }
@@ -92,22 +157,6 @@ class LineWriter:
             meaning="No target can hold it, and a window without it would not be complete",
             remedy="Correct or delete it at the source, or set on_bad_document: quarantine for the pipeline.",
         )
-
-
-def joined(lines: list[bytes]) -> bytes:
-    """Return the lines one after the other; line breaks between the tokens of a document are removed."""
-    text = b"".join(lines)
-    if text.count(b"\n") == len(lines) and b"\r" not in text:
-        return text
-    return b"".join(line.translate(None, b"\r\n") + b"\n" for line in lines)
-
-
-def _rendered(event_at: datetime) -> bytes:
-    """Return ISO 8601 in quotes, UTC, with six decimals; msgspec does this four times as fast as isoformat."""
-    rendered = msgspec.json.encode(event_at)
-    if len(rendered) == _WITHOUT_FRACTION:
-        return rendered[:-2] + b'.000000Z"'
-    return rendered if len(rendered) == _WITH_FRACTION else _rendered(event_at.astimezone(UTC))
 
 
 def _has_nul(body: bytes) -> bool:
@@ -127,14 +176,25 @@ def _fault(body: bytes) -> str:
     return "it has half of a surrogate pair, or a value that is no JSON"
 
 
+def _instant(count: int, unit: TimeUnit) -> datetime:
+    """Return the instant, with finer parts than microseconds cut off."""
+    factor, divisor = PER_MICROSECOND[unit]
+    return _EPOCH + timedelta(0, 0, count * factor // divisor)
+
+
 class StagedLine(msgspec.Struct, frozen=True):
-    """One staged line; `doc` is the document's JSON text, byte for byte."""
+    """One staged line of either version; `doc` is the document's JSON text, byte for byte.
+
+    `event_at` is ISO 8601 UTC with six digits of a second and a `Z`.
+    """
 
     id: str = msgspec.field(name="_id")
     id_hash: int = msgspec.field(name="_id_hash")
     event_at: str = msgspec.field(name="_event_at")
-    lifecycle_id: int = msgspec.field(name="_lifecycle_id")
     doc: msgspec.Raw
+
+
+_OLD_LINE = msgspec.json.Decoder(StagedLine)
 
 
 def staged_lines(manifest: Manifest, stage: Stage) -> Iterator[StagedLine]:
@@ -143,17 +203,19 @@ def staged_lines(manifest: Manifest, stage: Stage) -> Iterator[StagedLine]:
     Raises:
         TornStageError: A file is missing, cut short, or holds something that is no staged line.
     """
-    decoder = msgspec.json.Decoder(StagedLine)
+    unit = manifest.time_unit
     for file in manifest.files:
         try:
             with stage.open(file.key) as stored, gzip.open(stored) as lines:
                 for text in lines:
-                    line = decoder.decode(text)
-                    if line.lifecycle_id != manifest.lifecycle_id:
-                        raise _damaged(f"holds a row of another ledger row, {line.lifecycle_id}", file.key)
-                    yield line
-        except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error, msgspec.MsgspecError) as error:
+                    yield _OLD_LINE.decode(text) if unit is None else _staged(LINES.decode(text), unit)
+        except (FileNotFoundError, EOFError, IndexError, gzip.BadGzipFile, zlib.error, msgspec.MsgspecError) as error:
             raise _damaged(f"can't be read ({type(error).__name__})", file.key) from error
+
+
+def _staged(line: Line, unit: TimeUnit) -> StagedLine:
+    at = _instant(line.sort[1], unit).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return StagedLine(line.id, id_hash(line.id), f"{at}Z", line.source)
 
 
 def _damaged(what: str, key: str) -> TornStageError:

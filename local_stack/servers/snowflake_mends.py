@@ -13,7 +13,8 @@
    real Snowflake rolls back after minutes. Here: when a session with an open transaction was silent for a while,
    it is rolled back, and the session ends, so that a client that was only frozen can't commit half of its work.
    A session without one ends after four hours of silence, as in Snowflake.
-7. *A statement that is sent twice runs once.* The connector repeats a request whose answer was lost, under the same
+7. *`MD5_NUMBER_UPPER64` is known*.
+8. *A statement that is sent twice runs once.* The connector repeats a request whose answer was lost, under the same
    request id, and Snowflake answers it without running the statement again; fakesnow ran it again.
 """
 
@@ -35,6 +36,8 @@ from urllib.parse import parse_qs
 import duckdb
 from snowflake.connector.errors import Error as SnowflakeError
 from snowflake.connector.errors import ProgrammingError
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 NO_OPERATION = (
     r"^\s*ALTER\s+SESSION\s+(SET|UNSET)\s+(?!AUTOCOMMIT)",
@@ -64,7 +67,7 @@ class RecentResults(OrderedDict[str, tuple[Any, ...]]):
 
 
 def patch_fakesnow() -> None:
-    """Mends 1 to 3, in fakesnow's classes."""
+    """Mends 1 to 3 and 7, in the classes of fakesnow and sqlglot."""
     from fakesnow import info_schema
     from fakesnow.cursor import FakeSnowflakeCursor
 
@@ -91,8 +94,15 @@ def patch_fakesnow() -> None:
         except Exception as error:
             raise ProgrammingError(f"Emulator: {type(error).__name__}: {error}", 2, "0A000") from error
 
+    DuckDB.Generator.TRANSFORMS[exp.MD5NumberUpper64] = _md5_number_upper64
     info_schema.insert_table_comment_sql = without_null_comment
     FakeSnowflakeCursor.execute = execute_with_sql_errors
+
+
+def _md5_number_upper64(generator: Any, call: Any) -> str:
+    """The first half of an MD5 as a number; DuckDB's `md5_number_upper` takes its bytes in the other order."""
+    digits = f"LEFT(MD5({generator.sql(call, 'this')}), 16)"
+    return f"CAST('0x' || {digits} AS UBIGINT)"
 
 
 def _duckdb_of(fake: Any) -> Any:
@@ -114,7 +124,7 @@ def _refuse_lost_commit(cursor: Any) -> None:
 
 
 class MendedApp:
-    """fakesnow's ASGI application with mends 1 (what the cursor can't see), 6 and 7."""
+    """fakesnow's ASGI application with mends 1 (what the cursor can't see), 6 and 8."""
 
     def __init__(self, server: ModuleType) -> None:
         self._server = server

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from include.pipeline_framework.core.proof.fingerprints import Fingerprint, id_hash
+from include.implementation_modules.staged_lines import LinePage
+from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
@@ -28,10 +29,11 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
     TornStageError,
 )
-from include.pipeline_framework.ports.source import Document, SourcePart
+from include.pipeline_framework.ports.source import Document, SourcePart, TimeUnit
 from include.pipeline_framework.ports.stage import Manifest, Stage, StageRequest
 
 START = datetime(2013, 3, 9, 5, tzinfo=UTC)
+AT = int(START.timestamp()) * 1_000_000
 WINDOW = TimeWindow(START, START + timedelta(hours=1))
 REQUEST = StageRequest(42, "flights", "2013-03-09", WINDOW, 7)
 
@@ -67,6 +69,7 @@ class Pages:
     content: Sequence[Sequence[Document] | Exception]
     expected_rows: int
     parts: Sequence[SourcePart] = (SourcePart("logs-a", "u1", 2), SourcePart("logs-b", "u2", 0), SourcePart("t", "o/1"))
+    time_unit: TimeUnit = "us"
 
     def pages(self) -> Iterator[Sequence[Document]]:
         for page in self.content:
@@ -81,6 +84,16 @@ def document(key: str, body: bytes = b'{"n":1}', at: datetime = START) -> Docume
 
 def pages(*content: Sequence[Document] | Exception) -> Pages:
     return Pages(content, sum(len(page) for page in content if not isinstance(page, Exception)))
+
+
+def page_of_lines(*ids: str, **bodies: bytes) -> LinePage:
+    """Lines as a source sends them, of documents by id."""
+    content = {**dict.fromkeys(ids, b'{"n":1}'), **bodies}
+    text = b"".join(
+        b'{"_index":"i","_id":"%b","_score":null,"_source":%b,"sort":[7,%d]}\n' % (key.encode(), body, AT)
+        for key, body in content.items()
+    )
+    return LinePage(list(content), text, "us")
 
 
 def numbered(count: int, first: int = 0) -> list[Document]:
@@ -121,15 +134,51 @@ class StageContract:
         quoted, stage = 'é"\\', place.stage()
         manifest = stage.write(REQUEST, pages([document(quoted, body, START.replace(microsecond=5)), document("2")]))
         first, second = lines(stage, manifest)
-        start = '{"_id":"é\\"\\\\","_id_hash":' + str(id_hash(quoted)) + ',"_event_at":"2013-03-09T05:00:00.000005Z"'
-        assert first == start.encode() + b',"_lifecycle_id":42,"doc":' + body + b"}\n"
-        assert json.loads(second) == {
-            "_id": "2",
-            "_id_hash": id_hash("2"),
-            "_event_at": "2013-03-09T05:00:00.000000Z",
-            "_lifecycle_id": 42,
-            "doc": {"n": 1},
-        }
+        assert first == '{"_id":"é\\"\\\\","_source":'.encode() + body + b',"sort":[0,%d]}\n' % (AT + 5)
+        assert json.loads(second) == {"_id": "2", "_source": {"n": 1}, "sort": [0, AT]}
+        assert manifest.fingerprint == Fingerprint.of([quoted, "2"])
+
+    @pytest.mark.parametrize(("unit", "count"), [("ms", AT // 1_000), ("us", AT + 999), ("ns", (AT + 999) * 1_000)])
+    def test_times_are_staged_in_the_sources_unit(self, place: StagePlace, unit: TimeUnit, count: int) -> None:
+        stage = place.stage()
+        extract = pages([document("1", at=START.replace(microsecond=999))])
+        extract.time_unit = unit
+        manifest = stage.write(REQUEST, extract)
+        assert (manifest.time_unit, stage.read_manifest(manifest.location).time_unit) == (unit, unit)
+        assert [json.loads(line)["sort"][1] for line in lines(stage, manifest)] == [count]
+
+    def test_a_page_of_lines_is_staged_as_it_came(self, place: StagePlace) -> None:
+        stage = place.stage(file_rows=2)
+        extract = pages(page_of_lines("a", "b", "c"), [document("d")], page_of_lines("e"))
+        manifest = stage.write(REQUEST, extract)
+        assert [json.loads(line)["_id"] for line in lines(stage, manifest)] == list("abcde")
+        assert lines(stage, manifest)[0] == page_of_lines("a").text
+        assert [file.rows for file in manifest.files] == [2, 2, 1]
+        assert manifest.fingerprint == Fingerprint.of("abcde")
+
+    @pytest.mark.parametrize(
+        ("body", "why"),
+        [
+            (b'{"x":"\xff"}', "not UTF-8"),
+            (rb'{"x":"\u0000"}', "NUL"),
+            (b'{"x":"' + b"x" * 300 + b'"}', "a line at most"),
+        ],
+    )
+    def test_a_page_of_lines_is_looked_at_one_by_one_when_one_of_them_is_bad(
+        self, place: StagePlace, body: bytes, why: str
+    ) -> None:
+        stage = place.stage(max_document_bytes=200, refuse_nul=True)
+        with pytest.raises(BadDocumentError, match=f"'bad' can't be loaded: .*{why}"):
+            stage.write(REQUEST, pages(page_of_lines("good", bad=body)))
+        manifest = stage.write(REQUEST, pages(page_of_lines("good", bad=body)), on_bad_document="quarantine")
+        assert (manifest.fingerprint, manifest.quarantined) == (Fingerprint.of(["good"]), 1)
+        with stage.open(f"{manifest.location}/quarantine.ndjson") as file:
+            assert json.loads(file.read())["_id"] == "bad"
+        assert [json.loads(line)["_source"] for line in lines(stage, manifest)] == [{"n": 1}]
+
+    def test_a_nul_character_that_is_escaped_twice_is_none(self, place: StagePlace) -> None:
+        page = page_of_lines("good", also=rb'{"x":"\\u0000"}')
+        assert place.stage(refuse_nul=True).write(REQUEST, pages(page)).fingerprint == Fingerprint.of(["good", "also"])
 
     def test_the_manifest_is_read_back_as_it_was_written(self, place: StagePlace) -> None:
         stage = place.stage(file_rows=300)
@@ -141,7 +190,7 @@ class StageContract:
         assert manifest.parts == Pages.parts
         assert manifest.columns()["source_parts"] == {"logs-a": "u1", "t": "o/1"}
         assert stage.read_manifest(manifest.location) == manifest
-        assert sorted(json.loads(line)["doc"]["n"] for line in lines(stage, manifest)) == list(range(1_000))
+        assert sorted(json.loads(line)["_source"]["n"] for line in lines(stage, manifest)) == list(range(1_000))
         assert place.keys(manifest.location) == [
             f"{manifest.location}/{name}"
             for name in ("manifest.json", *(f"part-0000{number}.ndjson.gz" for number in range(4)))
@@ -174,7 +223,7 @@ class StageContract:
     def test_line_breaks_between_tokens_do_not_break_the_line(self, place: StagePlace) -> None:
         stage = place.stage()
         manifest = stage.write(REQUEST, pages([document("1", b'{\n"a":\r\n"x\\n"}'), document("2")]))
-        assert [json.loads(line)["doc"] for line in lines(stage, manifest)] == [{"a": "x\n"}, {"n": 1}]
+        assert [json.loads(line)["_source"] for line in lines(stage, manifest)] == [{"a": "x\n"}, {"n": 1}]
 
     @pytest.mark.parametrize("error", FAILING)
     def test_an_extract_that_fails_half_way_leaves_nothing(self, place: StagePlace, error: Exception) -> None:
@@ -257,7 +306,14 @@ class StageContract:
             "key": "flights/2013-03-09/20130309T050000Z_20130309T060000Z/6/part-00000.ndjson.gz"
         }
         wrong: list[bytes] = [b"", b"{", b"[]", b"{}"]
-        for change in ({"rows": 4}, {"version": 2}, {"location": "elsewhere"}, {"files": [other]}, {"source_rows": 6}):
+        for change in (
+            {"rows": 4},
+            {"version": 3},
+            {"time_unit": "h"},
+            {"location": "elsewhere"},
+            {"files": [other]},
+            {"source_rows": 6},
+        ):
             wrong.append(json.dumps(right | change).encode())
         for content in wrong:
             place.overwrite(key, content)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.ports.source import Document
+from include.pipeline_framework.ports.source import Document, TimeUnit
 from include.pipeline_framework.ports.stage import Manifest, Stage, StageRequest
 from tests.contract.faulty_connections import Faults, FaultyConnection
 from tests.doubles.memory_transfer import MemoryExtract, MemoryStage
@@ -83,11 +83,16 @@ class TargetHarness(ABC):
         return found
 
     def staged(
-        self, content: Sequence[Document], within: TimeWindow | None = None, row: int = 1, source: str = FLIGHTS
+        self,
+        content: Sequence[Document],
+        within: TimeWindow | None = None,
+        row: int = 1,
+        source: str = FLIGHTS,
+        time_unit: TimeUnit = "us",
     ) -> Manifest:
         within, fence = within or window(), next(self._fences)
         inside = [item for item in content if within.contains(item.event_at)]
-        extract = MemoryExtract(len(inside), inside, page_size=1_000)
+        extract = MemoryExtract(len(inside), inside, page_size=1_000, time_unit=time_unit)
         return self.stage.write(StageRequest(row, source, "2013-03-09", within, fence), extract)
 
     def publish(self, manifest: Manifest, fence: int | None = None, **arguments: Any) -> Any:

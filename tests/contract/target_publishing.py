@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -17,7 +19,8 @@ from include.pipeline_framework.errors import (
     PipelineError,
     TornStageError,
 )
-from include.pipeline_framework.ports.source import Document
+from include.pipeline_framework.ports.source import Document, TimeUnit
+from tests.contract.older_stage import older_stage
 from tests.contract.target_harness import FLIGHTS, HOUR, NOON, TargetHarness, document, documents, window
 
 
@@ -43,6 +46,28 @@ class PublishingContract:
         assert (row["_file"], row["origin"], row["delay"]) == (manifest.files[0].key, "JFK", 5)
         assert row["_event_at"].replace(tzinfo=UTC) == NOON
 
+    @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+    def test_times_of_every_unit_are_loaded_exactly(self, harness: TargetHarness, unit: TimeUnit) -> None:
+        """Also before 1970; a unit that is finer than a microsecond is cut, not rounded."""
+        times = [datetime(1969, 12, 31, 23, 59, 59, 999_000, UTC), datetime(2013, 3, 9, 12, 0, 0, 123_000, UTC)]
+        if unit != "ms":
+            times.append(datetime(2250, 1, 1, 0, 0, 0, 1, UTC))
+        span = TimeWindow(datetime(1969, 1, 1, tzinfo=UTC), datetime(2263, 1, 1, tzinfo=UTC))
+        content = [document(str(number), at) for number, at in enumerate(times)]
+        harness.publish(harness.staged(content, span, time_unit=unit))
+        rows = sorted(harness.rows(), key=lambda found: found["_id"])
+        assert [row["_event_at"].replace(tzinfo=UTC) for row in rows] == times
+        assert [row["_id_hash"] for row in rows] == [id_hash(item.id) for item in content]
+
+    def test_what_a_build_before_has_staged_is_loaded(self, harness: TargetHarness) -> None:
+        manifest = older_stage(harness.stage, harness.staged(documents(3)))
+        assert (manifest.time_unit, manifest.fingerprint.rows) == (None, 3)
+        result = harness.publish(manifest)
+        assert result.loaded == manifest.fingerprint
+        row = min(harness.rows(), key=lambda found: found["_id"])
+        assert (row["_id_hash"], row["origin"], row["delay"]) == (id_hash(row["_id"]), "JFK", 5)
+        assert row["_event_at"].replace(tzinfo=UTC) == NOON
+
     def test_prepare_can_be_repeated_and_keeps_everything(self, harness: TargetHarness) -> None:
         harness.load(documents(2))
         harness.target.prepare(FLIGHTS)
@@ -64,6 +89,26 @@ class PublishingContract:
         assert {row["_fence"] for row in harness.rows()} == {manifest.fence}
         with pytest.raises(FenceLostError):
             harness.publish(manifest, fence=manifest.fence + 499)
+
+    def test_what_was_received_needs_no_staged_file(self, harness: TargetHarness) -> None:
+        manifest = harness.staged(documents(3))
+        harness.publish(manifest)
+        harness.stage.delete(manifest.location)
+        assert harness.publish(manifest, fence=manifest.fence + 500).already_received is True
+
+    def test_what_is_deleted_after_the_receipt_was_read_is_loaded_again(self, harness: TargetHarness) -> None:
+        manifest = harness.staged(documents(3))
+        harness.publish(manifest)
+
+        @contextmanager
+        def another_deletes_it() -> Iterator[None]:
+            assert harness.target.delete(FLIGHTS, window(), fence=400, lifecycle_id=1) == 3
+            yield
+
+        result = harness.publish(manifest, fence=500, turn=another_deletes_it)
+        assert (result.already_received, result.loaded) == (False, manifest.fingerprint)
+        assert harness.target.receipt(FLIGHTS, window()).fence == 500
+        assert len(harness.rows()) == 3
 
     def test_an_older_fence_is_refused(self, harness: TargetHarness) -> None:
         zombie = harness.staged(documents(5, prefix="zombie"))

@@ -16,7 +16,7 @@ from include.implementation_modules.object_storage.storage import StoredObject
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import IncompleteExtractError
-from include.pipeline_framework.ports.source import BucketCount, Document, SourcePart
+from include.pipeline_framework.ports.source import BucketCount, Document, SourcePart, TimeUnit
 
 
 class MemorySourceOptions(BaseModel):
@@ -35,6 +35,7 @@ class MemoryExtract:
     documents: Sequence[Document]
     page_size: int
     parts: Sequence[SourcePart] = ()
+    time_unit: TimeUnit = "us"
 
     def pages(self) -> Iterator[Sequence[Document]]:
         """Every document once; IncompleteExtractError at the end when there are not as many as expected."""

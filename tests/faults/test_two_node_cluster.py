@@ -202,6 +202,7 @@ def after_the_first_page(moved: Moved, kill: Callable[[], None]) -> None:
     class KilledExtract:
         def __init__(self, extract: Any) -> None:
             self.expected_rows, self.parts = extract.expected_rows, extract.parts
+            self.time_unit = extract.time_unit
             self._extract = extract
 
         def pages(self) -> Iterator[Any]:

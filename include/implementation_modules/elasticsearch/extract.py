@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from operator import lt
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,13 +21,14 @@ from include.implementation_modules.elasticsearch.answers import (
     SearchAnswer,
     check_shards,
     check_whole,
-    decode_page,
     exact_total,
     index_path,
 )
 from include.implementation_modules.elasticsearch.errors import is_missing_index, is_too_large
 from include.implementation_modules.elasticsearch.indices import Index, LeftOut
+from include.implementation_modules.elasticsearch.pages import Page, read_page
 from include.implementation_modules.elasticsearch.time_field import RENDERED_FORMAT, TimeField
+from include.implementation_modules.staged_lines import Line, LinePage
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
@@ -35,7 +36,7 @@ from include.pipeline_framework.errors import (
     IncompleteExtractError,
     PipelineError,
 )
-from include.pipeline_framework.ports.source import Document, SourcePart
+from include.pipeline_framework.ports.source import Document, SourcePart, TimeUnit
 
 _log = logging.getLogger(__name__)
 
@@ -99,8 +100,8 @@ class View:
                 raise
             self.shards = opened.shards.total
 
-    def search(self, body: Mapping[str, Any]) -> tuple[SearchAnswer, list[bytes], int]:
-        """Return answer, documents and size of the answer in bytes."""
+    def search(self, body: Mapping[str, Any]) -> Page:
+        """Return the answer and its hits."""
         point_in_time = {"pit": {"id": self._id, "keep_alive": self.options.keep_alive}}
         try:
             raw = self._channel.raw(
@@ -115,12 +116,13 @@ class View:
                 meaning="What was read so far is not the whole window and is thrown away",
                 remedy="Airflow retries, and reads what the pattern means then.",
             ) from error
-        answer, bodies = decode_page(raw, self.where)
+        page = read_page(raw, self.where, has_documents="_source" not in body and body["size"] > 0)
+        answer = page.answer
         if answer.pit_id:
             self._id = answer.pit_id
             self._ids.add(answer.pit_id)
         check_whole(answer, self.where, shards=self.shards)
-        return answer, bodies, len(raw)
+        return page
 
     def close(self) -> None:
         """Release the view; if it can't be closed, it ends with keep_alive."""
@@ -138,24 +140,18 @@ class _Slice:
     after: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
-class _Page:
-    hits: list[Hit]
-    bodies: list[bytes]
-    next: _Slice | None
-
-
 class ElasticsearchExtract:
     """One window on one point in time; `pages` reads slices in threads, at most one page ahead for each."""
 
     def __init__(self, view: View, time: TimeField, window: TimeWindow, indices: Sequence[Index]) -> None:
         self._view, self._time, self._window = view, time, window
+        self.time_unit: TimeUnit = "ns" if time.is_nanoseconds else "ms"
         self._query = time.range(window)
         values = {"value_count": {"field": time.name}}
         # not a bucket's doc_count: it would add up the documents' own _doc_count
         by_index = {"terms": {"field": "_index", "size": _MAX_INDICES}, "aggs": {"rows": values}}
         aggregations = {"values": values, "indices": by_index}
-        count, _, _ = view.search({"size": 0, "track_total_hits": True, "query": self._query, "aggs": aggregations})
+        count = view.search({"size": 0, "track_total_hits": True, "query": self._query, "aggs": aggregations}).answer
         if view.shards is None:
             view.shards = count.shards.total
         self.expected_rows = exact_total(count, view.where)
@@ -168,7 +164,7 @@ class ElasticsearchExtract:
         for page in self.raw_pages({}):
             yield self._documents(page)
 
-    def raw_pages(self, request: Mapping[str, Any]) -> Iterator[_Page]:
+    def raw_pages(self, request: Mapping[str, Any]) -> Iterator[Page]:
         """Yield the pages of all slices as they arrive; `request` adds to the search request.
 
         Raises:
@@ -181,15 +177,15 @@ class ElasticsearchExtract:
         size = min(options.page_size, _FIRST_PAGE)
         pool = ThreadPoolExecutor(slices, thread_name_prefix="elasticsearch-slice")
         try:
-            pending: set[Future[_Page]] = {
+            pending: set[Future[tuple[Page, _Slice | None]]] = {
                 pool.submit(self._page, _Slice(number, size), slices, request) for number in range(slices)
             }
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    page = future.result()
-                    if page.next:
-                        pending.add(pool.submit(self._page, page.next, slices, request))
+                    page, following = future.result()
+                    if following:
+                        pending.add(pool.submit(self._page, following, slices, request))
                     rows += len(page.hits)
                     if rows > self.expected_rows:
                         raise self._not_as_counted(f"more than {self.expected_rows}")
@@ -210,7 +206,7 @@ class ElasticsearchExtract:
         field = {"field": self._time.name, "format": RENDERED_FORMAT}
         named = "a document"
         for page in self.raw_pages({"_source": False, "docvalue_fields": [field]}):
-            several = [hit for hit in page.hits if len((hit.fields or {}).get(self._time.name, ())) > 1]
+            several = [hit for hit in page.answer.hits.hits if len((hit.fields or {}).get(self._time.name, ())) > 1]
             if several:
                 named = f"document {several[0].id!r}"
                 break
@@ -229,23 +225,23 @@ class ElasticsearchExtract:
             remedy="Airflow retries; if it stays, check the cluster's health and proxies in between.",
         )
 
-    def _page(self, part: _Slice, slices: int, request: Mapping[str, Any]) -> _Page:
-        """Return the next page; runs in a thread of the pool."""
+    def _page(self, part: _Slice, slices: int, request: Mapping[str, Any]) -> tuple[Page, _Slice | None]:
+        """Return the next page, and the slice after it, if there may be more; runs in a thread of the pool."""
         body = {"track_total_hits": False, "query": self._query, "sort": self._time.sort, **request}
         if slices > 1:
             body["slice"] = {"id": part.number, "max": slices}
         if part.after:
             body["search_after"] = part.after
-        part, (answer, bodies, size) = self._fitting(part, body)
-        hits = answer.hits.hits
+        part, page = self._fitting(part, body)
+        hits = page.hits
         self._require_order(part, hits)
         if len(hits) < part.size:  # all shards answered, so there are no more
-            return _Page(hits, bodies, None)
-        fitting = max(1, len(hits) * _PAGE_BYTES // size)
+            return page, None
+        fitting = max(1, len(hits) * _PAGE_BYTES // page.size)
         after = (hits[-1].sort[0], hits[-1].sort[1])
-        return _Page(hits, bodies, replace(part, after=after, size=min(fitting, self._view.most)))
+        return page, replace(part, after=after, size=min(fitting, self._view.most))
 
-    def _fitting(self, part: _Slice, body: Mapping[str, Any]) -> tuple[_Slice, tuple[SearchAnswer, list[bytes], int]]:
+    def _fitting(self, part: _Slice, body: Mapping[str, Any]) -> tuple[_Slice, Page]:
         """Return the next page, halved until the server can make it, and the slice with that size.
 
         Raises:
@@ -261,7 +257,7 @@ class ElasticsearchExtract:
                 self._view.most = min(self._view.most, part.size)
                 _log.info("%s: pages of %d documents from now on: %s", self._view.where, part.size, error.what)
 
-    def _require_order(self, part: _Slice, hits: Sequence[Hit]) -> None:
+    def _require_order(self, part: _Slice, hits: Sequence[Hit | Line]) -> None:
         """Refuse a page that is not in the order of the unique `_shard_doc`, which shows a hit that comes twice.
 
         A count can't show it: if one hit repeats its neighbour, another one is missing, and the number is right.
@@ -273,7 +269,7 @@ class ElasticsearchExtract:
         before = part.after[0] if part.after else None
         if before is not None and positions and positions[0] <= before:
             what = "Elasticsearch sent a page a second time"
-        elif any(after <= earlier for earlier, after in pairwise(positions)):
+        elif not all(map(lt, positions, positions[1:])):
             what = "Elasticsearch sent a document a second time"
         else:
             return
@@ -284,7 +280,11 @@ class ElasticsearchExtract:
             remedy="Airflow retries; if it stays, look for a proxy that caches or changes answers.",
         )
 
-    def _documents(self, page: _Page) -> list[Document]:
+    def _documents(self, page: Page) -> Sequence[Document]:
+        counts = [hit.sort[1] for hit in page.hits]
+        self._require_inside(counts)
+        if page.lines is not None:
+            return LinePage([hit.id for hit in page.hits], page.lines, self.time_unit)
         if not all(page.bodies):
             raise ConfigurationError(
                 "The index does not keep its documents",
@@ -292,19 +292,22 @@ class ElasticsearchExtract:
                 meaning="Its mapping has _source disabled: there is nothing to load",
                 remedy="Re-index with _source enabled.",
             )
-        times = self._time.microseconds([hit.sort[1] for hit in page.hits])
+        times = self._time.microseconds(counts)
+        return [
+            Document(hit.id, _EPOCH + timedelta(0, 0, time), body)
+            for hit, body, time in zip(page.hits, page.bodies, times, strict=True)
+        ]
+
+    def _require_inside(self, counts: Sequence[int]) -> None:
+        times = self._time.microseconds([min(counts), max(counts)] if counts else [])
         start, end = ((instant - _EPOCH) // _MICROSECOND for instant in (self._window.start, self._window.end))
-        if times and not start <= min(times) <= max(times) < end:
+        if not all(start <= time < end for time in times):
             raise IncompleteExtractError(
                 "Elasticsearch sent a document from outside the window",
                 where=self._view.where,
                 meaning="It belongs to another window and would be loaded twice",
                 remedy="Look for a proxy that changes requests or answers.",
             )
-        return [
-            Document(hit.id, _EPOCH + timedelta(0, 0, time), body)
-            for hit, body, time in zip(page.hits, page.bodies, times, strict=True)
-        ]
 
 
 def _parts(indices: Sequence[Index], by_index: Mapping[str, Any]) -> list[SourcePart]:

@@ -9,7 +9,6 @@ from typing import BinaryIO, Self
 
 from isal import isal_zlib
 
-from include.implementation_modules.staged_lines import joined
 from include.pipeline_framework.ports.stage import StagedFile
 
 _GZIP = 31
@@ -38,14 +37,18 @@ class Parts:
         if self._part:
             self._part.file.close()
 
-    def write(self, lines: list[bytes]) -> None:
-        """Add lines, each of which ends with a line break."""
-        first = 0
-        while first < len(lines):
+    def write(self, text: bytes, rows: int) -> None:
+        """Add lines, each of which ends with its only line break."""
+        while rows:
             part = self._part = self._part or _Part()
-            taken = lines[first : first + self._file_rows - part.rows]
-            part.write(taken)
-            first += len(taken)
+            room = self._file_rows - part.rows
+            if rows > room:
+                *lines, rest = text.split(b"\n", room)
+                text, rows = rest, rows - room
+                part.write(b"\n".join([*lines, b""]), room)
+            else:
+                part.write(text, rows)
+                rows = 0
             if part.rows >= self._file_rows or part.bytes >= self._file_bytes:
                 self._upload(part)
 
@@ -73,9 +76,9 @@ class _Part:
         self.sha256 = sha256()
         self._gzip = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
 
-    def write(self, lines: list[bytes]) -> None:
-        self.rows += len(lines)
-        self._append(self._gzip.compress(joined(lines)))
+    def write(self, text: bytes, rows: int) -> None:
+        self.rows += rows
+        self._append(self._gzip.compress(text))
 
     def finish(self) -> None:
         self._append(self._gzip.flush())

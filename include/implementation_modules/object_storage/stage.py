@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from include.implementation_modules.object_storage.connecting import connect
 from include.implementation_modules.object_storage.parts import Parts
 from include.implementation_modules.object_storage.storage import LocalStorage, ObjectStorage, S3Storage
-from include.implementation_modules.staged_lines import LineWriter
+from include.implementation_modules.staged_lines import PER_MICROSECOND, LineWriter
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow, iso_utc
 from include.pipeline_framework.errors import (
@@ -37,7 +37,9 @@ from include.pipeline_framework.ports.stage import Manifest, StagedFile, StageRe
 
 MANIFEST_NAME = "manifest.json"
 QUARANTINE_NAME = "quarantine.ndjson"
-_MANIFEST_VERSION = 1
+_VERSION = 2
+_VERSION_WITHOUT_UNIT = 1
+"""Of manifests that earlier builds wrote: their lines have hash and time of each document."""
 _LOCATION = re.compile(r"(?!\.{1,2}/)[^/\\]+/\d{4}-\d{2}-\d{2}/[0-9TZ.]+_[0-9TZ.]+/\d+")
 _NOT_STAGED = "Nothing of this window is staged"
 
@@ -176,18 +178,23 @@ class ObjectStorageStage:
     ) -> Manifest:
         where = f"{request.source_object}, window {request.window}"
         lines = LineWriter(
-            request.lifecycle_id,
             where,
+            extract.time_unit,
             max_line_bytes=self.options.max_document_bytes,
             refuse_nul=self.options.refuse_nul,
         )
-        quarantined, total_rows, hash_sum = 0, 0, 0
+        quarantined, fingerprint = 0, Fingerprint()
         with ExitStack() as stack:
             limits = {"file_rows": self.options.file_rows, "file_bytes": self.options.file_bytes}
             parts = stack.enter_context(Parts(location, self._put, **limits))
             quarantine = stack.enter_context(TemporaryFile())
             for page in extract.pages():
-                written = list[bytes]()
+                if (whole := lines.whole(page)) is not None:
+                    text, found = whole
+                    parts.write(text, found.rows)
+                    fingerprint += found
+                    continue
+                written, hash_sum = list[bytes](), 0
                 for document in page:
                     try:
                         line, digest = lines.line(document)
@@ -199,11 +206,11 @@ class ObjectStorageStage:
                         continue
                     written.append(line)
                     hash_sum += digest
-                total_rows += len(written)
-                parts.write(written)
-            if total_rows + quarantined != extract.expected_rows:
+                parts.write(b"".join(written), len(written))
+                fingerprint += Fingerprint(len(written), hash_sum)
+            if fingerprint.rows + quarantined != extract.expected_rows:
                 raise IncompleteExtractError(
-                    f"{total_rows} rows staged and {quarantined} quarantined, {extract.expected_rows} expected",
+                    f"{fingerprint.rows} rows staged and {quarantined} quarantined, {extract.expected_rows} expected",
                     where=where,
                     meaning=_NOT_STAGED,
                     remedy="Airflow extracts again; if it stays, check the source's health.",
@@ -218,10 +225,11 @@ class ObjectStorageStage:
             window=request.window,
             fence=request.fence,
             source_rows=extract.expected_rows,
-            fingerprint=Fingerprint(total_rows, hash_sum),
+            fingerprint=fingerprint,
             files=files,
             quarantined=quarantined,
             parts=tuple(extract.parts),
+            time_unit=extract.time_unit,
         )
 
     def _put(self, key: str, content: Any) -> None:
@@ -283,7 +291,8 @@ def _torn(what: str, where: str) -> TornStageError:
 def _manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as bytes; hash sums are text, because they exceed what JSON readers keep exactly."""
     content = {
-        "version": _MANIFEST_VERSION,
+        "version": _VERSION,
+        "time_unit": manifest.time_unit,
         "location": manifest.location,
         "lifecycle_id": manifest.lifecycle_id,
         "source_object": manifest.source_object,
@@ -303,8 +312,12 @@ def _manifest_bytes(manifest: Manifest) -> bytes:
 
 def _parse_manifest(content: bytes, location: str) -> Manifest:
     parsed = json.loads(content)
-    if parsed["version"] != _MANIFEST_VERSION or parsed["location"] != location:
+    version = parsed["version"]
+    if version not in (_VERSION, _VERSION_WITHOUT_UNIT) or parsed["location"] != location:
         raise ValueError("it has another version or names another location")
+    unit = parsed["time_unit"] if version == _VERSION else None
+    if version == _VERSION and unit not in PER_MICROSECOND:
+        raise ValueError("its time_unit is not known")
     files = tuple(_staged_files(parsed["files"], location))
     manifest = Manifest(
         location=location,
@@ -318,8 +331,9 @@ def _parse_manifest(content: bytes, location: str) -> Manifest:
         quarantined=int(parsed["quarantined"]),
         parts=tuple(
             SourcePart(str(part["name"]), str(part["identity"]), part["rows"])
-            for part in parsed.get("source_parts", ())  # manifests of earlier versions have none
+            for part in parsed.get("source_parts", ())  # manifests of earlier builds have none
         ),
+        time_unit=unit,
     )
     if location.split("/")[2:] != [_window_name(manifest.window), str(manifest.fence)]:
         raise ValueError("it names another window than its location, or another fence")

@@ -26,7 +26,7 @@ from include.pipeline_framework.errors import (
     ServiceBusyError,
     ServiceUnavailableError,
 )
-from include.pipeline_framework.ports.source import BucketCount, Document, SourcePart
+from include.pipeline_framework.ports.source import BucketCount, Document, SourcePart, TimeUnit
 from include.postgres_server import session
 from include.postgres_server.errors import Trouble, said, trouble_of
 from include.sql import statement
@@ -136,6 +136,8 @@ class PostgresSource:
 
 class PostgresExtract:
     """One window in one transaction."""
+
+    time_unit: TimeUnit = "us"
 
     def __init__(self, view: _View, page_size: int) -> None:
         self._view, self._page_size = view, page_size

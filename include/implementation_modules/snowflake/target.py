@@ -35,6 +35,7 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
     TerminalError,
 )
+from include.pipeline_framework.ports.source import TimeUnit
 from include.pipeline_framework.ports.stage import Manifest, Stage
 from include.pipeline_framework.ports.target import ColumnSpec
 from include.sql.text import SqlFragment, fill, listed, quoted, sql_text
@@ -186,13 +187,21 @@ class SnowflakeTarget(SqlTarget):
             except TerminalError:
                 stage.read_manifest(manifest.location)  # a missing or changed file is not an error of Snowflake
                 raise
-        session.run("create_typed", self._paths)
+        self._create_typed(session, manifest.time_unit)
         rows, hash_sum, refused, ids = session.run("check_loaded")[0]
         publishing.require_same(Fingerprint(int(rows), int(hash_sum)), manifest, "The staged files hold", session.where)
         if refused:
             document_id, index = session.run("find_refused")[0]
             raise refused_value(document_id, self._columns[int(index)], session.where, int(refused))
         return int(rows) - int(ids)
+
+    def _create_typed(self, session: Session, unit: TimeUnit | None) -> None:
+        """Create the rows to insert; without a unit the lines are of version 1."""
+        date_part = SqlFragment("MILLISECOND" if unit == "ms" else "MICROSECOND")
+        name = "lines" if unit else "lines_of_version_1"
+        lines = SqlFragment(session.text(name, {"date_part": date_part}))
+        text = session.text("create_typed", {"lines": lines})
+        session.execute(text, {**self._paths, "divisor": 1_000 if unit == "ns" else 1}, doing="create_typed")
 
     def _copy(self, session: Session, keys: list[str], stage: Stage) -> None:
         external = self._external_stage(stage, keys[0], session.where)
@@ -285,7 +294,7 @@ def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]
     texts, refusals = [], []
     for i, column in enumerate(columns):
         values = [
-            "line['doc']" + "".join(f"[%(path_{i}_{n}_{j})s]" for j in range(len(keys)))
+            "doc" + "".join(f"[%(path_{i}_{n}_{j})s]" for j in range(len(keys)))
             for n, keys in enumerate(places(column.path))
         ]
         texts.append(f"{_first(f'{value}::TEXT' for value in values)} AS text_{i}")

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
+
+TimeUnit = Literal["ms", "us", "ns"]
+"""The unit of a staged event time, counted since 1970: milliseconds, microseconds or nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,13 @@ class Extract(Protocol):
     parts: Sequence[SourcePart]
     """Every part of that view, with or without rows of the window."""
 
+    time_unit: TimeUnit
+    """The unit in which event times are staged: the source's own, at least as fine as its event times are here."""
+
     def pages(self) -> Iterator[Sequence[Document]]:
         """Return every document of the window exactly once, in pages; the source chooses the order.
+
+        A page that is a `staged_lines.LinePage` has its documents as the lines of a staged file already.
 
         Raises:
             IncompleteExtractError: Partial results, failed shards, or fewer or more rows than `expected_rows`: raised

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.ports.source import Extract, SourcePart
+from include.pipeline_framework.ports.source import Extract, SourcePart, TimeUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Manifest:
         files: All files to load; a load never lists a prefix instead.
         quarantined: Count of documents put aside: `fingerprint.rows + quarantined == source_rows`.
         parts: The parts that the source consisted of.
+        time_unit: The unit of the event times in the lines; None for lines of version 1, see `Stage`.
     """
 
     location: str
@@ -59,6 +60,7 @@ class Manifest:
     files: tuple[StagedFile, ...]
     quarantined: int = 0
     parts: tuple[SourcePart, ...] = ()
+    time_unit: TimeUnit | None = None
 
     @property
     def bytes(self) -> int:
@@ -98,8 +100,11 @@ class StageRequest:
 class Stage(Protocol):
     """Object storage between source and target: gzip-compressed NDJSON, one line per document.
 
-    A staged line is `{"_id": str, "_id_hash": int, "_event_at": text, "_lifecycle_id": int, "doc": document}` with the
-    event time as ISO 8601 UTC with six digits of a second and a `Z`, and the document's bytes as the source sent them.
+    A staged line of version 2 is `{"_id": str, "_source": document, "sort": [any number, event time]}`: a hit of
+    Elasticsearch, which may have other members, and the same shape from other sources. The event time is a whole number
+    in the manifest's `time_unit`, the document has the bytes that the source sent. A line of version 1, which earlier
+    builds wrote, is `{"_id": str, "_id_hash": int, "_event_at": text, "_lifecycle_id": int, "doc": document}` with the
+    event time as ISO 8601 UTC with six digits of a second and a `Z`; it stays readable.
     """
 
     def write(self, request: StageRequest, extract: Extract, *, on_bad_document: str = "fail") -> Manifest:

@@ -7,9 +7,17 @@ signed 64-bit integer; sums are greater than that (numeric(38) in databases, tex
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import md5
+from sys import byteorder
+
+try:  # CPython's own takes half of the time of OpenSSL's for texts as short as ids
+    from _md5 import md5  # type: ignore[import-not-found]
+except ImportError:  # a Python without it
+    from hashlib import md5
+
+_LOW_HALVES = bytes(byte & 15 for byte in range(256))
 
 
 def id_hash(document_id: str) -> int:
@@ -36,6 +44,14 @@ class Fingerprint:
 
     @classmethod
     def of(cls, document_ids: Iterable[str]) -> Fingerprint:
-        """Return the fingerprint of an iterable of ids, each counted as often as it occurs."""
-        hashes = [id_hash(document_id) for document_id in document_ids]
-        return cls(len(hashes), sum(hashes))
+        """Return the fingerprint of an iterable of ids, each counted as often as it occurs.
+
+        >>> Fingerprint.of(["a", "b", "a"]).hash_sum == 2 * id_hash("a") + id_hash("b")
+        True
+        """
+        digests = b"".join([md5(document_id.encode(), usedforsecurity=False).digest() for document_id in document_ids])
+        first_halves = array("Q", digests)[::2]
+        if byteorder == "little":
+            first_halves.byteswap()
+        # 15 of the 16 digits of each: the sum without the last ones, which are the low halves of every 8th byte
+        return cls(len(first_halves), (sum(first_halves) - sum(digests[7::16].translate(_LOW_HALVES))) >> 4)

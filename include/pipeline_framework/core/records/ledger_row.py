@@ -26,7 +26,7 @@ class LedgerRow:
 
     # identity and configuration
     id: int
-    """Identity of the row; staged lines and target rows carry it as _lifecycle_id."""
+    """Identity of the row; target rows carry it as _lifecycle_id."""
     pipeline_id: str
     """Pipeline file that planned the row (include/pipelines/<id>.yaml)."""
     source_name: str
