@@ -89,6 +89,8 @@ def _tasks(config: PipelineConfig) -> None:
         "map_index_template": "{{ task.op_kwargs['rec']['local'] }}",
         "max_active_tis_per_dagrun": config.max_active_windows,
     }
+    # a window that failed does not stop those beside it in a batch: see `batches`
+    later: dict[str, Any] = {} if config.windows_per_task == 1 else {"trigger_rule": TriggerRule.ALL_DONE}
 
     @task(multiple_outputs=False)
     def populate_pipeline_batches() -> dict[str, Any]:
@@ -105,28 +107,28 @@ def _tasks(config: PipelineConfig) -> None:
         return pipeline_tasks.store_and_validate(pipeline_id)
 
     @task(outlets=[loaded], multiple_outputs=False, **per_window)
-    def pre_validation(rec: dict[str, Any]) -> dict[str, Any]:
+    def pre_validation(rec: dict[str, Any]) -> Any:
         """Skip the window when the target proves that it has it."""
         from include.orchestration import pipeline_tasks
 
         return pipeline_tasks.pre_validate(pipeline_id, rec)
 
-    @task(multiple_outputs=False, **per_window)
-    def source_to_stage(rec: dict[str, Any]) -> dict[str, Any]:
+    @task(multiple_outputs=False, **per_window, **later)
+    def source_to_stage(rec: dict[str, Any]) -> Any:
         """Extract completely; the manifest comes last."""
         from include.orchestration import pipeline_tasks
 
         return pipeline_tasks.source_to_stage(pipeline_id, rec)
 
-    @task(multiple_outputs=False, **per_window)
-    def stage_to_target(rec: dict[str, Any]) -> dict[str, Any]:
+    @task(multiple_outputs=False, **per_window, **later)
+    def stage_to_target(rec: dict[str, Any]) -> Any:
         """Load exactly once, under the window's fence."""
         from include.orchestration import pipeline_tasks
 
         return pipeline_tasks.stage_to_target(pipeline_id, rec)
 
-    @task(outlets=[loaded], multiple_outputs=False, **per_window)
-    def audit(rec: dict[str, Any]) -> dict[str, Any]:
+    @task(outlets=[loaded], multiple_outputs=False, **per_window, **later)
+    def audit(rec: dict[str, Any]) -> Any:
         """Compare both ends; only now the window is COMPLETED."""
         from include.orchestration import pipeline_tasks
 
@@ -148,7 +150,7 @@ def _tasks(config: PipelineConfig) -> None:
 
     @task_group
     def window(rec: dict[str, Any]) -> None:
-        """One claimed window."""
+        """One claimed window, or `windows_per_task` of them."""
         pre_validation(rec=rec) >> source_to_stage(rec=rec) >> stage_to_target(rec=rec) >> audit(rec=rec)
 
     claimed = store_and_validate()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from include.orchestration import task_runs
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.orchestration import batches, task_runs
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.core.records.run_requests import last_phase
@@ -16,6 +18,9 @@ from include.wiring import assembly, run_context
 from include.wiring.workspace import Workspace
 
 _log = logging.getLogger(__name__)
+
+Done = tuple[dict[str, Any], str | None]
+"""The numbers of a window, and the window as text if it is complete now."""
 
 
 def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
@@ -46,37 +51,45 @@ def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
         _log.warning("%s", report["note"])
     # DDL once, before windows run in parallel: in Snowflake it would commit their transactions
     assembly.target(config).prepare(config.source_object)
-    claimed: list[dict[str, Any]] = report["claimed"]
-    return claimed
+    return batches.batched(report["claimed"], config.windows_per_task)
 
 
-def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> Any:
     """Decide whether the window has to move; skipped if the target can prove that it has it, or if it was cut."""
     pipeline, until = assembly.pipeline(pipeline_id), _until(pipeline_id)
 
     def work(attempt: WindowAttempt) -> dict[str, Any]:
         return {**pre_validation.pre_validate(pipeline, attempt, until=until), "window": str(attempt.window)}
 
-    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
-    if result["decision"] == "split":
-        task_runs.skip(f"too many rows for one window: cut into finer ones, which a later run claims: {result}")
-    if result["decision"] == "skip":
-        task_runs.skip(f"already loaded, proven by the target's receipt: {result}")
-    task_runs.announce_if(result["decision"] == "empty", result["window"])
-    return result
+    def one(record: dict[str, Any]) -> Done:
+        try:
+            result: dict[str, Any] = task_runs.on_window(pipeline, record, work)
+        except AirflowSkipException:
+            row = pipeline.store.get(record["id"])
+            if record is rec or not row.is_completed_by(run_context.current_actor()):
+                raise
+            return {"decision": "completed"}, str(row.window)  # by a try before, which failed on another window
+        if result["decision"] == "split":
+            task_runs.skip(f"too many rows for one window: cut into finer ones, which a later run claims: {result}")
+        if result["decision"] == "skip":
+            task_runs.skip(f"already loaded, proven by the target's receipt: {result}")
+        return result, result["window"] if result["decision"] == "empty" else None
+
+    with pipeline.target.connected():
+        return batches.each(rec, pipeline.store, one)
 
 
-def source_to_stage(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+def source_to_stage(pipeline_id: str, rec: dict[str, Any]) -> Any:
     """Extract the window completely and write its manifest, or resume from the existing manifest."""
-    return _move(pipeline_id, rec, Phase.SOURCE_TO_STAGE)
+    return _move(pipeline_id, rec, Phase.SOURCE_TO_STAGE, before="pre_validation")
 
 
-def stage_to_target(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+def stage_to_target(pipeline_id: str, rec: dict[str, Any]) -> Any:
     """Load the manifest exactly once."""
-    return _move(pipeline_id, rec, Phase.STAGE_TO_TARGET)
+    return _move(pipeline_id, rec, Phase.STAGE_TO_TARGET, before="source_to_stage")
 
 
-def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
+def audit(pipeline_id: str, rec: dict[str, Any]) -> Any:
     """Compare source, manifest, load and target; the target's asset gets an event when they agree.
 
     A window that this run completed already (the process died after writing, or the task was cleared) stays unchanged,
@@ -84,12 +97,6 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
     """
     _require_asked_for(Phase.AUDIT, _until(pipeline_id))
     pipeline = assembly.pipeline(pipeline_id)
-    row = pipeline.store.get(rec["id"])
-    task_runs.identity_of(pipeline, rec).require(row)
-    if row.is_completed_by(run_context.current_actor()):
-        _log.info("this run completed the window before; to load it again, trigger with replace")
-        task_runs.announce_if(True, str(row.window))
-        return {"pipeline_final_status": Status.COMPLETED.value}
 
     def work(attempt: WindowAttempt) -> dict[str, Any]:
         return {
@@ -98,11 +105,19 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> dict[str, Any]:
             "window": str(attempt.window),
         }
 
-    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
-    if result["reopened"]:
-        task_runs.skip("the source moved beyond the tolerance since the extract: the window is PENDING again")
-    task_runs.announce_if(True, result["window"])
-    return result
+    def one(record: dict[str, Any]) -> Done:
+        row = pipeline.store.get(record["id"])
+        task_runs.identity_of(pipeline, record).require(row)
+        if row.is_completed_by(run_context.current_actor()):
+            _log.info("this run completed the window before; to load it again, trigger with replace")
+            return {"pipeline_final_status": Status.COMPLETED.value}, str(row.window)
+        result: dict[str, Any] = task_runs.on_window(pipeline, record, work)
+        if result["reopened"]:
+            task_runs.skip("the source moved beyond the tolerance since the extract: the window is PENDING again")
+        return result, result["window"]
+
+    with pipeline.target.connected():
+        return batches.each(rec, pipeline.store, one, before="stage_to_target")
 
 
 def finish_run(pipeline_id: str) -> dict[str, int]:
@@ -127,7 +142,7 @@ def _require_asked_for(phase: Phase, until: Phase) -> None:
         task_runs.skip(f"the run was asked to stop after {until}; a later run without `until` goes on from there")
 
 
-def _move(pipeline_id: str, rec: dict[str, Any], phase: Phase) -> dict[str, Any]:
+def _move(pipeline_id: str, rec: dict[str, Any], phase: Phase, *, before: str) -> Any:
     until = _until(pipeline_id)
     _require_asked_for(phase, until)
     pipeline = assembly.pipeline(pipeline_id)
@@ -138,5 +153,7 @@ def _move(pipeline_id: str, rec: dict[str, Any], phase: Phase) -> dict[str, Any]
             attempt.change(transitions.stop_after, until)
         return result
 
-    result: dict[str, Any] = task_runs.on_window(pipeline, rec, work)
-    return result
+    def one(record: dict[str, Any]) -> Done:
+        return task_runs.on_window(pipeline, record, work), None
+
+    return batches.each(rec, pipeline.store, one, before=before)

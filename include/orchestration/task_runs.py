@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -140,14 +140,14 @@ def require_no_failed_task() -> None:
         )
 
 
-def announce_if(is_complete: bool, window: str) -> None:
-    """Emit the task's asset event for exactly this window, as the ledger's row has it, or no event at all.
+def announce(windows: Sequence[str]) -> None:
+    """Emit the task's asset event for exactly these windows, as the ledger's rows have them; without one, no event.
 
     Airflow emits an event for every outlet of a successful task; a window that has not passed its audit gets none.
     """
     context = get_current_context()
-    if is_complete:
-        for asset in context["task"].outlets:
-            context["outlet_events"][asset].add_partitions(window)
-    else:
+    if not windows:
         context["task"].outlets = []
+    for asset in context["task"].outlets:
+        for window in windows:
+            context["outlet_events"][asset].add_partitions(window)

@@ -176,6 +176,17 @@ def bench(stack_env: dict[str, str]) -> Iterator[Bench]:
         api.set_paused(config.dag_id, paused=True)
 
 
+@pytest.fixture(scope="package")
+def batched(bench: Bench) -> Iterator[Bench]:
+    """The lane's second pipeline, which reads the same index and carries three windows in a task."""
+    config = load_pipeline(f"batched_{bench.config.pipeline_id}", Path(bench.env["PIPELINES_DIRECTORY"]))
+    forget_earlier_sessions(bench.env, config)
+    bench.api.wait_for_dags([config.dag_id])
+    bench.api.set_paused(config.dag_id, paused=False)
+    yield Bench(bench.home, bench.api, bench.env, config, *_readers(config))
+    bench.api.set_paused(config.dag_id, paused=True)
+
+
 @pytest.fixture
 def alone(bench: Bench) -> Iterator[None]:
     """Rows that other tests of the lane have left are out of the way: runs without a conf take whatever is due."""
@@ -200,8 +211,11 @@ def _write_lanes(home: Home) -> dict[str, str]:
             "cron_schedule": None,
             "target": like["target"] | {"table": f"FLIGHTS_{lane}".upper()},
         }
-        _write(pipelines / f"{lane}.yaml", yaml.safe_dump(like | own))
-        _write(dags / f"data_pipeline_{lane}.py", DAG_FILE.format(pipeline_id=lane))
+        batched = {"source_object": f"batched_{lane}", "windows_per_task": 3}
+        batched["target"] = like["target"] | {"table": f"BATCHED_{lane}".upper()}
+        for name, changes in ((lane, {}), (f"batched_{lane}", batched)):
+            _write(pipelines / f"{name}.yaml", yaml.safe_dump(like | own | changes))
+            _write(dags / f"data_pipeline_{name}.py", DAG_FILE.format(pipeline_id=name))
     return {
         "PIPELINES_DIRECTORY": str(pipelines),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundles({"e2e": dags}),

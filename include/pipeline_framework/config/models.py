@@ -139,6 +139,13 @@ class PipelineConfig(BaseModel):
     max_active_windows: int = Field(
         default=4, ge=1, le=1_024, description="Windows of a run that move at the same time."
     )
+    windows_per_task: int = Field(
+        default=1,
+        ge=1,
+        le=1_024,
+        description="Windows that one task instance carries through a phase, one after the other: fewer process starts "
+        "and log-ins for small windows.",
+    )
     max_rows_per_window: int | None = Field(
         default=None,
         ge=1,

@@ -24,12 +24,12 @@ TASKS: dict[str, Callable[[str, dict[str, Any]], Any]] = {
 
 
 @pytest.fixture
-def announced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, str]]:
-    told: list[tuple[bool, str]] = []
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    told: list[str] = []
     monkeypatch.setattr(run_context, "current_actor", lambda *_: RUN_1)
     monkeypatch.setattr(run_context, "is_last_try", lambda: True)
     monkeypatch.setattr(task_runs, "conf", dict)
-    monkeypatch.setattr(task_runs, "announce_if", lambda is_complete, key: told.append((is_complete, key)))
+    monkeypatch.setattr(task_runs, "announce", told.extend)
     return told
 
 
@@ -49,7 +49,7 @@ def claimed(world: World, *hours: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "COMPLETED"])
 def test_a_number_that_the_ledger_gave_away_again_moves_nothing(
-    world: World, announced: list[tuple[bool, str]], task: Callable[[str, dict[str, Any]], Any], status: str
+    world: World, announced: list[str], task: Callable[[str, dict[str, Any]], Any], status: str
 ) -> None:
     """After the ledger was lost, the row of this number is another hour's, and held by a run of the same name."""
     world.add_documents(3, 1)
@@ -63,7 +63,7 @@ def test_a_number_that_the_ledger_gave_away_again_moves_nothing(
     assert (world.row(record["id"]), world.target_ids(), announced) == (before, [], [])
 
 
-def test_a_window_is_announced_as_its_row_has_it(world: World, announced: list[tuple[bool, str]]) -> None:
+def test_a_window_is_announced_as_its_row_has_it(world: World, announced: list[str]) -> None:
     world.add_documents(3, 1)
     full, empty = claimed(world, 1, 2)
     assert pipeline_tasks.pre_validate("main", empty)["decision"] == "empty"
@@ -71,9 +71,5 @@ def test_a_window_is_announced_as_its_row_has_it(world: World, announced: list[t
         task("main", full)
     pipeline_tasks.audit("main", full)
     key = "2013-03-09T06:00:00Z/2013-03-09T07:00:00Z"
-    assert [one for one in announced if one[0]] == [
-        (True, "2013-03-09T07:00:00Z/2013-03-09T08:00:00Z"),
-        (True, key),
-        (True, key),
-    ]
+    assert announced == ["2013-03-09T07:00:00Z/2013-03-09T08:00:00Z", key, key]
     assert world.row(full["id"]).phase_completed == Phase.AUDIT
