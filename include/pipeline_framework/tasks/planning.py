@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity.remediation import own_granularity
 from include.pipeline_framework.core.records import planning
@@ -186,8 +186,8 @@ def insert_windows(
     A window that the pipeline's own functions refuse is an error, also in a dry run; with a list `left`, a text in it.
     """
     if left is None:
-        final_config = config.final_config()
-        rows = [planning.planned_row(final_config, window, derive) for window in windows]
+        maker = planning.RowMaker(config.final_config(), deriving)
+        rows = [maker.row(window) for window in windows]
     else:
         placed = place(config, windows)
         rows, left[len(left) :] = placed.rows, placed.left

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity import zone_changes as changes
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp, PlannedRow, Replan, ReplanScope
@@ -173,7 +173,7 @@ def _records_around(config: PipelineConfig, store: LedgerReads, changed: Mapping
 
 def _row(config: PipelineConfig, window: TimeWindow, found: Replan, records: Mapping[int, LedgerRow]) -> Record:
     """Return a row that is claimed like the one whose time it takes: by the same campaign, with the same priority."""
-    row = planned_row(config.final_config(), window, derive)
+    row = planned_row(config.final_config(), window, deriving)
     before = next((records[old.id] for old in found.rows if old.window.overlaps(window)), None)
     return row if before is None else row | {name: getattr(before, name) for name in _KEPT}
 
