@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from include.implementation_modules.postgres_ledger import errors as ledger_errors
 from include.implementation_modules.postgres_ledger.campaigns import PostgresCampaigns
 from include.implementation_modules.postgres_ledger.locks import PostgresLocks
+from include.implementation_modules.postgres_ledger.planned_rows import copy_planned
 from include.implementation_modules.postgres_ledger.plans import PostgresPlans
 from include.implementation_modules.postgres_ledger.revisits import PostgresRevisits
 from include.implementation_modules.postgres_ledger.state_facts import PostgresState
@@ -36,10 +37,11 @@ from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
 from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.planning import GridDay
 from include.pipeline_framework.core.records.row import Actor, window_of
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity, require_recorded
 from include.pipeline_framework.core.time.days import LocalDay
-from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.errors import FenceLostError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
 from include.postgres_server import pooler as postgres_pooler
@@ -96,6 +98,44 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.insert_planned`."""
         with self._transaction() as cursor:
             return self._insert_planned(cursor, records, actor, reason)
+
+    def plan(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> list[Record]:
+        """See `LifecycleStore.plan`."""
+        with self._transaction() as cursor:
+            try:
+                with cursor.connection.transaction():  # a savepoint
+                    require_recorded(SeenIdentity.of(only_row(_run(cursor, "see_identity"))))
+                    copy_planned(cursor, records, actor, reason)
+            except psycopg.errors.ExclusionViolation:  # another planner was faster, or records overlap each other
+                return self._insert_planned(cursor, records, actor, reason).refused
+        return []
+
+    def days_on_grid(self, days: Sequence[GridDay]) -> set[int]:
+        """See `LifecycleStore.days_on_grid`."""
+        parameters = {
+            "sources": [day.source_object for day in days],
+            "days": [day.day for day in days],
+            "starts": [day.window.start for day in days],
+            "ends": [day.window.end for day in days],
+            "steps": [day.step for day in days],
+            "windows": [day.windows for day in days],
+        }
+        with self._transaction() as cursor:
+            return {row["number"] - 1 for row in _run(cursor, "days_on_grid", parameters)}
+
+    def live_windows_of(self, spans: Mapping[str, Sequence[TimeWindow]]) -> dict[str, list[TimeWindow]]:
+        """See `LifecycleStore.live_windows_of`."""
+        flat = [(name, span) for name, of_source in spans.items() for span in merge(of_source)]
+        parameters = {
+            "sources": [name for name, _ in flat],
+            "starts": [span.start for _, span in flat],
+            "ends": [span.end for _, span in flat],
+        }
+        found: dict[str, list[TimeWindow]] = {name: [] for name in spans}
+        with self._transaction() as cursor:
+            for row in _run(cursor, "live_windows_of", parameters):
+                found[row["source_object"]].append(window_of(row))
+        return found
 
     def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
         """See `LifecycleStore.live_windows`."""

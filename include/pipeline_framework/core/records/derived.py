@@ -132,8 +132,12 @@ class WindowTexts(dict[str, str]):
     def __missing__(self, name: str) -> str:
         """Make the text of a bound, in UTC or local, and keep it."""
         bound, is_local = name.removesuffix("_local"), name.endswith("_local")
-        instant = self._bounds[bound].astimezone(self._zone if is_local else UTC)
-        text = self[name] = _compact(instant) + (instant.strftime("%z") if is_local else "Z")
+        if is_local:
+            local = self._bounds[bound].astimezone(self._zone)
+            text = _compact(local) + local.strftime("%z")
+        else:
+            text = _compact_utc(self._bounds[bound])
+        self[name] = text
         return text
 
 
@@ -170,6 +174,12 @@ def _compact(instant: datetime) -> str:
     """Return date and time of day, with parts of a second only if there are some, so that no two windows look alike."""
     text = instant.strftime("%Y%m%dT%H%M%S")
     return f"{text}.{instant.microsecond:06}".rstrip("0") if instant.microsecond else text
+
+
+@lru_cache(maxsize=16_384)
+def _compact_utc(instant: datetime) -> str:
+    """Return an instant's text in UTC, cached: sources are planned for the same instants."""
+    return f"{_compact(instant.astimezone(UTC))}Z"
 
 
 def _day(target_day: Any, timezone: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pendulum
@@ -50,6 +50,24 @@ class DayPlan:
     existing: tuple[TimeWindow, ...]
     missing: tuple[TimeWindow, ...]
     conflicting: tuple[TimeWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GridDay:
+    """A local day of a source, and the grid that its live windows may have.
+
+    Attributes:
+        day: The local day.
+        window: The whole day.
+        step: Length of the grid's windows; the last one may be shorter.
+        windows: The number of windows of the grid.
+    """
+
+    source_object: str
+    day: date
+    window: TimeWindow
+    step: timedelta
+    windows: int
 
 
 def plan_day(
