@@ -220,6 +220,10 @@ class MemoryLifecycleStore:
         of_campaigns = [self._campaigns.claimable(campaign, due) for campaign in campaigns]
         return allot(slots, rules.scheduled_share_percent, scheduled, of_campaigns)
 
+    def count_claimable(self, source_object: str, **options: Any) -> int:
+        """See `LifecycleStore.count_claimable`."""
+        return len(self.preview_claim(source_object, **options))
+
     def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
         """See `LifecycleStore.free_slots`."""
         held = self.find(statuses=[Status.IN_PROGRESS])

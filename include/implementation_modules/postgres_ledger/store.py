@@ -230,18 +230,19 @@ class PostgresLifecycleStore:
         rules: ClaimRules = NO_RULES,
     ) -> list[LedgerRow]:
         """See `LifecycleStore.claim`."""
-        run = {"dag_id": actor.dag_id, "dag_run_id": actor.dag_run_id}
+        run = {"dag_id": actor.dag_id, "dag_run_id": actor.dag_run_id, "source_object": source_object}
         with self._transaction() as cursor:
-            require_recorded(SeenIdentity.of(only_row(_run(cursor, "lock_run", run))))
+            locked = only_row(_run(cursor, "lock_run", run))
+            require_recorded(SeenIdentity.of(locked))
             earlier = ledger_rows(_run(cursor, "rows_of_run", run))
             if earlier:
                 mine = [row.id for row in earlier if row.source_object == source_object]
-                rows = [row for row, _ in _locked(cursor, mine) if transitions.may_claim_back(row, actor)]
+                rows = [(row, now) for row, now in _locked(cursor, mine) if transitions.may_claim_back(row, actor)]
             else:
                 parameters = claim_parameters(source_object, limit, ended_before, within)
-                rows = PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=True)
-            now = only_row(_run(cursor, "now"))["database_now"]
-            return [_apply(cursor, row, transitions.claim(row, actor, now), actor) for row in rows]
+                campaigns = PostgresCampaigns(partial(_run, cursor))
+                rows = campaigns.lock_claimable(parameters, rules, has_campaigns=locked["has_campaigns"])
+            return _apply_all(cursor, [(row, transitions.claim(row, actor, now)) for row, now in rows], actor)
 
     def preview_claim(
         self,
@@ -255,7 +256,21 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.preview_claim`."""
         with self._transaction() as cursor:
             parameters = claim_parameters(source_object, limit, ended_before, within)
-            return PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=False)
+            return PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules)
+
+    def count_claimable(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> int:
+        """See `LifecycleStore.count_claimable`."""
+        with self._transaction() as cursor:
+            parameters = claim_parameters(source_object, limit, ended_before, within)
+            return PostgresCampaigns(partial(_run, cursor)).count_claimable(parameters, rules)
 
     def claimed_by(self, dag_id: str, dag_run_id: str) -> list[LedgerRow]:
         """See `LifecycleStore.claimed_by`."""
@@ -480,19 +495,33 @@ def _locked_row(cursor: Cursor, record_id: int) -> tuple[LedgerRow, datetime]:
 
 
 def _apply(cursor: Cursor, row: LedgerRow, transition: Transition, actor: Actor) -> LedgerRow:
-    if not transition.changes:
-        return row
-    transitions.require_columns(transition, row)
-    columns = [quoted(name) for name in sorted(transition.changes)]
+    return _apply_all(cursor, [(row, transition)], actor)[0]
+
+
+def _apply_all(cursor: Cursor, steps: Sequence[tuple[LedgerRow, Transition]], actor: Actor) -> list[LedgerRow]:
+    """Write the transitions of locked rows with one statement; return the rows as they are now, in the same order."""
+    for row, transition in steps:
+        transitions.require_columns(transition, row)
+    writing = [(row, transition) for row, transition in steps if transition.changes]
+    if not writing:
+        return [row for row, _ in steps]
+    columns = [quoted(name) for name in sorted({name for _, transition in writing for name in transition.changes})]
     lists = {"columns": listed(columns), "new_values": listed(f"new.{name}" for name in columns)}
+    given = [
+        {
+            "id": row.id,
+            "changes": dict(transition.changes),
+            "event": transition.event,
+            "reason": transition.reason,
+            "numbers": dict(transition.numbers),
+        }
+        for row, transition in writing
+    ]
     parameters = {
-        "id": row.id,
-        "changes": Jsonb(dict(transition.changes), dumps=json_text),
-        "event": transition.event,
-        "reason": transition.reason,
-        "numbers": Jsonb(dict(transition.numbers), dumps=json_text),
-        "deletion_done_ids": list(transition.deletion_done_ids),
+        "transitions": Jsonb(given, dumps=json_text),
+        "deletion_done_ids": [done for _, transition in writing for done in transition.deletion_done_ids],
         **actor_parameters(actor),
     }
-    cursor.execute(fill(statement("ledger/apply_transition"), lists).encode(), parameters)
-    return LedgerRow.of(loaded_row(only_row(cursor.fetchall(), row.id)))
+    cursor.execute(fill(statement("ledger/apply_transitions"), lists).encode(), parameters)
+    changed = {row["id"]: LedgerRow.of(loaded_row(row)) for row in cursor.fetchall()}
+    return [changed[row.id] if transition.changes else row for row, transition in steps]

@@ -26,7 +26,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PlanInsert:
-    """The outcome of inserting planned rows: those inserted, and those refused because live rows cover their time."""
+    """The outcome of inserting rows: those inserted, and those refused because live rows cover their time."""
 
     inserted: list[LedgerRow] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
@@ -127,9 +127,8 @@ class LedgerReads(Protocol):
         ...
 
     def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
-        """Return invalidated rows that this one replaces, also indirectly, and whose deletion at the target is owed.
-
-        The result is by id, in order, each with its window.
+        """Return, by id and in order, the windows of rows that this one replaces, also indirectly, and whose deletion
+        at the target is owed.
         """
         ...
 
@@ -147,6 +146,18 @@ class LedgerReads(Protocol):
         rules: ClaimRules = NO_RULES,
     ) -> list[LedgerRow]:
         """Return the rows that `claim` would claim for a new run right now; nothing is claimed."""
+        ...
+
+    def count_claimable(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> int:
+        """Return how many rows `preview_claim` would return."""
         ...
 
     def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
