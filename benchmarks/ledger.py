@@ -7,7 +7,7 @@ In a Postgres of its own:
 * planning again when nothing is left to plan;
 * claims from a small and a large ledger, by several workers at once.
 
-The build before runs first: this build then migrates its ledger.
+The build before runs first, in a Postgres that its own checkout starts.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ CROSS JOIN LATERAL (SELECT h >= %(per_source)s - %(waiting)s AS waits) AS w
 def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
     """Measure all of it; short: a tenth of the windows, and fewer workers."""
     sources, sizes = (100, (2_000, 50_000)) if is_short else (1_000, (10_000, 1_000_000))
+    before = _work("own", base, "plan", sources) if base else None
     with stack.temporary(servers=("postgres",)) as env:
         url = env["LEDGER_URL"]
-        before = _work(url, base, "plan", sources) if base else None
         product = _work(url, _HERE.parent, "plan", sources)
         floors = _floors(url)
         found = _planning(sources * 96, product, before, floors)

@@ -1,4 +1,4 @@
-"""The ledger's work that `benchmarks.ledger` measures, in a process of its own: `ledger_work.py URL plan|claim …`.
+"""The ledger's work that `benchmarks.ledger` measures, in a process of its own: `ledger_work.py URL|own plan|claim …`.
 
 The process imports the build that its PYTHONPATH names, so one file measures this build and the one before. It prints
 its figures as one line of JSON.
@@ -12,7 +12,8 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ from include.pipeline_framework.config.loader import load_pipeline
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.tasks.planning import plan_sources
 from include.sql.migrations import migrate
+from local_stack import stack
 
 DAY = date(2013, 3, 9)
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
@@ -106,6 +108,16 @@ def _claims(url: str, name: str, claims: int, limit: int) -> tuple[list[float], 
     return seconds, _Counted.count
 
 
+@contextmanager
+def _database(url: str) -> Iterator[str]:
+    """Give the ledger's URL; for `own`, of a new Postgres that this process starts and stops."""
+    if url != "own":
+        yield url
+        return
+    with stack.temporary(servers=("postgres",)) as env:
+        yield env["LEDGER_URL"]
+
+
 def _drop(*_arguments: Any) -> Any:
     raise structlog.DropEvent
 
@@ -113,4 +125,6 @@ def _drop(*_arguments: Any) -> Any:
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     structlog.configure(processors=[_drop])
-    print(json.dumps({"plan": plan, "claim": claim}[sys.argv[2]](sys.argv[1], *map(int, sys.argv[3:]))))
+    work = {"plan": plan, "claim": claim}[sys.argv[2]]
+    with _database(sys.argv[1]) as at:
+        print(json.dumps(work(at, *map(int, sys.argv[3:]))))
