@@ -292,7 +292,7 @@ class PostgresLifecycleStore:
     def change(self, record_id: int, decide: Decision, actor: Actor) -> LedgerRow:
         """See `LifecycleStore.change`."""
         with self._pipelined() as cursor:
-            found = only_row(_rows(_sent(cursor, "lock_rows", {"ids": [record_id]})), record_id)
+            found = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
             row = LedgerRow.of(found)
             changed = _written(cursor, [(row, decide(row, found["database_now"]))], actor)
         return changed()[0]
