@@ -19,6 +19,7 @@ from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules, allot
 from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
 from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.planning import GridDay
 from include.pipeline_framework.core.records.row import Actor, Status
 from include.pipeline_framework.core.restoring.ledger_identity import LedgerIdentity, SeenIdentity
 from include.pipeline_framework.core.time.days import LocalDay
@@ -64,6 +65,27 @@ class MemoryLifecycleStore:
         planned = Transition("planned", reason=reason)
         new = [{name: value for name, value in record.items() if name != "id"} for record in records]
         return self._insert([(record, planned) for record in new], actor)
+
+    def plan(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> list[Record]:
+        """See `LifecycleStore.plan`."""
+        with self._all_or_nothing():
+            return self.insert_planned(records, actor, reason).refused
+
+    def days_on_grid(self, days: Sequence[GridDay]) -> set[int]:
+        """See `LifecycleStore.days_on_grid`."""
+        return {number for number, day in enumerate(days) if self._is_on_grid(day)}
+
+    def _is_on_grid(self, day: GridDay) -> bool:
+        rows = [row for row in self._rows.values() if _is_live(row, day.source_object) and row.target_day == day.day]
+        grid = {(at := day.window.start + n * day.step): min(at + day.step, day.window.end) for n in range(day.windows)}
+        return sum(grid.get(row.query_window_start_at) == row.query_window_end_at for row in rows) == day.windows
+
+    def live_windows_of(self, spans: Mapping[str, Sequence[TimeWindow]]) -> dict[str, list[TimeWindow]]:
+        """See `LifecycleStore.live_windows_of`."""
+        return {
+            name: sorted({window for span in of_source for window in self.live_windows(name, span)})
+            for name, of_source in spans.items()
+        }
 
     def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
         """See `LifecycleStore.live_windows`."""
@@ -198,6 +220,10 @@ class MemoryLifecycleStore:
         of_campaigns = [self._campaigns.claimable(campaign, due) for campaign in campaigns]
         return allot(slots, rules.scheduled_share_percent, scheduled, of_campaigns)
 
+    def count_claimable(self, source_object: str, **options: Any) -> int:
+        """See `LifecycleStore.count_claimable`."""
+        return len(self.preview_claim(source_object, **options))
+
     def free_slots(self, caps: Sequence[Cap]) -> dict[str, int]:
         """See `LifecycleStore.free_slots`."""
         held = self.find(statuses=[Status.IN_PROGRESS])
@@ -296,19 +322,24 @@ class MemoryLifecycleStore:
     ) -> list[LedgerRow]:
         """See `LifecycleStore.replace`."""
         judge = partial(transitions.invalidate, reason=reason, fence=fence, only_pending=only_pending)
+        with self._all_or_nothing():
+            old = [self._apply(row, judge(row, self.now()), actor) for row in map(self._row, sorted(record_ids))]
+            replacements = [{**record, "is_replacement_run_flag": True} for record in records]
+            outcome = self.insert_planned(replacements, actor, reason)
+            transitions.require_replacements(outcome.refused)
+            for row, new in transitions.pair_replacements(old, outcome.inserted):
+                self._apply(row, transitions.invalidate(row, self.now(), reason, new.id), actor)
+            return outcome.inserted
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
         with self._lock:
             before = dict(self._rows), list(self._events)
             try:
-                old = [self._apply(row, judge(row, self.now()), actor) for row in map(self._row, sorted(record_ids))]
-                replacements = [{**record, "is_replacement_run_flag": True} for record in records]
-                outcome = self.insert_planned(replacements, actor, reason)
-                transitions.require_replacements(outcome.refused)
-                for row, new in transitions.pair_replacements(old, outcome.inserted):
-                    self._apply(row, transitions.invalidate(row, self.now(), reason, new.id), actor)
+                yield
             except Exception:
                 self._rows, self._events = before
                 raise
-            return outcome.inserted
 
     def amend(self, record_id: int, **changes: Any) -> None:
         """Set columns as somebody's own SQL would: without a transition, an event or the table's rules."""

@@ -203,7 +203,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 5), cut=st.integers(1, 3), more=st.booleans())
     def replace(self, pick: int, cut: int, more: bool) -> None:
         """One live row, or two neighbours, become one, two or three windows."""
-        from include.pipeline_framework.config.derived import derive
+        from include.pipeline_framework.config.derived import deriving
         from include.pipeline_framework.core.records.planning import planned_row
 
         live = [row for row in self.rows() if row.is_live]
@@ -215,7 +215,7 @@ class Ledger(RuleBasedStateMachine):
             old = old[:1]
         start, end = old[0].query_window_start_at, old[-1].query_window_end_at
         edges = [start + (end - start) * n / cut for n in range(cut + 1)]
-        new = [planned_row(self.pipeline.config.final_config(), TimeWindow(*pair), derive)
+        new = [planned_row(self.pipeline.config.final_config(), TimeWindow(*pair), deriving)
                for pair in itertools.pairwise(edges)]  # fmt: skip
         before = self.rows()
         try:

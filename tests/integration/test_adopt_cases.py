@@ -13,7 +13,7 @@ import pytest
 from include.implementation_modules.postgres_ledger.adoption import PostgresImport
 from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
 from include.pipeline_framework.config import loader
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.core.records.planning import planned_row
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.time.days import LocalDay
@@ -143,7 +143,7 @@ def test_rows_of_the_ledger_win(older: Older) -> None:
     final["default_record"] |= {"source_name": "s", "target_name": "t"}
     own = TimeWindow(DAY.start + HOUR, DAY.start + 2.5 * HOUR)
     store = PostgresLifecycleStore(lambda: psycopg.connect(older.url))
-    store.insert_planned([planned_row(final, own, derive)], Actor("test", "test"))
+    store.insert_planned([planned_row(final, own, deriving)], Actor("test", "test"))
     store.close()
     report = adopt(older, "--apply")
     assert [(each["kind"], each["rows"], each["decision"]) for each in report["findings"]] == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -53,38 +54,90 @@ class PostgresCampaigns:
         used = {cap.name: self._run("windows_in_progress", cap.columns)[0]["windows"] for cap in caps}
         return {cap.name: max(0, cap.limit - used[cap.name]) for cap in caps}
 
-    def claimable(self, parameters: Mapping[str, Any], rules: ClaimRules, *, is_locking: bool) -> list[LedgerRow]:
-        """Return the rows that a claim takes, locked if `is_locking`.
+    def claimable(self, parameters: Mapping[str, Any], rules: ClaimRules) -> list[LedgerRow]:
+        """Return the rows that a claim would take; nothing is locked."""
+        running = self._running(parameters, rules)
+        if not rules.caps and not running:
+            return ledger_rows(self._run("claimable_rows", _ordinary(parameters, rules)))
+        return self._shared(parameters, rules, running, lambda each: ledger_rows(self._run("claimable_rows", each)))
+
+    def count_claimable(self, parameters: Mapping[str, Any], rules: ClaimRules) -> int:
+        """Return how many rows a claim would take; no row is read by its columns or locked."""
+        slots = min([parameters["limit"], *self.free_slots(rules.caps).values()])
+        ordinary = _ordinary(parameters, rules)
+        wanted = [ordinary | {"limit": slots}, *_of_campaigns(ordinary, self._running(parameters, rules), slots)]
+        return min(slots, sum(self._run("count_claimable", each)[0]["windows"] for each in wanted if each["limit"] > 0))
+
+    def lock_claimable(
+        self, parameters: Mapping[str, Any], rules: ClaimRules, *, has_campaigns: bool
+    ) -> list[tuple[LedgerRow, datetime]]:
+        """Return the rows that a claim takes, locked, each with the database's clock.
 
         With limits or running campaigns, claims that concern the same ones take turns until their transactions end, so
         that their counts can't change meanwhile. Otherwise simultaneous claims skip each other's rows.
+
+        Args:
+            parameters: See `claim_parameters`.
+            rules: The rules of the claim.
+            has_campaigns: False: no campaign of the source is running, so none has to be looked for.
         """
-        statement = "lock_claimable_rows" if is_locking else "claimable_rows"
-        ordinary = {
-            **parameters,
-            "any_campaign": rules.any_campaign,
-            "not_after": list(rules.not_after),
-            "campaign_id": None,
-        }
-        ordinary["window_order"] = "oldest_planned_first"
-        source = {"source_object": parameters["source_object"]}
-        running = [] if rules.any_campaign else self._run("running_campaigns", source)
+        clock: dict[int, datetime] = {}
+
+        def locked(each: Mapping[str, Any]) -> list[LedgerRow]:
+            records = self._run("lock_claimable_rows", each)
+            clock.update((record["id"], record["database_now"]) for record in records)
+            return ledger_rows(records)
+
+        running = self._running(parameters, rules) if has_campaigns else []
         if not rules.caps and not running:
-            return ledger_rows(self._run(statement, ordinary))
-        slots = parameters["limit"]
-        if is_locking:
+            rows = locked(_ordinary(parameters, rules))
+        else:
             for name in sorted({*(cap.name for cap in rules.caps), f"campaigns of {parameters['source_object']}"}):
                 self._run("lock_claims", {"name": name})
-            running = [] if rules.any_campaign else self._run("running_campaigns", source)
-        slots = min([slots, *self.free_slots(rules.caps).values()])
+            rows = self._shared(parameters, rules, self._running(parameters, rules), locked)
+        return [(row, clock[row.id]) for row in rows]
+
+    def _running(self, parameters: Mapping[str, Any], rules: ClaimRules) -> list[Record]:
+        source = {"source_object": parameters["source_object"]}
+        return [] if rules.any_campaign else self._run("running_campaigns", source)
+
+    def _shared(
+        self,
+        parameters: Mapping[str, Any],
+        rules: ClaimRules,
+        running: Sequence[Record],
+        read: Callable[[Mapping[str, Any]], list[LedgerRow]],
+    ) -> list[LedgerRow]:
+        slots = min([parameters["limit"], *self.free_slots(rules.caps).values()])
         if slots <= 0:
             return []
-        scheduled = ledger_rows(self._run(statement, {**ordinary, "limit": slots}))
-        of_campaigns = []
-        for campaign in running:
-            most = (
-                slots if campaign["concurrency"] is None else min(slots, campaign["concurrency"] - campaign["running"])
-            )
-            own = {"campaign_id": campaign["campaign_id"], "window_order": campaign["window_order"], "limit": most}
-            of_campaigns.append(ledger_rows(self._run(statement, {**ordinary, **own})) if most > 0 else [])
+        ordinary = _ordinary(parameters, rules)
+        scheduled = read(ordinary | {"limit": slots})
+        of_campaigns = [read(each) if each["limit"] > 0 else [] for each in _of_campaigns(ordinary, running, slots)]
         return allot(slots, rules.scheduled_share_percent, scheduled, of_campaigns)
+
+
+def _ordinary(parameters: Mapping[str, Any], rules: ClaimRules) -> dict[str, Any]:
+    """Return the parameters for windows of no campaign, or of any."""
+    return {
+        **parameters,
+        "any_campaign": rules.any_campaign,
+        "not_after": list(rules.not_after),
+        "campaign_id": None,
+        "window_order": "oldest_planned_first",
+    }
+
+
+def _of_campaigns(ordinary: Mapping[str, Any], running: Sequence[Record], slots: int) -> list[dict[str, Any]]:
+    """Return the parameters for the windows of each running campaign, up to its own concurrency."""
+    return [
+        {
+            **ordinary,
+            "campaign_id": campaign["campaign_id"],
+            "window_order": campaign["window_order"],
+            "limit": slots
+            if campaign["concurrency"] is None
+            else min(slots, campaign["concurrency"] - campaign["running"]),
+        }
+        for campaign in running
+    ]

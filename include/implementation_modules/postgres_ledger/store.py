@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from include.implementation_modules.postgres_ledger import errors as ledger_errors
 from include.implementation_modules.postgres_ledger.campaigns import PostgresCampaigns
 from include.implementation_modules.postgres_ledger.locks import PostgresLocks
+from include.implementation_modules.postgres_ledger.planned_rows import copy_planned
 from include.implementation_modules.postgres_ledger.plans import PostgresPlans
 from include.implementation_modules.postgres_ledger.revisits import PostgresRevisits
 from include.implementation_modules.postgres_ledger.state_facts import PostgresState
@@ -36,10 +37,11 @@ from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
 from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.planning import GridDay
 from include.pipeline_framework.core.records.row import Actor, window_of
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity, require_recorded
 from include.pipeline_framework.core.time.days import LocalDay
-from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.errors import FenceLostError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
 from include.postgres_server import pooler as postgres_pooler
@@ -89,34 +91,66 @@ class PostgresLifecycleStore:
 
     def now(self) -> datetime:
         """Return the database's clock."""
-        with self._transaction() as cursor:
-            return only_row(_run(cursor, "now"))["database_now"]
+        found: datetime = only_row(self._single("now"))["database_now"]
+        return found
 
     def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
         """See `LifecycleStore.insert_planned`."""
         with self._transaction() as cursor:
             return self._insert_planned(cursor, records, actor, reason)
 
+    def plan(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> list[Record]:
+        """See `LifecycleStore.plan`."""
+        with self._transaction() as cursor:
+            try:
+                with cursor.connection.transaction():  # a savepoint
+                    require_recorded(SeenIdentity.of(only_row(_run(cursor, "see_identity"))))
+                    copy_planned(cursor, records, actor, reason)
+            except psycopg.errors.ExclusionViolation:  # another planner was faster, or records overlap each other
+                return self._insert_planned(cursor, records, actor, reason).refused
+        return []
+
+    def days_on_grid(self, days: Sequence[GridDay]) -> set[int]:
+        """See `LifecycleStore.days_on_grid`."""
+        parameters = {
+            "sources": [day.source_object for day in days],
+            "days": [day.day for day in days],
+            "starts": [day.window.start for day in days],
+            "ends": [day.window.end for day in days],
+            "steps": [day.step for day in days],
+            "windows": [day.windows for day in days],
+        }
+        return {row["number"] - 1 for row in self._single("days_on_grid", parameters)}
+
+    def live_windows_of(self, spans: Mapping[str, Sequence[TimeWindow]]) -> dict[str, list[TimeWindow]]:
+        """See `LifecycleStore.live_windows_of`."""
+        flat = [(name, span) for name, of_source in spans.items() for span in merge(of_source)]
+        parameters = {
+            "sources": [name for name, _ in flat],
+            "starts": [span.start for _, span in flat],
+            "ends": [span.end for _, span in flat],
+        }
+        found: dict[str, list[TimeWindow]] = {name: [] for name in spans}
+        for row in self._single("live_windows_of", parameters):
+            found[row["source_object"]].append(window_of(row))
+        return found
+
     def live_windows(self, source_object: str, within: TimeWindow) -> list[TimeWindow]:
         """See `LifecycleStore.live_windows`."""
         parameters = {"source_object": source_object, "start": within.start, "end": within.end}
-        with self._transaction() as cursor:
-            rows = _run(cursor, "live_windows", parameters)
-        return [window_of(row) for row in rows]
+        return [window_of(row) for row in self._single("live_windows", parameters)]
 
     def covered_days(self, source_object: str) -> dict[date, timedelta]:
         """See `LifecycleStore.covered_days`."""
-        with self._transaction() as cursor:
-            rows = _run(cursor, "covered_days", {"source_object": source_object})
+        rows = self._single("covered_days", {"source_object": source_object})
         return {row["target_day"]: row["covered"] for row in rows}
 
     def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
         """See `LifecycleStore.zone_stamps`."""
         parameters = {"source_objects": list(zones), "timezones": list(zones.values()), "since": since}
         found: dict[str, list[DayStamp]] = {source_object: [] for source_object in zones}
-        with self._transaction() as cursor:
-            for row in _run(cursor, "zone_stamps", parameters):
-                found[row.pop("source_object")].append(DayStamp(*row.values()))
+        for row in self._single("zone_stamps", parameters):
+            found[row.pop("source_object")].append(DayStamp(*row.values()))
         return found
 
     def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
@@ -129,8 +163,7 @@ class PostgresLifecycleStore:
 
     def table_holder(self, table: str) -> int | None:
         """See `LifecycleStore.table_holder`."""
-        with self._transaction() as cursor:
-            holder: int | None = only_row(_run(cursor, "lock_holder", {"name": f"table {table}"}))["holder"]
+        holder: int | None = only_row(self._single("lock_holder", {"name": f"table {table}"}))["holder"]
         return holder
 
     @contextmanager
@@ -150,9 +183,7 @@ class PostgresLifecycleStore:
 
     def get(self, record_id: int) -> LedgerRow:
         """See `LifecycleStore.get`."""
-        with self._transaction() as cursor:
-            rows = _run(cursor, "get_row", {"id": record_id})
-        return LedgerRow.of(only_row(rows, record_id))
+        return LedgerRow.of(only_row(self._single("get_row", {"id": record_id}), record_id))
 
     def find(
         self,
@@ -176,8 +207,7 @@ class PostgresLifecycleStore:
             "is_oldest_first": is_oldest_first,
             "limit": limit,
         }
-        with self._transaction() as cursor:
-            return ledger_rows(_run(cursor, "find_rows", parameters))
+        return ledger_rows(self._single("find_rows", parameters))
 
     def claim(
         self,
@@ -190,18 +220,21 @@ class PostgresLifecycleStore:
         rules: ClaimRules = NO_RULES,
     ) -> list[LedgerRow]:
         """See `LifecycleStore.claim`."""
-        run = {"dag_id": actor.dag_id, "dag_run_id": actor.dag_run_id}
-        with self._transaction() as cursor:
-            require_recorded(SeenIdentity.of(only_row(_run(cursor, "lock_run", run))))
-            earlier = ledger_rows(_run(cursor, "rows_of_run", run))
+        run = {"dag_id": actor.dag_id, "dag_run_id": actor.dag_run_id, "source_object": source_object}
+        with self._pipelined() as cursor:
+            locking, of_run = _sent(cursor, "lock_run", run), _sent(cursor, "rows_of_run", run)
+            locked = only_row(_rows(locking))
+            require_recorded(SeenIdentity.of(locked))
+            earlier = ledger_rows(_rows(of_run))
             if earlier:
                 mine = [row.id for row in earlier if row.source_object == source_object]
-                rows = [row for row, _ in _locked(cursor, mine) if transitions.may_claim_back(row, actor)]
+                rows = [(row, now) for row, now in _locked(cursor, mine) if transitions.may_claim_back(row, actor)]
             else:
                 parameters = claim_parameters(source_object, limit, ended_before, within)
-                rows = PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=True)
-            now = only_row(_run(cursor, "now"))["database_now"]
-            return [_apply(cursor, row, transitions.claim(row, actor, now), actor) for row in rows]
+                campaigns = PostgresCampaigns(partial(_run, cursor))
+                rows = campaigns.lock_claimable(parameters, rules, has_campaigns=locked["has_campaigns"])
+            claimed = _written(cursor, [(row, transitions.claim(row, actor, now)) for row, now in rows], actor)
+        return claimed()
 
     def preview_claim(
         self,
@@ -215,49 +248,63 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.preview_claim`."""
         with self._transaction() as cursor:
             parameters = claim_parameters(source_object, limit, ended_before, within)
-            return PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules, is_locking=False)
+            return PostgresCampaigns(partial(_run, cursor)).claimable(parameters, rules)
+
+    def count_claimable(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> int:
+        """See `LifecycleStore.count_claimable`."""
+        with self._transaction() as cursor:
+            parameters = claim_parameters(source_object, limit, ended_before, within)
+            return PostgresCampaigns(partial(_run, cursor)).count_claimable(parameters, rules)
 
     def claimed_by(self, dag_id: str, dag_run_id: str) -> list[LedgerRow]:
         """See `LifecycleStore.claimed_by`."""
-        with self._transaction() as cursor:
-            return ledger_rows(_run(cursor, "rows_of_run", {"dag_id": dag_id, "dag_run_id": dag_run_id}))
+        return ledger_rows(self._single("rows_of_run", {"dag_id": dag_id, "dag_run_id": dag_run_id}))
 
     def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> LedgerRow:
         """See `LifecycleStore.take`."""
-        with self._transaction() as cursor:
-            row, now = _locked_row(cursor, record_id)
-            drawn = only_row(_run(cursor, "next_fence"))
+        with self._pipelined() as cursor:
+            locking, drawing = _sent(cursor, "lock_rows", {"ids": [record_id]}), _sent(cursor, "next_fence")
+            found = only_row(_rows(locking), record_id)
+            drawn = only_row(_rows(drawing))  # after the row was locked: a later start gets a greater fence
             require_recorded(SeenIdentity.of(drawn))
-            transition = transitions.take(row, actor, drawn["fence"], now, expected)
-            return _apply(cursor, row, transition, actor)
+            row = LedgerRow.of(found)
+            step = (row, transitions.take(row, actor, drawn["fence"], found["database_now"], expected))
+            taken = _written(cursor, [step], actor)
+        return taken()[0]
 
     def heartbeat(self, record_id: int, fence: int) -> None:
         """See `LifecycleStore.heartbeat`."""
-        with self._transaction() as cursor:
-            if not _run(cursor, "heartbeat", {"id": record_id, "fence": fence}):
-                raise FenceLostError(
-                    f"fence {fence} no longer owns the window",
-                    where=f"ledger row {record_id}",
-                    meaning="Its lease can't be renewed; a newer start or another run has it",
-                )
+        if not self._single("heartbeat", {"id": record_id, "fence": fence}):
+            raise FenceLostError(
+                f"fence {fence} no longer owns the window",
+                where=f"ledger row {record_id}",
+                meaning="Its lease can't be renewed; a newer start or another run has it",
+            )
 
     def change(self, record_id: int, decide: Decision, actor: Actor) -> LedgerRow:
         """See `LifecycleStore.change`."""
-        with self._transaction() as cursor:
-            row, now = _locked_row(cursor, record_id)
-            return _apply(cursor, row, decide(row, now), actor)
+        with self._pipelined() as cursor:
+            found = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
+            row = LedgerRow.of(found)
+            changed = _written(cursor, [(row, decide(row, found["database_now"]))], actor)
+        return changed()[0]
 
     def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
         """See `LifecycleStore.note_refusal`."""
         parameters = {"id": record_id, "refused_fence": fence, "reason": reason, **actor_parameters(actor)}
-        with self._transaction() as cursor:
-            _run(cursor, "note_refusal", parameters)
+        self._single("note_refusal", parameters)
 
     def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
         """See `LifecycleStore.replaced_windows`."""
-        with self._transaction() as cursor:
-            rows = _run(cursor, "replaced_rows", {"id": record_id})
-        return {row["id"]: window_of(row) for row in rows}
+        return {row["id"]: window_of(row) for row in self._single("replaced_rows", {"id": record_id})}
 
     def replace(
         self,
@@ -283,8 +330,7 @@ class PostgresLifecycleStore:
 
     def events(self, record_id: int) -> list[Record]:
         """See `LifecycleStore.events`."""
-        with self._transaction() as cursor:
-            return _run(cursor, "row_events", {"id": record_id})
+        return self._single("row_events", {"id": record_id})
 
     def last_fence(self) -> int:
         """See `LifecycleStore.last_fence`."""
@@ -406,22 +452,64 @@ class PostgresLifecycleStore:
 
     @contextmanager
     def _transaction(self, first: LiteralString | None = None) -> Iterator[Cursor]:
-        with self._lock, ledger_errors.translated():
-            try:
-                if self._connection is None or self._connection.closed or self._connection.broken:
-                    self._connection = self._connect()
-                    self._connection.autocommit = True
-                with self._connection.transaction(), self._connection.cursor(row_factory=dict_row) as cursor:
-                    if first:
-                        cursor.execute(first)
-                    if postgres_pooler.is_noted(self._connection):
-                        session.set_up(self._connection, is_local=True)
-                        _run(cursor, "set_up_session", {"backend_pid": self._connection.info.backend_pid})
+        with self._lock, ledger_errors.translated(), self._usable() as connection, connection.transaction():
+            cursor = connection.cursor(row_factory=dict_row)
+            if first:
+                cursor.execute(first)
+            if postgres_pooler.is_noted(connection):
+                session.set_up(connection, is_local=True)
+                _run(cursor, "set_up_session", {"backend_pid": connection.info.backend_pid})
+            yield cursor
+
+    @contextmanager
+    def _pipelined(self) -> Iterator[Cursor]:
+        """Open a transaction in which BEGIN, COMMIT and a statement wait for no answer before the next one is sent.
+
+        An error of a statement whose rows nobody has read is raised at the end, and nothing is written. Through a
+        pooler, which sets up each transaction, every statement is waited for.
+        """
+        with self._lock:
+            with ledger_errors.translated(), self._usable() as connection:
+                is_pooled = postgres_pooler.is_noted(connection)
+            if is_pooled:
+                with self._transaction() as cursor:
                     yield cursor
-            except psycopg.Error as error:
-                if trouble_of(error).needs_new_connection:
-                    self._disconnect()  # the next call opens a new connection, after a failover to the new primary
-                raise
+                return
+            with ledger_errors.translated(), self._usable() as connection:
+                try:
+                    with connection.pipeline():
+                        _execute(connection, "BEGIN")
+                        yield connection.cursor(row_factory=dict_row)
+                        _execute(connection, "COMMIT")
+                finally:
+                    if not connection.closed:
+                        connection.rollback()  # nothing is sent when the transaction has ended
+
+    @contextmanager
+    def _usable(self) -> Iterator[psycopg.Connection[Any]]:
+        """Give the connection, or a new one after it broke."""
+        try:
+            if self._connection is None or self._connection.closed or self._connection.broken:
+                self._connection = self._connect()
+                self._connection.autocommit = True
+            yield self._connection
+        except psycopg.Error as error:
+            if trouble_of(error).needs_new_connection:
+                self._disconnect()  # the next call opens a new connection, after a failover to the new primary
+            raise
+
+    def _single(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Record]:
+        """Run a statement that is a transaction of its own: one round trip, more only through a pooler."""
+        with self._lock:
+            with ledger_errors.translated(), self._usable() as connection:
+                if not postgres_pooler.is_noted(connection):
+                    return _run(connection.cursor(row_factory=dict_row), name, parameters)
+            with self._transaction() as cursor:
+                return _run(cursor, name, parameters)
+
+
+def _execute(connection: psycopg.Connection[Any], command: LiteralString) -> None:
+    connection.cursor().execute(command)
 
 
 def _run(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None) -> list[Record]:
@@ -429,30 +517,60 @@ def _run(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None)
     return [loaded_row(row) for row in cursor.fetchall()]
 
 
+def _sent(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None) -> Cursor:
+    """Send a statement of an open transaction on a cursor of its own; its rows are read later, with `_rows`."""
+    own: Cursor = cursor.connection.cursor(row_factory=dict_row)
+    return own.execute(statement(f"ledger/{name}").encode(), parameters)
+
+
+def _rows(sent: Cursor) -> list[Record]:
+    return [loaded_row(row) for row in sent.fetchall()]
+
+
 def _locked(cursor: Cursor, record_ids: Sequence[int]) -> list[tuple[LedgerRow, datetime]]:
     """Lock rows in the order of their ids; each comes with the database's clock."""
     return [(LedgerRow.of(row), row["database_now"]) for row in _run(cursor, "lock_rows", {"ids": list(record_ids)})]
 
 
-def _locked_row(cursor: Cursor, record_id: int) -> tuple[LedgerRow, datetime]:
-    row = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
-    return LedgerRow.of(row), row["database_now"]
-
-
 def _apply(cursor: Cursor, row: LedgerRow, transition: Transition, actor: Actor) -> LedgerRow:
-    if not transition.changes:
-        return row
-    transitions.require_columns(transition, row)
-    columns = [quoted(name) for name in sorted(transition.changes)]
+    return _written(cursor, [(row, transition)], actor)()[0]
+
+
+def _written(
+    cursor: Cursor, steps: Sequence[tuple[LedgerRow, Transition]], actor: Actor
+) -> Callable[[], list[LedgerRow]]:
+    """Send the transitions of locked rows as one statement.
+
+    Returns:
+        A function that returns the rows as they are now, in the same order; a pipeline needs it after its end only.
+    """
+    for row, transition in steps:
+        transitions.require_columns(transition, row)
+    writing = [(row, transition) for row, transition in steps if transition.changes]
+    if not writing:
+        return lambda: [row for row, _ in steps]
+    columns = [quoted(name) for name in sorted({name for _, transition in writing for name in transition.changes})]
     lists = {"columns": listed(columns), "new_values": listed(f"new.{name}" for name in columns)}
+    given = [
+        {
+            "id": row.id,
+            "changes": dict(transition.changes),
+            "event": transition.event,
+            "reason": transition.reason,
+            "numbers": dict(transition.numbers),
+        }
+        for row, transition in writing
+    ]
     parameters = {
-        "id": row.id,
-        "changes": Jsonb(dict(transition.changes), dumps=json_text),
-        "event": transition.event,
-        "reason": transition.reason,
-        "numbers": Jsonb(dict(transition.numbers), dumps=json_text),
-        "deletion_done_ids": list(transition.deletion_done_ids),
+        "transitions": Jsonb(given, dumps=json_text),
+        "deletion_done_ids": [done for _, transition in writing for done in transition.deletion_done_ids],
         **actor_parameters(actor),
     }
-    cursor.execute(fill(statement("ledger/apply_transition"), lists).encode(), parameters)
-    return LedgerRow.of(loaded_row(only_row(cursor.fetchall(), row.id)))
+    sent: Cursor = cursor.connection.cursor(row_factory=dict_row)
+    sent.execute(fill(statement("ledger/apply_transitions"), lists).encode(), parameters)
+
+    def rows() -> list[LedgerRow]:
+        changed = {row["id"]: LedgerRow.of(row) for row in _rows(sent)}
+        return [changed[row.id] if transition.changes else row for row, transition in steps]
+
+    return rows

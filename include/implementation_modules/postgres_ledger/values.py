@@ -16,6 +16,8 @@ from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record
 
+_JSON = json.JSONEncoder(default=lambda other: other.isoformat() if hasattr(other, "isoformat") else str(other))
+
 
 def ledger_rows(records: Iterable[Record]) -> list[LedgerRow]:
     """Return the typed rows of records with every column."""
@@ -56,7 +58,7 @@ def brief_error(error: psycopg.DataError | UnicodeEncodeError) -> str:
 
 def json_text(value: Any) -> str:
     """Return JSON with exact integers of any size; instants as ISO text, decimals as text."""
-    return json.dumps(value, default=lambda other: other.isoformat() if hasattr(other, "isoformat") else str(other))
+    return _JSON.encode(value)
 
 
 def actor_parameters(actor: Actor) -> dict[str, Any]:

@@ -12,8 +12,17 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from include.pipeline_framework.core.records.derived import DEFAULT_TEMPLATES, render, template_values
+from include.pipeline_framework.core.records.derived import (
+    DEFAULT_TEMPLATES,
+    WindowTexts,
+    partly_filled,
+    render,
+    shared_values,
+    template_values,
+)
+from include.pipeline_framework.core.records.planning import PlacedWindow
 from include.pipeline_framework.core.texts import is_storable, shown
+from include.pipeline_framework.core.time.days import rules
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
 
@@ -37,11 +46,46 @@ def derive(
     if name not in DEFAULT_TEMPLATES:
         raise InvalidInputError(f"{name!r} is not a derived column", remedy=f"Use {', '.join(DEFAULT_TEMPLATES)}.")
     arguments = (target_day, window_start_time, window_end_time, time_interval)
+    template, function = _rule(final_config, name)
+    if function:
+        return _called(name, function, final_config, *arguments)
+    return render(template, template_values(final_config, *arguments))
+
+
+def deriving(final_config: Mapping[str, Any]) -> Callable[[PlacedWindow], dict[str, Any]]:
+    """Return a function that gives a window's nine derived columns, each as `derive` gives it.
+
+    What all windows of the configuration have in common is put into their templates once.
+
+    Raises:
+        InvalidInputError: A template is wrong.
+        ConfigurationError: An entry is neither a template nor a function. The returned function raises it as `derive`
+            does.
+    """
+    found = {name: _rule(final_config, name) for name in DEFAULT_TEMPLATES}
+    shared, zone = shared_values(final_config), rules(final_config.get("timezone") or "UTC")
+    templates = {name: partly_filled(template, shared) for name, (template, function) in found.items() if not function}
+    functions = {name: function for name, (_, function) in found.items() if function}
+
+    def columns(placed: PlacedWindow) -> dict[str, Any]:
+        window = placed.window
+        texts = WindowTexts(placed.day.date.isoformat(), window.start, window.end, placed.interval, zone)
+        made: dict[str, Any] = {name: template.format_map(texts) for name, template in templates.items()}
+        if functions:
+            arguments = placed.arguments
+            made |= {name: _called(name, reference, final_config, *arguments) for name, reference in functions.items()}
+        return made
+
+    return columns
+
+
+def _rule(final_config: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """Return the template of a column and an empty text, or an empty text and the function's reference."""
     rule = (final_config.get("derived") or {}).get(name) or DEFAULT_TEMPLATES[name]
     if isinstance(rule, str):
-        return render(rule, template_values(final_config, *arguments))
-    if isinstance(rule, Mapping) and isinstance(rule.get("callable"), str):
-        return _called(name, rule["callable"], final_config, *arguments)
+        return rule, ""
+    if isinstance(rule, Mapping) and isinstance(rule.get("callable"), str) and rule["callable"]:
+        return "", rule["callable"]
     raise ConfigurationError(
         f"derived.{name} is {rule!r}", remedy="Write a template, or {callable: package.module:function}."
     )

@@ -14,6 +14,7 @@ from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.lifecycle.transitions import Decision
 from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.planning import GridDay
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity
 from include.pipeline_framework.core.time.days import LocalDay
@@ -25,7 +26,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PlanInsert:
-    """The outcome of inserting planned rows: those inserted, and those refused because live rows cover their time."""
+    """The outcome of inserting rows: those inserted, and those refused because live rows cover their time."""
 
     inserted: list[LedgerRow] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
@@ -87,6 +88,17 @@ class LedgerReads(Protocol):
         """Return the windows of live rows that overlap `within`, in order."""
         ...
 
+    def live_windows_of(self, spans: Mapping[str, Sequence[TimeWindow]]) -> dict[str, list[TimeWindow]]:
+        """Return for each source the windows of live rows that overlap any of its spans, in order; one statement."""
+        ...
+
+    def days_on_grid(self, days: Sequence[GridDay]) -> set[int]:
+        """Return the positions in `days` of those whose live windows are exactly the grid's; one statement for all.
+
+        The rows must also name the day as their `target_day`. A day that is left out may still be covered.
+        """
+        ...
+
     def covered_days(self, source_object: str) -> dict[date, timedelta]:
         """Return every local day that has live rows, with the elapsed time that they cover; in order."""
         ...
@@ -115,9 +127,8 @@ class LedgerReads(Protocol):
         ...
 
     def replaced_windows(self, record_id: int) -> dict[int, TimeWindow]:
-        """Return invalidated rows that this one replaces, also indirectly, and whose deletion at the target is owed.
-
-        The result is by id, in order, each with its window.
+        """Return, by id and in order, the windows of rows that this one replaces, also indirectly, and whose deletion
+        at the target is owed.
         """
         ...
 
@@ -137,6 +148,18 @@ class LedgerReads(Protocol):
         """Return the rows that `claim` would claim for a new run right now; nothing is claimed."""
         ...
 
+    def count_claimable(
+        self,
+        source_object: str,
+        *,
+        limit: int,
+        ended_before: datetime,
+        within: Sequence[TimeWindow] | None = None,
+        rules: ClaimRules = NO_RULES,
+    ) -> int:
+        """Return how many rows `preview_claim` would return."""
+        ...
+
     def campaigns(self, *, campaign_id: int | None = None, source_object: str | None = None) -> list[Record]:
         """Return campaigns, newest first, with `total`, `done`, `running`, `failed`, `remaining` (live windows),
         `last_done_at` and the ledger's clock as `database_now`.
@@ -152,6 +175,10 @@ class LedgerWindows(LedgerReads, Protocol):
 
         `reason` is kept in their events.
         """
+        ...
+
+    def plan(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> list[Record]:
+        """Do as `insert_planned` does, for many rows of many sources in one transaction; return the refused ones."""
         ...
 
     def claim(

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from include.pipeline_framework.config.adoption_mapping import AdoptionMapping
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity.findings import Analysis, Finding
 from include.pipeline_framework.core.continuity.remediation import Action
@@ -349,13 +349,13 @@ def _left_open(imported: StateImport, facts: StateFacts) -> list[PlannedWindow]:
 
 
 def _planned(final_config: Mapping[str, Any], planned: PlannedWindow) -> Record:
-    row = planned_row(final_config, planned.window, derive)
+    row = planned_row(final_config, planned.window, deriving)
     return row | {"is_replacement_run_flag": planned.replaces, "event_reason": planned.reason}
 
 
 def _derived(final_config: Mapping[str, Any], row: Record) -> Record:
     window = window_of(row)
-    planned = planned_row(final_config, window, derive)
+    planned = planned_row(final_config, window, deriving)
     return {name: planned[name] for name in DERIVED_COLUMNS}
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.proof.empty_windows import neighbours_of, unexpectedly_empty
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
@@ -362,7 +362,7 @@ class _Revisits:
 
     def _replace(self, decision: Decision, final_config: Mapping[str, Any]) -> None:
         change = decision.change
-        row = planned_row(final_config, change.row.window, derive) | dict(decision.columns)
+        row = planned_row(final_config, change.row.window, deriving) | dict(decision.columns)
         reason = "; ".join(text for text in (f"revisited: {change.text}", self.request.reason) if text)
         try:
             self.pipeline.store.replace([change.row.id], [row], self.actor, reason)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.loader import LoadedPipelines
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import campaigns
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState, CampaignWindow, Mode, Order, Step
-from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.planning import RowMaker
 from include.pipeline_framework.core.records.row import Actor, Status
 from include.pipeline_framework.core.records.run_requests import RunRequest, parse_request
 from include.pipeline_framework.core.records.validation import stable_until
@@ -252,10 +252,11 @@ class _Joining:
         return step
 
     def _rows(self, windows: Sequence[TimeWindow]) -> list[Record]:
-        final_config = self.config.final_config() | {"granularity": _label(self.config, self.request)}
+        granularity = {"granularity": _label(self.config, self.request)}
+        maker = RowMaker(self.config.final_config() | granularity, deriving)
         # a person asked for every one of them: the data that it replaces may be deleted
         own = {"campaign_id": self.campaign_id, "priority": self.request.priority, "is_removal_approved_flag": True}
-        return [{**planned_row(final_config, window, derive), **own} for window in windows]
+        return [{**maker.row(window), **own} for window in windows]
 
 
 def _steps(

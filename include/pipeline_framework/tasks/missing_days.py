@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.time.days import LocalDay, existing_days, local_day_of
-from include.pipeline_framework.core.time.windows import tile
+from include.pipeline_framework.core.time.windows import tile_count
 from include.pipeline_framework.ports.ledger import LedgerReads
 
 
@@ -32,7 +32,7 @@ def missing_days(config: PipelineConfig, store: LedgerReads, now: datetime) -> M
     missing = [day for day in past if day.date not in planned and not horizon.refusal(day)]
     left, taken = list(missing), list[LocalDay]()
     while left and left[-1].window:
-        room -= sum(1 for _ in tile(left[-1].window, config.window_granularity))
+        room -= tile_count(left[-1].window, config.window_granularity)
         if room < 0:
             break
         taken.append(left.pop())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.records.planning import planned_row
+from include.pipeline_framework.core.records.planning import RowMaker
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import TerminalError
 from include.pipeline_framework.ports.ledger import Record
@@ -23,10 +23,10 @@ class Placed:
 
 def place(config: PipelineConfig, windows: Iterable[TimeWindow]) -> Placed:
     """Make a row for every window, without those that the pipeline's own functions or templates refuse."""
-    final_config, placed = config.final_config(), Placed()
+    maker, placed = RowMaker(config.final_config(), deriving), Placed()
     for window in windows:
         try:
-            placed.rows.append(planned_row(final_config, window, derive))
+            placed.rows.append(maker.row(window))
         except TerminalError as error:
             placed.left.append(told(config, f"the window {window} is not planned", error))
     return placed

@@ -11,7 +11,7 @@ from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.time.days import LocalDay
-from include.pipeline_framework.core.time.windows import tile
+from include.pipeline_framework.core.time.windows import tile_count
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError
 from include.pipeline_framework.ports.ledger import LedgerReads
 
@@ -79,7 +79,7 @@ def question_of_first_plan(config: PipelineConfig, store: LedgerReads, days: Seq
         days: The days that will be planned.
     """
     inside = [day for day in days if day.window and not config.horizon.refusal(day)]
-    count = sum(1 for day in inside if day.window for _ in tile(day.window, config.window_granularity))
+    count = sum(tile_count(day.window, config.window_granularity) for day in inside if day.window)
     if count <= MAX_FIRST_WINDOWS or store.covered_days(config.source_object):
         return ""
     return (

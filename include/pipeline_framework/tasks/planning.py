@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import islice, takewhile
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity.remediation import own_granularity
 from include.pipeline_framework.core.records import planning
@@ -20,7 +23,6 @@ from include.pipeline_framework.errors import (
     ConfigurationError,
     IllegalTransitionError,
     InvalidInputError,
-    PipelineError,
     TerminalError,
     TransientError,
 )
@@ -30,6 +32,7 @@ from include.pipeline_framework.tasks.missing_days import MissingDays, missing_d
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
 from include.pipeline_framework.tasks.plan_outcomes import PlanReport, question_of_first_plan
+from include.pipeline_framework.tasks.planning_days import failed_report, plan_days
 from include.pipeline_framework.tasks.zone_changes import ZoneState
 
 _log = logging.getLogger(__name__)
@@ -65,24 +68,46 @@ def plan_sources(
     if target_date and not allow_future:
         for config in asked:
             _require_not_future(config, LocalDay(target_date, config.timezone), now)
-    return [
-        report
+    zones = zone_changes.look_at_all(asked, store, now)
+    plans = [
+        _prepared(
+            config,
+            store,
+            actor,
+            zones[config.source_object],
+            now=now,
+            target_date=target_date,
+            dry_run=dry_run,
+            yes=yes,
+        )
         for config in asked
-        for report in _plan_source(config, store, actor, now=now, target_date=target_date, dry_run=dry_run, yes=yes)
     ]
+    days = [(plan.config, day) for plan in plans for day in plan.days]
+    planned = iter(plan_days(days, store, actor, dry_run=dry_run))
+    return [report for plan in plans for report in (*plan.first, *(next(planned) for _ in plan.days), *plan.last)]
 
 
-def _plan_source(
+@dataclass(slots=True)
+class _SourcePlan:
+    """The days of a source that are planned together with those of all others; reports that come before and after."""
+
+    config: PipelineConfig
+    first: list[PlanReport] = field(default_factory=list)
+    days: list[LocalDay] = field(default_factory=list)
+    last: list[PlanReport] = field(default_factory=list)
+
+
+def _prepared(
     config: PipelineConfig,
     store: LedgerWindows,
     actor: Actor,
+    zones: ZoneState,
     *,
     now: datetime,
     target_date: date | None,
     dry_run: bool,
     yes: bool,
-) -> list[PlanReport]:
-    zones = zone_changes.look(config, store, now)
+) -> _SourcePlan:
     missing = MissingDays()
     days = [LocalDay(target_date, config.timezone)] if target_date else _near_days(config, now)
     if not target_date:
@@ -90,17 +115,25 @@ def _plan_source(
         days = sorted([*days, *missing.days])
     if not yes and (question := question_of_first_plan(config, store, days)):
         note, failed = (question, "") if dry_run else ("", question)
-        return [PlanReport(config.source_object, str(days[0]), dry_run=dry_run, note=note, failed=failed)]
-    reports = [] if target_date else _plan_anew(config, store, actor, zones, now=now, dry_run=dry_run)
-    for report in reports:
+        return _SourcePlan(
+            config, [PlanReport(config.source_object, str(days[0]), dry_run=dry_run, note=note, failed=failed)]
+        )
+    plan = _SourcePlan(config)
+    plan.first = [] if target_date else _plan_anew(config, store, actor, zones, now=now, dry_run=dry_run)
+    for report in plan.first:
         if report.day in map(str, days):  # such a day has a line of its own below
             report.expected = report.existing = report.conflicting = 0
-    reports += [
-        _plan_or_refuse(config, day, store, actor, held=zones.held.get(day.date, ""), dry_run=dry_run) for day in days
-    ]
+    for day in days:
+        refusal, held = config.horizon.refusal(day), zones.held.get(day.date, "")
+        if refusal or held:
+            note, failed = (refusal, "") if refusal else ("", held)
+            reports = plan.last if plan.days else plan.first
+            reports.append(PlanReport(config.source_object, str(day), dry_run=dry_run, note=note, failed=failed))
+        else:
+            plan.days.append(day)
     if missing.note:
-        reports.append(PlanReport(config.source_object, str(missing.first), dry_run=dry_run, note=missing.note))
-    return reports
+        plan.last.append(PlanReport(config.source_object, str(missing.first), dry_run=dry_run, note=missing.note))
+    return plan
 
 
 def _require_not_future(config: PipelineConfig, day: LocalDay, now: datetime) -> None:
@@ -122,28 +155,7 @@ def _plan_anew(
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001 - a pipeline's own function may raise anything
-        return [_failed(config, local_day_of(now, config.timezone), error, dry_run=dry_run)]
-
-
-def _plan_or_refuse(
-    config: PipelineConfig, day: LocalDay, store: LedgerWindows, actor: Actor, *, held: str, dry_run: bool
-) -> PlanReport:
-    refusal = config.horizon.refusal(day)
-    if refusal or held:
-        note, failed = (refusal, "") if refusal else ("", held)
-        return PlanReport(config.source_object, str(day), dry_run=dry_run, note=note, failed=failed)
-    try:
-        return plan_day(config, day, store, actor, dry_run=dry_run)
-    except TransientError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a pipeline's own function may raise anything
-        return _failed(config, day, error, dry_run=dry_run)
-
-
-def _failed(config: PipelineConfig, day: LocalDay, error: Exception, *, dry_run: bool) -> PlanReport:
-    is_known = isinstance(error, PipelineError)
-    _log.error("%s %s could not be planned", config.source_object, day, exc_info=None if is_known else error)
-    return PlanReport(config.source_object, str(day), dry_run=dry_run, failed=f"{type(error).__name__}: {error}")
+        return [failed_report(config, local_day_of(now, config.timezone), error, dry_run=dry_run)]
 
 
 @log_execution("day planned", source_object="config.source_object", target_day="day", dry_run="dry_run")
@@ -186,8 +198,8 @@ def insert_windows(
     A window that the pipeline's own functions refuse is an error, also in a dry run; with a list `left`, a text in it.
     """
     if left is None:
-        final_config = config.final_config()
-        rows = [planning.planned_row(final_config, window, derive) for window in windows]
+        maker = planning.RowMaker(config.final_config(), deriving)
+        rows = [maker.row(window) for window in windows]
     else:
         placed = place(config, windows)
         rows, left[len(left) :] = placed.rows, placed.left
@@ -313,7 +325,7 @@ def _recut(
     Windows that others replace between the reading and the replacing are read again.
     """
     for is_last in (False, False, True):
-        live = {window: store.live_windows(config.source_object, window) for window in wanted}
+        live = _live(config, store, wanted)
         if request.exact:
             _require_whole_windows(config, live, request)
         if not (request.exact and request.replace):
@@ -325,6 +337,18 @@ def _recut(
                 raise
             _log.warning("%s: the windows have changed meanwhile, looking again: %s", config.source_object, refused)
     return live, []
+
+
+def _live(
+    config: PipelineConfig, store: LedgerWindows, wanted: Sequence[TimeWindow]
+) -> dict[TimeWindow, list[TimeWindow]]:
+    """Return the live windows that each window overlaps, in order; one statement reads them all."""
+    found = store.live_windows_of({config.source_object: wanted})[config.source_object] if wanted else []
+    ends = [window.end for window in found]  # live windows never overlap: their ends are in order, too
+    return {
+        window: list(takewhile(window.overlaps, islice(found, bisect_right(ends, window.start), None)))
+        for window in wanted
+    }
 
 
 def _require_whole_windows(
@@ -353,13 +377,13 @@ def _grid_inside(config: PipelineConfig, store: LedgerWindows, ranges: Sequence[
     grid: list[TimeWindow] = []
     days = {part: config.horizon.days(part) for part in ranges}
     zone_changes.require_plannable(config, store, store.now(), (day for some in days.values() for day in some))
+    live = _live(config, store, [day.window for inside in days.values() for day in inside if day.window])
     for part, inside in days.items():
         for day in inside:
             whole = day.window
             if whole is None:
                 continue
-            live = store.live_windows(config.source_object, whole)
-            pieces = tile(whole, own_granularity(day, live, config.window_granularity))
+            pieces = tile(whole, own_granularity(day, live[whole], config.window_granularity))
             grid += [window for window in pieces if part.start <= window.start and window.end <= part.end]
     return grid
 

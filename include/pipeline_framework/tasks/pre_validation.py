@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.records.planning import interval_string, planned_row
 from include.pipeline_framework.core.records.row import Phase
@@ -81,6 +81,6 @@ def _finer_windows(pipeline: Pipeline, attempt: WindowAttempt, source_count: int
     final_config = pipeline.config.final_config() | {"granularity": interval_string(pieces[0])}
     names = ("priority", "campaign_id", "removable_count", "is_removal_approved_flag")
     kept = {name: getattr(attempt.row, name) for name in names}
-    records = [{**planned_row(final_config, piece, derive), **kept} for piece in pieces]
+    records = [{**planned_row(final_config, piece, deriving), **kept} for piece in pieces]
     attempt.replace_by(records, f"{source_count} rows, more than max_rows_per_window {most}: cut into {len(pieces)}")
     return len(pieces)

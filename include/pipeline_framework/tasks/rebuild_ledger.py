@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.proof.receipts import Receipt
 from include.pipeline_framework.core.records.planning import planned_row
@@ -147,7 +147,7 @@ def _restore(
 def _row(config: PipelineConfig, verdict: Verdict, floor: int) -> RestoredRow:
     """Use the floor as fence, which no start ever got: under the proof's own one an earlier start could write."""
     proof = verdict.proof
-    record = planned_row(config.final_config(), proof.window, derive) | verdict.columns | {"fence": floor}
+    record = planned_row(config.final_config(), proof.window, deriving) | verdict.columns | {"fence": floor}
     numbers = {"lifecycle_id": proof.lifecycle_id, "fence": proof.fence, "rows": proof.rows, **proof.columns}
     return RestoredRow(record, verdict.reason, numbers)
 

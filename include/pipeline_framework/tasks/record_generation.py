@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import derive, deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.records import planning
 from include.pipeline_framework.core.records.fields import unknown_fields
@@ -44,7 +44,7 @@ def ledger_row(final_config: Mapping[str, Any], record: Mapping[str, Any]) -> di
             ("query_window_end_at", "WINDOW_END_TIME"),
         )
     )
-    row = planning.planned_row(final_config, TimeWindow(start, end), derive)
+    row = planning.planned_row(final_config, TimeWindow(start, end), deriving)
     return row | {key: record[key] for key in ("key_x", "key_y", "key_z") if record.get(key) is not None}
 
 

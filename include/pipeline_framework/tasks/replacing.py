@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.records import planning
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
@@ -56,7 +56,7 @@ def recut(
 
 def _asked_row(final_config: Mapping[str, Any], window: TimeWindow) -> Record:
     """Return a row that a person has asked for: its load may delete rows."""
-    return planning.planned_row(final_config, window, derive) | {"is_removal_approved_flag": True}
+    return planning.planned_row(final_config, window, deriving) | {"is_removal_approved_flag": True}
 
 
 def _replaced_by_this_run(row: LedgerRow, store: LedgerWindows, actor: Actor) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.external import require_moved_elsewhere
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import external_reports
@@ -112,7 +112,7 @@ def report_external_window(
         return Reported(row, False)
     _require_possible(config, store, row, window, report)
     if replace_reason and row.is_finished:
-        record = planned_row(config.final_config(), window, derive)
+        record = planned_row(config.final_config(), window, deriving)
         (row,) = store.replace([row.id], [record], actor, replace_reason)
     try:
         fence = store.take(row.id, actor, row.identity).fence

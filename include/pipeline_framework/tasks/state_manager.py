@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity import findings as continuity
 from include.pipeline_framework.core.continuity import remediation
@@ -289,4 +289,4 @@ def _repaired(
 
 
 def _planned_row(config: PipelineConfig, window: TimeWindow) -> Record:
-    return planned_row(config.final_config(), window, derive)
+    return planned_row(config.final_config(), window, deriving)

@@ -136,8 +136,7 @@ def _incomplete(config: PipelineConfig, store: LedgerWindows, actor: Actor, row:
 def _more(config: PipelineConfig, store: LedgerWindows, options: dict[str, Any], claimed: int) -> str:
     """Return a text about what a full claim leaves behind; empty when it left nothing."""
     unlimited = replace(options["rules"], caps=())
-    due = store.preview_claim(config.source_object, **{**options, "limit": MAX_WINDOWS, "rules": unlimited})
-    waiting = len(due)
+    waiting = store.count_claimable(config.source_object, **{**options, "limit": MAX_WINDOWS, "rules": unlimited})
     if not waiting:
         return ""
     count = f"{waiting} or more" if waiting == MAX_WINDOWS else str(waiting)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity import zone_changes as changes
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp, PlannedRow, Replan, ReplanScope
@@ -67,10 +67,19 @@ class HeldTime:
 
 def look(config: PipelineConfig, store: LedgerReads, now: datetime) -> ZoneState:
     """Read a source's stamps with one statement; differences from this process's rules are logged as warnings."""
-    stamps = store.zone_stamps({config.source_object: config.timezone}, now - _NEAR_PAST)[config.source_object]
-    for text in _mismatches(config.source_object, stamps):
-        _log.warning("%s", text)
-    return ZoneState(stamps, _held(config, stamps))
+    return look_at_all([config], store, now)[config.source_object]
+
+
+def look_at_all(configs: Sequence[PipelineConfig], store: LedgerReads, now: datetime) -> dict[str, ZoneState]:
+    """Do as `look` for several sources, with one statement for all; the result is by source object."""
+    found = store.zone_stamps({config.source_object: config.timezone for config in configs}, now - _NEAR_PAST)
+    states = {}
+    for config in configs:
+        stamps = found[config.source_object]
+        for text in _mismatches(config.source_object, stamps):
+            _log.warning("%s", text)
+        states[config.source_object] = ZoneState(stamps, _held(config, stamps))
+    return states
 
 
 def held_time(configs: Sequence[PipelineConfig], store: LedgerReads, now: datetime) -> dict[str, HeldTime]:
@@ -173,7 +182,7 @@ def _records_around(config: PipelineConfig, store: LedgerReads, changed: Mapping
 
 def _row(config: PipelineConfig, window: TimeWindow, found: Replan, records: Mapping[int, LedgerRow]) -> Record:
     """Return a row that is claimed like the one whose time it takes: by the same campaign, with the same priority."""
-    row = planned_row(config.final_config(), window, derive)
+    row = planned_row(config.final_config(), window, deriving)
     before = next((records[old.id] for old in found.rows if old.window.overlaps(window)), None)
     return row if before is None else row | {name: getattr(before, name) for name in _KEPT}
 

@@ -10,7 +10,8 @@ WITH heirs AS (
         SELECT *
         FROM pipeline_lifecycle AS live
         WHERE
-            live.source_object = imported.source_object
+            HASHTEXTEXTENDED(live.source_object, 0) = HASHTEXTEXTENDED(imported.source_object, 0)
+            AND live.source_object = imported.source_object
             AND NOT live.is_invalidated_flag
             AND TSTZRANGE(live.query_window_start_at, live.query_window_end_at)
             && TSTZRANGE(imported.query_window_start_at, imported.query_window_end_at)

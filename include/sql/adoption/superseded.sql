@@ -29,7 +29,8 @@ CROSS JOIN LATERAL (
     SELECT *
     FROM pipeline_lifecycle AS other
     WHERE
-        other.source_object = imported.source_object
+        HASHTEXTEXTENDED(other.source_object, 0) = HASHTEXTEXTENDED(imported.source_object, 0)
+        AND other.source_object = imported.source_object
         AND NOT other.is_invalidated_flag
         AND TSTZRANGE(other.query_window_start_at, other.query_window_end_at)
         && TSTZRANGE(imported.query_window_start_at, imported.query_window_end_at)

@@ -6,5 +6,5 @@ SELECT
         issued.last_value - (CASE WHEN issued.is_called THEN 0 ELSE 1 END), newest.fence, seen.timeline << 40
     ) AS last_fence
 FROM pipeline_lifecycle_fence AS issued
-CROSS JOIN (SELECT COALESCE(MAX(fence), 0) AS fence FROM pipeline_lifecycle) AS newest
+CROSS JOIN (SELECT COALESCE(MAX(fence), 0) AS fence FROM pipeline_lifecycle WHERE fence > 0) AS newest
 CROSS JOIN ledger_identity_seen AS seen

@@ -1,5 +1,9 @@
 -- Lock the windows to claim, of one campaign or (NULL) of none; rows that another claim has locked are skipped.
-SELECT * FROM pipeline_lifecycle
+-- Each row comes with the database's clock.
+SELECT
+    ledger.*,
+    CLOCK_TIMESTAMP() AS database_now
+FROM pipeline_lifecycle AS ledger
 WHERE
     source_object = %(source_object)s
     AND pipeline_final_status = 'PENDING'

@@ -14,7 +14,8 @@ LEFT JOIN overdue_alerts AS alert
 WHERE NOT EXISTS (
     SELECT FROM pipeline_lifecycle AS state
     WHERE
-        state.source_object = day.source_object
+        HASHTEXTEXTENDED(state.source_object, 0) = HASHTEXTEXTENDED(day.source_object, 0)
+        AND state.source_object = day.source_object
         AND NOT state.is_invalidated_flag
         AND TSTZRANGE(state.query_window_start_at, state.query_window_end_at) && TSTZRANGE(day.start_at, day.end_at)
 )

@@ -5,4 +5,8 @@ SELECT
     SETVAL('pipeline_lifecycle_id_seq', GREATEST(ids.last_value, %(record_id)s, there.id)) AS last_id
 FROM pipeline_lifecycle_fence AS fences
 CROSS JOIN pipeline_lifecycle_id_seq AS ids
-CROSS JOIN (SELECT MAX(fence) AS fence, MAX(id) AS id FROM pipeline_lifecycle) AS there
+CROSS JOIN (
+    SELECT
+        (SELECT MAX(fence) FROM pipeline_lifecycle WHERE fence > 0) AS fence,
+        (SELECT MAX(id) FROM pipeline_lifecycle) AS id
+) AS there

@@ -19,7 +19,8 @@ gaps AS (
     FROM spans
     LEFT JOIN {state_table} AS state
         ON
-            spans.source_object = state.source_object
+            HASHTEXTEXTENDED(spans.source_object, 0) = HASHTEXTEXTENDED(state.source_object, 0)
+            AND spans.source_object = state.source_object
             AND NOT state.is_invalidated_flag
             AND TSTZRANGE(state.query_window_start_at, state.query_window_end_at) && TSTZRANGE(spans.start_at, spans.end_at)
     GROUP BY spans.source_object, spans.start_at, spans.end_at

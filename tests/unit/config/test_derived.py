@@ -8,10 +8,19 @@ from typing import Any
 import pendulum
 import pytest
 
-from include.pipeline_framework.config.derived import derive, function_x, function_y, function_z
+from include.pipeline_framework.config.derived import derive, deriving, function_x, function_y, function_z
 from include.pipeline_framework.config.loader import load_final_config
 from include.pipeline_framework.core.records.derived import DEFAULT_TEMPLATES, TEMPLATE_FIELDS, template_values
-from include.pipeline_framework.core.records.planning import DERIVED_COLUMNS
+from include.pipeline_framework.core.records.planning import (
+    DERIVED_COLUMNS,
+    PlacedWindow,
+    RowMaker,
+    interval_string,
+    planned_row,
+)
+from include.pipeline_framework.core.time.days import LocalDay
+from include.pipeline_framework.core.time.durations import Granularity, parse_granularity
+from include.pipeline_framework.core.time.windows import tile
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 
 ZONE = "America/New_York"
@@ -126,3 +135,53 @@ def test_wrong_rules(rule: Any, error: type[Exception], says: str) -> None:
 def test_only_the_nine() -> None:
     with pytest.raises(InvalidInputError, match="'key_w' is not a derived column"):
         derive(SMALL, "key_w", *WINDOW)
+
+
+EVERY_FIELD = "{{" + ";".join(f"{{{name}}}" for name in TEMPLATE_FIELDS) + "}}"
+
+
+def told(_config: Any, *arguments: Any) -> str:
+    """Return the arguments as text: a function of a pipeline's own."""
+    return repr(arguments)
+
+
+class TestTheColumnsOfManyWindows:
+    """`deriving` puts together once what all windows share; each window gets what `derive` gives it."""
+
+    @pytest.mark.parametrize("timezone", ["UTC", ZONE, "Australia/Lord_Howe", "America/Toronto", "Asia/Kathmandu"])
+    @pytest.mark.parametrize("day", [date(2013, 3, 10), date(2013, 11, 3), date(2013, 4, 7), date(1919, 3, 31)])
+    @pytest.mark.parametrize("granularity", ["15m", "7m", "1d"])
+    def test_are_those_of_each_alone(self, timezone: str, day: date, granularity: str) -> None:
+        config = {
+            **SMALL,
+            "timezone": timezone,
+            "default_record": {"source_name": "a{b}c", "source_object": "{window_start}"},
+            "derived": {
+                "key_x": EVERY_FIELD,
+                "key_z": {"callable": f"{__name__}:told"},
+                "source_id": "{window_start_local}",
+                "stage_category": "plain",
+            },
+        }
+        local_day = LocalDay(day, timezone)
+        assert local_day.window is not None
+        columns = deriving(config)
+        for window in tile(local_day.window, parse_granularity(granularity)):
+            placed = PlacedWindow(window, local_day, interval_string(window))
+            assert columns(placed) == {name: derive(config, name, *placed.arguments) for name in DERIVED_COLUMNS}
+
+    def test_a_configuration_without_a_granularity_shows_the_interval(self) -> None:
+        config = {"default_record": {}, "derived": {"key_x": "{granularity}"}}
+        (window,) = tile(LocalDay(date(2013, 3, 9), "UTC").window, Granularity(1, 0))  # type: ignore[arg-type]
+        assert deriving(config)(PlacedWindow(window, LocalDay(date(2013, 3, 9), "UTC"), "1d"))["key_x"] == "1d"
+
+    def test_one_maker_makes_rows_of_several_days_and_shares_nothing_that_can_change(self) -> None:
+        config = load_final_config() | {"timezone": ZONE}
+        days = [LocalDay(date(2013, 11, day), ZONE) for day in (3, 4, 2)]
+        windows = [window for day in days if day.window for window in tile(day.window, Granularity(0, 3_600))]
+        maker = RowMaker(config, deriving)
+        rows = [maker.row(window) for window in windows]
+        assert rows == [planned_row(config, window, deriving) for window in windows]
+        rows[0]["static_metadata"]["mine"] = 1
+        assert "mine" not in rows[1]["static_metadata"]
+        assert "mine" not in maker.row(windows[0])["static_metadata"]

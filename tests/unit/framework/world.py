@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from include import framework
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle.leases import RunState
 from include.pipeline_framework.core.records.planning import planned_row
@@ -120,7 +120,7 @@ class World:
 
     def replacement(self) -> dict[str, Any]:
         """A planned row of the first hour, as a replacement needs it."""
-        return planned_row(self.final_config, TimeWindow(MIDNIGHT, MIDNIGHT + HOUR), derive)
+        return planned_row(self.final_config, TimeWindow(MIDNIGHT, MIDNIGHT + HOUR), deriving)
 
     def held(self) -> dict[str, Any]:
         """The record of the first hour, held by run 1 after its extract."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from include.pipeline_framework.core.records.planning import DERIVED_COLUMNS
 from include.pipeline_framework.core.records.row import Actor, Phase
 from include.pipeline_framework.core.records.run_requests import parse_request
 from include.pipeline_framework.core.time.days import LocalDay
@@ -517,7 +518,8 @@ class TestAgain:
         def meanwhile(*arguments: Any) -> bool:
             monkeypatch.undo()
             row = {
-                key: getattr(world.row(record_id), key) for key in module.planned_row(_final(world), window(0), _none)
+                key: getattr(world.row(record_id), key)
+                for key in module.planned_row(_final(world), window(0), _nothing)
             }
             world.store.replace([record_id], [row], NEXT_AUDIT, "by hand")
             return original(*arguments)
@@ -531,8 +533,8 @@ def _final(world: World) -> dict[str, Any]:
     return world.config.final_config()
 
 
-def _none(*_arguments: Any) -> None:
-    return None
+def _nothing(_config: Any) -> Any:
+    return lambda _placed: dict.fromkeys(DERIVED_COLUMNS)
 
 
 class TestFailures:

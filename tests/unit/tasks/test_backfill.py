@@ -141,10 +141,10 @@ class TestModes:
 
 
 def _planned_rows(world: World, hour: int) -> list[dict[str, Any]]:
-    from include.pipeline_framework.config.derived import derive
+    from include.pipeline_framework.config.derived import deriving
     from include.pipeline_framework.core.records.planning import planned_row
 
-    return [planned_row(world.config.final_config(), window(hour), derive)]
+    return [planned_row(world.config.final_config(), window(hour), deriving)]
 
 
 class TestTwice:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.records.planning import planned_row
 from include.pipeline_framework.core.records.row import Phase
@@ -527,7 +527,7 @@ class TestReplacement:
 
 
 def _half_hour_row(world: World, hour: float) -> dict[str, Any]:
-    return planned_row(world.config.final_config(), window(hour, 0.5), derive)
+    return planned_row(world.config.final_config(), window(hour, 0.5), deriving)
 
 
 def _raise(error: Exception) -> Any:

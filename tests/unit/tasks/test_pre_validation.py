@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.records.planning import planned_row
 from include.pipeline_framework.core.records.row import Phase
@@ -186,7 +186,7 @@ class TestEmpty:
 
 
 def _row(world: World) -> dict[str, Any]:
-    return planned_row(world.config.final_config(), window(3), derive)
+    return planned_row(world.config.final_config(), window(3), deriving)
 
 
 class TestSplit:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.pipeline_framework.config.derived import derive
+from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.core.records.planning import planned_row
 from include.pipeline_framework.core.records.row import Actor, Phase
 from include.pipeline_framework.core.restoring.ledger_identity import ID_MARGIN
@@ -42,7 +42,7 @@ def outcomes(report: RebuildReport) -> dict[str, str]:
 
 def replace(world: World, record_id: int) -> int:
     """A replacement of the third hour's row."""
-    record = planned_row(world.config.final_config(), window(3), derive)
+    record = planned_row(world.config.final_config(), window(3), deriving)
     (row,) = world.store.replace([record_id], [record], PERSON, "the source was corrected")
     return int(row.id)
 

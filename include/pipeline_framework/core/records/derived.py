@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from string import Formatter
 from typing import Any
 
-from include.pipeline_framework.core.time.days import local_day_of
+from include.pipeline_framework.core.time.days import local_day_of, rules
 from include.pipeline_framework.core.time.timestamps import convert_to_pendulum
 from include.pipeline_framework.errors import InvalidInputError
 
@@ -96,19 +96,70 @@ def template_values(
         time_interval: Elapsed length of the window, as text.
     """
     timezone = final_config.get("timezone") or "UTC"
-    record = {"stage_name": "stage", **(final_config.get("default_record") or {})}
     start, end = (convert_to_pendulum(bound, timezone) for bound in (window_start_time, window_end_time))
+    texts = WindowTexts(_day(target_day, timezone), start, end, str(time_interval), rules(timezone))
+    shared = shared_values(final_config)
+    return {name: shared[name] if name in shared else texts[name] for name in TEMPLATE_FIELDS}
+
+
+def shared_values(final_config: Mapping[str, Any]) -> dict[str, str]:
+    """Return those of `TEMPLATE_FIELDS` that all windows of a configuration have in common."""
+    record = {"stage_name": "stage", **(final_config.get("default_record") or {})}
+    granularity = final_config.get("granularity")
     return {
         **{name: _record_field(record, name) for name in RECORD_FIELDS},
-        "timezone": timezone,
-        "granularity": str(final_config.get("granularity") or time_interval),
-        "target_day": _day(target_day, timezone),
-        "window_start": f"{_compact(start.in_timezone('UTC'))}Z",
-        "window_end": f"{_compact(end.in_timezone('UTC'))}Z",
-        "window_start_local": _compact(start) + start.strftime("%z"),
-        "window_end_local": _compact(end) + end.strftime("%z"),
-        "time_interval": str(time_interval),
+        "timezone": final_config.get("timezone") or "UTC",
+        **({"granularity": str(granularity)} if granularity else {}),
     }
+
+
+class WindowTexts(dict[str, str]):
+    """The other `TEMPLATE_FIELDS` of one window, each made when a template asks for it.
+
+    Args:
+        target_day: The local day, ISO.
+        start: Inclusive start, an aware instant.
+        end: Exclusive end, an aware instant.
+        time_interval: Elapsed length of the window, as text.
+        zone: The zone of the local bounds.
+    """
+
+    def __init__(self, target_day: str, start: datetime, end: datetime, time_interval: str, zone: tzinfo) -> None:
+        super().__init__(target_day=target_day, time_interval=time_interval, granularity=time_interval)
+        self._bounds = {"window_start": start, "window_end": end}
+        self._zone = zone
+
+    def __missing__(self, name: str) -> str:
+        """Make the text of a bound, in UTC or local, and keep it."""
+        bound, is_local = name.removesuffix("_local"), name.endswith("_local")
+        if is_local:
+            local = self._bounds[bound].astimezone(self._zone)
+            text = _compact(local) + local.strftime("%z")
+        else:
+            text = _compact_utc(self._bounds[bound])
+        self[name] = text
+        return text
+
+
+def partly_filled(template: str, values: Mapping[str, str]) -> str:
+    """Return a template in which these values are text already, whatever braces they contain.
+
+    >>> partly_filled("{source_object}/{target_day}", {"source_object": "a{b}"})
+    'a{{b}}/{target_day}'
+
+    Raises:
+        InvalidInputError: The template is wrong.
+    """
+    parts = []
+    for literal, name, _, _ in Formatter().parse(check_template(template)):
+        parts.append(_escaped(literal))
+        if name is not None:
+            parts.append(_escaped(values[name]) if name in values else f"{{{name}}}")
+    return "".join(parts)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _record_field(record: Mapping[str, Any], name: str) -> str:
@@ -123,6 +174,12 @@ def _compact(instant: datetime) -> str:
     """Return date and time of day, with parts of a second only if there are some, so that no two windows look alike."""
     text = instant.strftime("%Y%m%dT%H%M%S")
     return f"{text}.{instant.microsecond:06}".rstrip("0") if instant.microsecond else text
+
+
+@lru_cache(maxsize=16_384)
+def _compact_utc(instant: datetime) -> str:
+    """Return an instant's text in UTC, cached: sources are planned for the same instants."""
+    return f"{_compact(instant.astimezone(UTC))}Z"
 
 
 def _day(target_day: Any, timezone: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pendulum
@@ -49,6 +50,24 @@ class DayPlan:
     existing: tuple[TimeWindow, ...]
     missing: tuple[TimeWindow, ...]
     conflicting: tuple[TimeWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GridDay:
+    """A local day of a source, and the grid that its live windows may have.
+
+    Attributes:
+        day: The local day.
+        window: The whole day.
+        step: Length of the grid's windows; the last one may be shorter.
+        windows: The number of windows of the grid.
+    """
+
+    source_object: str
+    day: date
+    window: TimeWindow
+    step: timedelta
+    windows: int
 
 
 def plan_day(
@@ -104,27 +123,69 @@ def recut(asked: Sequence[TimeWindow], live: Iterable[TimeWindow]) -> list[Recut
     ]
 
 
-def planned_row(final_config: Mapping[str, Any], window: TimeWindow, derive: Derive) -> dict[str, Any]:
-    """Return a ledger row for a window; all statuses get the ledger's defaults (PENDING, flags FALSE, job_id NULL)."""
-    template = dict(final_config["default_record"])
-    timezone = final_config["timezone"]
-    day = local_day_of(window.start, timezone)
-    interval = interval_string(window)
-    arguments = (local(day.start, timezone), local(window.start, timezone), local(window.end, timezone), interval)
-    row = {column: template.pop(column) for column in PLAN_COLUMNS if column in template}
-    row |= {name: derive(final_config, name, *arguments) for name in DERIVED_COLUMNS}
-    return row | {
-        "timezone": timezone,
-        "granularity": final_config["granularity"],
-        "config_hash": final_config.get("config_hash"),
-        "zone_rules": zone_rules.version(),
-        "target_day": day.date,
-        "query_window_start_at": window.start,
-        "query_window_end_at": window.end,
-        "time_interval": interval,
-        "source_query_window_duration_minutes": window.duration.total_seconds() / 60,
-        "static_metadata": template,
-    }
+@dataclass(frozen=True, slots=True)
+class PlacedWindow:
+    """A window and the local day to which it belongs, in the pipeline's zone; `interval` is its elapsed length."""
+
+    window: TimeWindow
+    day: LocalDay
+    interval: str
+
+    @property
+    def arguments(self) -> tuple[pendulum.DateTime, pendulum.DateTime, pendulum.DateTime, str]:
+        """Return the last four of the five arguments of requirement 3's functions, in local time."""
+        day, start, end = (local(at, self.day.timezone) for at in (self.day.start, self.window.start, self.window.end))
+        return day, start, end, self.interval
+
+
+Deriving = Callable[[Mapping[str, Any]], Callable[[PlacedWindow], Mapping[str, Any]]]
+"""Called with `final_config`; gives a function that returns the `DERIVED_COLUMNS` of a window."""
+
+
+class RowMaker:
+    """Makes the ledger rows of a configuration's windows; what the rows have in common is computed once.
+
+    Args:
+        final_config: The configuration.
+        deriving: Gives the derived columns.
+    """
+
+    def __init__(self, final_config: Mapping[str, Any], deriving: Deriving) -> None:
+        self._metadata = dict(final_config["default_record"])
+        self._day = LocalDay(date.min, final_config["timezone"])
+        self._span = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+        self._derived = deriving(final_config)
+        self._shared = {name: self._metadata.pop(name) for name in PLAN_COLUMNS if name in self._metadata} | {
+            "timezone": self._day.timezone,
+            "granularity": final_config["granularity"],
+            "config_hash": final_config.get("config_hash"),
+            "zone_rules": zone_rules.version(),
+        }
+
+    def row(self, window: TimeWindow) -> dict[str, Any]:
+        """Return the row of a window; all statuses get the ledger's defaults (PENDING, flags FALSE, job_id NULL)."""
+        placed = PlacedWindow(window, self._day_of(window.start), interval_string(window))
+        return {
+            **self._shared,
+            **self._derived(placed),
+            "target_day": placed.day.date,
+            "query_window_start_at": window.start,
+            "query_window_end_at": window.end,
+            "time_interval": placed.interval,
+            "source_query_window_duration_minutes": window.duration.total_seconds() / 60,
+            "static_metadata": dict(self._metadata),
+        }
+
+    def _day_of(self, instant: datetime) -> LocalDay:
+        if not self._span[0] <= instant < self._span[1]:
+            self._day = local_day_of(instant, self._day.timezone)
+            self._span = (self._day.start, self._day.end)
+        return self._day
+
+
+def planned_row(final_config: Mapping[str, Any], window: TimeWindow, deriving: Deriving) -> dict[str, Any]:
+    """Return the row of a single window, see `RowMaker`."""
+    return RowMaker(final_config, deriving).row(window)
 
 
 def interval_string(window: TimeWindow) -> str:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from numbers import Real
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -124,6 +125,7 @@ def seconds_to_time_string(seconds: float) -> str:
     return elapsed_text(timedelta(microseconds=microseconds))
 
 
+@lru_cache(maxsize=1_024)
 def elapsed_text(length: timedelta) -> str:
     """Return the shortest spelling of a length that is not negative; a day is 24 hours.
 

@@ -94,6 +94,17 @@ def tile(window: TimeWindow, granularity: Granularity) -> Iterator[TimeWindow]:
         start = end
 
 
+def tile_count(window: TimeWindow, granularity: Granularity) -> int:
+    """Return how many windows `tile` gives.
+
+    >>> from datetime import datetime, UTC
+    >>> whole = TimeWindow(datetime(2013, 3, 9, tzinfo=UTC), datetime(2013, 3, 10, tzinfo=UTC))
+    >>> [tile_count(whole, step) for step in (Granularity(0, 3_600), Granularity(0, 50_000), Granularity(1, 0))]
+    [24, 2, 1]
+    """
+    return 1 if granularity.days else -(-window.duration // timedelta(seconds=granularity.seconds))
+
+
 def uncovered(window: TimeWindow, covering: Iterable[TimeWindow]) -> list[TimeWindow]:
     """Return the parts of `window` that no window of `covering` touches, in order.
 
@@ -139,6 +150,8 @@ def gapless_prefix_end(window: TimeWindow, covering: Sequence[TimeWindow]) -> da
 
 def _plain_utc(instant: datetime) -> datetime:
     """Return a standard-library datetime in UTC; pendulum's subclass is equal but prints and pickles otherwise."""
+    if type(instant) is datetime and instant.tzinfo is UTC and not instant.fold:
+        return instant
     utc = instant.astimezone(UTC)
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
 

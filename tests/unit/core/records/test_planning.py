@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from include.pipeline_framework.core.records.planning import (
     DERIVED_COLUMNS,
+    PlacedWindow,
     interval_string,
     local,
     plan_day,
@@ -111,6 +112,11 @@ class TestPlanDay:
         assert merge([*plan.existing, *plan.missing]) == [WHOLE]
 
 
+def nothing_derived(_config: Any) -> Any:
+    """A configuration without derived columns."""
+    return lambda _placed: {}
+
+
 class TestPlannedRow:
     CONFIG: dict[str, Any] = {  # noqa: RUF012
         "timezone": "America/New_York",
@@ -127,14 +133,15 @@ class TestPlannedRow:
     }
 
     def test_its_columns(self) -> None:
-        row = planned_row(self.CONFIG, GRID[23], lambda _config, name, *_arguments: f"<{name}>")
+        derived = {name: f"<{name}>" for name in DERIVED_COLUMNS}
+        row = planned_row(self.CONFIG, GRID[23], lambda _config: lambda _placed: derived)
         assert row == {
             "pipeline_id": "main",
             "source_name": "elasticsearch",
             "source_object": "flights",
             "priority": 3,
             "expected_audit_duration_mins": 5.0,
-            **{name: f"<{name}>" for name in DERIVED_COLUMNS},
+            **derived,
             "timezone": "America/New_York",
             "granularity": "1h",
             "config_hash": "abc",
@@ -148,14 +155,21 @@ class TestPlannedRow:
         }
 
     def test_statuses_and_flags_are_the_ledgers_defaults(self) -> None:
-        row = planned_row(self.CONFIG, GRID[0], lambda *_: "")
+        row = planned_row(self.CONFIG, GRID[0], nothing_derived)
         assert not [name for name in row if name.endswith(("_status", "_flag")) or name in ("id", "job_id", "fence")]
 
     def test_the_function_gets_local_times(self) -> None:
         seen: list[Any] = []
-        planned_row(self.CONFIG, GRID[5], lambda *arguments: seen.append(arguments))
-        assert [arguments[1] for arguments in seen] == list(DERIVED_COLUMNS)
-        config, _name, day, start, end, interval = seen[0]
+
+        def deriving(config: Any) -> Any:
+            def columns(placed: PlacedWindow) -> dict[str, Any]:
+                seen.append((config, *placed.arguments))
+                return {}
+
+            return columns
+
+        planned_row(self.CONFIG, GRID[5], deriving)
+        ((config, day, start, end, interval),) = seen
         assert config is self.CONFIG
         assert [moment.isoformat() for moment in (day, start, end)] == [
             "2013-03-09T00:00:00-05:00",
@@ -167,12 +181,12 @@ class TestPlannedRow:
     def test_the_day_of_a_repeated_evening_is_the_one_that_has_begun(self) -> None:
         """St. John's 2006: 23:30 of 28 October comes again after the 29th has begun."""
         window = TimeWindow(datetime(2006, 10, 29, 3, tzinfo=UTC), datetime(2006, 10, 29, 3, 30, tzinfo=UTC))
-        row = planned_row({**self.CONFIG, "timezone": "America/St_Johns"}, window, lambda *_: "")
+        row = planned_row({**self.CONFIG, "timezone": "America/St_Johns"}, window, nothing_derived)
         assert row["target_day"] == date(2006, 10, 29)
 
     def test_the_template_is_not_changed(self) -> None:
         before = dict(self.CONFIG["default_record"])
-        planned_row(self.CONFIG, GRID[0], lambda *_: "")
+        planned_row(self.CONFIG, GRID[0], nothing_derived)
         assert self.CONFIG["default_record"] == before
 
 
