@@ -38,10 +38,12 @@ def answer(code: str, *arguments: str, build: Path, environ: Mapping[str, str] |
     Raises:
         RuntimeError: The code failed; the message is the end of what it wrote to standard error.
     """
+    # a fresh checkout that may not keep its bytecode would compile itself in every process
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=build,
-        env={**os.environ, "PYTHONPATH": str(build), **(environ or {})},
+        env={**kept, "PYTHONPATH": str(build), **(environ or {})},
         capture_output=True,
         text=True,
         check=False,
