@@ -9,6 +9,7 @@ import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def an_event_leaves_the_window_under_the_load(new_life: NewLife) -> list[str]:
 
     def later(lines: list[bytes]) -> list[bytes]:
         first = json.loads(lines[0])
-        first["_event_at"] = "2024-05-01T07:00:00.000000Z"
+        first["sort"][1] = int(datetime(2024, 5, 1, 7, tzinfo=UTC).timestamp()) * 1_000_000
         return [json.dumps(first).encode() + b"\n", *lines[1:]]
 
     return _loaded_while_changing(new_life, later)
