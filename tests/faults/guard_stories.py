@@ -162,7 +162,7 @@ class Claims:
     def until_it_has_claimed(self, name: str, run_id: str) -> Puppet:
         """It stands before the COMMIT of its claim."""
         puppet = self.start(name, run_id)
-        while puppet.is_alive and not puppet.at.startswith("Write one transition"):
+        while puppet.is_alive and not puppet.at.startswith("Write the transitions"):
             puppet.step()
         puppet.step()
         assert puppet.at == "COMMIT"

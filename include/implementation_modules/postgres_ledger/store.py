@@ -46,7 +46,7 @@ from include.pipeline_framework.errors import FenceLostError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
 from include.postgres_server import pooler as postgres_pooler
 from include.postgres_server import session
-from include.postgres_server.errors import trouble_of
+from include.postgres_server.errors import Trouble, trouble_of
 from include.sql import statement
 from include.sql.text import fill, listed, quoted
 
@@ -106,7 +106,10 @@ class PostgresLifecycleStore:
                 with cursor.connection.transaction():  # a savepoint
                     require_recorded(SeenIdentity.of(only_row(_run(cursor, "see_identity"))))
                     copy_planned(cursor, records, actor, reason)
-            except psycopg.errors.ExclusionViolation:  # another planner was faster, or records overlap each other
+            except psycopg.Error as error:
+                if trouble_of(error) is not Trouble.BROKEN_RULE:
+                    raise
+                # another planner was faster, or records overlap each other; any other broken rule is raised again
                 return self._insert_planned(cursor, records, actor, reason).refused
         return []
 

@@ -136,7 +136,7 @@ class WindowTexts(dict[str, str]):
             local = self._bounds[bound].astimezone(self._zone)
             text = _compact(local) + local.strftime("%z")
         else:
-            text = _compact_utc(self._bounds[bound])
+            text = _compact_utc(self._bounds[bound].astimezone(UTC))
         self[name] = text
         return text
 
@@ -178,8 +178,11 @@ def _compact(instant: datetime) -> str:
 
 @lru_cache(maxsize=16_384)
 def _compact_utc(instant: datetime) -> str:
-    """Return an instant's text in UTC, cached: sources are planned for the same instants."""
-    return f"{_compact(instant.astimezone(UTC))}Z"
+    """Return the text of an instant in UTC, cached: many sources are planned for the same instants.
+
+    In another zone, the two instants of a repeated wall-clock time would be one key.
+    """
+    return f"{_compact(instant)}Z"
 
 
 def _day(target_day: Any, timezone: str) -> str:
