@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def find_source(pipeline_id: str, directory: Path) -> tuple[FileSources, FileSou
     broken: list[Problem] = []
     if is_id(pipeline_id):
         named = [path] if path.is_file() else []
-        for candidate in [*named, *_files_that_hold(pipeline_id, directory, but=path)]:
+        for candidate in chain(named, _files_that_hold(pipeline_id, directory, but=path)):
             read = read_sources(candidate)
             for source in read.sources:
                 if source.pipeline_id == pipeline_id:

@@ -296,6 +296,16 @@ class TestTwice:
         with pytest.raises(ConfigurationError, match=r"also in .*two\.yaml"):
             load_pipeline("one", tmp_path)
 
+    def test_a_file_that_has_the_pipelines_name_is_read_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("one", "two", "three"):
+            write(tmp_path, name, good(source_object=name))
+        opened: list[str] = []
+        monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name))
+        assert load_pipeline("one", tmp_path, is_alone=True).source_object == "one"
+        assert opened == []
+
     def test_one_item_twice_is_told_once_per_place(self, tmp_path: Path) -> None:
         listed(tmp_path, ONE, ONE)
         found = problems(tmp_path)
