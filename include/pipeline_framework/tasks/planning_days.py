@@ -106,6 +106,9 @@ def _plan_part(
             reports[number] = failed_report(config, day, error, dry_run=dry_run)
     if not dry_run:
         _insert(part, rows, reports, store, actor)
+    for report in reports:
+        if report.inserted and not dry_run:
+            _log.info("%s %s: %d windows planned", report.source_object, report.day, report.inserted)
     return reports
 
 
