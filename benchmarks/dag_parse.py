@@ -90,18 +90,24 @@ def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
     found = []
     for count in (10, 100) if is_short else (10, 100, 1_000):
         with tempfile.TemporaryDirectory(prefix="benchmark-parse-") as folder:
-            _write_files(Path(folder), count)
+            for build in (REPO, base) if base else (REPO,):
+                _write_files(_files_of(build, Path(folder)), count, build)
             found += _compare(Path(folder), count, base, is_short=is_short)
     return found
 
 
-def _write_files(folder: Path, count: int) -> None:
-    """Write pipelines, their DAG files and the empty DAGs."""
-    product = REPO / "include" / "pipelines"
+def _files_of(build: Path, folder: Path) -> Path:
+    """Return where a build's files are: an older one refuses the keys that a newer one's defaults have."""
+    return folder / ("now" if build == REPO else "before")
+
+
+def _write_files(folder: Path, count: int, build: Path) -> None:
+    """Write pipelines with a build's own defaults, their DAG files and the empty DAGs."""
+    product = build / "include" / "pipelines"
     main = (product / "main.yaml").read_text(encoding="utf-8")
     empty = (Path(__file__).parent / "empty_shape.py.txt").read_text(encoding="utf-8")
     for name in ("pipelines", "dags", "empty"):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     defaults = (product / "defaults.yaml").read_text(encoding="utf-8")
     (folder / "pipelines" / "defaults.yaml").write_text(defaults, encoding="utf-8")
     for number in range(count):
@@ -114,7 +120,6 @@ def _write_files(folder: Path, count: int) -> None:
 
 def _compare(folder: Path, count: int, base: Path | None, *, is_short: bool) -> list[Comparison]:
     environ = {
-        "PIPELINES_DIRECTORY": str(folder / "pipelines"),
         "AIRFLOW_HOME": str(folder / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     }
@@ -128,9 +133,11 @@ def _compare(folder: Path, count: int, base: Path | None, *, is_short: bool) -> 
     for name, code, arguments in ways:
 
         def seconds(dags: str, build: Path, code: str = code, arguments: list[str] = arguments) -> dict[str, float]:
+            files = _files_of(build, folder)
+            places = environ | {"PIPELINES_DIRECTORY": str(files / "pipelines")}
             rounds = 2 if code is ONE_INTERPRETER else 1  # the first one may have to compile a fresh checkout
             each = min(
-                float(answer(code, str(folder / dags), *arguments, build=build, environ=environ)) for _ in range(rounds)
+                float(answer(code, str(files / dags), *arguments, build=build, environ=places)) for _ in range(rounds)
             )
             total = each if code is ONE_INTERPRETER else each * count
             return {"CPU-s": total, "ms a file": total / count * 1_000}
