@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +24,6 @@ from include.pipeline_framework.errors import (
     WindowHeldError,
     WindowInvalidatedError,
 )
-from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 from tests.doubles.rows import amended, ledger_row
 
 NOW = datetime(2013, 3, 10, 12, tzinfo=UTC)
@@ -46,25 +45,10 @@ STAGED = {
 }
 LOADED = {"loaded_count": 2, "loaded_fingerprint": 9, "deleted_rows": 4}
 PROOF = {"source_count": 2, "target_count": 2, "loaded_fingerprint": 9, "receipt_fence": 3}
-PLANNED = {
-    "pipeline_id": "main",
-    "source_name": "elasticsearch",
-    "source_object": "flights",
-    "target_name": "snowflake",
-    "timezone": "UTC",
-    "granularity": "1h",
-    "target_day": date(2013, 3, 9),
-    "query_window_start_at": datetime(2013, 3, 9, 5, tzinfo=UTC),
-    "query_window_end_at": datetime(2013, 3, 9, 6, tzinfo=UTC),
-    "time_interval": "1h",
-    "source_query_window_duration_minutes": 60,
-}
 
 
 def pending(**changes: Any) -> LedgerRow:
-    store = MemoryLifecycleStore(lambda: EARLIER)
-    (row,) = store.insert_planned([PLANNED], RUN).inserted
-    return amended(row, **changes)
+    return ledger_row(**{"id": 1, "record_inserted_at": EARLIER, "record_last_updated_at": EARLIER, **changes})
 
 
 def running(**changes: Any) -> LedgerRow:
@@ -532,7 +516,7 @@ class TestReplacing:
     def test_replacements_in_the_way_of_others_are_named(self) -> None:
         transitions.require_replacements([])
         with pytest.raises(IllegalTransitionError, match="that start at 2013-03-09T05:00:00Z overlap live rows"):
-            transitions.require_replacements([PLANNED])
+            transitions.require_replacements([pending().as_record()])
 
     def test_each_old_row_gets_the_first_replacement_that_overlaps_it(self) -> None:
         def hours(start: int, end: int, record_id: int) -> LedgerRow:
