@@ -30,9 +30,7 @@ One = Callable[[Record], tuple[dict[str, Any], str | None]]
 
 
 def batched(records: Sequence[Record], size: int) -> list[Record]:
-    """Return batches of at most `size` windows, in order; with a size of 1 the records themselves."""
-    if size == 1:
-        return list(records)
+    """Return batches of at most `size` windows, in order."""
     parts = [list(records[first : first + size]) for first in range(0, len(records), size)]
     return [{"local": _label(part), "windows": part} for part in parts]
 

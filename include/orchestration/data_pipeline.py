@@ -150,7 +150,7 @@ def _tasks(config: PipelineConfig) -> None:
 
     @task_group
     def window(rec: dict[str, Any]) -> None:
-        """One claimed window, or `windows_per_task` of them."""
+        """One claimed window, or several: `windows_per_task`."""
         pre_validation(rec=rec) >> source_to_stage(rec=rec) >> stage_to_target(rec=rec) >> audit(rec=rec)
 
     claimed = store_and_validate()

@@ -51,7 +51,10 @@ def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
         _log.warning("%s", report["note"])
     # DDL once, before windows run in parallel: in Snowflake it would commit their transactions
     assembly.target(config).prepare(config.source_object)
-    return batches.batched(report["claimed"], config.windows_per_task)
+    if config.windows_per_task == 1:
+        claimed: list[dict[str, Any]] = report["claimed"]
+        return claimed
+    return batches.batched(report["claimed"], report["windows_per_task"])
 
 
 def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> Any:

@@ -54,7 +54,7 @@ def test_a_run_claims_and_tells_what_waits(store: PostgresLifecycleStore, connec
     with connection.counted() as sent:
         found = store_and_validate(config, store, RUN, RunRequest(max_windows=20), now=LATER)
     assert (len(found["claimed"]), "4 more are due" in found["note"]) == (20, True)
-    assert len(sent.statements) <= 6
+    assert len(sent.statements) <= 7
 
 
 def test_a_task_start_and_a_step(store: PostgresLifecycleStore, connection: CountingConnection) -> None:

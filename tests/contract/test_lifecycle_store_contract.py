@@ -67,12 +67,12 @@ def task(run: Actor, task_id: str, try_number: int = 1) -> Actor:
     return Actor(run.dag_id, run.dag_run_id, task_id, 0, try_number)
 
 
-def move_to_audit(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> int:
+def move_to_audit(store: LifecycleStore, record_id: int, run: Actor = RUN_1, rows: int = 2) -> int:
     """Take the row and go through all phases up to a started audit; returns the fence."""
     fence = store.take(record_id, task(run, "audit")).fence
     for decide in (
         lambda row, now: transitions.start_source_to_stage(row, fence, now),
-        lambda row, now: transitions.complete_source_to_stage(row, fence, now, STAGED),
+        lambda row, now: transitions.complete_source_to_stage(row, fence, now, {**STAGED, "staged_count": rows}),
         lambda row, now: transitions.start_stage_to_target(row, fence, now),
         lambda row, now: transitions.complete_stage_to_target(row, fence, now, LOADED),
         lambda row, now: transitions.start_audit(row, fence, now),
@@ -81,8 +81,8 @@ def move_to_audit(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> 
     return fence
 
 
-def complete(store: LifecycleStore, record_id: int, run: Actor = RUN_1) -> LedgerRow:
-    fence = move_to_audit(store, record_id, run)
+def complete(store: LifecycleStore, record_id: int, run: Actor = RUN_1, rows: int = 2) -> LedgerRow:
+    fence = move_to_audit(store, record_id, run, rows)
     return store.change(
         record_id,
         lambda row, now: transitions.pass_audit(row, fence, now, NUMBERS, revisit_due=False),
@@ -128,6 +128,20 @@ class TestPlan:
         (gone,) = plan(store, 2)
         store.replace([gone], [], PLANNER, "not needed")
         assert store.covered_days("flights") == {date(2013, 3, 9): 2 * HOUR}
+
+    def test_recent_cost_is_the_median_of_loaded_windows(self, store: LifecycleStore) -> None:
+        day, next_day = date(2013, 3, 9), date(2013, 3, 10)
+        planned_ids = plan(store, 0, 1, 2, 3)
+        assert store.recent_cost("flights", day, day) is None
+        claim(store)
+        for record_id, rows in zip(planned_ids, (7, 300, 20), strict=False):
+            complete(store, record_id, rows=rows)
+        cost = store.recent_cost("flights", day, day)
+        assert cost is not None
+        assert cost.rows == 20
+        assert 0 <= cost.seconds < 60
+        assert store.recent_cost("flights", next_day, next_day) is None
+        assert store.recent_cost("other", day, day) is None
 
     def test_the_plan_is_an_event(self, store: LifecycleStore) -> None:
         (event,) = store.events(plan(store, 0)[0])

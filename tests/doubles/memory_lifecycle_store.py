@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from statistics import median_low
 from typing import Any
 
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp
 from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.batching import WindowCost
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules, allot
 from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
@@ -100,6 +102,23 @@ class MemoryLifecycleStore:
                 day = row.target_day
                 covered[day] = covered.get(day, timedelta()) + row.window.duration
         return covered
+
+    def recent_cost(self, source_object: str, first_day: date, last_day: date) -> WindowCost | None:
+        """See `LifecycleStore.recent_cost`."""
+        rows = [
+            row
+            for row in self._rows.values()
+            if _is_live(row, source_object)
+            and first_day <= row.target_day <= last_day
+            and row.pipeline_final_status == Status.COMPLETED
+            and row.source_to_stage_ingestion_end_time
+        ]
+        if not rows:
+            return None
+        took = [row.source_to_stage_ingestion_end_time - row.source_to_stage_ingestion_start_time for row in rows]  # type: ignore[operator]
+        return WindowCost(
+            median_low(row.staged_count or 0 for row in rows), median_low(each.total_seconds() for each in took)
+        )
 
     def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
         """See `LifecycleStore.zone_stamps`."""

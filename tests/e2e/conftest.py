@@ -209,6 +209,7 @@ def _write_lanes(home: Home) -> dict[str, str]:
             "source_object": f"flights_{lane}",
             "source": like["source"] | {"index": f"flights_{lane}"},
             "cron_schedule": None,
+            "windows_per_task": 1,
             "target": like["target"] | {"table": f"FLIGHTS_{lane}".upper()},
         }
         batched = {"source_object": f"batched_{lane}", "windows_per_task": 3}

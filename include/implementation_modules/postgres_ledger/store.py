@@ -33,6 +33,7 @@ from include.implementation_modules.postgres_ledger.values import (
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp
 from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.batching import WindowCost
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
@@ -147,6 +148,12 @@ class PostgresLifecycleStore:
         """See `LifecycleStore.covered_days`."""
         rows = self._single("covered_days", {"source_object": source_object})
         return {row["target_day"]: row["covered"] for row in rows}
+
+    def recent_cost(self, source_object: str, first_day: date, last_day: date) -> WindowCost | None:
+        """See `LifecycleStore.recent_cost`."""
+        days = {"source_object": source_object, "first_day": first_day, "last_day": last_day}
+        found = only_row(self._single("recent_cost", days))
+        return None if found["seconds"] is None else WindowCost(found["staged_rows"], float(found["seconds"]))
 
     def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
         """See `LifecycleStore.zone_stamps`."""

@@ -139,12 +139,10 @@ class PipelineConfig(BaseModel):
     max_active_windows: int = Field(
         default=4, ge=1, le=1_024, description="Windows of a run that move at the same time."
     )
-    windows_per_task: int = Field(
-        default=1,
-        ge=1,
-        le=1_024,
-        description="Windows that one task instance carries through a phase, one after the other: fewer process starts "
-        "and log-ins for small windows.",
+    windows_per_task: Annotated[int, Field(ge=1, le=1_024)] | Literal["auto"] = Field(
+        default="auto",
+        description="Windows that one task instance carries through a phase: fewer process starts and log-ins for "
+        "small windows. auto: many small ones or one large one, by what windows around these days took.",
     )
     max_rows_per_window: int | None = Field(
         default=None,
@@ -305,6 +303,16 @@ class PipelineConfig(BaseModel):
     def window_granularity(self) -> Granularity:
         """Return the parsed granularity."""
         return parse_granularity(self.granularity)
+
+    @property
+    def expected_phase_minutes(self) -> float | None:
+        """Return the minutes that the longest phase of a window is expected to take; None: the file doesn't say."""
+        phases = (
+            self.expected_source_to_stage_duration_mins,
+            self.expected_stage_to_target_duration_mins,
+            self.expected_audit_duration_mins,
+        )
+        return max((float(minutes) for minutes in phases if minutes is not None), default=None)
 
     @property
     def dagrun_timeout_delta(self) -> timedelta:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp
+from include.pipeline_framework.core.lifecycle.batching import WindowCost
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.lifecycle.transitions import Decision
@@ -103,14 +104,13 @@ class LedgerReads(Protocol):
         """Return every local day that has live rows, with the elapsed time that they cover; in order."""
         ...
 
+    def recent_cost(self, source_object: str, first_day: date, last_day: date) -> WindowCost | None:
+        """Return what the windows loaded in these local days (both inclusive) typically took; None: there are none."""
+        ...
+
     def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
-        """Return with which time zone rules the days of sources were planned, by source object.
-
-        Live rows that start at or after `since` are read. Each source's stamps are in order of day and version.
-
-        Args:
-            zones: Time zone by source object; rows that were planned in another zone are left out.
-            since: An aware instant.
+        """Return with which time zone rules the sources' live rows from `since` on were planned, by source object, in
+        order of day and version. `zones` are the sources' time zones; rows planned in another one are left out.
         """
         ...
 
@@ -171,10 +171,7 @@ class LedgerWindows(LedgerReads, Protocol):
     """The methods that plan, take, change and replace windows, one transaction each, and the locks around them."""
 
     def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
-        """Insert planned rows, all PENDING; a row whose window overlaps a live row of its source object is refused.
-
-        `reason` is kept in their events.
-        """
+        """Insert rows as PENDING, `reason` in their events; one that overlaps a live row of its source is refused."""
         ...
 
     def plan(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> list[Record]:

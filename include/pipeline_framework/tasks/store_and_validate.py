@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.config.external import require_moved_here
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.lifecycle import transitions
+from include.pipeline_framework.core.lifecycle.batching import windows_per_task
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor, Phase, Status
 from include.pipeline_framework.core.records.run_requests import MAX_WINDOWS, RunRequest
@@ -23,6 +25,7 @@ from include.pipeline_framework.tasks.observing import log_execution
 
 _log = logging.getLogger(__name__)
 _MAX_SHOWN = 5
+_NEARBY = timedelta(days=7)
 
 
 @log_execution("windows claimed", source_object="config.source_object", run="actor.dag_run_id")
@@ -44,7 +47,8 @@ def store_and_validate(
 
     Returns:
         `claimed`: one small record per window, in claim order; `would_claim`: the same for a preview; `note`: why
-        nothing was claimed, or how many more windows wait.
+        nothing was claimed, or how many more windows wait; `windows_per_task`: how many of the claimed windows a task
+        instance shall carry.
 
     Raises:
         InvalidInputError: Windows were claimed, and none of their records is complete.
@@ -53,13 +57,15 @@ def store_and_validate(
     require_moved_here(config)
     settled = stable_until(now or store.now(), config.x_time_back, config.timezone)
     if not config.enabled:
-        return {"claimed": [], "would_claim": [], "note": "the pipeline is disabled (enabled: false); its rows rest"}
+        note = "the pipeline is disabled (enabled: false); its rows rest"
+        return {"claimed": [], "would_claim": [], "windows_per_task": 1, "note": note}
     options = claim_options(config, settled, request)
     if request.dry_run or actor.is_temporary:
         rows = store.preview_claim(config.source_object, **options)
         return {
             "claimed": [],
             "would_claim": [small_record(row) for row in rows],
+            "windows_per_task": _windows_per_task(config, store, rows),
             "note": "preview, nothing is claimed",
         }
     rows = store.claim(config.source_object, actor, **options)
@@ -77,6 +83,7 @@ def store_and_validate(
     return {
         "claimed": [small_record(r) for r in valid],
         "would_claim": [],
+        "windows_per_task": _windows_per_task(config, store, valid),
         "note": _note(config, store, actor, request) if not rows else _more(config, store, options, len(rows)),
     }
 
@@ -113,6 +120,21 @@ def small_record(row: LedgerRow) -> dict[str, Any]:
         "local": window.local_label(timezone),
         "time_interval": row.time_interval,
     }
+
+
+def _windows_per_task(config: PipelineConfig, store: LedgerWindows, rows: Sequence[LedgerRow]) -> int:
+    """Return what the pipeline's file says, or what suits these windows."""
+    if config.windows_per_task != "auto":
+        return config.windows_per_task
+    if not rows:
+        return 1
+    first_day = min(row.target_day for row in rows)
+    return windows_per_task(
+        len(rows),
+        at_once=config.max_active_windows,
+        recent=store.recent_cost(config.source_object, first_day - _NEARBY, first_day + _NEARBY),
+        expected_minutes=config.expected_phase_minutes,
+    )
 
 
 def _incomplete(config: PipelineConfig, store: LedgerWindows, actor: Actor, row: LedgerRow, settled: datetime) -> str:

@@ -69,10 +69,10 @@ class TestTheFlightsPipeline:
             "data_domain": "aviation",
             "collection_frequency": "hourly",
             "source_data_frequency": "hourly",
-            "expected_source_to_stage_duration_mins": 5,
-            "expected_stage_to_target_duration_mins": 5,
-            "expected_audit_duration_mins": 2,
-            "expected_pipeline_duration_mins": 15,
+            "expected_source_to_stage_duration_mins": 0.1,
+            "expected_stage_to_target_duration_mins": 0.1,
+            "expected_audit_duration_mins": 0.1,
+            "expected_pipeline_duration_mins": 1,
             "licence": "public domain",
         }
         assert {key: record.get(key) for key in expected} == expected

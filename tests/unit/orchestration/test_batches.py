@@ -73,7 +73,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_batches_are_labelled_by_their_first_and_last_window() -> None:
     records = [{"id": number, "local": f"0{number}:00"} for number in range(5)]
-    assert batches.batched(records, 1) == records
+    assert [batch["local"] for batch in batches.batched(records, 1)] == ["00:00", "01:00", "02:00", "03:00", "04:00"]
     made = batches.batched(records, 2)
     assert [batch["local"] for batch in made] == ["00:00 … 01:00 (2)", "02:00 … 03:00 (2)", "04:00"]
     assert [record for batch in made for record in batch["windows"]] == records

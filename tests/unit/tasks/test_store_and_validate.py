@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from include.pipeline_framework.core.lifecycle.batching import WindowCost
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.records.run_requests import parse_request
 from include.pipeline_framework.core.time.days import LocalDay
@@ -45,10 +46,28 @@ class TestClaim:
                 }
             ],
             "would_claim": [],
+            "windows_per_task": 1,
             "note": "",
         }
         row = world.row(record_id)
         assert (row.pipeline_final_status, row.dag_run_id, row.fence) == ("IN_PROGRESS", "run-1", 0)
+
+    def test_how_many_a_task_carries_is_the_files_word_or_what_windows_nearby_took(self) -> None:
+        fixed = World(windows_per_task=5)
+        fixed.plan(*range(8))
+        assert claim(fixed)["windows_per_task"] == 5
+        auto = World(expected_source_to_stage_duration_mins=5, max_active_windows=2)
+        auto.plan(*range(8))
+        assert claim(auto, {"max_windows": 3})["windows_per_task"] == 1
+        asked: list[tuple[str, date, date]] = []
+
+        def recent_cost(source_object: str, first_day: date, last_day: date) -> WindowCost:
+            asked.append((source_object, first_day, last_day))
+            return WindowCost(rows=40, seconds=5.0)
+
+        auto.store.recent_cost = recent_cost  # type: ignore[method-assign]
+        assert claim(auto, actor=RUN_2)["windows_per_task"] == 3
+        assert asked == [("flights", date(2013, 3, 2), date(2013, 3, 16))]
 
     def test_the_pipelines_limit_and_the_runs_own(self) -> None:
         world = World(max_windows_per_run=3)
