@@ -19,7 +19,16 @@ from benchmarks.comparison import Comparison
 from benchmarks.report import this_machine, write
 from benchmarks.tables import show
 
-MODULES = ("continuity", "dag_parse", "extract", "ledger", "airflow_overhead", "orders_decision", "orders_sync")
+MODULES = (
+    "continuity",
+    "dag_parse",
+    "extract",
+    "extract_postgres",
+    "ledger",
+    "airflow_overhead",
+    "orders_decision",
+    "orders_sync",
+)
 """All benchmarks, in the order of the page; each module has `measure`, see `comparison`."""
 
 

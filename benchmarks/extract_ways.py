@@ -1,4 +1,4 @@
-"""One way to read a window, in a process of its own, for `benchmarks.extract`; prints its figures as one line of JSON.
+"""One way to read a window, in a process of its own, for the benchmarks of extracts; prints its figures as JSON.
 
 It runs against the checkout that PYTHONPATH names, so it uses only what all builds have.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-URL, INDEX = os.environ["ELASTICSEARCH_URL"], os.environ["BENCH_INDEX"]
+URL, NAME = os.environ["BENCH_URL"], os.environ["BENCH_NAME"]
 FIRST, LAST = (datetime.fromisoformat(os.environ[name]) for name in ("BENCH_FIRST", "BENCH_LAST"))
 QUERY = {"range": {"@timestamp": {"gte": FIRST.isoformat(), "lt": LAST.isoformat()}}}
 PAGE, SLICES = 5_000, 2
@@ -34,7 +34,7 @@ def drain() -> int:
     def connect() -> http.client.HTTPConnection:
         return http.client.HTTPConnection(place.hostname or "", place.port)
 
-    view = json.loads(ask(connect(), "POST", f"/{INDEX}/_pit?keep_alive=1m", None))["id"]
+    view = json.loads(ask(connect(), "POST", f"/{NAME}/_pit?keep_alive=1m", None))["id"]
 
     def one_slice(number: int) -> int:
         connection, rows = connect(), 0
@@ -50,22 +50,37 @@ def drain() -> int:
 
     with ThreadPoolExecutor(SLICES) as pool:
         list(pool.map(one_slice, range(SLICES)))
-    counted = json.loads(ask(connect(), "POST", f"/{INDEX}/_count", {"query": QUERY}))["count"]
+    counted = json.loads(ask(connect(), "POST", f"/{NAME}/_count", {"query": QUERY}))["count"]
     ask(connect(), "DELETE", "/_pit", {"id": view})
     return int(counted)
 
 
 def product(place: str) -> int:
-    """Read and stage the window as a task does."""
+    """Read and stage a window of Elasticsearch as a task does."""
     from elasticsearch import Elasticsearch
 
     from include.implementation_modules.elasticsearch.source import ElasticsearchSource
+
+    options = ElasticsearchSource.Options(index=NAME, slices=SLICES)
+    return _staged(ElasticsearchSource(Elasticsearch(URL), options), place)
+
+
+def product_postgres(place: str) -> int:
+    """Read and stage a window of Postgres as a task does."""
+    import psycopg
+
+    from include.implementation_modules.postgres.source import PostgresSource
+
+    options = PostgresSource.Options(table=NAME, time_column="at", id_column="event_id")
+    return _staged(PostgresSource(lambda: psycopg.connect(URL), options), place)
+
+
+def _staged(source: Any, place: str) -> int:
     from include.implementation_modules.object_storage.stage import ObjectStorageStage, ObjectStorageStageOptions
     from include.pipeline_framework.core.time.windows import TimeWindow
     from include.pipeline_framework.ports.stage import StageRequest
 
-    options = ElasticsearchSource.Options(index=INDEX, slices=SLICES)
-    source, window = ElasticsearchSource(Elasticsearch(URL), options), TimeWindow(FIRST, LAST)
+    window = TimeWindow(FIRST, LAST)
     with tempfile.TemporaryDirectory() as directory:
         where = {"bucket": os.environ["STAGE_S3_BUCKET"]} if place == "s3" else {"path": directory}
         stage = ObjectStorageStage.from_client(_s3() if place == "s3" else None, ObjectStorageStageOptions(**where))
@@ -96,7 +111,7 @@ def pit() -> int:
     from isal import igzip
 
     client, rows, after = Elasticsearch(URL, serializer=OrjsonSerializer(), request_timeout=60), 0, None
-    view = client.open_point_in_time(index=INDEX, keep_alive="1m")["id"]
+    view = client.open_point_in_time(index=NAME, keep_alive="1m")["id"]
     sort = [{"@timestamp": "asc"}, {"_shard_doc": "asc"}]
     with tempfile.TemporaryDirectory() as directory, igzip.open(f"{directory}/out", "wb", compresslevel=1) as file:
         while True:
@@ -119,12 +134,55 @@ def scan() -> int:
 
     rows = 0
     with tempfile.TemporaryDirectory() as directory, gzip.open(f"{directory}/out", "wt", compresslevel=6) as file:
-        for hit in scan_all(Elasticsearch(URL, request_timeout=60), index=INDEX, query={"query": QUERY}, size=PAGE):
+        for hit in scan_all(Elasticsearch(URL, request_timeout=60), index=NAME, query={"query": QUERY}, size=PAGE):
             file.write(json.dumps(hit["_source"]) + "\n")
             rows += 1
     return rows
 
 
+def drain_postgres() -> int:
+    """Copy the window's rows out and throw them away."""
+    import psycopg
+
+    rows = 0
+    with psycopg.connect(URL) as connection, connection.cursor().copy(_COPY, (FIRST, LAST)) as out:
+        for _row in out:
+            rows += 1
+    return rows
+
+
+def script_postgres() -> int:
+    """What a careful script does: a cursor at the server, orjson and a fast gzip."""
+    import orjson
+    import psycopg
+    from isal import igzip
+    from psycopg.rows import dict_row
+
+    rows = 0
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        igzip.open(f"{directory}/out", "wb", compresslevel=1) as file,
+        psycopg.connect(URL, row_factory=dict_row) as connection,  # type: ignore[arg-type]
+        connection.cursor(name="all") as cursor,
+    ):
+        cursor.execute(_ROWS, (FIRST, LAST))
+        while page := cursor.fetchmany(PAGE):
+            file.write(b"\n".join([orjson.dumps(row) for row in page]) + b"\n")
+            rows += len(page)
+    return rows
+
+
+_ROWS: Any = f"SELECT * FROM {NAME} WHERE at >= %s AND at < %s"  # noqa: S608 - the benchmark's own name
+_COPY: Any = f"COPY ({_ROWS}) TO STDOUT"
+WAYS: dict[str, Any] = {
+    "drain": drain,
+    "product": product,
+    "pit": pit,
+    "scan": scan,
+    "drain-postgres": drain_postgres,
+    "product-postgres": product_postgres,
+    "script-postgres": script_postgres,
+}
 _times: list[tuple[float, float]] = []
 
 
@@ -141,7 +199,7 @@ def ended() -> None:
 def main() -> None:
     """Run the way that the arguments name."""
     began()
-    rows = {"drain": drain, "product": product, "pit": pit, "scan": scan}[sys.argv[1]](*sys.argv[2:])
+    rows = WAYS[sys.argv[1]](*sys.argv[2:])
     ended()
     (wall, cpu), (wall_end, cpu_end) = _times[0], _times[1]
     status = Path("/proc/self/status").read_text()  # unlike ru_maxrss without the memory of the process that forked

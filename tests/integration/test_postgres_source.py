@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from include.implementation_modules.postgres.source import PostgresSource
+from include.implementation_modules.staged_lines import LinePage
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import BadDocumentError, ConfigurationError, ServiceUnavailableError
 from include.pipeline_framework.ports.source import Document
@@ -55,6 +56,31 @@ def test_a_document_is_the_row_in_utc_with_its_numbers_as_they_are(connect: Conn
         b'{"id":1,"at":"2013-03-09T05:00:00+00:00","local":null,"amount":0.1000000000000000055,'
         b'"raw":{"a":1e2, "b":"\\ud800"}}'
     )
+
+
+ODD_IDS = ['say "so"', r"back\slash", ',"_source":{', '"sort":[0,1]}', "a\nb", "naïve 北京"]
+
+
+def test_rows_come_as_lines_whatever_their_ids_are(connect: Connect) -> None:
+    with connect() as connection:
+        connection.execute("ALTER TABLE events ALTER id TYPE text")
+    insert(connect, *((row_id, START, None, 1, '{"a": 1}') for row_id in ODD_IDS))
+    with source(connect).extract(WINDOW) as extract:
+        (page,) = extract.pages()
+    assert isinstance(page, LinePage)
+    assert page.ids == ODD_IDS
+    assert page.text.count(b"\n") == len(ODD_IDS)
+    assert [(found.id, found.event_at) for found in page] == [(row_id, START) for row_id in ODD_IDS]
+    assert [json.loads(found.body)["id"] for found in page] == ODD_IDS
+
+
+def test_a_row_that_no_target_can_hold_does_not_hide_the_ids_of_its_page(connect: Connect) -> None:
+    with connect() as connection:
+        connection.execute("ALTER TABLE events ALTER id TYPE text")
+    early = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    insert(connect, *((row_id, early, None, 1, '{"a": "\\ud800"}') for row_id in ODD_IDS))
+    page = read(source(connect), TimeWindow(early, early + timedelta(hours=1)))
+    assert [(found.id, found.event_at) for found in page] == [(row_id, early) for row_id in ODD_IDS]
 
 
 def test_only_the_named_columns_in_their_order(connect: Connect) -> None:

@@ -1,4 +1,4 @@
-"""A Postgres table as a source: one row is one document, as the JSON text that Postgres itself makes of it.
+"""A Postgres table as a source: one row is one document, in the line of a staged file that Postgres itself makes of it.
 
 The consistent view is one REPEATABLE READ, READ ONLY transaction: the count and the server-side cursor see the same
 snapshot. Its time zone is set to UTC, so documents look the same wherever the worker runs. Rows that a policy hides
@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from include.implementation_modules.postgres.connecting import connect
+from include.implementation_modules.postgres.lines import page_of
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
-    BadDocumentError,
     ConfigurationError,
     IncompleteExtractError,
     PipelineError,
@@ -147,9 +147,9 @@ class PostgresExtract:
     def pages(self) -> Iterator[Sequence[Document]]:
         """Yield the rows through a server-side cursor, in the table's own order."""
         rows = 0
-        for page in self._view.pages("documents", self._page_size):
+        for page in self._view.pages("lines", self._page_size):
             rows += len(page)
-            yield [self._document(*row) for row in page]
+            yield page_of([line for (line,) in page], self._view.where)
         if rows != self.expected_rows:
             raise IncompleteExtractError(
                 f"{rows} rows came, {self.expected_rows} were counted in the same transaction",
@@ -157,17 +157,6 @@ class PostgresExtract:
                 meaning="The extract has a hole or a double and is thrown away",
                 remedy="Airflow retries; if it stays, the table or view does not give repeatable results.",
             )
-
-    def _document(self, row_id: str | None, event_at: datetime, body: bytes) -> Document:
-        if row_id is None:
-            raise BadDocumentError(
-                f"A row of {event_at.isoformat()} has no id",
-                where=self._view.where,
-                meaning="It could not be counted and compared at the target",
-                remedy="Set id_column to a column that is unique and never NULL.",
-            )
-        # json columns keep their original line breaks; inside strings these are always escaped
-        return Document(row_id, event_at.astimezone(UTC), bytes(body).translate(None, b"\r\n"))
 
 
 class _View:
