@@ -125,9 +125,12 @@ class MemoryStorage:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
+    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes, sha256: bytes) -> None:
         """Keep the bytes."""
         self.objects[key] = content.read()
+
+    def known_sha256(self, key: str) -> str | None:
+        """None: a dict keeps no checksums."""
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:

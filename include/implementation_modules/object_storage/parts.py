@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
 from tempfile import TemporaryFile
 from typing import BinaryIO, Self
 
@@ -19,12 +18,12 @@ class Parts:
 
     Args:
         location: Of the window's files.
-        put: Uploads a file under a key.
+        put: Uploads a file under a key and returns its SHA-256 in hexadecimal digits.
         file_rows: The most lines of one file.
         file_bytes: A file is closed at about this compressed size.
     """
 
-    def __init__(self, location: str, put: Callable[[str, BinaryIO], None], *, file_rows: int, file_bytes: int) -> None:
+    def __init__(self, location: str, put: Callable[[str, BinaryIO], str], *, file_rows: int, file_bytes: int) -> None:
         self._location, self._put = location, put
         self._file_rows, self._file_bytes = file_rows, file_bytes
         self._files: list[StagedFile] = []
@@ -61,8 +60,7 @@ class Parts:
     def _upload(self, part: _Part) -> None:
         part.finish()
         key = f"{self._location}/part-{len(self._files):05d}.ndjson.gz"
-        self._put(key, part.file)
-        self._files.append(StagedFile(key, part.rows, part.bytes, part.sha256.hexdigest()))
+        self._files.append(StagedFile(key, part.rows, part.bytes, self._put(key, part.file)))
         part.file.close()
         self._part = None
 
@@ -73,7 +71,6 @@ class _Part:
     def __init__(self) -> None:
         self.file = TemporaryFile()  # noqa: SIM115 - closed by Parts, which outlives this call
         self.rows = self.bytes = 0
-        self.sha256 = sha256()
         self._gzip = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
 
     def write(self, text: bytes, rows: int) -> None:
@@ -85,5 +82,4 @@ class _Part:
 
     def _append(self, compressed: bytes) -> None:
         self.file.write(compressed)
-        self.sha256.update(compressed)
         self.bytes += len(compressed)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
-from hashlib import file_digest, md5
+from hashlib import file_digest, md5, sha256
 from tempfile import TemporaryFile
 from typing import Any, Self
 from urllib.parse import quote
@@ -41,6 +41,7 @@ _VERSION = 2
 _VERSION_WITHOUT_UNIT = 1
 """Of manifests that earlier builds wrote: their lines have hash and time of each document."""
 _LOCATION = re.compile(r"(?!\.{1,2}/)[^/\\]+/\d{4}-\d{2}-\d{2}/[0-9TZ.]+_[0-9TZ.]+/\d+")
+_PIECE = 1024 * 1024
 _NOT_STAGED = "Nothing of this window is staged"
 
 
@@ -126,7 +127,10 @@ class ObjectStorageStage:
         return manifest
 
     def read_manifest(self, location: str, *, is_checked: bool = True) -> Manifest:
-        """Return the manifest, after reading every file it names and comparing size and checksum."""
+        """Return the manifest, after comparing size and checksum of every file it names.
+
+        A file is read for that only where the storage itself does not know its SHA-256.
+        """
         key = f"{_checked(location)}/{MANIFEST_NAME}"
         try:
             with self._storage.open(self._key(key)) as file:
@@ -232,13 +236,17 @@ class ObjectStorageStage:
             time_unit=extract.time_unit,
         )
 
-    def _put(self, key: str, content: Any) -> None:
+    def _put(self, key: str, content: Any) -> str:
         file = io.BytesIO(content) if isinstance(content, bytes) else content
-        size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        digest = file_digest(file, lambda: md5(usedforsecurity=False)).digest()
+        hash_md5, hash_sha256, size = md5(usedforsecurity=False), sha256(), 0
+        while piece := file.read(_PIECE):
+            size += len(piece)
+            hash_md5.update(piece)
+            hash_sha256.update(piece)
         file.seek(0)
-        self._storage.put(self._key(key), file, size=size, md5=digest)
+        self._storage.put(self._key(key), file, size=size, md5=hash_md5.digest(), sha256=hash_sha256.digest())
+        return hash_sha256.hexdigest()
 
     def _key(self, key: str) -> str:
         return f"{self.options.prefix}/{key}"
@@ -247,8 +255,10 @@ class ObjectStorageStage:
         if size != staged.bytes:
             found = "is missing" if size is None else f"has {size} bytes instead of {staged.bytes}"
             raise _torn(f"A staged file {found}", self.uri(staged.key))
-        with self.open(staged.key) as file:
-            digest = file_digest(file, "sha256").hexdigest()
+        digest = self._storage.known_sha256(self._key(staged.key))
+        if digest is None:
+            with self.open(staged.key) as file:
+                digest = file_digest(file, "sha256").hexdigest()
         if digest != staged.sha256:
             raise _torn("A staged file was changed: its checksum is another", self.uri(staged.key))
 

@@ -51,8 +51,12 @@ class StoredObject:
 class ObjectStorage(Protocol):
     """An object storage; keys are relative paths with `/`, which the caller has made safe."""
 
-    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
-        """Store `content` from its present position; `size` and `md5` (16 bytes) prove that it arrived unchanged."""
+    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes, sha256: bytes) -> None:
+        """Store `content` from its present position; size and digests prove that it arrived unchanged."""
+        ...
+
+    def known_sha256(self, key: str) -> str | None:
+        """Return the SHA-256 (hexadecimal digits) that the storage itself keeps of an object; None: it keeps none."""
         ...
 
     def open(self, key: str) -> Any:
@@ -77,7 +81,7 @@ class ObjectStorage(Protocol):
 
 
 class S3Storage:
-    """A bucket. The server checks each upload against its MD5.
+    """A bucket. The server checks each upload against its MD5 and its SHA-256, and tells the latter without a read.
 
     Args:
         client: A boto3 S3 client; it may be shared between threads.
@@ -89,11 +93,23 @@ class S3Storage:
         # boto3 would ask before it sends a file, and wait for ever, busily, if that answer breaks off
         client.meta.events.register_last("before-call.s3", _without_question, unique_id="without-question")
 
-    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
-        """Send one PUT with Content-MD5: the object appears whole or not at all."""
-        digest = base64.b64encode(md5).decode()
+    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes, sha256: bytes) -> None:
+        """Send one PUT with both digests: the object appears whole or not at all."""
+        digests = {"ContentMD5": base64.b64encode(md5).decode(), "ChecksumSHA256": base64.b64encode(sha256).decode()}
         with self._translated(key):
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentLength=size, ContentMD5=digest)
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentLength=size, **digests)
+
+    def known_sha256(self, key: str) -> str | None:
+        """Ask with one HEAD; a store that takes no checksums, or an object that came in parts, has none.
+
+        A refusal of a HEAD has no reason in it: then none is known, and the read that follows tells the reason.
+        """
+        answer: dict[str, Any] = {}
+        with self._translated(key), suppress(self._client.exceptions.ClientError):
+            answer = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+        known = str(answer.get("ChecksumSHA256", ""))
+        is_whole = known and answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        return base64.b64decode(known).hex() if is_whole else None
 
     @contextmanager
     def open(self, key: str) -> Iterator[io.BufferedReader]:
@@ -220,7 +236,12 @@ class LocalStorage:
     def __init__(self, root: str | Path) -> None:
         self._root = Path(root).absolute()
 
-    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes) -> None:
+    def known_sha256(self, key: str) -> str | None:
+        """Return None: a directory keeps no checksums."""
+        del key
+        return None
+
+    def put(self, key: str, content: BinaryIO, *, size: int, md5: bytes, sha256: bytes) -> None:
         """Write a file beside it, sync, rename: after a crash the old or the new file is there, never half of one."""
         path = self._path(key)
         with self._translated(key):

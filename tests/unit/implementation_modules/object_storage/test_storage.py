@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable
-from hashlib import md5
+from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from include.pipeline_framework.errors import (
 
 
 def put(storage: ObjectStorage, key: str, content: bytes, size: int | None = None) -> None:
-    digest = md5(content, usedforsecurity=False).digest()
-    storage.put(key, io.BytesIO(content), size=len(content) if size is None else size, md5=digest)
+    digests = {"md5": md5(content, usedforsecurity=False).digest(), "sha256": sha256(content).digest()}
+    storage.put(key, io.BytesIO(content), size=len(content) if size is None else size, **digests)
 
 
 def client() -> Any:
@@ -72,6 +73,26 @@ def test_a_refusal_of_s3_says_what_to_do(operation: str, code: str, status: int,
             CALLS[operation](S3Storage(s3, "bucket"))
     assert code in str(raised.value) and "s3://bucket/a/" in raised.value.where and raised.value.remedy
     assert "AKIDTEST" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [
+        ({"ChecksumSHA256": b64encode(sha256(b"x").digest()).decode()}, sha256(b"x").hexdigest()),
+        ({"ChecksumSHA256": "AAAA-2", "ChecksumType": "COMPOSITE"}, None),
+        ({"ETag": '"9dd4e461268c8034f5c8564e155c67a6"'}, None),
+        (None, None),
+    ],
+    ids=["whole", "in parts", "without checksums", "refused"],
+)
+def test_what_s3_knows_of_an_object(answer: dict[str, str] | None, known: str | None) -> None:
+    s3 = client()
+    with Stubber(s3) as stub:
+        if answer is None:
+            stub.add_client_error("head_object", "403", "", 403)
+        else:
+            stub.add_response("head_object", answer, {"Bucket": "bucket", "Key": "a/b", "ChecksumMode": "ENABLED"})
+        assert S3Storage(s3, "bucket").known_sha256("a/b") == known
 
 
 def test_when_a_busy_s3_wants_to_be_asked_again() -> None:
@@ -151,7 +172,7 @@ def test_a_local_put_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     put(storage, "a/b", b"old")
     with pytest.raises(ServiceUnavailableError, match="No space left"):
-        storage.put("a/b", Failing(), size=3, md5=b"")
+        storage.put("a/b", Failing(), size=3, md5=b"", sha256=b"")
     with pytest.raises(ServiceUnavailableError, match="instead of"):
         put(storage, "a/b", b"new", size=5)
     with storage.open("a/b") as file:
