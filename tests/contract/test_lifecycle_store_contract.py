@@ -123,11 +123,20 @@ class TestPlan:
         plan(store, 0, 1, 3)
         assert store.live_windows("flights", TimeWindow(window(1).start, window(3).start)) == [window(1)]
 
-    def test_covered_days_sum_live_time(self, store: LifecycleStore) -> None:
+    def test_planned_days_have_live_rows(self, store: LifecycleStore) -> None:
+        days = [date(2013, 3, day) for day in (9, 11, 12)]
         plan(store, 0, 1)
-        (gone,) = plan(store, 2)
+        plan(store, 48, target_day=days[1])
+        plan(store, 72, target_day=days[2])
+        (gone,) = plan(store, 24, target_day=date(2013, 3, 10))
         store.replace([gone], [], PLANNER, "not needed")
-        assert store.covered_days("flights") == {date(2013, 3, 9): 2 * HOUR}
+        assert store.planned_days({"flights": None, "other": None}) == {"flights": days, "other": []}
+        assert store.planned_days({"flights": days[1]}) == {"flights": days[1:]}
+        assert (store.has_windows("flights"), store.has_windows("other")) == (True, False)
+
+    def test_a_source_whose_rows_are_all_gone_has_no_windows(self, store: LifecycleStore) -> None:
+        store.replace(plan(store, 0), [], PLANNER, "not needed")
+        assert not store.has_windows("flights")
 
     def test_recent_cost_is_the_median_of_loaded_windows(self, store: LifecycleStore) -> None:
         day, next_day = date(2013, 3, 9), date(2013, 3, 10)
@@ -146,6 +155,35 @@ class TestPlan:
     def test_the_plan_is_an_event(self, store: LifecycleStore) -> None:
         (event,) = store.events(plan(store, 0)[0])
         assert (event["event"], event["to_status"], event["dag_id"]) == ("planned", "PENDING", "daily_planner")
+
+
+class TestSettledDays:
+    def test_a_mark_takes_the_place_of_the_known_ones(self, store: LifecycleStore) -> None:
+        store.settle_days("flights", "terms", date(2013, 3, 1), [])
+        (first,) = store.settled_days(["flights"])["flights"]
+        assert (first.before, first.terms) == (date(2013, 3, 1), "terms")
+        store.settle_days("flights", "others", date(2013, 3, 2), [first])
+        (second,) = store.settled_days(["flights"])["flights"]
+        assert (second.before, second.terms) == (date(2013, 3, 2), "others")
+        assert store.settled_days(["other"]) == {"other": []}
+
+    def test_a_row_that_is_taken_out_leaves_a_mark_that_stays_until_it_was_known(self, store: LifecycleStore) -> None:
+        gone, *_ = plan(store, 5, 6)
+        store.settle_days("flights", "terms", date(2014, 1, 1), [])
+        known = store.settled_days(["flights"])["flights"]
+        store.replace([gone], [planned(5)], PLANNER, "corrected")
+        store.settle_days("flights", "terms", date(2014, 1, 2), known)
+        marks = store.settled_days(["flights"])["flights"]
+        found = {(mark.before, mark.terms) for mark in marks}
+        assert found == {(date(2013, 3, 7), None), (date(2014, 1, 2), "terms")}
+        store.settle_days("flights", "terms", date(2014, 1, 3), marks)
+        assert [mark.before for mark in store.settled_days(["flights"])["flights"]] == [date(2014, 1, 3)]
+
+    def test_a_claim_and_a_finished_window_leave_no_mark(self, store: LifecycleStore) -> None:
+        plan(store, 0)
+        (row,) = claim(store)
+        complete(store, row.id)
+        assert store.settled_days(["flights"]) == {"flights": []}
 
 
 class TestClaim:

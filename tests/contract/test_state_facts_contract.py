@@ -72,6 +72,16 @@ def test_only_days_inside_the_horizon_are_looked_at(store: LifecycleStore) -> No
     assert store.state_facts([scope])["source"].groups == ()
 
 
+def test_days_that_are_known_to_be_whole_are_left_out(store: LifecycleStore) -> None:
+    histories = [history(seed, f"source-{seed}", kinds=IN_LEDGER) for seed in range(8)]
+    rows = [row.as_record() for row in stored(store, *histories)]
+    scopes = [scope_of(made, since=made.days[len(made.days) // 2].date) for made in histories]
+    scopes[0] = replace(scopes[0], since=None)
+    found = store.state_facts(scopes)
+    assert found == {scope.source_object: gather(scope, rows) for scope in scopes}
+    assert all(found[scope.source_object].days[0].date == scope.since for scope in scopes[1:])
+
+
 def test_a_row_over_midnight_and_one_of_another_zone(store: LifecycleStore) -> None:
     day = LocalDay(date(2013, 3, 9), "America/New_York")
     made = History("source", day.timezone, "1h", [day])

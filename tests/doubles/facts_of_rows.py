@@ -22,7 +22,12 @@ from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
 
 def gather(scope: StateScope, records: Iterable[Mapping[str, Any]]) -> StateFacts:
     """The facts of one source from its live rows, by column; rows of other sources are left out."""
-    rows = [r for r in records if r["source_object"] == scope.source_object and not r["is_invalidated_flag"]]
+    since = scope.since or date.min
+    rows = [
+        r
+        for r in records
+        if r["source_object"] == scope.source_object and not r["is_invalidated_flag"] and r["target_day"] >= since
+    ]
     days = scope.days({r["target_day"] for r in rows})
     bounds = {day.date: day for day in days}
     crossing, windows, inside = [], [], []

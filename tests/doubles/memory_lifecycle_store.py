@@ -13,6 +13,7 @@ from functools import partial
 from statistics import median_low
 from typing import Any
 
+from include.pipeline_framework.core.continuity.settled_days import SettledMark
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp
 from include.pipeline_framework.core.lifecycle import transitions
@@ -50,6 +51,8 @@ class MemoryLifecycleStore:
         self._lock = threading.RLock()
         self._held_names: dict[str, int] = {}
         self._holders = itertools.count(1)
+        self._settled: dict[str, list[SettledMark]] = {}
+        self._seen: set[int] = set()
         self._campaigns = MemoryCampaigns()
         self._plans = MemoryPlans()
         self._revisits = MemoryRevisits()
@@ -94,14 +97,40 @@ class MemoryLifecycleStore:
         live = (row.window for row in self._rows.values() if _is_live(row, source_object))
         return sorted(window for window in live if window.overlaps(within))
 
-    def covered_days(self, source_object: str) -> dict[date, timedelta]:
-        """See `LifecycleStore.covered_days`."""
-        covered: dict[date, timedelta] = {}
-        for row in sorted(self._rows.values(), key=lambda row: row.target_day):
-            if _is_live(row, source_object):
-                day = row.target_day
-                covered[day] = covered.get(day, timedelta()) + row.window.duration
-        return covered
+    def planned_days(self, since: Mapping[str, date | None]) -> dict[str, list[date]]:
+        """See `LifecycleStore.planned_days`."""
+        return {
+            name: sorted(
+                {row.target_day for row in self.find(source_object=name) if row.target_day >= (day or date.min)}
+            )
+            for name, day in since.items()
+        }
+
+    def has_windows(self, source_object: str) -> bool:
+        """See `LifecycleStore.has_windows`."""
+        return any(_is_live(row, source_object) for row in self._rows.values())
+
+    def settled_days(self, source_objects: Sequence[str]) -> dict[str, list[SettledMark]]:
+        """See `LifecycleStore.settled_days`: the row that was taken out is the number of its mark."""
+        return {
+            name: [
+                *self._settled.get(name, ()),
+                *(mark for row_id, mark in self._unsettled(name) if row_id not in self._seen),
+            ]
+            for name in source_objects
+        }
+
+    def settle_days(self, source_object: str, terms: str, before: date, known: Sequence[SettledMark]) -> None:
+        """See `LifecycleStore.settle_days`."""
+        kept = [mark for mark in self._settled.get(source_object, ()) if mark not in known]
+        self._seen |= {mark.id for mark in known}
+        self._settled[source_object] = [*kept, SettledMark(-next(self._holders), before, terms)]
+
+    def _unsettled(self, source_object: str) -> Iterator[tuple[int, SettledMark]]:
+        for row in self._rows.values():
+            if row.source_object == source_object and row.is_invalidated_flag:
+                before = min(row.target_day, row.query_window_start_at.date()) - timedelta(days=2)
+                yield row.id, SettledMark(row.id, before, None)
 
     def recent_cost(self, source_object: str, first_day: date, last_day: date) -> WindowCost | None:
         """See `LifecycleStore.recent_cost`."""

@@ -99,7 +99,7 @@ def test_cleanup_and_replacement_work_as_the_runtime_role(world: World) -> None:
     assert list(world.store.replaced_windows(new.id)) == [done]
     world.run(new.id, lambda attempt: move_until(world.pipeline, attempt, Phase.AUDIT), Actor("d", "r"))
     assert world.store.preview_claim("flights", limit=5, ended_before=world.at - timedelta(days=9)) == []
-    assert world.store.covered_days("flights")
+    assert world.store.has_windows("flights")
     assert world.store.claimed_by("d", "r")
     assert len(world.store.describe()) > 60  # type: ignore[attr-defined]
 

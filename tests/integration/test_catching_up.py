@@ -67,7 +67,10 @@ def growing(tmp_path: Path, ledger_url: str, elasticsearch_url: str, stack_env: 
 
 
 def covered(growing: Growing) -> dict[date, Any]:
-    found = growing.pipeline.store.covered_days(growing.pipeline.config.source_object)
+    """The hours of each day that live windows cover."""
+    found: dict[date, timedelta] = {}
+    for row in growing.pipeline.store.find(source_object=growing.pipeline.config.source_object):
+        found[row.target_day] = found.get(row.target_day, timedelta()) + row.window.duration
     return {day: covered // HOUR for day, covered in found.items()}
 
 

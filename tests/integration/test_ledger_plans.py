@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 from include.sql import statement
-from include.sql.text import SqlFragment, fill, quoted
+from include.sql.text import SqlFragment, fill, quoted, sql_text
 from tests.conftest import database, record_identity
 
 pytestmark = pytest.mark.integration
@@ -79,6 +79,8 @@ GIVEN: dict[str, Any] = {
     "fence": 7,
     "dag_id": "d",
     "dag_run_id": "r",
+    "settled_before": "2010-01-20",
+    "terms": "t",
     "any_campaign": False,
     "campaign_id": None,
     "not_after": [],
@@ -122,6 +124,7 @@ def parameters(name: str, text: str) -> dict[str, Any]:
 def test_no_statement_reads_the_whole_ledger(ledger: psycopg.Connection[Any], name: str) -> None:
     fragments = {
         "state_table": quoted("pipeline_lifecycle"),
+        "claimable_rows": SqlFragment(sql_text("ledger/claimable_rows")),
         "columns": SqlFragment(',\n    "fence"'),
         "new_values": SqlFragment(',\n    new."fence"'),
     }

@@ -46,7 +46,7 @@ class PostgresState:
         If nothing is wrong, that is one statement. In the ledger only days that are not covered are read in detail.
         """
         names = [scope.source_object for scope in scopes]
-        found = _by_source(self._run("state_groups", {"source_objects": names}))
+        found = _by_source(self._run("state_groups", {"sources": names, "days": [scope.since for scope in scopes]}))
         seen = {name: found.get(name, []) for name in names}
         days = {s.source_object: s.days({row["target_day"] for row in seen[s.source_object]}) for s in scopes}
         reaching = {name: _reaching_out(of_source, seen[name]) for name, of_source in days.items()}

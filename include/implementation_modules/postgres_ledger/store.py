@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date, datetime, timedelta
-from functools import partial
+from datetime import date, datetime
+from functools import cache, partial
 from typing import Any, LiteralString
 
 import psycopg
@@ -30,6 +30,7 @@ from include.implementation_modules.postgres_ledger.values import (
     only_row,
     planned_outcome,
 )
+from include.pipeline_framework.core.continuity.settled_days import SettledMark
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.continuity.zone_changes import DayStamp
 from include.pipeline_framework.core.lifecycle import transitions
@@ -49,7 +50,7 @@ from include.postgres_server import pooler as postgres_pooler
 from include.postgres_server import session
 from include.postgres_server.errors import Trouble, trouble_of
 from include.sql import statement
-from include.sql.text import fill, listed, quoted
+from include.sql.text import SqlFragment, fill, listed, quoted, sql_text
 
 Cursor = psycopg.Cursor[dict[str, Any]]
 _TABLES = [
@@ -60,6 +61,7 @@ _TABLES = [
     "window_revisits",
     "lifecycle_mirrors",
     "overdue_alerts",
+    "settled_days",
     "ledger_identity",
 ]
 
@@ -144,10 +146,28 @@ class PostgresLifecycleStore:
         parameters = {"source_object": source_object, "start": within.start, "end": within.end}
         return [window_of(row) for row in self._single("live_windows", parameters)]
 
-    def covered_days(self, source_object: str) -> dict[date, timedelta]:
-        """See `LifecycleStore.covered_days`."""
-        rows = self._single("covered_days", {"source_object": source_object})
-        return {row["target_day"]: row["covered"] for row in rows}
+    def planned_days(self, since: Mapping[str, date | None]) -> dict[str, list[date]]:
+        """See `LifecycleStore.planned_days`."""
+        found: dict[str, list[date]] = {source_object: [] for source_object in since}
+        for row in self._single("planned_days", {"sources": list(since), "days": list(since.values())}):
+            found[row["source_object"]].append(row["target_day"])
+        return found
+
+    def has_windows(self, source_object: str) -> bool:
+        """See `LifecycleStore.has_windows`."""
+        return bool(only_row(self._single("has_windows", {"source_object": source_object}))["has_windows"])
+
+    def settled_days(self, source_objects: Sequence[str]) -> dict[str, list[SettledMark]]:
+        """See `LifecycleStore.settled_days`."""
+        found: dict[str, list[SettledMark]] = {source_object: [] for source_object in source_objects}
+        for row in self._single("settled_days", {"source_objects": list(source_objects)}):
+            found[row["source_object"]].append(SettledMark(row["id"], row["settled_before"], row["terms"]))
+        return found
+
+    def settle_days(self, source_object: str, terms: str, before: date, known: Sequence[SettledMark]) -> None:
+        """See `LifecycleStore.settle_days`."""
+        parameters = {"source_object": source_object, "terms": terms, "settled_before": before}
+        self._single("settle_days", {**parameters, "ids": [mark.id for mark in known]})
 
     def recent_cost(self, source_object: str, first_day: date, last_day: date) -> WindowCost | None:
         """See `LifecycleStore.recent_cost`."""
@@ -523,14 +543,19 @@ def _execute(connection: psycopg.Connection[Any], command: LiteralString) -> Non
 
 
 def _run(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None) -> list[Record]:
-    cursor.execute(statement(f"ledger/{name}").encode(), parameters)
+    cursor.execute(_text(name).encode(), parameters)
     return [loaded_row(row) for row in cursor.fetchall()]
+
+
+@cache
+def _text(name: str) -> str:
+    return fill(statement(f"ledger/{name}"), {"claimable_rows": SqlFragment(sql_text("ledger/claimable_rows"))})
 
 
 def _sent(cursor: Cursor, name: str, parameters: Mapping[str, Any] | None = None) -> Cursor:
     """Send a statement of an open transaction on a cursor of its own; its rows are read later, with `_rows`."""
     own: Cursor = cursor.connection.cursor(row_factory=dict_row)
-    return own.execute(statement(f"ledger/{name}").encode(), parameters)
+    return own.execute(_text(name).encode(), parameters)
 
 
 def _rows(sent: Cursor) -> list[Record]:
@@ -573,6 +598,7 @@ def _written(
     ]
     parameters = {
         "transitions": Jsonb(given, dumps=json_text),
+        "ids": [row.id for row, _ in writing],
         "deletion_done_ids": [done for _, transition in writing for done in transition.deletion_done_ids],
         **actor_parameters(actor),
     }

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Protocol
 
+from include.pipeline_framework.core.continuity.settled_days import SettledMark
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
-from include.pipeline_framework.core.continuity.zone_changes import DayStamp
-from include.pipeline_framework.core.lifecycle.batching import WindowCost
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
 from include.pipeline_framework.core.lifecycle.transitions import Decision
 from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
-from include.pipeline_framework.core.records.planning import GridDay
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity
-from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.ports.ledger_days import LedgerDays
 
 Record = dict[str, Any]
 """A planned window, an event, a campaign, a revisit or a plan by column name; instants are aware datetimes in UTC."""
@@ -48,7 +46,7 @@ class RestoredRow:
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
-class LedgerReads(Protocol):
+class LedgerReads(LedgerDays, Protocol):
     """The methods that read the ledger and change nothing."""
 
     def now(self) -> datetime:
@@ -93,33 +91,8 @@ class LedgerReads(Protocol):
         """Return for each source the windows of live rows that overlap any of its spans, in order; one statement."""
         ...
 
-    def days_on_grid(self, days: Sequence[GridDay]) -> set[int]:
-        """Return the positions in `days` of those whose live windows are exactly the grid's; one statement for all.
-
-        The rows must also name the day as their `target_day`. A day that is left out may still be covered.
-        """
-        ...
-
-    def covered_days(self, source_object: str) -> dict[date, timedelta]:
-        """Return every local day that has live rows, with the elapsed time that they cover; in order."""
-        ...
-
-    def recent_cost(self, source_object: str, first_day: date, last_day: date) -> WindowCost | None:
-        """Return what the windows loaded in these local days (both inclusive) typically took; None: there are none."""
-        ...
-
-    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
-        """Return with which time zone rules the sources' live rows from `since` on were planned, by source object, in
-        order of day and version. `zones` are the sources' time zones; rows planned in another one are left out.
-        """
-        ...
-
     def state_facts(self, scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
         """Return what the ledger says about every scope's source, by source object, from one consistent view."""
-        ...
-
-    def rows_of_days(self, source_object: str, days: Sequence[LocalDay]) -> list[tuple[int, TimeWindow]]:
-        """Return id and window of every live row of the local days, in order."""
         ...
 
     def claimed_by(self, dag_id: str, dag_run_id: str) -> list[LedgerRow]:
@@ -169,6 +142,17 @@ class LedgerReads(Protocol):
 
 class LedgerWindows(LedgerReads, Protocol):
     """The methods that plan, take, change and replace windows, one transaction each, and the locks around them."""
+
+    def settle_days(self, source_object: str, terms: str, before: date, known: Sequence[SettledMark]) -> None:
+        """Put one mark in the place of the known ones; marks that others have left meanwhile stay.
+
+        Args:
+            source_object: The source.
+            terms: What the days were judged by.
+            before: The first local day that has to be looked at from now on.
+            known: The marks that were read before the days were.
+        """
+        ...
 
     def insert_planned(self, records: Sequence[Mapping[str, Any]], actor: Actor, reason: str = "") -> PlanInsert:
         """Insert rows as PENDING, `reason` in their events; one that overlaps a live row of its source is refused."""

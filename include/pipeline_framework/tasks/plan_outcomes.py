@@ -80,7 +80,7 @@ def question_of_first_plan(config: PipelineConfig, store: LedgerReads, days: Seq
     """
     inside = [day for day in days if day.window and not config.horizon.refusal(day)]
     count = sum(tile_count(day.window, config.window_granularity) for day in inside if day.window)
-    if count <= MAX_FIRST_WINDOWS or store.covered_days(config.source_object):
+    if count <= MAX_FIRST_WINDOWS or store.has_windows(config.source_object):
         return ""
     return (
         f"a first plan of {count:,} windows of {config.granularity} ({len(inside)} days, {inside[0]} to {inside[-1]}) "

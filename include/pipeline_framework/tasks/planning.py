@@ -69,12 +69,14 @@ def plan_sources(
         for config in asked:
             _require_not_future(config, LocalDay(target_date, config.timezone), now)
     zones = zone_changes.look_at_all(asked, store, now)
+    missing = {} if target_date else missing_days(asked, store, now)
     plans = [
         _prepared(
             config,
             store,
             actor,
             zones[config.source_object],
+            missing.get(config.source_object, MissingDays()),
             now=now,
             target_date=target_date,
             dry_run=dry_run,
@@ -102,17 +104,15 @@ def _prepared(
     store: LedgerWindows,
     actor: Actor,
     zones: ZoneState,
+    missing: MissingDays,
     *,
     now: datetime,
     target_date: date | None,
     dry_run: bool,
     yes: bool,
 ) -> _SourcePlan:
-    missing = MissingDays()
     days = [LocalDay(target_date, config.timezone)] if target_date else _near_days(config, now)
-    if not target_date:
-        missing = missing_days(config, store, now)
-        days = sorted([*days, *missing.days])
+    days = sorted([*days, *missing.days])
     if not yes and (question := question_of_first_plan(config, store, days)):
         note, failed = (question, "") if dry_run else ("", question)
         return _SourcePlan(

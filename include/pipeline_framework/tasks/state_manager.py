@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
 from include.pipeline_framework.core.continuity import findings as continuity
-from include.pipeline_framework.core.continuity import remediation
+from include.pipeline_framework.core.continuity import remediation, settled_days
 from include.pipeline_framework.core.continuity.findings import Analysis, Finding, Verdict
 from include.pipeline_framework.core.continuity.remediation import Action, PlanItem, RowState
+from include.pipeline_framework.core.continuity.settled_days import SettledMark
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.planning import planned_row
 from include.pipeline_framework.core.records.row import Actor, window_of
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import LedgerRefusedError, TerminalError
-from include.pipeline_framework.ports.ledger import LedgerWindows, Record
+from include.pipeline_framework.ports.ledger import LedgerReads, LedgerWindows, Record
 from include.pipeline_framework.tasks import zone_changes
 from include.pipeline_framework.tasks.observing import log_execution
 from include.pipeline_framework.tasks.placing import place, told
@@ -43,12 +44,14 @@ class StateReview:
         findings: The results of phases 2 and 3.
         items: The plan of phase 4, with at most as many windows as were asked for.
         held: One text per day whose time zone rules changed; no repair touches these days, and they have no findings.
+        settled_before: The first local day that the next look has to look at; None when no day was looked at.
     """
 
     analysis: Analysis
     findings: tuple[Finding, ...]
     items: tuple[PlanItem, ...]
     held: tuple[str, ...] = ()
+    settled_before: date | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return `{findings, summary}` as JSON."""
@@ -91,7 +94,10 @@ def scope_of(config: PipelineConfig, now: datetime, *, counts_horizon: bool = Tr
 
 
 def review(
-    configs: Sequence[PipelineConfig], store: LedgerWindows, max_windows: int = remediation.MAX_WINDOWS
+    configs: Sequence[PipelineConfig],
+    store: LedgerWindows,
+    max_windows: int = remediation.MAX_WINDOWS,
+    since: Mapping[str, date | None] | None = None,
 ) -> list[StateReview]:
     """Do all four phases for every source without writing; statements don't grow with the number of sources or days.
 
@@ -101,9 +107,13 @@ def review(
         configs: The sources.
         store: The ledger.
         max_windows: The most windows that fill gaps of one source.
+        since: The first day to look at, by source object, where earlier ones are known to be whole.
     """
     now = store.now()
-    facts = store.state_facts([scope_of(config, now) for config in configs])
+    known = since or {}
+    facts = store.state_facts(
+        [replace(scope_of(config, now), since=known.get(config.source_object)) for config in configs]
+    )
     held = zone_changes.held_time(configs, store, now)
     return [
         _without(held[name], review_facts(facts[name], store.rows_of_days, max_windows))
@@ -117,7 +127,9 @@ def review_facts(facts: StateFacts, rows_of_days: Any, max_windows: int | None =
     drifting = continuity.drifting_days(facts, analysis)
     rows = rows_of_days(facts.scope.source_object, drifting) if drifting else []
     findings = continuity.find(facts, analysis, rows)
-    return StateReview(analysis, tuple(findings), tuple(remediation.remediate(facts, analysis, findings, max_windows)))
+    items = remediation.remediate(facts, analysis, findings, max_windows)
+    settled = settled_days.settled_before(facts, findings)
+    return StateReview(analysis, tuple(findings), tuple(items), settled_before=settled)
 
 
 @log_execution("state repaired", source_object="config.source_object", dry_run="dry_run")
@@ -125,6 +137,7 @@ def repair(config: PipelineConfig, store: LedgerWindows, actor: Actor, *, dry_ru
     """Do at once what harms nothing: fill gaps, and take out rows that never loaded anything; report the rest.
 
     What it can't place is reported and skipped: no row, and no window of a row, stops the pipeline's other windows.
+    Days that an earlier call has found whole are not looked at again, until rows are taken out of them.
 
     One call touches at most `state_manager_window_limit` windows: first rows that are wrong, then gaps of planned days,
     then missing days, each the newest first. The next call continues.
@@ -138,7 +151,8 @@ def repair(config: PipelineConfig, store: LedgerWindows, actor: Actor, *, dry_ru
             return _repaired(note="another run is repairing this source right now")
         limit = config.state_manager_window_limit
         try:
-            (found,) = review([config], store, limit)
+            known = known_marks([config], store)[config.source_object]
+            (found,) = review([config], store, limit, {config.source_object: known.since})
         except TerminalError as error:  # whatever a row says, the planned windows continue
             return _repaired(reported=[told(config, "what its rows leave open can't be told", error)])
         _log.info("state of %s", found.analysis.as_dict())
@@ -162,11 +176,43 @@ def repair(config: PipelineConfig, store: LedgerWindows, actor: Actor, *, dry_ru
             windows = [window_of(row) for row in placed.rows]
             return _repaired(windows, [row.id for item in safe for row in item.rows], [*reported, *placed.left])
         outcomes = [_apply_as_far_as_possible(config, store, actor, item) for item in safe]
+        _settle(config, store, known, found.settled_before)
         return _repaired(
             [window for outcome in outcomes for window in outcome.inserted],
             [row_id for outcome in outcomes for row_id in outcome.invalidated],
             [*reported, *(f"{outcome.item.reason}: {outcome.changed}" for outcome in outcomes if outcome.changed)],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMarks:
+    """What the ledger knows about a source's older days.
+
+    Attributes:
+        marks: The marks that say so.
+        terms: What the days are judged by now.
+        since: The first day that has to be looked at; None: every day.
+    """
+
+    marks: Sequence[SettledMark]
+    terms: str
+    since: date | None
+
+
+def known_marks(configs: Sequence[PipelineConfig], store: LedgerReads) -> dict[str, KnownMarks]:
+    """Return by source object from which day on each source has to be looked at, with one statement for all."""
+    marks = store.settled_days([config.source_object for config in configs])
+    found = {}
+    for config in configs:
+        of_source, terms = marks[config.source_object], settled_days.terms_of(config.timezone, config.horizon)
+        found[config.source_object] = KnownMarks(of_source, terms, settled_days.first_open_day(of_source, terms))
+    return found
+
+
+def _settle(config: PipelineConfig, store: LedgerWindows, known: KnownMarks, before: date | None) -> None:
+    """Remember what was found whole, when that is more than the ledger knows, or other than its marks say."""
+    if before is not None and (len(known.marks) != 1 or known.since is None or before > known.since):
+        store.settle_days(config.source_object, known.terms, before, known.marks)
 
 
 def apply_items(
@@ -201,7 +247,7 @@ def _without(held: HeldTime, found: StateReview) -> StateReview:
 
     items = tuple(item for item in found.items if is_free([*item.windows, *(row.window for row in item.rows)]))
     findings = tuple(finding for finding in found.findings if is_free([finding.window]))
-    return StateReview(found.analysis, findings, items, held.texts)
+    return replace(found, findings=findings, items=items, held=held.texts)
 
 
 def left_to_people(found: StateReview) -> list[str]:

@@ -56,7 +56,7 @@ def why(
         InvalidInputError: The source is unknown, or the instant can't be read or is ambiguous.
     """
     config = next((found for found in configs.values() if found.source_object == source_object), None)
-    planned_days = store.covered_days(source_object)
+    planned_days = store.planned_days({source_object: None})[source_object]
     if config is None and not planned_days:
         raise _unknown_source(source_object, configs, broken)
     timezone = config.timezone if config else _timezone_of_rows(store, source_object, max(planned_days))

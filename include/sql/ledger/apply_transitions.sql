@@ -1,6 +1,6 @@
 -- Write the transitions of some rows with their events, and their results for the rows that they replace, in one
 -- statement. The columns are those that any of the transitions changes. lock_rows or lock_claimable_rows locked the rows
--- in the same transaction.
+-- in the same transaction. Their ids are given beside them, because Postgres can't see how few rows a JSON value has.
 WITH given AS (
     SELECT *
     FROM JSONB_TO_RECORDSET(%(transitions)s::jsonb)
@@ -14,6 +14,7 @@ before AS (
         ledger.phase_completed
     FROM pipeline_lifecycle AS ledger
     INNER JOIN given ON ledger.id = given.id
+    WHERE ledger.id = ANY(%(ids)s::bigint[])
 ),
 
 changed AS (
@@ -23,7 +24,7 @@ changed AS (
         FROM JSONB_POPULATE_RECORD(ledger, changes) AS new
     )
     FROM given
-    WHERE ledger.id = given.id
+    WHERE ledger.id = given.id AND ledger.id = ANY(%(ids)s::bigint[])
     RETURNING ledger.*
 ),
 

@@ -70,3 +70,10 @@ GRANT SELECT ON ledger_identity, ledger_identity_seen TO ledger_runtime, ledger_
 REVOKE ALL ON overdue_alerts FROM public, ledger_runtime, ledger_reader;
 GRANT SELECT, INSERT, DELETE ON overdue_alerts TO ledger_runtime;
 GRANT SELECT ON overdue_alerts TO ledger_reader;
+
+-- Marks of days are added and deleted; a change of the ledger's rows adds them with the rights of who makes it.
+REVOKE ALL ON settled_days FROM public, ledger_runtime, ledger_reader;
+REVOKE ALL ON SEQUENCE settled_days_id_seq FROM public, ledger_runtime, ledger_reader;
+GRANT SELECT, INSERT, DELETE ON settled_days TO ledger_runtime;
+GRANT USAGE ON SEQUENCE settled_days_id_seq TO ledger_runtime;
+GRANT SELECT ON settled_days TO ledger_reader;

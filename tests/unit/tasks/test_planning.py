@@ -44,7 +44,7 @@ def numbers(reports: list[PlanReport]) -> list[tuple[Any, ...]]:
 
 
 def planned_days(store: MemoryLifecycleStore, source_object: str = "flights") -> list[str]:
-    return [day.isoformat() for day in store.covered_days(source_object)]
+    return [day.isoformat() for day in store.planned_days({source_object: None})[source_object]]
 
 
 class TestTargetDate:
@@ -99,7 +99,7 @@ class TestTargetDate:
         # four hours from 0, 4 and 8 are in the way, and the day goes on as it was planned
         assert numbers(reports) == [("flights", "2013-03-09", 6, 0, 14, 3)]
         assert reports[0].note == "rows of another granularity cover part of the day; the rest is filled with 1h"
-        assert store.covered_days("flights") == {DAY.date: timedelta(hours=24)}
+        assert store.planned_days({"flights": None}) == {"flights": [DAY.date]}
         assert {row.time_interval for row in store.find()} == {"1h"}
         assert numbers(plan(store, config(granularity="4h"), target_date=DAY.date)) == [
             ("flights", "2013-03-09", 6, 0, 0, 6)

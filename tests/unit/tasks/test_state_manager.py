@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from include.pipeline_framework.core.continuity.findings import Kind, Verdict
 from include.pipeline_framework.core.continuity.remediation import Action, PlanItem
+from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow
@@ -50,6 +52,24 @@ def live(world: World) -> list[TimeWindow]:
     return world.store.live_windows("flights", TimeWindow(DAY.start, DAY.end + 48 * HOUR))
 
 
+def settled_world(monkeypatch: pytest.MonkeyPatch, *, is_dry: bool = False) -> tuple[World, list[date | None]]:
+    """Three weeks without a gap that a repair has looked at; from which day on each later look reads."""
+    world = World(start_date="2013-03-09", fill_missing_days=True)
+    for number in range(22):
+        whole_day(world, LocalDay(DAY.date + timedelta(days=number), ZONE))
+    world.at = LocalDay(date(2013, 3, 30), ZONE).start + HOUR
+    assert repair(world.config, world.store, RUN_1, dry_run=is_dry)["reported"] == []
+    looked_at: list[date | None] = []
+    read = world.store.state_facts
+
+    def reading(scopes: Sequence[StateScope]) -> dict[str, StateFacts]:
+        looked_at.extend(scope.since for scope in scopes)
+        return read(scopes)
+
+    monkeypatch.setattr(world.store, "state_facts", reading)
+    return world, looked_at
+
+
 class TestReview:
     def test_it_writes_nothing(self) -> None:
         world = World(fill_missing_days=False)
@@ -76,6 +96,28 @@ class TestRepair:
         (event,) = world.store.events(row.id)
         assert (event["event"], event["reason"]) == ("planned", "gap_middle on 2013-03-09")
         assert repair(world.config, world.store, RUN_1)["inserted"] == []
+
+    def test_days_found_whole_are_not_looked_at_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world, looked_at = settled_world(monkeypatch)
+        repair(world.config, world.store, RUN_1)
+        assert looked_at == [date(2013, 3, 16)]  # two weeks before today
+        world.config = world.config.model_copy(update={"start_date": date(2013, 2, 1)})
+        repair(world.config, world.store, RUN_1)
+        assert looked_at[1:] == [None]
+
+    def test_an_old_day_is_looked_at_again_when_rows_of_it_are_taken_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world, looked_at = settled_world(monkeypatch)
+        (row,) = world.store.find(within=[window(7)])
+        world.store.replace([row.id], [], PLANNER, "by hand")
+        assert repair(world.config, world.store, RUN_1)["inserted"] == [window(7)]
+        repair(world.config, world.store, RUN_1)
+        repair(world.config, world.store, RUN_1)
+        assert looked_at == [date(2013, 3, 7), DAY.date, date(2013, 3, 16)]
+
+    def test_a_dry_run_settles_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world, looked_at = settled_world(monkeypatch, is_dry=True)
+        repair(world.config, world.store, RUN_1)
+        assert looked_at == [None]
 
     def test_a_dry_run_only_tells(self) -> None:
         world = World(fill_missing_days=False)
@@ -208,7 +250,7 @@ class TestPopulateAfterAnOutage:
         world.at = LocalDay(date(2013, 3, 13), ZONE).start + 5 * HOUR
         report = populate_pipeline_batches(world.config, world.store, RUN_1, RunRequest())
         assert len(report["inserted"]) == 23 + 4 * 24  # to today and tomorrow, as the planner would
-        assert list(world.store.covered_days("flights")) == [date(2013, 3, day) for day in range(9, 15)]
+        assert world.store.planned_days({"flights": None})["flights"] == [date(2013, 3, day) for day in range(9, 15)]
         again = populate_pipeline_batches(world.config, world.store, RUN_2, RunRequest())
         assert (again["inserted"], again["reported"]) == ([], [])
 

@@ -34,6 +34,7 @@ class StateScope:
         now: The time of the look; None: no day is in the future.
         counts_horizon: True when all days from the horizon's start to local today are looked at, planned or not;
             otherwise only those from the first to the last planned one are. Needs `horizon` and `now`.
+        since: The first day that is looked at, when earlier ones are known to be whole; None: no day is left out.
     """
 
     source_object: str
@@ -43,6 +44,7 @@ class StateScope:
     fills_missing_days: bool = True
     now: datetime | None = None
     counts_horizon: bool = False
+    since: date | None = None
 
     @property
     def tomorrow(self) -> LocalDay | None:
@@ -56,7 +58,7 @@ class StateScope:
         after tomorrow only planned ones count: nobody misses the days between them and tomorrow.
 
         Args:
-            planned: `target_day` of the source's rows.
+            planned: `target_day` of the source's rows, from `since` on.
         """
         tomorrow = self.tomorrow
         near = [day for day in planned if tomorrow is None or day <= tomorrow.date]
@@ -64,6 +66,8 @@ class StateScope:
         if self.counts_horizon and self.horizon and tomorrow:
             today = tomorrow.date - timedelta(days=1)
             first, last = self.horizon.start_date, max(today, last) if last else today
+        if first and self.since:
+            first = max(first, self.since)
         found = self._inside(first, last) if first and last else []
         ahead = {day for day in planned if tomorrow is not None and day > tomorrow.date}
         return tuple(found + [day for one in sorted(ahead) for day in self._inside(one, one)])
@@ -144,7 +148,8 @@ class StateFacts:
         gaps: Time of those days that no live row touches; one gap may cover several days.
         crossing: Live rows that don't lie inside their own local day, in order.
         contested: Live rows that overlap another live row, including crossing ones.
-        completed: Number of live rows that are COMPLETED, or SKIPPED with proof.
+        completed: Number of live rows that are COMPLETED, or SKIPPED with proof; like the two instants, of the days
+            from the scope's `since` on.
     """
 
     scope: StateScope
