@@ -370,7 +370,7 @@ class TestZoneRules:
         store.replace(plan(store, 6, zone_rules="2025b"), [], PLANNER, "gone")
         zones = {"flights": "America/New_York", "ships": "UTC"}
         day, other = date(2013, 3, 9), date(2013, 3, 10)
-        assert store.zone_stamps(zones, DAY) == {
+        assert store.zone_stamps(zones, DAY, "2099a") == {
             "flights": [
                 DayStamp(day, None, window(2).start, window(2).end, 1),
                 DayStamp(day, "2025b", window(0).start, window(1).end, 2),
@@ -379,7 +379,19 @@ class TestZoneRules:
             ],
             "ships": [],
         }
-        assert [stamp.day for stamp in store.zone_stamps(zones, DAY + 4 * HOUR)["flights"]] == [other]
+        later = DAY + 4 * HOUR
+        assert [stamp.day for stamp in store.zone_stamps(zones, later, "2099a")["flights"]] == [other]
+        assert store.zone_stamps(zones, later, "2026f") == {"flights": [], "ships": []}
+        assert [stamp.zone_rules for stamp in store.zone_stamps(zones, DAY, "2025b")["flights"]] == [
+            None,
+            "2026f",
+            "2026f",
+        ]
+
+    def test_rows_of_one_version_leave_no_stamp(self, store: LifecycleStore) -> None:
+        plan(store, 0, 1, zone_rules="2026f")
+        store.replace(plan(store, 6, zone_rules="2025b"), [], PLANNER, "gone")
+        assert store.zone_stamps({"flights": "America/New_York"}, DAY, "2026f") == {"flights": []}
 
     def test_where_only_pending_rows_make_way_nothing_is_replaced_once_one_has_begun(
         self, store: LifecycleStore

@@ -149,9 +149,12 @@ class MemoryLifecycleStore:
             median_low(row.staged_count or 0 for row in rows), median_low(each.total_seconds() for each in took)
         )
 
-    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime, own_version: str) -> dict[str, list[DayStamp]]:
         """See `LifecycleStore.zone_stamps`."""
-        return {name: stamps_of(self.find(source_object=name), zones[name], since) for name in zones}
+        others = {
+            name: [row for row in self.find(source_object=name) if row.zone_rules != own_version] for name in zones
+        }
+        return {name: stamps_of(rows, zones[name], since) for name, rows in others.items()}
 
     def source_lock(self, source_object: str) -> AbstractContextManager[bool]:
         """See `LifecycleStore.source_lock`."""

@@ -81,6 +81,7 @@ GIVEN: dict[str, Any] = {
     "dag_run_id": "r",
     "settled_before": "2010-01-20",
     "terms": "t",
+    "own_version": "2026a",
     "any_campaign": False,
     "campaign_id": None,
     "not_after": [],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -16,14 +16,14 @@ from include.sql import statement
 
 _COLUMNS = (
     "pipeline_id", "source_name", "source_object", "stage_name", "target_name", "target_object", "data_domain",
-    "timezone", "granularity", "config_hash", "static_metadata", "target_day", "query_window_start_at",
-    "query_window_end_at", "time_interval", "source_query_window_duration_minutes", "source_id", "stage_id",
+    "timezone", "granularity", "config_hash", "target_day", "query_window_start_at", "query_window_end_at",
+    "time_interval", "source_query_window_duration_minutes", "source_id", "stage_id",
     "target_id", "source_category", "stage_category", "target_category", "key_x", "key_y", "key_z",
     "collection_frequency", "source_data_frequency", "expected_source_to_stage_duration_mins",
     "expected_stage_to_target_duration_mins", "expected_audit_duration_mins", "expected_pipeline_duration_mins",
     "priority", "is_replacement_run_flag", "campaign_id", "removable_count", "is_removal_approved_flag", "zone_rules",
 )  # fmt: skip
-"""The columns of `copy_planned`, in its order."""
+"""The columns of `copy_planned`, in its order; `static_metadata` follows them."""
 
 _DEFAULTS = {
     "static_metadata": {},
@@ -31,6 +31,8 @@ _DEFAULTS = {
     "is_replacement_run_flag": False,
     "is_removal_approved_flag": False,
 }
+_ABSENT = {**dict.fromkeys(_COLUMNS), **_DEFAULTS}
+_VALUES = itemgetter(*_COLUMNS)
 _PIECE = 512
 """Rows that are sent together: about half a megabyte."""
 
@@ -57,27 +59,25 @@ def lines(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     >>> next(lines([{"pipeline_id": "a\tb", "priority": 3}])).split("\t")[:3]
     ['a\\tb', '\\N', '\\N']
     """
-    known: dict[type, dict[Any, str]] = defaultdict(dict)  # most values are the same in many rows
-    for number, record in enumerate(records):
-        if number % _PIECE == 0:
-            known.clear()
-        values = []
-        for name in _COLUMNS:
-            value = record.get(name)
-            if value is None:
-                value = _DEFAULTS.get(name)
-            if type(value) is dict:
-                values.append(_escaped(json_text(value)))
-                continue
-            of_type = known[type(value)]
-            text = of_type.get(value)
-            if text is None:
-                text = of_type[value] = _text(value)
-            values.append(text)
-        yield "\t".join(values) + "\n"
+    before: tuple[Any, ...] = (None,) * len(_COLUMNS)
+    texts, metadata, metadata_text = [r"\N"] * len(_COLUMNS), "", ""
+    for record in records:
+        row = {**_ABSENT, **record}
+        for name, default in _DEFAULTS.items():
+            if row[name] is None:
+                row[name] = default
+        values = _VALUES(row)
+        # most values are the very object of the row before
+        texts = [text if value is old else _text(value) for value, old, text in zip(values, before, texts, strict=True)]
+        before = values
+        if (shown := repr(row["static_metadata"])) != metadata:
+            metadata, metadata_text = shown, _escaped(json_text(row["static_metadata"]))
+        yield "\t".join([*texts, metadata_text]) + "\n"
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return _escaped(value)
     if value is None:
         return r"\N"
     if isinstance(value, bool):
@@ -85,7 +85,8 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, float | Decimal):
-        return f"{Decimal(str(value)):f}"  # as JSON's numbers become text
+        text = str(value)
+        return text if "E" not in text.upper() else f"{Decimal(text):f}"  # as JSON's numbers become text
     return _escaped(str(value))
 
 

@@ -175,9 +175,10 @@ class PostgresLifecycleStore:
         found = only_row(self._single("recent_cost", days))
         return None if found["seconds"] is None else WindowCost(found["staged_rows"], float(found["seconds"]))
 
-    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime, own_version: str) -> dict[str, list[DayStamp]]:
         """See `LifecycleStore.zone_stamps`."""
-        parameters = {"source_objects": list(zones), "timezones": list(zones.values()), "since": since}
+        sources = {"source_objects": list(zones), "timezones": list(zones.values())}
+        parameters = {**sources, "since": since, "own_version": own_version}
         found: dict[str, list[DayStamp]] = {source_object: [] for source_object in zones}
         for row in self._single("zone_stamps", parameters):
             found[row.pop("source_object")].append(DayStamp(*row.values()))

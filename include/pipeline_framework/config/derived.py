@@ -65,12 +65,14 @@ def deriving(final_config: Mapping[str, Any]) -> Callable[[PlacedWindow], dict[s
     found = {name: _rule(final_config, name) for name in DEFAULT_TEMPLATES}
     shared, zone = shared_values(final_config), rules(final_config.get("timezone") or "UTC")
     templates = {name: partly_filled(template, shared) for name, (template, function) in found.items() if not function}
+    same = {name: template for name, template in templates.items() if not {"{", "}"} & set(template)}
+    varying = {name: template for name, template in templates.items() if name not in same}
     functions = {name: function for name, (_, function) in found.items() if function}
 
     def columns(placed: PlacedWindow) -> dict[str, Any]:
         window = placed.window
         texts = WindowTexts(placed.day.date.isoformat(), window.start, window.end, placed.interval, zone)
-        made: dict[str, Any] = {name: template.format_map(texts) for name, template in templates.items()}
+        made: dict[str, Any] = {**same, **{name: template.format_map(texts) for name, template in varying.items()}}
         if functions:
             arguments = placed.arguments
             made |= {name: _called(name, reference, final_config, *arguments) for name, reference in functions.items()}

@@ -39,14 +39,16 @@ class LedgerDays(Protocol):
         """Return for each source the marks that say from which day on its windows have to be looked at."""
         ...
 
-    def zone_stamps(self, zones: Mapping[str, str], since: datetime) -> dict[str, list[DayStamp]]:
-        """Return with which time zone rules the days of sources were planned, by source object.
+    def zone_stamps(self, zones: Mapping[str, str], since: datetime, own_version: str) -> dict[str, list[DayStamp]]:
+        """Return with which other time zone rules days of sources were planned, by source object.
 
-        Live rows that start at or after `since` are read. Each source's stamps are in order of day and version.
+        Live rows that start at or after `since` are read; the stamps are in order of day and version. Where all
+        rows have that version, the work does not grow with their number.
 
         Args:
             zones: Time zone by source object; rows that were planned in another zone are left out.
             since: An aware instant.
+            own_version: The version whose rows are left out.
         """
         ...
 

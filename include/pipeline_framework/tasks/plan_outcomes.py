@@ -78,8 +78,9 @@ def question_of_first_plan(config: PipelineConfig, store: LedgerReads, days: Seq
         store: The ledger.
         days: The days that will be planned.
     """
-    inside = [day for day in days if day.window and not config.horizon.refusal(day)]
-    count = sum(tile_count(day.window, config.window_granularity) for day in inside if day.window)
+    inside = [day for day in days if not config.horizon.refusal(day)]
+    granularity = config.window_granularity
+    count = sum(tile_count(whole, granularity) for day in inside if (whole := day.window))
     if count <= MAX_FIRST_WINDOWS or store.has_windows(config.source_object):
         return ""
     return (

@@ -39,7 +39,7 @@ class ZoneState:
     """The rules with which a source's days of the near past and the future were planned.
 
     Attributes:
-        stamps: The stamps, by day and version.
+        stamps: The stamps of other rules than this process has, by day and version.
         held: The days that this process must not plan, each with the reason.
     """
 
@@ -72,7 +72,7 @@ def look(config: PipelineConfig, store: LedgerReads, now: datetime) -> ZoneState
 
 def look_at_all(configs: Sequence[PipelineConfig], store: LedgerReads, now: datetime) -> dict[str, ZoneState]:
     """Do as `look` for several sources, with one statement for all; the result is by source object."""
-    found = store.zone_stamps({config.source_object: config.timezone for config in configs}, now - _NEAR_PAST)
+    found = _stamps(configs, store, now)
     states = {}
     for config in configs:
         stamps = found[config.source_object]
@@ -87,7 +87,7 @@ def held_time(configs: Sequence[PipelineConfig], store: LedgerReads, now: dateti
 
     These are the days of `ZoneState.held`, and from today on those that will be planned again as a whole.
     """
-    found = store.zone_stamps({config.source_object: config.timezone for config in configs}, now - _NEAR_PAST)
+    found = _stamps(configs, store, now)
     held = {}
     for config in configs:
         stamps, today = found[config.source_object], local_day_of(now, config.timezone).date
@@ -98,6 +98,11 @@ def held_time(configs: Sequence[PipelineConfig], store: LedgerReads, now: dateti
         }
         held[config.source_object] = _held_time(config, stamps, {**_held(config, stamps), **waiting})
     return held
+
+
+def _stamps(configs: Sequence[PipelineConfig], store: LedgerReads, now: datetime) -> dict[str, list[DayStamp]]:
+    zones = {config.source_object: config.timezone for config in configs}
+    return store.zone_stamps(zones, now - _NEAR_PAST, zone_rules.version())
 
 
 def require_plannable(config: PipelineConfig, store: LedgerReads, now: datetime, days: Iterable[LocalDay]) -> None:

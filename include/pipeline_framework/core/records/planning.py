@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import pendulum
@@ -85,16 +86,24 @@ def plan_day(
     """
     if day.window is None:
         return DayPlan(day, (), (), (), ())
-    grid = tuple(tile(day.window, granularity))
+    grid = _grid(day.window, granularity)
+    pieces = grid if filling is None else _grid(day.window, filling)
+    if not live:
+        return DayPlan(day, grid, (), pieces, ())
     rows = set(live)
     existing = tuple(window for window in grid if window in rows)
     conflicting = tuple(w for w in grid if w not in rows and any(other.overlaps(w) for other in live))
-    pieces = grid if filling is None else tile(day.window, filling)
     missing: list[TimeWindow] = []
     for piece in pieces:
         if piece not in rows:
             missing += uncovered(piece, [other for other in live if other.overlaps(piece)])
     return DayPlan(day, grid, existing, tuple(missing), conflicting)
+
+
+@lru_cache(maxsize=64)
+def _grid(whole: TimeWindow, granularity: Granularity) -> tuple[TimeWindow, ...]:
+    """Return the windows of a day, cached: many sources have the same days."""
+    return tuple(tile(whole, granularity))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class LocalDay:
     @property
     def window(self) -> TimeWindow | None:
         """Return the whole day, or None where the calendar skips it (Apia had no 30 December 2011)."""
-        return TimeWindow(self.start, self.end) if self.start < self.end else None
+        return _whole_day(self.date, self.timezone)
 
     def next(self) -> LocalDay:
         """Return the day after this one."""
@@ -105,6 +105,12 @@ def first_instant(day: date, timezone: str) -> datetime:
     return after
 
 
+@lru_cache(maxsize=65_536)
+def _whole_day(day: date, timezone: str) -> TimeWindow | None:
+    start, end = first_instant(day, timezone), first_instant(day + timedelta(days=1), timezone)
+    return TimeWindow(start, end) if start < end else None
+
+
 def local_day_of(instant: datetime, timezone: str) -> LocalDay:
     """Return the day whose `[start, end)` contains an aware instant.
 
@@ -141,4 +147,5 @@ def days_between(start: date, end: date, timezone: str) -> Iterator[LocalDay]:
 
 
 zone_rules.on_change(first_instant.cache_clear)
+zone_rules.on_change(_whole_day.cache_clear)
 zone_rules.on_change(_days_of_year.cache_clear)

@@ -154,6 +154,16 @@ def subtract(instant: datetime, time_back: Granularity, timezone: str) -> dateti
     return utc - timedelta(seconds=time_back.seconds)
 
 
+@lru_cache(maxsize=1_024)
+def _granularity(text: str) -> Granularity | None:
+    """Return the granularity of a text, cached: thousands of sources have few of them."""
+    amounts = _amounts(text)
+    if not amounts or amounts.get("s", Decimal(0)) % 1:
+        return None
+    days = int(amounts.pop("d", Decimal(0)))
+    return Granularity(days, int(sum(_UNIT_SECONDS[unit] * amount for unit, amount in amounts.items())))
+
+
 def _amounts(text: Any) -> dict[str, Decimal]:
     """Return the amount of each unit; empty when the text is no duration."""
     stripped = text.strip() if isinstance(text, str) else ""
@@ -162,11 +172,7 @@ def _amounts(text: Any) -> dict[str, Decimal]:
 
 
 def _whole(text: Any) -> Granularity | None:
-    amounts = _amounts(text)
-    if not amounts or amounts.get("s", Decimal(0)) % 1:
-        return None
-    days = int(amounts.pop("d", Decimal(0)))
-    return Granularity(days, int(sum(_UNIT_SECONDS[unit] * amount for unit, amount in amounts.items())))
+    return _granularity(text) if isinstance(text, str) else None
 
 
 def _microseconds(seconds: Any) -> int | None:

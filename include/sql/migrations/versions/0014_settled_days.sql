@@ -27,6 +27,9 @@ FOR EACH ROW EXECUTE FUNCTION pipeline_lifecycle_unsettles_days();
 CREATE TRIGGER unsettles_all_days AFTER TRUNCATE ON pipeline_lifecycle
 FOR EACH STATEMENT EXECUTE FUNCTION pipeline_lifecycle_unsettles_days();
 
+-- Which time zone rules the days were planned with is asked by every run: a look-up for each version answers it.
+CREATE INDEX pipeline_lifecycle_zone_rules ON pipeline_lifecycle (zone_rules, target_day) WHERE NOT is_invalidated_flag;
+
 COMMENT ON TABLE settled_days IS 'Marks that say from which day on a source''s windows have to be looked at; the earliest one counts.';
 COMMENT ON COLUMN settled_days.id IS 'Number of the mark: who has looked at the days deletes the marks that it knew.';
 COMMENT ON COLUMN settled_days.source_object IS 'Source of the windows.';
