@@ -1,18 +1,18 @@
-"""The ledger beside its floor and the build before: `python -m benchmarks.ledger [--short] [--base CHECKOUT]`.
+"""The ledger beside its floor and the build before: `python -m benchmarks.ledger [--full] [--base REVISION]`.
 
 In a Postgres of its own:
 
-* planning 96,000 windows, 96 for each source, beside a bare COPY of the same rows into the same table;
+* planning 9,600 windows (long form: 96,000) beside a bare COPY of the same rows into the same table;
 * the same COPY into the table without the rule that live windows never overlap;
 * planning again when nothing is left to plan;
-* claims from a small and a large ledger, by several workers at once.
+* claims from a small and a large ledger, by several workers at once;
+* windows through their whole life, with vacuum as it goes: how large the ledger is then, beside a fresh copy of it.
 
 The build before runs first, in a Postgres that its own checkout starts.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks import command, ledger_life
 from benchmarks.comparison import Comparison, Measured
 from include.sql.migrations import migrate
 from include.sql.text import SqlFragment, fill
@@ -54,6 +53,7 @@ CROSS JOIN LATERAL (SELECT h >= %(per_source)s - %(waiting)s AS waits) AS w
 def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
     """Measure all of it; short: a tenth of the windows, and fewer workers."""
     sources, sizes = (100, (2_000, 50_000)) if is_short else (1_000, (10_000, 1_000_000))
+    lives = 100 if is_short else 10_000
     before = _work("own", base, "plan", sources) if base else None
     with stack.temporary(servers=("postgres",)) as env:
         url = env["LEDGER_URL"]
@@ -61,6 +61,7 @@ def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
         floors = _floors(url)
         found = _planning(sources * 96, product, before, floors)
         found += _claims(url, sizes, (1, 4) if is_short else (1, 4, 16, 64))
+        found.append(_life(url, lives))
     return found
 
 
@@ -134,7 +135,7 @@ def _claims(url: str, sizes: tuple[int, int], workers: tuple[int, ...]) -> list[
     for size in sizes:
         _fill(url, size)
         for many in workers:
-            figures[size, many] = _work(url, _HERE.parent, "claim", many, max(8, 128 // many), 1)
+            figures[size, many] = _work(url, _HERE.parent, "claim", many, max(6, 128 // many), 1)
     small, large = sizes
     return [
         Comparison(
@@ -152,6 +153,22 @@ def _claims(url: str, sizes: tuple[int, int], workers: tuple[int, ...]) -> list[
     ]
 
 
+def _life(url: str, sources: int) -> Comparison:
+    planned = _work(url, _HERE.parent, "plan", sources)["plan"]
+    sizes = ledger_life.live(url)
+    return Comparison(
+        "A ledger whose windows have lived",
+        f"{sources * 96:,} windows, planned, moved and audited",
+        _COMMAND,
+        [Measured("the ledger", "product", sizes["lived"]), Measured("a fresh copy of it", "floor", sizes["copy"])],
+        "MB",
+        [
+            "Each window is eight versions of its row after it was planned; vacuum looks once a second.",
+            f"Planning them at once took {planned['RSS MB']:,.0f} MB of memory and {planned['wall s']:,.0f} s.",
+        ],
+    )
+
+
 def _fill(url: str, rows: int) -> None:
     """Fill a ledger of twenty sources, each with a hundred windows that wait behind finished ones."""
     migrate(lambda: psycopg.connect(url))
@@ -164,25 +181,5 @@ def _fill(url: str, rows: int) -> None:
         connection.execute("VACUUM ANALYZE pipeline_lifecycle")
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--short", action="store_true", help="a tenth of the windows")
-    parser.add_argument("--base", type=Path, help="a checkout of the build to compare with")
-    given = parser.parse_args()
-    console = Console(width=120)
-    for comparison in measure(is_short=given.short, base=given.base):
-        floor = next((row for row in comparison.rows if row.role == "floor"), comparison.rows[-1])
-        names = list(dict.fromkeys(name for row in comparison.rows for name in row.figures))
-        table = Table(title=f"{comparison.name}: {comparison.per}")
-        for column in ("", *names, f"x {floor.role}"):
-            table.add_column(column, justify="left" if not column else "right")
-        for row in comparison.rows:
-            shown = [f"{row.figures[name]:,.2f}" if name in row.figures else "" for name in names]
-            ratio = comparison.ratio(row, floor)
-            table.add_row(f"{row.role}: {row.what}", *shown, "" if ratio is None else f"{ratio:.2f}")
-        console.print(table)
-
-
 if __name__ == "__main__":
-    main()
+    command.main(measure, __doc__ or "")
