@@ -53,7 +53,7 @@ CROSS JOIN LATERAL (SELECT h >= %(per_source)s - %(waiting)s AS waits) AS w
 def measure(*, is_short: bool, base: Path | None) -> list[Comparison]:
     """Measure all of it; short: a tenth of the windows, and fewer workers."""
     sources, sizes = (100, (2_000, 50_000)) if is_short else (1_000, (10_000, 1_000_000))
-    lives = 100 if is_short else 10_000
+    lives = 500 if is_short else 10_000
     before = _work("own", base, "plan", sources) if base else None
     with stack.temporary(servers=("postgres",)) as env:
         url = env["LEDGER_URL"]
