@@ -30,6 +30,7 @@ class _Known(NamedTuple):
 
 COMMANDS = {
     "plan": _Known(_WINDOWS, "Plan all windows of a day for every source."),
+    "status": _Known(_WINDOWS, "Show how complete every day of every pipeline is."),
     "why": _Known(_WINDOWS, "Say why a window is in its state, or not there, and what happens next."),
     "ledger": _Known(_WINDOWS, "Show, migrate, rebuild and compare the ledger; report windows; adopt older tables."),
     "backfill": _Known(_WINDOWS, "List, pause, resume and cancel backfill campaigns."),

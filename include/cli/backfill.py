@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from include.cli.output import Format, FormatOption, print_json, print_table
+from include.cli.output import Format, FormatOption, elapsed, print_json, print_table
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.wiring.run_context import person
 from include.wiring.workspace import Workspace
@@ -76,8 +76,4 @@ def _show(campaigns: list[dict[str, Any]], form: Format) -> None:
 
 
 def _eta(seconds: int | None) -> str:
-    """Return hours and minutes, as `2h05m`."""
-    if seconds is None:
-        return ""
-    minutes = max(1, round(seconds / 60)) if seconds else 0
-    return f"{minutes // 60}h{minutes % 60:02}m" if minutes >= 60 else f"{minutes}m"
+    return "" if seconds is None else elapsed(seconds)

@@ -72,6 +72,18 @@ def print_json(found: Any) -> None:
     print(json.dumps(found, default=plain, indent=2, ensure_ascii=False))
 
 
+def elapsed(seconds: float) -> str:
+    """Return days, hours and minutes, as `2h05m`.
+
+    >>> elapsed(7_500), elapsed(30), elapsed(90_000)
+    ('2h05m', '1m', '1d01h')
+    """
+    minutes = max(1, round(seconds / 60)) if seconds else 0
+    if minutes >= 24 * 60:
+        return f"{minutes // 1_440}d{minutes % 1_440 // 60:02}h"
+    return f"{minutes // 60}h{minutes % 60:02}m" if minutes >= 60 else f"{minutes}m"
+
+
 def plain(value: Any) -> str:
     """Return a value that JSON has no type for as a plain one."""
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -11,6 +11,7 @@ Records are plain dicts by ledger column, which also have requirement 3's names 
 
 from __future__ import annotations
 
+from include.framework.completeness import completeness
 from include.framework.explain import why
 from include.framework.records import (
     build_complete_pipeline_record,
@@ -49,7 +50,8 @@ from include.pipeline_framework.tasks.observing import log_execution, retry_with
 __all__ = [
     "ConcurrencyManager", "PipelineStateManager", "audit", "build_complete_pipeline_record",
     "calculate_day_from_timestamp", "calculate_time_window", "clean_stage_location", "clean_target_location",
-    "cleanup_stale_locks", "convert_to_pendulum", "download_oldest_pending_record", "function_x", "function_y",
+    "cleanup_stale_locks", "completeness", "convert_to_pendulum",
+    "download_oldest_pending_record", "function_x", "function_y",
     "function_z", "generate_pipeline_time_window_record", "get_all_in_progress_records", "get_source_count",
     "get_target_count", "invalidate_and_replace", "latest_timestamp_available", "load_final_config",
     "log_execution", "parse_time_to_seconds", "plan_target_date", "pre_validation", "report_external_window",

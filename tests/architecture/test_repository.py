@@ -47,6 +47,11 @@ def test_no_module_is_longer_than_a_reader_can_hold() -> None:
     assert set(LONGER) <= too_long, "they are short enough now: remove them from LONGER"
 
 
+def test_no_merge_was_left_half_done() -> None:
+    marks = re.compile("^(<{7}|>{7}) ", re.MULTILINE)
+    assert [name(path) for path in files() if marks.search(path.read_text(encoding="utf-8", errors="replace"))] == []
+
+
 def test_every_test_module_asserts_something() -> None:
     def asserts(path: Path) -> bool:
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))

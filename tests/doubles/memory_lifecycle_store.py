@@ -23,10 +23,16 @@ from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, Cl
 from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
 from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
 from include.pipeline_framework.core.records.planning import GridDay
-from include.pipeline_framework.core.records.row import Actor, Status
+from include.pipeline_framework.core.records.row import FINISHED, Actor, Status
 from include.pipeline_framework.core.restoring.ledger_identity import LedgerIdentity, SeenIdentity
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
+from include.pipeline_framework.core.watching.completeness import (
+    Completeness,
+    CompletenessScope,
+    StatusCount,
+    completeness,
+)
 from include.pipeline_framework.errors import FenceLostError, InvalidInputError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
 from tests.doubles import table_rules
@@ -148,6 +154,34 @@ class MemoryLifecycleStore:
         return WindowCost(
             median_low(row.staged_count or 0 for row in rows), median_low(each.total_seconds() for each in took)
         )
+
+    def completeness(self, scopes: Sequence[CompletenessScope]) -> list[Completeness]:
+        """See `LifecycleStore.completeness`."""
+        return [self._completeness(scope) for scope in scopes]
+
+    def last_days(self, until: Mapping[str, date]) -> dict[str, date]:
+        """See `LifecycleStore.last_days`."""
+        days = {name: [row.target_day for row in self.find(source_object=name)] for name in until}
+        found = {name: [day for day in of_source if day <= until[name]] for name, of_source in days.items()}
+        return {name: max(of_source) for name, of_source in found.items() if of_source}
+
+    def _completeness(self, scope: CompletenessScope) -> Completeness:
+        rows = self.find(source_object=scope.source_object)
+        counts = [
+            StatusCount(
+                scope.source_object,
+                row.target_day,
+                row.pipeline_final_status,
+                1,
+                int(row.window.end <= scope.settled_at),
+                row.window.duration,
+            )
+            for row in rows
+            if scope.first <= row.target_day <= scope.last
+        ]
+        due = [row for row in rows if row.window.end <= scope.settled_at]
+        behind = [row for row in due if row.pipeline_final_status not in FINISHED]
+        return completeness(scope, counts, min((row.window.start for row in behind), default=None))
 
     def zone_stamps(self, zones: Mapping[str, str], since: datetime, own_version: str) -> dict[str, list[DayStamp]]:
         """See `LifecycleStore.zone_stamps`."""

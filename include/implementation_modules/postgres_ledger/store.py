@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from include.implementation_modules.postgres_ledger import errors as ledger_errors
 from include.implementation_modules.postgres_ledger.campaigns import PostgresCampaigns
+from include.implementation_modules.postgres_ledger.completeness import completeness_of
 from include.implementation_modules.postgres_ledger.locks import PostgresLocks
 from include.implementation_modules.postgres_ledger.planned_rows import copy_planned
 from include.implementation_modules.postgres_ledger.plans import PostgresPlans
@@ -44,6 +45,7 @@ from include.pipeline_framework.core.records.row import Actor, window_of
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity, require_recorded
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
+from include.pipeline_framework.core.watching.completeness import Completeness, CompletenessScope
 from include.pipeline_framework.errors import FenceLostError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
 from include.postgres_server import pooler as postgres_pooler
@@ -174,6 +176,15 @@ class PostgresLifecycleStore:
         days = {"source_object": source_object, "first_day": first_day, "last_day": last_day}
         found = only_row(self._single("recent_cost", days))
         return None if found["seconds"] is None else WindowCost(found["staged_rows"], float(found["seconds"]))
+
+    def completeness(self, scopes: Sequence[CompletenessScope]) -> list[Completeness]:
+        """See `LifecycleStore.completeness`."""
+        return completeness_of(scopes, self._single)
+
+    def last_days(self, until: Mapping[str, date]) -> dict[str, date]:
+        """See `LifecycleStore.last_days`."""
+        rows = self._single("last_days", {"sources": list(until), "until": list(until.values())})
+        return {row["source_object"]: row["target_day"] for row in rows}
 
     def zone_stamps(self, zones: Mapping[str, str], since: datetime, own_version: str) -> dict[str, list[DayStamp]]:
         """See `LifecycleStore.zone_stamps`."""

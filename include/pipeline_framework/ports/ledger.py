@@ -17,6 +17,7 @@ from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIde
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity
 from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.ports.completeness import LedgerCompleteness
 from include.pipeline_framework.ports.ledger_days import LedgerDays
 
 Record = dict[str, Any]
@@ -369,7 +370,9 @@ class LedgerRestoring(Protocol):
         ...
 
 
-class LifecycleStore(LedgerWindows, LedgerCampaigns, LedgerRevisits, LedgerPlans, LedgerRestoring, Protocol):
+class LifecycleStore(
+    LedgerWindows, LedgerCampaigns, LedgerRevisits, LedgerPlans, LedgerRestoring, LedgerCompleteness, Protocol
+):
     """The ledger: the only writer of `pipeline_lifecycle` and its events. A use case asks for the role that it needs.
 
     Every method is one transaction. Leases, heartbeats and `not_before_at` use the store's own clock (the database's).

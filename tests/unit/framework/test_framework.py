@@ -66,6 +66,7 @@ REQUIRED: dict[str, list[str]] = {
     # requirement 4
     "ConcurrencyManager": ["final_config"],
     "why": ["source_object", "instant"],  # not of the documents: for people who ask
+    "completeness": ["final_config"],  # not of the documents: for people who ask
     "PipelineStateManager": ["final_config"],
     "report_external_window": ["final_config", "start", "end"],  # ours: for systems that move data themselves
 }
