@@ -25,12 +25,14 @@ app = typer.Typer(
 
 @app.command("list")
 def list_campaigns(
-    source: Annotated[str | None, typer.Option(metavar="SOURCE_OBJECT", help="Only this source.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this pipeline, by id, source or DAG.")
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show every campaign with its progress, newest first."""
     with Workspace(actor=person("backfill list")) as workspace:
-        _show(workspace.campaigns(source_object=source), form)
+        _show(workspace.campaigns(source_object=workspace.source_named(source) if source else None), form)
 
 
 @app.command()

@@ -25,7 +25,7 @@ def late() -> None:
 
 @app.command()
 def report(
-    source: Annotated[str, typer.Option(metavar="SOURCE_OBJECT", help="Of this source.")],
+    source: Annotated[str, typer.Option(metavar="NAME", help="Of this pipeline, by id, source or DAG.")],
     days: Annotated[int, typer.Option(help="By the revisits of this many days.")] = KNOWN_DAYS,
     form: FormatOption = Format.TABLE,
 ) -> None:

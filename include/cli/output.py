@@ -31,9 +31,9 @@ class TextFormat(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", help="A table for people, or JSON for programs.")]
 SourcesOption = Annotated[
     list[str] | None,
-    typer.Option("--source", metavar="SOURCE_OBJECT", help="Only this source; may be given several times."),
+    typer.Option("--source", metavar="NAME", help="Only this one, by id, source or DAG; may be repeated."),
 ]
-MoreSources = Annotated[list[str] | None, typer.Argument(metavar="[SOURCE_OBJECT …]", hidden=True)]
+MoreSources = Annotated[list[str] | None, typer.Argument(metavar="[NAME …]", hidden=True)]
 """Further sources after the one of `--source`."""
 
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without it, only show what would be done.")]

@@ -21,7 +21,8 @@ def plan(
         str | None, typer.Option(metavar="YYYY-MM-DD", help="A local day; default: what the daily planner plans.")
     ] = None,
     pipeline: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this pipeline; may be given several times.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this one, by id, source or DAG; may be repeated."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be inserted.")] = False,
     allow_future: Annotated[bool, typer.Option("--allow-future", help="The day may lie after local tomorrow.")] = False,

@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog="Example: why flights 2013-03-09T05:30")
 def why(
-    source_object: Annotated[str, typer.Argument(help="The ledger's key of a pipeline.")],
+    source_object: Annotated[str, typer.Argument(metavar="NAME", help="A pipeline, by id, source or DAG.")],
     instant: Annotated[
         str,
         typer.Argument(

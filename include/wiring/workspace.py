@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from include.pipeline_framework.config.loader import LoadedPipelines
 from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+from include.pipeline_framework.config.names import find_pipeline, pipeline_named
 from include.pipeline_framework.core.records.run_requests import parse_request
-from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
+from include.pipeline_framework.errors import ConfigurationError
 from include.wiring import assembly, run_context
 
 if TYPE_CHECKING:
@@ -108,18 +109,15 @@ class Workspace:
         given = self._given_configs
         return assembly.all_configs() if given is None else LoadedPipelines(dict(given), {})
 
-    def of_source(self, source_object: str) -> PipelineConfig:
-        """Return the pipeline of a source object.
+    def of_source(self, name: str) -> PipelineConfig:
+        """Return the pipeline of a source object, an id or a DAG's id; an error names those that are like it."""
+        return pipeline_named(name, self.loaded.configs, self.loaded.errors)
 
-        Raises:
-            InvalidInputError: No good pipeline file has it.
-        """
-        sources = {config.source_object: config for config in self.loaded.configs.values()}
-        if source_object not in sources:
-            raise InvalidInputError(
-                f"no valid pipeline has the source {source_object!r}", remedy=f"Choose from {sorted(sources)}."
-            )
-        return sources[source_object]
+    def source_named(self, name: str) -> str:
+        """Return the source object of a pipeline's name; also of rows whose pipeline file is gone."""
+        if (config := find_pipeline(name, self.loaded.configs)) or not self.store.has_windows(name):
+            return (config or self.of_source(name)).source_object
+        return name
 
     # --- planning -----------------------------------------------------------------------------------------------------
 
@@ -353,11 +351,11 @@ class Workspace:
         return publish(name, pipelines, feed, mirror, is_full=is_full, dry_run=dry_run or self.actor.is_temporary)
 
     def why(self, source_object: str, instant: str, run_state: RunStates | None = None) -> dict[str, Any]:
-        """Return why the window of a source at an instant is in its state, or does not exist."""
+        """Return why the window of a source (by any of its names) at an instant is in its state, or does not exist."""
         from include.pipeline_framework.tasks.why import why
 
-        states, known, errors = run_state or run_context.run_state, self.loaded.configs, list(self.loaded.errors)
-        return why(source_object, instant, known, self.store, run_state=states, broken=errors)
+        states, known, name = run_state or run_context.run_state, self.loaded.configs, self.source_named(source_object)
+        return why(name, instant, known, self.store, run_state=states)
 
     def rebuild(self, source_object: str, *, apply: bool) -> RebuildReport:
         """Enter into the ledger what target and stage of a source prove."""
@@ -395,5 +393,6 @@ class Workspace:
         adoption, configs = assembly.adoption(), list(self.loaded.configs.values())
         if table:
             return analyse_table(adoption.importing, table, read_mapping(mapping), configs, sources)
+        wanted = [self.source_named(name) for name in sources] if sources else None
         with adoption.reading() as ledger:
-            return analyse_ledger(ledger, configs, sources)
+            return analyse_ledger(ledger, configs, wanted)

@@ -236,6 +236,7 @@ class MemoryLifecycleStore:
         within: Sequence[TimeWindow] | None = None,
         statuses: Sequence[str] | None = None,
         run: tuple[str, str] | None = None,
+        days: tuple[date | None, date | None] = (None, None),
         include_invalidated: bool = False,
         limit: int | None = None,
         is_oldest_first: bool = False,
@@ -249,6 +250,8 @@ class MemoryLifecycleStore:
             and (statuses is None or row.pipeline_final_status in statuses)
             and (run is None or (row.dag_id, row.dag_run_id) == run)
             and _is_within(row, within)
+            and (days[0] is None or days[0] <= row.target_day)
+            and (days[1] is None or days[1] >= row.target_day)
         )
         if is_oldest_first:
             found.sort(key=lambda row: (row.record_inserted_at, row.query_window_start_at, row.id))

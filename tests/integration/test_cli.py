@@ -87,7 +87,7 @@ def test_a_day_outside_the_horizon_is_a_no(capsys: pytest.CaptureFixture[str]) -
     ("arguments", "message"),
     [
         (["plan", "--target-date", "03.11.2013"], "is not a date"),
-        (["plan", "--pipeline", "mian"], "there is no pipeline ['mian']"),
+        (["plan", "--pipeline", "mian"], "there is no pipeline 'mian'"),
         (["ledger", "show", "4711"], "there is no ledger row 4711"),
     ],
 )

@@ -126,4 +126,4 @@ def test_a_pipeline_that_fails_is_an_error_and_stops_no_other_one(
     assert (f"{source}: 0 " in captured.out) or (captured.out == "no differences\n")
     assert main(["ledger", *command, "--source", source]) == 0
     assert main(["ledger", *command, "--source", source, "nobody"]) == 2
-    assert "no valid pipeline has the source ['nobody']" in capsys.readouterr().err
+    assert "there is no pipeline 'nobody'" in capsys.readouterr().err

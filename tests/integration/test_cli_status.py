@@ -75,7 +75,7 @@ def test_json_has_the_frameworks_numbers(store: PostgresLifecycleStore, capsys: 
 
 def test_names_and_days_that_are_wrong(ledger_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "flihgts"]) == 2
-    assert "Did you mean flights?" in capsys.readouterr().err
+    assert "did you mean flights?" in capsys.readouterr().err
     assert main(["status", "main", "--from", "2013-03-10", "--to", "2013-03-08"]) == 2
     assert "first day comes first" in capsys.readouterr().err
     assert main(["status", "main", "--from", "2013-03-32"]) == 2

@@ -68,7 +68,7 @@ def test_no_window_is_an_answer_too(
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["orders", "2013-03-09"], "there is no source 'orders'"),
+        (["orders", "2013-03-09"], "there is no pipeline 'orders'"),
         (["flights", "2013-11-03T01:30"], "2013-11-03T01:30:00-04:00 (2013-11-03T05:30:00Z) or"),
         (["flights", "2013-03-10T02:30"], "does not exist in America/New_York"),
         (["flights", "soon"], "is not a timestamp"),
@@ -92,4 +92,4 @@ def test_a_broken_file_is_named_when_its_source_is_asked_for(
     (tmp_path / "orders.yaml").write_text("source_object: [", encoding="utf-8")
     monkeypatch.setattr(loader, "PIPELINES_DIRECTORY", tmp_path)
     assert main(["why", "orders", "2013-03-09"]) == 2
-    assert "['orders'] are broken" in capsys.readouterr().err
+    assert "the file of the pipeline 'orders' is broken" in capsys.readouterr().err

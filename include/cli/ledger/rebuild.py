@@ -17,7 +17,7 @@ from include.cli.output import (
     print_json,
     print_table,
 )
-from include.pipeline_framework.errors import InvalidInputError, PipelineError
+from include.pipeline_framework.errors import PipelineError
 from include.pipeline_framework.tasks.rebuild_ledger import RebuildReport
 from include.wiring.run_context import person
 from include.wiring.workspace import Workspace
@@ -117,9 +117,7 @@ def _for_each_source(workspace: Workspace, wanted: Sequence[str] | None, work: C
         True if none has failed.
     """
     sources = {config.source_object: config for config in workspace.loaded.configs.values()}
-    unknown = sorted(set(wanted or ()) - set(sources))
-    if unknown:
-        raise InvalidInputError(f"no valid pipeline has the source {unknown}", remedy=f"Choose from {sorted(sources)}.")
+    wanted = [workspace.of_source(name).source_object for name in wanted] if wanted else None
     errors: list[PipelineError] = [] if wanted else list(workspace.loaded.errors.values())
     for source_object in dict.fromkeys(wanted or sorted(sources)):
         if sources[source_object].is_external and not wanted:

@@ -8,7 +8,6 @@ import typer
 
 from include.cli.output import TextFormat, TextFormatOption, print_json
 from include.pipeline_framework.tasks.report_external import Reported
-from include.wiring import assembly
 from include.wiring.run_context import person
 from include.wiring.workspace import Workspace
 
@@ -16,7 +15,7 @@ _INSTANT = "2013-03-09T05:30Z, or local time of the pipeline"
 
 
 def report(
-    pipeline: Annotated[str, typer.Option(metavar="ID", help="One with moved_by: external.")],
+    pipeline: Annotated[str, typer.Option(metavar="NAME", help="One with moved_by: external, by id or source.")],
     start: Annotated[str, typer.Option(metavar="INSTANT", help=f"First instant: {_INSTANT}.")],
     end: Annotated[str, typer.Option(metavar="INSTANT", help=f"Exclusive end: {_INSTANT}.")],
     source_count: Annotated[
@@ -39,7 +38,7 @@ def report(
     """Say how a window that another system moves ended; exit status 1 when its audit fails."""
     with Workspace(actor=person("ledger report")) as workspace:
         found = workspace.report_external(
-            assembly.parsed_config(pipeline),
+            workspace.of_source(pipeline),
             (start, end),
             counts=(source_count, target_count),
             failed=failed,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any
 
 import typer
 
 from include.cli.output import Format, FormatOption, print_json, print_table
 from include.pipeline_framework.core.records.row import Status
+from include.pipeline_framework.core.records.run_requests import parse_date
 from include.pipeline_framework.errors import InvalidInputError
+from include.pipeline_framework.ports.ledger import LedgerReads
 from include.wiring import assembly
+from include.wiring.run_context import person
+from include.wiring.workspace import Workspace
 
 _ROW_COLUMNS: tuple[str, ...] = (
     "id", "source_object", "target_day", "query_window_start_at", "time_interval", "pipeline_final_status",
@@ -30,40 +35,65 @@ def migrate() -> None:
     print(f"ledger at version {assembly.migrate_ledger()}")
 
 
+def _status(text: str) -> Status:
+    """Return the status of a word in upper or lower case."""
+    try:
+        return Status(text.upper())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(repr(one.value) for one in Status)}") from None
+
+
 def show(
     record_id: Annotated[int | None, typer.Argument(metavar="ID", help="One row, with its history.")] = None,
-    source: Annotated[str | None, typer.Option(metavar="SOURCE_OBJECT", help="Only this source.")] = None,
-    status: Annotated[
-        list[Status] | None, typer.Option(help="A pipeline_final_status; may be given several times.")
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this pipeline, by id, source or DAG.")
     ] = None,
+    status: Annotated[
+        list[Status] | None,
+        typer.Option(parser=_status, metavar="STATUS", help="A pipeline_final_status; may be given several times."),
+    ] = None,
+    day: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Only windows of this local day.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="From this local day on.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="YYYY-MM-DD", help="Up to this day, inclusive.")] = None,
     limit: Annotated[int, typer.Option(metavar="ROWS", help="At most this many; 0: all.")] = 1_000,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """List windows, or one window with its history."""
-    if record_id is not None and (source or status):
+    if record_id is not None and (source or status or day or first or last):
         raise InvalidInputError(
-            "an id and --source or --status at once", remedy="Give the id for one window's history, or the filters."
+            "an id and a filter at once", remedy="Give the id for one window's history, or the filters."
         )
-    store = assembly.lifecycle_store()
-    if record_id is not None:
-        shown, columns = store.events(record_id), _EVENT_COLUMNS
-        if not shown:
-            store.get(record_id)  # an error if there is no such row
-    else:
-        # one row more than is shown proves that there are more
-        most = limit + 1 if limit > 0 else None
-        rows = store.find(source_object=source, statuses=status, limit=most)
-        columns = _ROW_COLUMNS
-        if most and len(rows) == most:
-            rows.pop()
-            print(f"the first {limit} rows; there are more: --limit 0 shows all", file=sys.stderr)
-        shown = [row.as_record() for row in rows]
+    if day and (first or last):
+        raise InvalidInputError("--day beside --from or --to", remedy="Give the one day, or the first and the last.")
+    days = (_day(day or first, "--day" if day else "--from"), _day(day or last, "--day" if day else "--to"))
+    with Workspace(actor=person("ledger show")) as workspace:
+        if record_id is not None:
+            shown, columns = workspace.store.events(record_id), _EVENT_COLUMNS
+            if not shown:
+                workspace.store.get(record_id)  # an error if there is no such row
+        else:
+            source_object = workspace.source_named(source) if source else None
+            shown, columns = _rows(workspace.store, limit, source_object=source_object, statuses=status, days=days)
     if form is Format.JSON:
         print_json(shown)
     elif shown:
         print_table(columns, shown)
     else:
         print("no rows")
+
+
+def _day(text: str | None, option: str) -> date | None:
+    return parse_date(text, option, "ledger show") if text else None
+
+
+def _rows(store: LedgerReads, limit: int, **filters: Any) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Return the rows, and their columns; one row more than is shown proves that there are more."""
+    most = limit + 1 if limit > 0 else None
+    rows = store.find(limit=most, **filters)
+    if most and len(rows) == most:
+        rows.pop()
+        print(f"the first {limit} rows; there are more: --limit 0 shows all", file=sys.stderr)
+    return [row.as_record() for row in rows], _ROW_COLUMNS
 
 
 def describe() -> None:

@@ -234,12 +234,15 @@ class PostgresLifecycleStore:
         within: Sequence[TimeWindow] | None = None,
         statuses: Sequence[str] | None = None,
         run: tuple[str, str] | None = None,
+        days: tuple[date | None, date | None] = (None, None),
         include_invalidated: bool = False,
         limit: int | None = None,
         is_oldest_first: bool = False,
     ) -> list[LedgerRow]:
         """See `LifecycleStore.find`."""
         parameters = {
+            "first_day": days[0],
+            "last_day": days[1],
             "source_object": source_object,
             "within": multirange_text(within),
             "statuses": list(statuses) if statuses is not None else None,

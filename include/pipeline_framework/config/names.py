@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.core.texts import nearest
 from include.pipeline_framework.errors import InvalidInputError
 
 
@@ -35,31 +35,22 @@ def find_pipeline(name: str, configs: Mapping[str, PipelineConfig]) -> PipelineC
     return folded.get(name.casefold())
 
 
-def unknown_pipeline(
-    name: str, configs: Mapping[str, PipelineConfig], broken: Iterable[str] = (), more: Iterable[str] = ()
-) -> InvalidInputError:
-    """Return the error for a name that no good pipeline has.
-
-    Args:
-        name: What somebody has written.
-        configs: Every pipeline whose file is good, by id.
-        broken: Ids of pipelines whose files are broken.
-        more: Further names that would have been understood.
-    """
+def unknown_pipeline(name: str, configs: Mapping[str, PipelineConfig], broken: Iterable[str] = ()) -> InvalidInputError:
+    """Return the error for a name that no good pipeline has; see `pipeline_named`."""
+    files = ", ".join(sorted(broken))
     if name in broken:
         return InvalidInputError(
             f"the file of the pipeline {name!r} is broken",
             meaning="Nothing is known about it until the file is mended",
             remedy="python -m include.cli config validate says what is wrong.",
         )
-    known = [*_names(configs.values()), *more]
-    like = get_close_matches(name.casefold(), {one.casefold(): None for one in known}, n=3, cutoff=0.6)
-    shown = [one for one in known if one.casefold() in like]
+    close = nearest(name, _names(configs.values()))
     pipelines = ", ".join(f"{config.pipeline_id} (source {config.source_object})" for config in configs.values())
-    asked = f"Did you mean {' or '.join(dict.fromkeys(shown))}? " if shown else ""
+    also = f" The files of {files} are broken and may have it: python -m include.cli config validate." if files else ""
     return InvalidInputError(
-        f"no pipeline, source or DAG is called {name!r}",
-        remedy=f"{asked}There are: {pipelines or 'none yet'}.",
+        f"there is no pipeline {name!r}" + (f"; did you mean {close}?" if close else ""),
+        meaning="No pipeline file has it as its id or its source, and the ledger has no row of such a source",
+        remedy=f"There are: {pipelines or 'none yet'}.{also}",
     )
 
 

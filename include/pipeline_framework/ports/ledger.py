@@ -69,14 +69,16 @@ class LedgerReads(LedgerDays, Protocol):
         within: Sequence[TimeWindow] | None = None,
         statuses: Sequence[str] | None = None,
         run: tuple[str, str] | None = None,
+        days: tuple[date | None, date | None] = (None, None),
         include_invalidated: bool = False,
         limit: int | None = None,
         is_oldest_first: bool = False,
     ) -> list[LedgerRow]:
         """Return the rows that match all given filters, ordered by source object and window start.
 
-        `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner. At
-        most `limit` rows are returned; with `is_oldest_first` they come in the order in which they were inserted.
+        `within` keeps rows that lie wholly inside one of the windows; `run` is `(dag_id, dag_run_id)` of the owner,
+        `days` the first and the last `target_day` (None: any). At most `limit` rows are returned; with
+        `is_oldest_first` they come in the order in which they were inserted.
         """
         ...
 

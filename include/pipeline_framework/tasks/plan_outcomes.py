@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.config.names import pipeline_named
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import tile_count
-from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TerminalError
+from include.pipeline_framework.errors import ConfigurationError, TerminalError
 from include.pipeline_framework.ports.ledger import LedgerReads
 
 MAX_FIRST_WINDOWS = 2_000
@@ -61,11 +62,13 @@ def choose_sources(
     Raises:
         InvalidInputError: There is no such pipeline.
     """
-    unknown = sorted(set(wanted or ()) - set(configs) - set(errors))
-    if unknown:
-        known = sorted({*configs, *errors})
-        raise InvalidInputError(f"there is no pipeline {unknown}", remedy=f"Choose from {known}.")
-    named = list(dict.fromkeys(wanted)) if wanted else sorted({*configs, *errors})
+    named = sorted({*configs, *errors})
+    if wanted:
+        named = [
+            name if {name} & {*configs, *errors} else pipeline_named(name, configs, errors).pipeline_id
+            for name in wanted
+        ]
+        named = list(dict.fromkeys(named))
     broken = {name: errors[name] for name in named if name in errors}
     return [configs[name] for name in named if name in configs], broken
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from include.pipeline_framework.config.derived import deriving
 from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.config.names import pipeline_named
 from include.pipeline_framework.core.continuity.remediation import own_granularity
 from include.pipeline_framework.core.records import planning
 from include.pipeline_framework.core.records.row import Actor, Status, window_of
@@ -289,20 +290,19 @@ def _populate_due(config: PipelineConfig, store: LedgerWindows, actor: Actor, *,
 def select_pipelines(
     configs: dict[str, PipelineConfig], errors: dict[str, ConfigurationError], wanted: Sequence[str] | None
 ) -> list[PipelineConfig]:
-    """Return all good pipelines, or the named ones.
+    """Return all good pipelines, or the named ones, each once; a name is an id, a source object or a DAG's id.
 
     Raises:
         ConfigurationError: A named pipeline's file is broken.
         InvalidInputError: There is no such pipeline.
     """
-    for name in wanted or ():
+    if not wanted:
+        return [configs[name] for name in sorted(configs)]
+    for name in wanted:
         if name in errors:
             raise errors[name]
-    unknown = sorted(set(wanted or ()) - set(configs))
-    if unknown:
-        broken = f" What is broken may have it: {sorted(errors)}." if errors else ""
-        raise InvalidInputError(f"there is no pipeline {unknown}", remedy=f"Choose from {sorted(configs)}.{broken}")
-    return [configs[name] for name in (wanted or sorted(configs))]
+    found = [configs.get(name) or pipeline_named(name, configs, errors) for name in wanted]
+    return list({config.pipeline_id: config for config in found}.values())
 
 
 def _near_days(config: PipelineConfig, now: datetime) -> list[LocalDay]:

@@ -9,6 +9,8 @@ WHERE
     AND (%(statuses)s::text[] IS NULL OR pipeline_final_status = ANY(%(statuses)s))
     AND (%(dag_id)s::text IS NULL OR (dag_id = %(dag_id)s AND dag_run_id = %(dag_run_id)s))
     AND (%(within)s::tstzmultirange IS NULL OR TSTZRANGE(query_window_start_at, query_window_end_at) <@ %(within)s)
+    AND (%(first_day)s::date IS NULL OR %(first_day)s <= target_day)
+    AND (%(last_day)s::date IS NULL OR %(last_day)s >= target_day)
     AND (%(include_invalidated)s OR NOT is_invalidated_flag)
 ORDER BY
     CASE WHEN %(is_oldest_first)s THEN record_inserted_at END,

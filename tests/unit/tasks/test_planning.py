@@ -322,8 +322,9 @@ class TestBrokenSources:
         assert select_pipelines(configs, {}, ["b"]) == [configs["b"]]
         with pytest.raises(ConfigurationError, match="bad"):
             select_pipelines(configs, {"x": ConfigurationError("bad")}, ["b", "x"])
-        with pytest.raises(InvalidInputError, match=r"no pipeline \['y'\].*Choose from \['a', 'b'\]"):
+        with pytest.raises(InvalidInputError, match=r"no pipeline 'y'"):
             select_pipelines(configs, {}, ["y"])
+        assert select_pipelines(configs, {}, ["b", "data_pipeline_main"]) == [configs["b"]]
 
 
 def test_the_table_for_people() -> None:

@@ -61,4 +61,4 @@ def windows_per_task(windows: int, *, at_once: int, recent: WindowCost | None, e
 
 
 def _how_many(bound: float, each: float) -> int:
-    return int(bound // each) if each > 0 else MOST_WINDOWS
+    return MOST_WINDOWS if each * MOST_WINDOWS <= bound else int(bound // each)

@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 from include.pipeline_framework.core.lifecycle import batching
 from include.pipeline_framework.core.lifecycle.batching import WindowCost, windows_per_task
 
-COSTS = st.none() | st.builds(
-    WindowCost, rows=st.integers(0, 10**9), seconds=st.floats(0, 10**6, allow_nan=False, allow_subnormal=False)
-)
+COSTS = st.none() | st.builds(WindowCost, rows=st.integers(0, 10**9), seconds=st.floats(0, 10**6, allow_nan=False))
 
 
-@given(st.integers(0, 1_024), st.integers(1, 1_024), COSTS, st.none() | st.floats(0, 10**4))
+@given(st.integers(0, 1_024), st.integers(1, 1_024), COSTS, st.none() | st.floats(0, 10**4, allow_subnormal=True))
 def test_no_bound_is_passed_and_tasks_are_even(
     windows: int, at_once: int, recent: WindowCost | None, expected: float | None
 ) -> None:
@@ -46,6 +44,7 @@ def test_no_bound_is_passed_and_tasks_are_even(
         (24, None, 0.1, 6),
         (1, None, 0.1, 1),
         (0, None, None, 1),
+        (71, WindowCost(0, 5e-324), None, 24),
     ],
 )
 def test_what_is_chosen_for_four_at_once(
