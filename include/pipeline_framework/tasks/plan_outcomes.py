@@ -64,11 +64,8 @@ def choose_sources(
     """
     named = sorted({*configs, *errors})
     if wanted:
-        named = [
-            name if {name} & {*configs, *errors} else pipeline_named(name, configs, errors).pipeline_id
-            for name in wanted
-        ]
-        named = list(dict.fromkeys(named))
+        ids = {name: name for name in named}
+        named = list(dict.fromkeys(ids.get(name) or pipeline_named(name, configs).pipeline_id for name in wanted))
     broken = {name: errors[name] for name in named if name in errors}
     return [configs[name] for name in named if name in configs], broken
 

@@ -82,7 +82,7 @@ class TestPreview:
         )
         assert choose_sources(configs, errors, ["b", "x"]) == ([configs["b"]], {"x": errors["x"]})
         assert choose_sources(configs, errors, None) == ([configs["a"], configs["b"]], errors)
-        with pytest.raises(InvalidInputError, match=r"no pipeline \['y'\].*Choose from \['a', 'b', 'x', 'z'\]"):
+        with pytest.raises(InvalidInputError, match="no pipeline 'y'"):
             choose_sources(configs, errors, ["y"])
 
 
