@@ -1,4 +1,4 @@
-"""Several windows in one task instance: one process carries them through a phase, one after the other.
+"""Several windows in one task instance: one process carries them through a phase, one by one or together.
 
 Each window keeps its own fence, row, events, attempts and result. What fails does not stop the windows beside it: the
 task does the others first, and fails then. The task of the next phase gets the windows that came so far.
@@ -7,7 +7,7 @@ task does the others first, and fails then. The task of the next phase gets the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -25,8 +25,11 @@ _GO_ON = "windows_that_go_on"
 Record = dict[str, Any]
 """What XCom carries of a window, see `small_record`; or a batch: `local`, the label in the grid, and `windows`."""
 
-One = Callable[[Record], tuple[dict[str, Any], str | None]]
-"""Does a task's work on one window; returns its numbers, and the window as text if it is complete now."""
+Done = tuple[dict[str, Any], str | None]
+"""The numbers of a window, and the window as text if it is complete now."""
+
+Work = Callable[[Sequence[Record]], Iterable[Done | Exception]]
+"""Does a task's work on windows; returns what became of each, in their order."""
 
 
 def batched(records: Sequence[Record], size: int) -> list[Record]:
@@ -35,13 +38,26 @@ def batched(records: Sequence[Record], size: int) -> list[Record]:
     return [{"local": _label(part), "windows": part} for part in parts]
 
 
-def each(batch: Record, store: LedgerReads, one: One, *, before: str | None = None) -> Any:
+def one_by_one(one: Callable[[Record], Done]) -> Work:
+    """Return the work on windows one after the other, from the work on one, which raises as a task does."""
+
+    def work(records: Sequence[Record]) -> Iterator[Done | Exception]:
+        for record in records:
+            try:
+                yield one(record)
+            except Exception as error:  # noqa: BLE001 - it is raised after the windows beside it
+                yield error
+
+    return work
+
+
+def each(batch: Record, store: LedgerReads, work: Work, *, before: str | None = None) -> Any:
     """Do a task's work on every window of a batch, or on the one window that a record means.
 
     Args:
         batch: What the task was mapped over.
         store: The ledger.
-        one: The work; it raises as a task does that has one window.
+        work: The work; its errors are those of a task that has one window.
         before: The task of the same group that comes before; only windows that went on from there are worked on.
 
     Returns:
@@ -53,24 +69,28 @@ def each(batch: Record, store: LedgerReads, one: One, *, before: str | None = No
         Exception: The error of a window that failed, if there is one an error after which another try makes sense.
     """
     if "windows" not in batch:
-        result, complete = one(batch)
+        (outcome,) = work([batch])
+        if isinstance(outcome, Exception):
+            raise outcome
+        result, complete = outcome
         task_runs.announce([complete] if complete else [])
         return result
     results, completed, went_on = list[dict[str, Any]](), list[str](), list[Record]()
-    notes, failures, busy = list[str](), list[Exception](), None
-    for record in _still_wanted(_came_so_far(batch["windows"], before), store):
-        try:
-            result, complete = one(record)
-        except AirflowSkipException as skipped:
-            notes.append(f"{record['local']}: {skipped}")
+    notes, failures = list[str](), list[Exception]()
+    busy: Exception | None = None
+    records = _still_wanted(_came_so_far(batch["windows"], before), store)
+    for record, outcome in zip(records, work(records), strict=True):
+        if isinstance(outcome, AirflowSkipException):
+            notes.append(f"{record['local']}: {outcome}")
             _log.info("%s", notes[-1])
-        except AirflowRescheduleException as later:
-            busy = later
+        elif isinstance(outcome, AirflowRescheduleException):
+            busy = outcome
             went_on.append(record)
-        except Exception as error:  # noqa: BLE001 - it is raised after the windows beside it
-            failures.append(error)
-            _log.exception("%s failed; the windows beside it go on", record["local"])
+        elif isinstance(outcome, Exception):
+            failures.append(outcome)
+            _log.error("%s failed; the windows beside it go on", record["local"], exc_info=outcome)
         else:
+            result, complete = outcome
             results.append({"local": record["local"], **result})
             completed += [complete] if complete else []
             went_on.append(record)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.orchestration import batches, task_runs
+from include.orchestration.batches import Done
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.core.records.run_requests import last_phase
+from include.pipeline_framework.errors import PipelineError
 from include.pipeline_framework.tasks import pre_validation
-from include.pipeline_framework.tasks.move_window import is_reopened, move_until
+from include.pipeline_framework.tasks.move_window import is_reopened, move_all_until, move_until
+from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 from include.wiring import assembly, run_context
 from include.wiring.workspace import Workspace
 
 _log = logging.getLogger(__name__)
-
-Done = tuple[dict[str, Any], str | None]
-"""The numbers of a window, and the window as text if it is complete now."""
 
 
 def populate_pipeline_batches(pipeline_id: str) -> dict[str, Any]:
@@ -79,17 +80,34 @@ def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> Any:
         return result, result["window"] if result["decision"] == "empty" else None
 
     with pipeline.target.connected():
-        return batches.each(rec, pipeline.store, one)
+        return batches.each(rec, pipeline.store, batches.one_by_one(one))
 
 
 def source_to_stage(pipeline_id: str, rec: dict[str, Any]) -> Any:
     """Extract the window completely and write its manifest, or resume from the existing manifest."""
-    return _move(pipeline_id, rec, Phase.SOURCE_TO_STAGE, before="pre_validation")
+    until = _until(pipeline_id)
+    _require_asked_for(Phase.SOURCE_TO_STAGE, until)
+    pipeline = assembly.pipeline(pipeline_id)
+
+    def one(record: dict[str, Any]) -> Done:
+        (outcome,) = _moved(pipeline, [record], Phase.SOURCE_TO_STAGE, until)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return batches.each(rec, pipeline.store, batches.one_by_one(one), before="pre_validation")
 
 
 def stage_to_target(pipeline_id: str, rec: dict[str, Any]) -> Any:
-    """Load the manifest exactly once."""
-    return _move(pipeline_id, rec, Phase.STAGE_TO_TARGET, before="source_to_stage")
+    """Load the manifest exactly once; the windows of a batch are published together."""
+    until = _until(pipeline_id)
+    _require_asked_for(Phase.STAGE_TO_TARGET, until)
+    pipeline = assembly.pipeline(pipeline_id)
+
+    def together(records: Sequence[dict[str, Any]]) -> list[Done | Exception]:
+        return _moved(pipeline, records, Phase.STAGE_TO_TARGET, until)
+
+    return batches.each(rec, pipeline.store, together, before="source_to_stage")
 
 
 def audit(pipeline_id: str, rec: dict[str, Any]) -> Any:
@@ -120,7 +138,7 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> Any:
         return result, result["window"]
 
     with pipeline.target.connected():
-        return batches.each(rec, pipeline.store, one, before="stage_to_target")
+        return batches.each(rec, pipeline.store, batches.one_by_one(one), before="stage_to_target")
 
 
 def finish_run(pipeline_id: str) -> dict[str, int]:
@@ -145,18 +163,21 @@ def _require_asked_for(phase: Phase, until: Phase) -> None:
         task_runs.skip(f"the run was asked to stop after {until}; a later run without `until` goes on from there")
 
 
-def _move(pipeline_id: str, rec: dict[str, Any], phase: Phase, *, before: str) -> Any:
-    until = _until(pipeline_id)
-    _require_asked_for(phase, until)
-    pipeline = assembly.pipeline(pipeline_id)
+def _moved(pipeline: Pipeline, records: Sequence[dict[str, Any]], phase: Phase, until: Phase) -> list[Done | Exception]:
+    """Bring windows up to a phase, and give them back if the run was asked to stop there."""
 
-    def work(attempt: WindowAttempt) -> dict[str, Any]:
-        result = move_until(pipeline, attempt, phase)
-        if phase is until:
+    def stopped(attempt: WindowAttempt, outcome: dict[str, Any] | Exception) -> dict[str, Any] | Exception:
+        if isinstance(outcome, Exception) or phase is not until:
+            return outcome
+        try:
             attempt.change(transitions.stop_after, until)
-        return result
+        except PipelineError as error:
+            return error
+        return outcome
 
-    def one(record: dict[str, Any]) -> Done:
-        return task_runs.on_window(pipeline, record, work), None
+    def work(attempts: Sequence[WindowAttempt]) -> list[dict[str, Any] | Exception]:
+        outcomes = move_all_until(pipeline, attempts, phase)
+        return [stopped(attempt, outcome) for attempt, outcome in zip(attempts, outcomes, strict=True)]
 
-    return batches.each(rec, pipeline.store, one, before=before)
+    outcomes = task_runs.on_windows(pipeline, records, work)
+    return [outcome if isinstance(outcome, Exception) else (outcome, None) for outcome in outcomes]

@@ -29,7 +29,7 @@ from include.pipeline_framework.errors import (
     WindowHeldError,
     WindowInvalidatedError,
 )
-from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_windows
 from include.wiring import run_context
 
 _log = logging.getLogger(__name__)
@@ -97,29 +97,46 @@ def identity_of(pipeline: Any, record: dict[str, Any]) -> RowIdentity:
 
 
 def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttempt], Any]) -> Any:
-    """Run `work` on the window of `record` under a new fence.
+    """Run `work` on the window of `record` under a new fence; see `on_windows`, whose errors it raises."""
+    (outcome,) = on_windows(pipeline, [record], lambda attempts: [work(attempt) for attempt in attempts])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
-    Raises:
+
+def on_windows(
+    pipeline: Any, records: Sequence[dict[str, Any]], work: Callable[[Sequence[WindowAttempt]], Sequence[Any]]
+) -> list[Any]:
+    """Run `work` on the windows of `records`, each under a new fence; return each one's result or error.
+
+    Among the errors:
         RowMistakenError: The ledger has given the row's number to another window.
         AirflowSkipException: The window is finished, replaced, or held by another run; the message says what to do.
         AirflowRescheduleException: Others publish into the table; the task runs later, and holds no worker.
     """
-    try:
-        return run_on_window(
-            pipeline.store,
-            record["id"],
-            run_context.current_actor(),
-            work,
-            expected=identity_of(pipeline, record),
-            max_retry_task=pipeline.config.max_retry_task,
-            is_last_try=run_context.is_last_try(),
-        )
-    except (WindowFinishedError, WindowHeldError, WindowInvalidatedError) as refusal:
-        raise AirflowSkipException(str(refusal)) from refusal
-    except TargetBusyError as busy:
-        _log.info("%s", busy)
+    outcomes = run_on_windows(
+        pipeline.store,
+        {record["id"]: identity_of(pipeline, record) for record in records},
+        run_context.current_actor(),
+        work,
+        max_retry_task=pipeline.config.max_retry_task,
+        is_last_try=run_context.is_last_try(),
+    )
+    return [_as_airflows(pipeline, outcome) for outcome in outcomes]
+
+
+def _as_airflows(pipeline: Any, outcome: Any) -> Any:
+    """Return the exception that Airflow has for an outcome; any other outcome is returned as it is."""
+    if isinstance(outcome, WindowFinishedError | WindowHeldError | WindowInvalidatedError):
+        told: Exception = AirflowSkipException(str(outcome))
+    elif isinstance(outcome, TargetBusyError):
+        _log.info("%s", outcome)
         seconds = random.uniform(5, 15)  # noqa: S311 - so that waiting tasks don't return at once
-        raise AirflowRescheduleException(pipeline.store.now() + timedelta(seconds=seconds)) from busy
+        told = AirflowRescheduleException(pipeline.store.now() + timedelta(seconds=seconds))
+    else:
+        return outcome
+    told.__cause__ = outcome
+    return told
 
 
 def require_no_failed_task() -> None:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.contract.target_column_types import ColumnTypesContract
+from tests.contract.target_groups import GroupsContract
 from tests.contract.target_harness import FLIGHTS, TargetHarness
 from tests.contract.target_keeps_rows import KeepsRowsContract
 from tests.contract.target_publishing import PublishingContract
@@ -25,7 +26,7 @@ from tests.contract.target_transactions import TransactionsContract
 
 
 class TargetContract(
-    PublishingContract, TransactionsContract, ReceiptsContract, KeepsRowsContract, ColumnTypesContract
+    PublishingContract, GroupsContract, TransactionsContract, ReceiptsContract, KeepsRowsContract, ColumnTypesContract
 ):
     """The whole contract of a target.
 

@@ -16,6 +16,7 @@ from include.pipeline_framework.ports.source import Document, TimeUnit
 from include.pipeline_framework.ports.stage import Manifest, Stage, StageRequest
 from tests.contract.faulty_connections import Faults, FaultyConnection
 from tests.doubles.memory_transfer import MemoryExtract, MemoryStage
+from tests.publishing import publish_one
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2013, 3, 9, 12, tzinfo=UTC)
@@ -96,8 +97,9 @@ class TargetHarness(ABC):
         return self.stage.write(StageRequest(row, source, "2013-03-09", within, fence), extract)
 
     def publish(self, manifest: Manifest, fence: int | None = None, **arguments: Any) -> Any:
-        return self.target.publish(
-            manifest, self.stage, fence=fence or manifest.fence, lifecycle_id=manifest.lifecycle_id, **arguments
+        fence = fence or manifest.fence
+        return publish_one(
+            self.target, manifest, self.stage, fence=fence, lifecycle_id=manifest.lifecycle_id, **arguments
         )
 
     def load(self, content: Sequence[Document], within: TimeWindow | None = None, **arguments: Any) -> Any:

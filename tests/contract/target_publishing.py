@@ -22,6 +22,7 @@ from include.pipeline_framework.errors import (
 from include.pipeline_framework.ports.source import Document, TimeUnit
 from tests.contract.older_stage import older_stage
 from tests.contract.target_harness import FLIGHTS, HOUR, NOON, TargetHarness, document, documents, window
+from tests.publishing import publish_one
 
 
 class PublishingContract:
@@ -285,7 +286,7 @@ class PublishingContract:
     def test_a_manifest_of_another_row_is_refused(self, harness: TargetHarness) -> None:
         manifest = harness.staged(documents(1), row=1)
         with pytest.raises(InvalidInputError):
-            harness.target.publish(manifest, harness.stage, fence=99, lifecycle_id=2)
+            publish_one(harness.target, manifest, harness.stage, fence=99, lifecycle_id=2)
         assert harness.rows() == []
 
     def test_a_value_that_its_column_cannot_hold_changes_nothing_and_is_named(self, harness: TargetHarness) -> None:

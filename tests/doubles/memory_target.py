@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,13 +26,13 @@ from include.implementation_modules.sql_warehouse.columns import (
 from include.implementation_modules.staged_lines import staged_lines
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.proof.receipts import DELETE, LOAD, HeldRows, Receipt
-from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.errors import ConfigurationError
+from include.pipeline_framework.errors import ConfigurationError, PipelineError
 from include.pipeline_framework.ports.stage import Manifest, Stage
-from include.pipeline_framework.ports.target import PublishResult
+from include.pipeline_framework.ports.target import PublishOutcome, PublishRequest, PublishResult
 
 Row = dict[str, Any]
+Turn = Callable[[], AbstractContextManager[None]]
 _CLOCK = datetime(2013, 1, 1, tzinfo=UTC)
 
 
@@ -151,18 +151,21 @@ class MemoryTarget:
             self._state = replace(self._state, floors=tuple(floors.items()))
 
     def publish(
-        self,
-        manifest: Manifest,
-        stage: Stage,
-        *,
-        fence: int,
-        lifecycle_id: int,
-        replaced: Mapping[int, TimeWindow] | None = None,
-        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
-        ids_repeat: bool = False,
-        removable: VanishedDataLimit | None = None,
-    ) -> PublishResult:
-        """See `Target.publish`."""
+        self, requests: Sequence[PublishRequest], stage: Stage, *, turn: Turn = nullcontext
+    ) -> list[PublishOutcome]:
+        """See `Target.publish`; one window after the other."""
+        outcomes = list[PublishOutcome]()
+        for request in requests:
+            try:
+                outcomes.append(self.publish_one(request, stage, turn))
+            except PipelineError as error:
+                outcomes.append(error)
+        return outcomes
+
+    def publish_one(self, request: PublishRequest, stage: Stage, turn: Turn) -> PublishResult:
+        """Publish one window, or raise its error."""
+        manifest, fence, lifecycle_id = request.manifest, request.fence, request.lifecycle_id
+        replaced, ids_repeat, removable = request.replaced, request.ids_repeat, request.removable
         publishing.require_own_manifest(manifest, lifecycle_id)
         source_object, window = manifest.source_object, manifest.window
         where = f"{source_object} {window} in {self._options.table}"
@@ -186,12 +189,12 @@ class MemoryTarget:
                 self._write(receipt)
                 return PublishResult(receipt, self.fingerprint(source_object, window), already_received=True)
             loading = loading or self._load(manifest, stage, fence, where, ids_repeat=ids_repeat)
-            if removable is not None and publishing.may_take_rows_away(overlapping, replaced or {}):
+            if removable is not None and publishing.may_take_rows_away(overlapping, replaced):
                 held = [row["_id"] for row in self._state.rows if _lies_in(row, source_object, window)]
                 vanishing = len(set(held) - {row["_id"] for row in loading})
                 publishing.require_kept(vanishing, len(held), removable, manifest, where)
-            deleted = self._delete(source_object, window, replaced or {})
-            self._withdraw(source_object, replaced or {})
+            deleted = self._delete(source_object, window, replaced)
+            self._withdraw(source_object, replaced)
             self._state = replace(self._state, rows=(*self._state.rows, *loading))
             loaded = self.fingerprint(source_object, window)
             publishing.require_same(loaded, manifest, publishing.AFTER_INSERT, where)

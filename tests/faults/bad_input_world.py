@@ -33,6 +33,7 @@ from include.pipeline_framework.tasks.store_and_validate import store_and_valida
 from include.pipeline_framework.tasks.window_attempt import run_on_window
 from include.wiring import assembly
 from tests.fake_elasticsearch import FakeElasticsearch, Fault, serve
+from tests.publishing import publish_one
 
 FIRST = datetime(2024, 5, 1, 4, tzinfo=UTC)
 """Midnight in New York."""
@@ -226,8 +227,12 @@ class World:
 
     def publish(self, manifest: Manifest) -> None:
         """Load a manifest under its own fence."""
-        self.pipeline.target.publish(
-            manifest, self.pipeline.stage, fence=manifest.fence, lifecycle_id=manifest.lifecycle_id
+        publish_one(
+            self.pipeline.target,
+            manifest,
+            self.pipeline.stage,
+            fence=manifest.fence,
+            lifecycle_id=manifest.lifecycle_id,
         )
 
     @contextlib.contextmanager

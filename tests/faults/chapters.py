@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from include.pipeline_framework.core.lifecycle.leases import RunState
@@ -89,6 +89,18 @@ def run(life: Life, reach: Reach, run_id: str, windows: list[TimeWindow], *, rep
     pipeline.store.close()
 
 
+def two_more_hours(life: Life) -> None:
+    life.add(hours(1, 2))
+    life.add(hours(2, 3))
+
+
+def run_batched(life: Life, reach: Reach, windows: Sequence[TimeWindow], *, replace: bool = False) -> None:
+    """One run that carries all windows in one task instance of each kind."""
+    pipeline = life.pipeline(reach)
+    Run(pipeline, "killed", life.request(windows, replace=replace)).all(is_batched=True)
+    pipeline.store.close()
+
+
 def cleanup(life: Life, reach: Reach) -> None:
     pipeline = life.pipeline(reach)
     clean_up(pipeline, {"killed": RunState.ACTIVE})
@@ -97,6 +109,7 @@ def cleanup(life: Life, reach: Reach) -> None:
 
 HALVES = (hours(0, 0.5), hours(0.5, 1))
 WIDE = (hours(0, 2),)
+THREE = (hours(0, 1), hours(1, 2), hours(2, 3))
 CHAPTERS = [
     Chapter("planned, claimed, moved, audited", nothing, lambda life, reach: run(life, reach, "killed", [hours(0, 1)])),
     Chapter("audit fails: delete, later full re-run", torn_at_target,
@@ -107,6 +120,9 @@ CHAPTERS = [
             lambda life, reach: run(life, reach, "killed", list(HALVES), replace=True), HALVES),
     Chapter("replaced by a wider window", loaded,
             lambda life, reach: run(life, reach, "killed", list(WIDE), replace=True), WIDE),
+    Chapter("three windows of one batch", two_more_hours, lambda life, reach: run_batched(life, reach, THREE), THREE),
+    Chapter("replaced by the windows of one batch", loaded,
+            lambda life, reach: run_batched(life, reach, HALVES, replace=True), HALVES),
     Chapter("released by cleanup_stale_locks", held_by_a_dead_run, cleanup),
 ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,12 @@ from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.errors import PipelineError, TransientError
 from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.tasks.cleanup_stale_locks import cleanup_stale_locks, finish_run
-from include.pipeline_framework.tasks.move_window import move_until
+from include.pipeline_framework.tasks.move_window import move_all_until, move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import populate_pipeline_batches
 from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.store_and_validate import store_and_validate
-from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window, run_on_windows
 from tests.doubles.memory_transfer import MemorySource
 from tests.faults.points import PointStorage, Reach, postgres_connect
 
@@ -157,13 +158,16 @@ class Run:
     def actor(self, task: str, map_index: int = -1, try_number: int = 1) -> Actor:
         return Actor(DAG, f"{self.pipeline.config.source_object}/{self.run_id}", task, map_index, try_number)
 
-    def all(self) -> None:
+    def all(self, *, is_batched: bool = False) -> None:
         """The whole run; raises only what is no error of the framework (a kill, a bug)."""
         claimed: list[dict[str, Any]] = []
         if self._noting(self.plan):
             self._noting(lambda: claimed.extend(self.claim()))
-        for index, record in enumerate(claimed):
-            self.window(record, index)
+        if is_batched:
+            self.batch(claimed)
+        else:
+            for index, record in enumerate(claimed):
+                self.window(record, index)
         self._noting(self.finish)
 
     def plan(self) -> dict[str, Any]:
@@ -184,6 +188,24 @@ class Run:
         for task in tasks:
             if not any(self._task(task, record["id"], index, number, tries) for number in range(1, tries + 1)):
                 return
+
+    def batch(self, records: Sequence[dict[str, Any]]) -> None:
+        """The tasks of windows that one task instance carries: a phase for all of them, the publish together."""
+        going = [record["id"] for record in records]
+        for task in TASKS:
+            if task != "stage_to_target":
+                going = [record_id for record_id in going if self._noting(partial(self.task, task, record_id))]
+                continue
+            outcomes = run_on_windows(
+                self.pipeline.store,
+                dict.fromkeys(going),
+                self.actor(task, 0),
+                lambda attempts: move_all_until(self.pipeline, attempts, Phase.STAGE_TO_TARGET),
+                max_retry_task=self.pipeline.config.max_retry_task,
+                is_last_try=True,
+            )
+            self.errors += [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+            going = [one for one, outcome in zip(going, outcomes, strict=True) if not isinstance(outcome, Exception)]
 
     def task(self, task: str, record_id: int, index: int = 0, try_number: int = 1, *, is_last_try: bool = True) -> Any:
         """One start of one task; raises what it raises."""

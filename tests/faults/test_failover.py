@@ -18,6 +18,7 @@ from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.ports.stage import StageRequest
 from include.sql.migrations import migrate
 from tests.faults.standby import Cluster, primary_and_standby
+from tests.publishing import publish_one
 from tests.unit.tasks.world import RUN_1, RUN_2, World, window
 
 pytestmark = pytest.mark.integration
@@ -137,7 +138,7 @@ def test_a_worker_of_the_lost_primary_is_refused_at_the_target(
 
     # the worker wakes up
     with pytest.raises(FenceLostError, match=str(loaded.fence)):
-        world.target.publish(manifest, world.stage, fence=fence, lifecycle_id=row.id)
+        publish_one(world.target, manifest, world.stage, fence=fence, lifecycle_id=row.id)
     assert world.target.fingerprint("flights", window(0)).rows == 4
     # ids that the primary gave away are not given again
     assert world.plan(7)[0] > 1_000_000

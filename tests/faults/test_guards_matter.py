@@ -24,7 +24,7 @@ from include.implementation_modules.elasticsearch import answers as elasticsearc
 from include.implementation_modules.object_storage.stage import ObjectStorageStage
 from include.implementation_modules.postgres_ledger import store as postgres_lifecycle_store
 from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
-from include.implementation_modules.sql_warehouse import publishing
+from include.implementation_modules.sql_warehouse import publishing, statements
 from include.implementation_modules.sql_warehouse.target import SqlTarget
 from include.pipeline_framework.core.lifecycle import transitions
 from include.pipeline_framework.core.proof import audits
@@ -56,6 +56,7 @@ from tests.faults.guard_stories import (
 from tests.faults.life import Life, Run, broken_promises, drain, hours
 from tests.faults.puppets import Puppet, run_out
 from tests.faults.results import record
+from tests.publishing import publish_one
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quiet")]
 
@@ -132,7 +133,7 @@ def two_publishes_at_once(new_life: NewLife) -> list[str]:
         def work(puppet: Puppet) -> None:
             own = life.pipeline(puppet.reach)
             with suppress(PublishConflictError):
-                own.target.publish(manifest, own.stage, fence=fence, lifecycle_id=row.id)
+                publish_one(own.target, manifest, own.stage, fence=fence, lifecycle_id=row.id)
 
         return work
 
@@ -276,8 +277,8 @@ def _patched(owner: Any, name: str, value: Any) -> Callable[[pytest.MonkeyPatch,
     return lambda patch, _life: patch.setattr(owner, name, value)
 
 
-def _without_lock(self: SqlTarget, session: Any, source_object: str, window: Any) -> Any:
-    return self._read_receipts(session, source_object, window)
+def _without_lock(session: Any, source_object: str, windows: Any) -> Any:
+    return statements.read_guarded(session, source_object, windows)
 
 
 def _in_two_transactions(
@@ -346,7 +347,7 @@ GUARDS = [
     Guard("fence check in the ledger", two_tries_of_one_task, _patched(transitions, "_require_fence", lambda *_: None)),
     Guard("receipt check in the target's transaction", a_zombie_publishes_late,
           _patched(publishing, "require_fence", lambda *_: None)),
-    Guard("guard row", two_publishes_at_once, _patched(SqlTarget, "_take_guard", _without_lock)),
+    Guard("guard row", two_publishes_at_once, _patched(statements, "take_guard", _without_lock)),
     Guard("checksum in the manifest", a_staged_document_is_changed,
           _patched(ObjectStorageStage, "_check", lambda *_: None)),
     Guard("shards of every answer", half_of_the_shards_answer,
@@ -427,7 +428,7 @@ def test_the_look_before_the_transaction_buys_that_a_torn_file_holds_nobody_up(
     def publish_beside_another() -> None:
         with psycopg.connect(life.url) as other:
             other.execute("SELECT 1 FROM faults_receipts WHERE source_object = %s FOR UPDATE", [life.source_object])
-            pipeline.target.publish(manifest, pipeline.stage, fence=row.fence, lifecycle_id=row.id)
+            publish_one(pipeline.target, manifest, pipeline.stage, fence=row.fence, lifecycle_id=row.id)
 
     with pytest.raises(TornStageError, match=BEFORE):
         publish_beside_another()
@@ -435,7 +436,7 @@ def test_the_look_before_the_transaction_buys_that_a_torn_file_holds_nobody_up(
     with pytest.raises(PublishConflictError):
         publish_beside_another()
     with pytest.raises(TornStageError, match=INSIDE):
-        pipeline.target.publish(manifest, pipeline.stage, fence=row.fence, lifecycle_id=row.id)
+        publish_one(pipeline.target, manifest, pipeline.stage, fence=row.fence, lifecycle_id=row.id)
     assert a_line_is_lost_under_the_load(new_life) == [], "no promise needs it"
     buys = "a torn file is refused without the guard row, and holds up no other publish; the look inside sees it, too"
     record(

@@ -51,6 +51,7 @@ from tests.faults.points import postgres_connect
 from tests.faults.results import record
 from tests.integration.test_postgres_target import WINDOW, staged
 from tests.postgres_servers import PgBouncer, private_folder
+from tests.publishing import publish_one
 from tests.unit.tasks.world import CLEANUP, RUN_1, World, window
 
 pytestmark = pytest.mark.integration
@@ -346,10 +347,9 @@ def test_a_target_refuses_transaction_mode_and_loads_in_session_mode(
     target = PostgresTarget(connect, PostgresTarget.Options(table="loaded"))
     mirror = PostgresMirror(connect, PostgresMirror.Options(table="loaded"))
     stage = MemoryStage()
-    manifest = staged(stage, b"{}", b"{}")
     if mode == "session":
         target.prepare("flights")
-        assert target.publish(manifest, stage, fence=1, lifecycle_id=7).loaded.rows == 2
+        assert publish_one(target, staged(stage, b"{}", b"{}"), stage, fence=1, lifecycle_id=7).loaded.rows == 2
         return
     for refused in (lambda: target.prepare("flights"), lambda: mirror.prepare([])):
         with pytest.raises(ConfigurationError, match="pooler in transaction mode") as error:

@@ -32,6 +32,7 @@ from tests.doubles.memory_transfer import MemoryStage
 from tests.faults.results import record
 from tests.integration.test_postgres_target import staged
 from tests.postgres_servers import OwnPostgres, private_folder
+from tests.publishing import publish_one
 from tests.unit.tasks.world import RUN_1, RUN_2, World, window
 
 pytestmark = pytest.mark.integration
@@ -179,7 +180,7 @@ def test_a_target_and_the_orders_database_say_so_and_a_source_may_be_read(
     orders = PostgresOrders(connect, "a run")
     switch(True)
     for write in (
-        lambda: target.publish(manifest, stage, fence=1, lifecycle_id=7),
+        lambda: publish_one(target, manifest, stage, fence=1, lifecycle_id=7),
         lambda: target.delete("flights", manifest.window, fence=1, lifecycle_id=7),
         lambda: orders.fail_dead_runs(1),
     ):
@@ -191,7 +192,7 @@ def test_a_target_and_the_orders_database_say_so_and_a_source_may_be_read(
     year = TimeWindow(manifest.window.start - timedelta(days=200), manifest.window.end)
     assert source.count(year) == 0
     switch(False)
-    assert target.publish(manifest, stage, fence=1, lifecycle_id=7).loaded.rows == 1
+    assert publish_one(target, manifest, stage, fence=1, lifecycle_id=7).loaded.rows == 1
     assert source.count(year) == 1
 
 

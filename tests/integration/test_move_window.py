@@ -28,6 +28,7 @@ from include.pipeline_framework.tasks.window_attempt import run_on_window
 from include.wiring import connections
 from tests.integration import moving
 from tests.integration.moving import POINTS, ROWS, WINDOW, actor, ids_at_source, move
+from tests.publishing import publish_one
 
 pytestmark = pytest.mark.integration
 
@@ -189,7 +190,7 @@ def test_a_zombie_is_refused_inside_the_targets_transaction(moved: Moved) -> Non
         move_until(pipeline, attempt, Phase.SOURCE_TO_STAGE)
         manifest = pipeline.stage.read_manifest(attempt.row.stage_location)
         move(pipeline, moved.record_id, actor(1))  # the newer start, same run
-        pipeline.target.publish(manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=moved.record_id)
+        publish_one(pipeline.target, manifest, pipeline.stage, fence=attempt.fence, lifecycle_id=moved.record_id)
 
     with pytest.raises(FenceLostError):
         run_on_window(

@@ -23,6 +23,7 @@ from include.pipeline_framework.errors import (
 from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.ports.stage import Manifest, StageRequest
 from tests.doubles.memory_transfer import MemorySource, MemoryStage
+from tests.publishing import publish_one
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +57,7 @@ def test_the_sessions_time_zone_changes_nothing(scratch_postgres_url: str, setti
     second.prepare("flights")
     body = b'{"at": "2013-03-09T23:30:00-05:00", "on": "2013-03-09T23:30:00-05:00"}'
     manifest = staged(stage, *[body] * 60)
-    result = second.publish(manifest, stage, fence=1, lifecycle_id=7)
+    result = publish_one(second, manifest, stage, fence=1, lifecycle_id=7)
     assert result.receipt == first.receipt("flights", WINDOW) == second.receipt("flights", WINDOW)
     for half in (TimeWindow(NOON, NOON + timedelta(minutes=30)), WINDOW):
         assert first.fingerprint("flights", half) == second.fingerprint("flights", half) != Fingerprint()
@@ -76,7 +77,7 @@ def test_a_connection_in_a_stricter_isolation_level_still_sees_the_last_receipt(
     stage = MemoryStage()
     strictly = target(strict)
     strictly.prepare("flights")
-    assert strictly.publish(staged(stage, b"{}"), stage, fence=1, lifecycle_id=7).loaded.rows == 1
+    assert publish_one(strictly, staged(stage, b"{}"), stage, fence=1, lifecycle_id=7).loaded.rows == 1
 
 
 def test_a_document_that_jsonb_cannot_hold_is_named(connect: Callable[[], Any]) -> None:
@@ -84,7 +85,7 @@ def test_a_document_that_jsonb_cannot_hold_is_named(connect: Callable[[], Any]) 
     pg.prepare("flights")
     manifest = staged(stage, b"{}", b'{"a": "secret\\u0000"}', b"{}")
     with pytest.raises(BadDocumentError, match="'d1'") as caught:
-        pg.publish(manifest, stage, fence=1, lifecycle_id=7)
+        publish_one(pg, manifest, stage, fence=1, lifecycle_id=7)
     assert "secret" not in str(caught.value)
     assert pg.fingerprint("flights", WINDOW) == Fingerprint()
 
@@ -93,7 +94,7 @@ def test_a_column_that_the_table_lacks_is_a_matter_of_configuration(connect: Cal
     stage = MemoryStage()
     target(connect).prepare("flights")
     with pytest.raises(ConfigurationError, match="ALTER TABLE"):
-        target(connect, columns={"extra": "text"}).publish(staged(stage, b"{}"), stage, fence=1, lifecycle_id=7)
+        publish_one(target(connect, columns={"extra": "text"}), staged(stage, b"{}"), stage, fence=1, lifecycle_id=7)
     with pytest.raises(ConfigurationError, match="schema"):
         target(connect, schema_name="nowhere").prepare("flights")
 
@@ -114,7 +115,7 @@ def test_a_constraint_of_the_users_own_is_named_and_no_conflict(
     with connect() as connection:
         connection.execute(f"ALTER TABLE flights {rule}".encode())
     with pytest.raises(TerminalError, match=f"a rule of the table refuses a row: .*{says}.*Drop the constraint"):
-        pg.publish(staged(stage, b"{}", b"{}"), stage, fence=1, lifecycle_id=7)
+        publish_one(pg, staged(stage, b"{}", b"{}"), stage, fence=1, lifecycle_id=7)
     assert pg.fingerprint("flights", WINDOW) == Fingerprint()
 
 
@@ -134,10 +135,10 @@ def test_a_server_that_ends_the_session_inside_the_transaction_is_an_outage(conn
 
     pg._delete_rows = cut  # type: ignore[method-assign]
     with pytest.raises(ServiceUnavailableError):
-        pg.publish(manifest, stage, fence=1, lifecycle_id=7)
+        publish_one(pg, manifest, stage, fence=1, lifecycle_id=7)
     pg._delete_rows = publishing_step  # type: ignore[method-assign]
     assert pg.receipt("flights", WINDOW) is None
-    assert pg.publish(manifest, stage, fence=2, lifecycle_id=7).loaded.rows == 1
+    assert publish_one(pg, manifest, stage, fence=2, lifecycle_id=7).loaded.rows == 1
 
 
 def test_a_server_that_is_not_there_is_an_outage() -> None:
@@ -168,9 +169,9 @@ def test_a_value_that_an_altered_column_does_not_take_is_named(
     good = b'{"n": 1, "name": null}'
     bad = b'{"n": 1, "name": %s}' % value if column == "name" else b'{"n": %s}' % value
     with pytest.raises(BadDocumentError, match=f"document 'd1' has a value that does not fit into column {says}"):
-        found.publish(staged(stage, good, bad), stage, fence=1, lifecycle_id=7)
+        publish_one(found, staged(stage, good, bad), stage, fence=1, lifecycle_id=7)
     assert found.fingerprint("flights", WINDOW) == Fingerprint()
-    found.publish(staged(stage, good, fence=2), stage, fence=2, lifecycle_id=7)
+    publish_one(found, staged(stage, good, fence=2), stage, fence=2, lifecycle_id=7)
 
 
 def test_a_policy_that_hides_rows_of_the_target_is_named(scratch_postgres_url: str) -> None:
@@ -186,7 +187,7 @@ def test_a_policy_that_hides_rows_of_the_target_is_named(scratch_postgres_url: s
     run("ALTER TABLE flights ENABLE ROW LEVEL SECURITY", "ALTER TABLE flights FORCE ROW LEVEL SECURITY")
     run("CREATE POLICY a_part ON flights USING (_id <> 'd0') WITH CHECK (true)")
     with pytest.raises(TerminalError, match=r"42501.*row-level security hides rows of the table"):
-        found.publish(staged(stage, b"{}", b"{}"), stage, fence=1, lifecycle_id=7)
+        publish_one(found, staged(stage, b"{}", b"{}"), stage, fence=1, lifecycle_id=7)
     with pytest.raises(TerminalError, match="42501"):
         found.fingerprint("flights", WINDOW)
 
@@ -198,4 +199,4 @@ def test_a_trigger_that_swallows_rows_is_not_blamed_on_the_stage(connect: Callab
         connection.execute("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
         connection.execute("CREATE TRIGGER swallow BEFORE INSERT ON flights FOR EACH ROW EXECUTE FUNCTION swallow()")
     with pytest.raises(TornStageError, match=r"the table does not keep what is inserted.*look for triggers"):
-        found.publish(staged(stage, b"{}"), stage, fence=1, lifecycle_id=7)
+        publish_one(found, staged(stage, b"{}"), stage, fence=1, lifecycle_id=7)

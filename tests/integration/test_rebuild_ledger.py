@@ -27,6 +27,7 @@ from tests.integration.lost_ledger import (
     losable,
 )
 from tests.integration.moving import actor
+from tests.publishing import publish_one
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +75,9 @@ def test_a_lost_ledger_is_rebuilt_audited_and_drained_without_a_second_load(worl
     assert (again.rebuilt, again.in_ledger, len(again.lines)) == (0, 5, 1)
     held = world.target_ids()
     with pytest.raises(FenceLostError, match="below the target's floor"):
-        pipeline.target.publish(zombie_manifest, pipeline.stage, fence=zombie_row.fence, lifecycle_id=zombie_row.id)
+        publish_one(
+            pipeline.target, zombie_manifest, pipeline.stage, fence=zombie_row.fence, lifecycle_id=zombie_row.id
+        )
     assert (world.target_ids(), world.receipts()) == (held, before)
 
     world.plan(*HOURS)  # what nothing proves is planned anew

@@ -19,6 +19,7 @@ from include.pipeline_framework.errors import BadDocumentError, ConfigurationErr
 from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.ports.stage import Manifest, StageRequest
 from tests.doubles.memory_transfer import MemorySource
+from tests.publishing import publish_one
 
 pytestmark = pytest.mark.integration
 
@@ -67,7 +68,7 @@ def test_several_files_are_loaded_and_their_rows_name_the_manifest(
     snowflake.prepare("flights")
     manifest = staged(stage)
     assert len(manifest.files) == 3
-    snowflake.publish(manifest, stage, fence=1, lifecycle_id=7)
+    publish_one(snowflake, manifest, stage, fence=1, lifecycle_id=7)
     assert query(f"SELECT _id, n, _file FROM {table} ORDER BY _id") == [
         (f"d{n}", n, manifest.location) for n in range(5)
     ]
@@ -100,7 +101,7 @@ def test_a_table_with_a_database_and_a_schema_is_qualified(
     database, schema = query("SELECT CURRENT_DATABASE(), CURRENT_SCHEMA()")[0]
     snowflake = target(snowflake_connect, table, database=database, schema_name=schema)
     snowflake.prepare("flights")
-    assert snowflake.publish(staged(stage), stage, fence=1, lifecycle_id=7).loaded.rows == 5
+    assert publish_one(snowflake, staged(stage), stage, fence=1, lifecycle_id=7).loaded.rows == 5
 
 
 def test_pipelines_with_different_stage_roots_load_into_one_schema_and_share_no_external_stage(
@@ -112,7 +113,7 @@ def test_pipelines_with_different_stage_roots_load_into_one_schema_and_share_no_
         own = ObjectStorageStage(S3Storage(s3_client, s3_bucket), options)
         snowflake = SnowflakeTarget(snowflake_connect, SnowflakeTarget.Options(table=f"{table}_{number}"))
         snowflake.prepare("flights")
-        assert snowflake.publish(staged(own, rows=number), own, fence=1, lifecycle_id=7).loaded.rows == number
+        assert publish_one(snowflake, staged(own, rows=number), own, fence=1, lifecycle_id=7).loaded.rows == number
     assert [query(f"SELECT COUNT(*) FROM {table}_{number}") for number in (1, 2)] == [[(1,)], [(2,)]]
 
 
@@ -123,8 +124,8 @@ def test_a_column_or_table_that_is_not_there_is_a_matter_of_configuration(
         target(snowflake_connect, table).fingerprint("flights", WINDOW)
     target(snowflake_connect, table).prepare("flights")
     with pytest.raises(ConfigurationError, match="add the column"):
-        target(snowflake_connect, table, columns={"n": "integer"}).publish(
-            staged(stage), stage, fence=1, lifecycle_id=7
+        publish_one(
+            target(snowflake_connect, table, columns={"n": "integer"}), staged(stage), stage, fence=1, lifecycle_id=7
         )
 
 
@@ -162,6 +163,6 @@ def test_a_value_that_an_altered_column_does_not_take_is_named(
     query(f"CREATE TABLE {table} ({OWN_COLUMNS}, {made_again})")
     good = b'{"name": "short", "n": 1}'
     with pytest.raises(BadDocumentError, match=f"document 'd1' has a value that does not fit into column {says}"):
-        snowflake.publish(staged(stage, good, bad), stage, fence=1, lifecycle_id=7)
+        publish_one(snowflake, staged(stage, good, bad), stage, fence=1, lifecycle_id=7)
     assert snowflake.fingerprint("flights", WINDOW) == Fingerprint()
-    snowflake.publish(staged(stage, good, fence=2), stage, fence=2, lifecycle_id=7)
+    publish_one(snowflake, staged(stage, good, fence=2), stage, fence=2, lifecycle_id=7)

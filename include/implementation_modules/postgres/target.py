@@ -7,8 +7,8 @@ Names are folded to lower case and quoted. Typed values are converted here, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.implementation_modules.postgres.connecting import connect_to_primary
 from include.implementation_modules.sql_warehouse.columns import Columns, Name
 from include.implementation_modules.sql_warehouse.dialect import Dialect
-from include.implementation_modules.sql_warehouse.landing import check_landed, typed_rows
+from include.implementation_modules.sql_warehouse.landing import typed_rows
 from include.implementation_modules.sql_warehouse.session import Session
-from include.implementation_modules.sql_warehouse.target import MissingObjectError, SqlTarget
+from include.implementation_modules.sql_warehouse.statements import MissingObjectError
+from include.implementation_modules.sql_warehouse.target import SqlTarget
 from include.implementation_modules.staged_lines import staged_lines
 from include.pipeline_framework.errors import (
     BadDocumentError,
@@ -121,16 +122,15 @@ class PostgresTarget(SqlTarget):
                     raise
                 raise _conflict(session.where) from error
 
-    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
+    def _load(self, session: Session, manifests: Sequence[Manifest], stage: Stage) -> None:
         session.run("create_loading")
-        rows = typed_rows(manifest, stage, self._columns, session.where)
+        rows = typed_rows(manifests, stage, self._columns, session.where)
         try:
             with session.translated("copy_lines"), session.cursor.copy(session.text("copy_lines")) as copy:
                 for row in rows:
                     copy.write_row(row)
         except BadDocumentError as error:
-            raise _naming_the_document(error, manifest, stage) from error.__cause__
-        return check_landed(session, manifest)
+            raise _naming_the_document(error, manifests, stage) from error.__cause__
 
     def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
         """Return the error with row and column, which Postgres does not name if a column's type was altered."""
@@ -229,12 +229,13 @@ def _conflict(where: str) -> PublishConflictError:
     )
 
 
-def _naming_the_document(error: BadDocumentError, manifest: Manifest, stage: Stage) -> BadDocumentError:
+def _naming_the_document(error: BadDocumentError, manifests: Sequence[Manifest], stage: Stage) -> BadDocumentError:
     """Return the error with the document's id; Postgres gives only the number of the line."""
     diagnosis = getattr(error.__cause__, "diag", None)
     number = _LINE_OF_COPY.search(getattr(diagnosis, "context", None) or "")
     if number is None:
         return error
-    line = next(islice(staged_lines(manifest, stage), int(number[1]) - 1, None), None)
+    lines = chain.from_iterable(staged_lines(manifest, stage) for manifest in manifests)
+    line = next(islice(lines, int(number[1]) - 1, None), None)
     what = f"{error.what}; document {line.id!r}" if line else error.what
     return BadDocumentError(what, where=error.where, meaning=error.meaning, remedy=error.remedy)

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from include.implementation_modules.snowflake.target import SnowflakeTarget, translated_error
+from include.implementation_modules.snowflake.errors import translated_error
+from include.implementation_modules.snowflake.target import SnowflakeTarget
 from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.mirror import SqlMirror
 from include.implementation_modules.sql_warehouse.session import Session

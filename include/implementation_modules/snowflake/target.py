@@ -11,7 +11,7 @@ Names are folded to upper case and quoted, so `select dep_delay from flights` fi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -20,22 +20,19 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules.snowflake.connecting import connect
-from include.implementation_modules.sql_warehouse import publishing
+from include.implementation_modules.snowflake.errors import says_it_exists, translated_error
+from include.implementation_modules.sql_warehouse import parameters
 from include.implementation_modules.sql_warehouse.columns import Columns, Name, places, refused_value
-from include.implementation_modules.sql_warehouse.dialect import Dialect
+from include.implementation_modules.sql_warehouse.dialect import Dialect, numbered
 from include.implementation_modules.sql_warehouse.session import Session
-from include.implementation_modules.sql_warehouse.target import MissingObjectError, SqlTarget
-from include.pipeline_framework.core.proof.fingerprints import Fingerprint
+from include.implementation_modules.sql_warehouse.statements import MissingObjectError
+from include.implementation_modules.sql_warehouse.target import SqlTarget
 from include.pipeline_framework.errors import (
     BadDocumentError,
     ConfigurationError,
     PipelineError,
-    PublishConflictError,
-    ServiceBusyError,
-    ServiceUnavailableError,
     TerminalError,
 )
-from include.pipeline_framework.ports.source import TimeUnit
 from include.pipeline_framework.ports.stage import Manifest, Stage
 from include.pipeline_framework.ports.target import ColumnSpec
 from include.sql.text import SqlFragment, fill, listed, quoted, sql_text
@@ -56,12 +53,6 @@ _STAGE_SCHEMES = {"s3": "s3", "s3gov": "s3gov", "s3china": "s3china", "gs": "gcs
 _TEXT_TYPE = re.compile(r"VARCHAR\((\d+)\)")
 _SQL_TYPE = re.compile(r"[A-Z_]+(\(\d+(,\d+)?\))?")
 """Matches a type as DESCRIBE TABLE spells it; any other text is never put into a statement."""
-
-_LOCK_NOT_RELEASED = 625  # the wait for a lock failed: timed out, or the 21st waiter
-_STOPPED = {604, 630}  # cancelled; statement time-out
-_SESSION_GONE = {390111, 390112, 390113, 390114}  # also its tokens; a new connection has new ones
-_NO_SUCH_OBJECT = {2003, 2043, 904}  # table, stage or schema; the same for others; column
-_EXISTS = 2002
 
 
 def _bound(value: Any) -> Any:
@@ -170,7 +161,7 @@ class SnowflakeTarget(SqlTarget):
         try:
             session.run(name)
         except TerminalError as error:
-            if not _says_it_exists(error.__cause__):
+            if not says_it_exists(error.__cause__):
                 raise
 
     def _insert_guard(self, session: Session, source_object: str) -> None:
@@ -178,30 +169,45 @@ class SnowflakeTarget(SqlTarget):
         session.run("lock_anchor")
         super()._insert_guard(session, source_object)
 
-    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
+    def _load(self, session: Session, manifests: Sequence[Manifest], stage: Stage) -> None:
         session.run("create_loading")
-        keys = [file.key for file in manifest.files]
+        keys = [file.key for manifest in manifests for file in manifest.files]
         for first in range(0, len(keys), FILES_PER_COPY):
             try:
                 self._copy(session, keys[first : first + FILES_PER_COPY], stage)
             except TerminalError:
-                stage.read_manifest(manifest.location)  # a missing or changed file is not an error of Snowflake
+                for manifest in manifests:
+                    stage.read_manifest(manifest.location)  # a missing or changed file is not an error of Snowflake
                 raise
-        self._create_typed(session, manifest.time_unit)
-        rows, hash_sum, refused, ids = session.run("check_loaded")[0]
-        publishing.require_same(Fingerprint(int(rows), int(hash_sum)), manifest, "The staged files hold", session.where)
-        if refused:
-            document_id, index = session.run("find_refused")[0]
-            raise refused_value(document_id, self._columns[int(index)], session.where, int(refused))
-        return int(rows) - int(ids)
+        self._create_typed(session, manifests)
 
-    def _create_typed(self, session: Session, unit: TimeUnit | None) -> None:
-        """Create the rows to insert; without a unit the lines are of version 1."""
+    def _create_typed(self, session: Session, manifests: Sequence[Manifest]) -> None:
+        """Create the rows to insert; without a time unit the lines are of version 1."""
+        unit = manifests[0].time_unit
         date_part = SqlFragment("MILLISECOND" if unit == "ms" else "MICROSECOND")
         name = "lines" if unit else "lines_of_version_1"
-        lines = SqlFragment(session.text(name, {"date_part": date_part}))
-        text = session.text("create_typed", {"lines": lines})
-        session.execute(text, {**self._paths, "divisor": 1_000 if unit == "ns" else 1}, doing="create_typed")
+        values: dict[str, Any] = {**self._paths, "divisor": 1_000 if unit == "ns" else 1}
+        if len(manifests) == 1:
+            values["lifecycle_id"], row = manifests[0].lifecycle_id, "%(lifecycle_id)s"
+        else:
+            cases = [numbered(session.text("is_of_window"), number) for number in range(len(manifests))]
+            row = f"COALESCE({', '.join(cases)})"
+            for number, manifest in enumerate(manifests):
+                bound = parameters.of_window(manifest.source_object, manifest.window)
+                bound["lifecycle_id"] = manifest.lifecycle_id
+                values |= {f"{key}_{number}": value for key, value in bound.items()}
+        fragments = {
+            "lines": SqlFragment(session.text(name, {"date_part": date_part})),
+            "lifecycle_id": SqlFragment(row),
+        }
+        session.execute(session.text("create_typed", fragments), values, doing="create_typed")
+
+    def _require_no_refused(self, session: Session, manifest: Manifest, figures: Sequence[Any]) -> None:
+        refused = sum(map(int, figures))
+        if refused:
+            document_id, index = session.run("find_refused", {"lifecycle_id": manifest.lifecycle_id})[0]
+            where = self.where(manifest.source_object, manifest.window)
+            raise refused_value(document_id, self._columns[int(index)], where, refused)
 
     def _copy(self, session: Session, keys: list[str], stage: Stage) -> None:
         external = self._external_stage(stage, keys[0], session.where)
@@ -249,44 +255,6 @@ class SnowflakeTarget(SqlTarget):
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         return translated_error(error, where)
-
-
-def translated_error(error: Exception, where: str) -> PipelineError | None:
-    """Return the framework's error for an error of the client library; None for any other error."""
-    from snowflake.connector import errors
-
-    if not isinstance(error, errors.Error):
-        return _unavailable(error, where) if isinstance(error, OSError) else None
-    number, state = error.errno or 0, error.sqlstate or ""
-    if number == _LOCK_NOT_RELEASED:
-        return PublishConflictError(
-            "another session holds a lock on the target",
-            where=where,
-            meaning="Another publish is running, or a killed one was not cleaned up yet; nothing was changed",
-            remedy="Nothing: the task is tried again. SHOW LOCKS names the holder; killed ones end after minutes.",
-        )
-    if number in _STOPPED | _SESSION_GONE or state.startswith("08") or _is_network(error):
-        return _unavailable(error, where)
-    if number in _NO_SUCH_OBJECT:
-        return MissingObjectError(
-            f"Snowflake knows no such table, column or stage: {_brief(error)}",
-            where=where,
-            meaning="It was never created, was dropped, or the role may not see it; nothing was changed",
-            remedy="Run prepare() with a role that may create it, add the column by hand, or grant access.",
-        )
-    if state.startswith("22"):
-        return BadDocumentError(
-            f"Snowflake can't hold a staged document ({_numbers(error)})",
-            where=where,
-            meaning="Nothing was changed in the target",
-            remedy="Look the query up in Snowflake's history: it names the line. Mend the document at its source.",
-        )
-    return TerminalError(
-        f"Snowflake refused a statement: {_brief(error)}",
-        where=where,
-        meaning="Nothing was changed in the target; trying again gives the same answer",
-        remedy="Look the query up in Snowflake's history; check grants, warehouse and credentials.",
-    )
 
 
 def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]:
@@ -353,42 +321,3 @@ def _stage_root(stage: Stage, key: str, where: str) -> str:
             remedy="Stage to S3, or create the external stage by hand at the stage's root and name it in `stage_name`.",
         )
     return f"{_STAGE_SCHEMES[scheme]}://{rest.removesuffix(key)}"
-
-
-def _is_network(error: Any) -> bool:
-    from snowflake.connector import errors
-
-    if isinstance(
-        error, errors.ForbiddenError | errors.BadRequest | errors.MethodNotAllowed | errors.NonRetryableTlsError
-    ):
-        return False
-    return isinstance(error, errors.OperationalError | errors.InterfaceError) or not isinstance(
-        error, errors.DatabaseError
-    )
-
-
-def _unavailable(error: Exception, where: str) -> ServiceUnavailableError:
-    from snowflake.connector import errors
-
-    kind = ServiceBusyError if isinstance(error, errors.TooManyRequests) else ServiceUnavailableError
-    return kind(
-        f"Snowflake did not answer ({type(error).__name__} {getattr(error, 'errno', '')})".replace(" )", ")"),
-        where=where,
-        meaning="The receipt decides on the next try what was committed",
-        remedy="Nothing: the task is tried again. Check the network and Snowflake's status page if it stays.",
-    )
-
-
-def _says_it_exists(error: Any) -> bool:
-    return getattr(error, "errno", None) == _EXISTS or "already exists" in str(getattr(error, "msg", ""))
-
-
-def _brief(error: Any) -> str:
-    """Return the first words of Snowflake's text with its numbers; not for errors about data, which quote it."""
-    text = " ".join(str(getattr(error, "raw_msg", None) or getattr(error, "msg", "")).split())
-    return f"{text[:200]} ({_numbers(error)})"
-
-
-def _numbers(error: Any) -> str:
-    query = f", query {error.sfqid}" if getattr(error, "sfqid", None) else ""
-    return f"errno {error.errno}, sqlstate {error.sqlstate}{query}"

@@ -20,6 +20,15 @@ LISTS = ("replaced", "pipelines")
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
+def numbered(sql: str, number: int) -> str:
+    """Return a statement with a number behind each parameter's name, so that several copies can stand in one.
+
+    >>> numbered("SELECT %(start)s", 2)
+    'SELECT %(start_2)s'
+    """
+    return _PARAMETER.sub(rf"%(\1_{number})s", sql)
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 

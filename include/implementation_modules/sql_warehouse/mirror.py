@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.session import Session
-from include.implementation_modules.sql_warehouse.target import MissingObjectError
+from include.implementation_modules.sql_warehouse.statements import MissingObjectError
 from include.pipeline_framework.core.watching.mirror import MirrorColumn
 from include.pipeline_framework.errors import (
     ConfigurationError,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import pairwise
 
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.proof.receipts import LOAD, Receipt, is_superseded
@@ -23,6 +23,7 @@ from include.pipeline_framework.errors import (
     TornStageError,
 )
 from include.pipeline_framework.ports.stage import Manifest
+from include.pipeline_framework.ports.target import PublishRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,19 @@ def received(manifest: Manifest, overlapping: Sequence[Receipt]) -> bool:
     return receipt is not None and (receipt.manifest, receipt.lifecycle_id) == (
         manifest.location,
         manifest.lifecycle_id,
+    )
+
+
+def fit_together(requests: Sequence[PublishRequest]) -> bool:
+    """Return whether the windows can share a load and a transaction: each row of the load belongs to one of them.
+
+    They are of one source object, overlap nowhere, and their event times have one unit.
+    """
+    windows = sorted(request.window for request in requests)
+    return (
+        len({(request.manifest.source_object, request.manifest.time_unit) for request in requests}) == 1
+        and len({request.lifecycle_id for request in requests}) == len(requests)
+        and all(before.end <= after.start for before, after in pairwise(windows))
     )
 
 
@@ -178,16 +192,6 @@ def require_kept(vanishing: int, held: int, limit: VanishedDataLimit, manifest: 
             remedy="If it hides them, mend the source and clear this task. If they are gone for good, trigger the "
             'pipeline with {"windows": [[start, end]], "replace": true, "reason": "…"}: that is the yes.',
         )
-
-
-def row_columns(manifest: Manifest, fence: int) -> dict[str, Any]:
-    """Return the framework's own columns, which every row of a load has."""
-    return {
-        "source_object": manifest.source_object,
-        "lifecycle_id": manifest.lifecycle_id,
-        "fence": fence,
-        "file": lineage(manifest),
-    }
 
 
 def lineage(manifest: Manifest) -> str:

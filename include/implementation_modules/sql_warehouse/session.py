@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from include.implementation_modules.sql_warehouse.dialect import Dialect
+from include.implementation_modules.sql_warehouse.dialect import Dialect, numbered
 from include.pipeline_framework.errors import PipelineError
 from include.sql.text import SqlFragment
 
@@ -42,6 +42,26 @@ class Session:
         self.execute(self.text(name), parameters, doing=name, fetch=False)
         return int(self.cursor.rowcount)
 
+    def run_each(self, name: str, sets: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+        """Execute one query for every set of parameters, as one statement; return the rows of each set."""
+        if len(sets) < 2:
+            return [self.run(name, parameters) for parameters in sets]
+        parts = []
+        for number in range(len(sets)):
+            query = SqlFragment(numbered(self.text(name), number))
+            parts.append(self.text("numbered", {"number": SqlFragment(str(number)), "query": query}))
+        found: list[list[Any]] = [[] for _ in sets]
+        for number, *row in self.execute(_united(parts), _together(sets), doing=name):
+            found[int(number)].append(row)
+        return found
+
+    def change_each(self, name: str, part: str, sets: Sequence[Mapping[str, Any]]) -> int:
+        """Execute one statement that changes rows, whose `{each}` is a query for every set; return their number."""
+        each = _united([numbered(self.text(part), number) for number in range(len(sets))])
+        text = self.text(name, {"each": SqlFragment(each)})
+        self.execute(text, _together(sets), doing=name, fetch=False)
+        return int(self.cursor.rowcount)
+
     def execute(self, sql: str, parameters: Mapping[str, Any] | None, *, doing: str, fetch: bool = True) -> list[Any]:
         """Execute a statement's text, whose parameters are spelled `%(name)s`."""
         with self.translated(doing):
@@ -65,6 +85,14 @@ class Session:
         """Close the connection, and with it end an open transaction; never raises."""
         with suppress(Exception):
             self.connection.close()
+
+
+def _united(queries: Sequence[str]) -> str:
+    return "\nUNION ALL\n".join(queries)
+
+
+def _together(sets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{name}_{number}": value for number, one in enumerate(sets) for name, value in one.items()}
 
 
 class SharedSession(threading.local):

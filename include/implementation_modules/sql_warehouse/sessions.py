@@ -55,6 +55,10 @@ class SqlSessions(ABC):
         """See `Target.connected`."""
         return self._shared.sharing()
 
+    def where(self, source_object: str, window: TimeWindow | None = None) -> str:
+        """Return what errors say about the place."""
+        return f"{source_object} {window or ''}".rstrip() + f" in {self._table}"
+
     @contextmanager
     def _session(
         self, source_object: str, window: TimeWindow | None = None, *, is_first: bool = False, is_last: bool = False
@@ -63,7 +67,7 @@ class SqlSessions(ABC):
 
         With `is_first` its connection is a new one, with `is_last` it is not used again: it has private tables.
         """
-        where = f"{source_object} {window or ''}".rstrip() + f" in {self._table}"
+        where = self.where(source_object, window)
         session = None if is_first else self._shared.take()
         if session is None:
             session = self._open(where)

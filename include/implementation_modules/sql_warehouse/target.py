@@ -1,45 +1,58 @@
 """The publish protocol over a DB-API connection; a subclass adds its dialect, its load and its errors.
 
-The order of a publish makes it safe to die at any point:
+The order of a publish makes it safe to die at any point; several windows take each step together:
 
 1. read floor and receipts: an older fence ends here, and a manifest that was received already is not loaded again;
    else load its files into a session-private table, check rows and fingerprint: nothing shared has changed;
 2. one transaction: update the source object's guard row (its lock orders all publishes and deletes of the source
    object), then, in the next statement, which sees what the previous holder committed, read floor and receipts;
 3. delete, insert, count, receipt, commit: the rows and their proof appear together or not at all.
+
+Where a step fails for several windows, so that nobody can say which one is at fault, each takes all steps alone.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from include.implementation_modules.sql_warehouse import parameters, publishing
-from include.implementation_modules.sql_warehouse.answers import held_rows_of, receipt_of, utc
+import structlog
+
+from include.implementation_modules.sql_warehouse import publishing, statements
+from include.implementation_modules.sql_warehouse.answers import held_rows_of, receipt_of
 from include.implementation_modules.sql_warehouse.session import Session
 from include.implementation_modules.sql_warehouse.sessions import SqlSessions
+from include.implementation_modules.sql_warehouse.statements import MissingObjectError
+from include.implementation_modules.sql_warehouse.together import (
+    Asked,
+    NothingPublishedError,
+    Outcomes,
+    publish_together,
+)
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
-from include.pipeline_framework.core.proof.receipts import DELETE, LOAD, HeldRows, Receipt
-from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
+from include.pipeline_framework.core.proof.receipts import DELETE, HeldRows, Receipt
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
-    ConfigurationError,
+    FenceLostError,
+    PipelineError,
+    PublishConflictError,
+    ServiceUnavailableError,
+    TargetBusyError,
+    TornStageError,
 )
 from include.pipeline_framework.ports.stage import Manifest, Stage
-from include.pipeline_framework.ports.target import PublishResult
+from include.pipeline_framework.ports.target import PublishOutcome, PublishRequest, PublishResult
 
+Turn = Callable[[], AbstractContextManager[None]]
 
-class MissingObjectError(ConfigurationError):
-    """A table, column or stage that a statement names does not exist, or the role can't see it."""
+MOST_TOGETHER = 100
+"""Windows of one transaction; each is a part of several statements, whose size databases limit."""
 
-
-class _NotLoadedError(Exception):
-    """The receipt that made a load needless is no longer the newest."""
+_log = structlog.get_logger(__name__)
 
 
 class SqlTarget(SqlSessions):
@@ -54,12 +67,23 @@ class SqlTarget(SqlSessions):
         """Create tables that are missing; may fail with `PublishConflictError` when another session does the same."""
 
     @abstractmethod
-    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
-        """Load the manifest's files into a session-private table and check rows, fingerprint and casts there.
+    def _load(self, session: Session, manifests: Sequence[Manifest], stage: Stage) -> None:
+        """Load the manifests' files into a session-private table, each row with the `_lifecycle_id` of its manifest.
 
-        Returns:
-            The number of rows whose id another row has as well.
+        Raises:
+            TornStageError: A file is missing or damaged.
+            BadDocumentError: A value can't be cast to its typed column.
         """
+
+    def _require_no_refused(self, session: Session, manifest: Manifest, figures: Sequence[Any]) -> None:
+        """Refuse rows of the manifest whose values can't be cast, where the load keeps them until here.
+
+        Args:
+            session: Its landing table has the rows.
+            manifest: The manifest of the rows.
+            figures: What `check_loaded` of this database finds beside the figures of all databases.
+        """
+        del session, manifest, figures
 
     def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
         """Return the refusal of an insert with document and column, if the database can name them."""
@@ -78,12 +102,13 @@ class SqlTarget(SqlSessions):
     def fingerprint(self, source_object: str, window: TimeWindow) -> Fingerprint:
         """See `Target.fingerprint`."""
         with self._session(source_object, window) as session:
-            return self._count(session, source_object, window)
+            return statements.count_windows(session, source_object, [window])[0]
 
     def receipt(self, source_object: str, window: TimeWindow) -> Receipt | None:
         """See `Target.receipt`."""
         with self._session(source_object, window) as session:
-            return publishing.live_receipt(window, self._read_receipts(session, source_object, window).overlapping)
+            (found,) = statements.read_guarded(session, source_object, [window])
+            return publishing.live_receipt(window, found.overlapping)
 
     def confirm(self, source_object: str, window: TimeWindow, *, fence: int) -> Receipt | None:
         """See `Target.confirm`."""
@@ -91,18 +116,16 @@ class SqlTarget(SqlSessions):
             confirmed: list[Receipt] = []
 
             def work() -> Receipt | None:
-                guarded = self._take_guard(session, source_object, window)
+                (guarded,) = statements.take_guard(session, source_object, [window])
                 publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
                 live = publishing.live_load(window, guarded.overlapping)
-                if live is None or live.fingerprint != self._count(session, source_object, window):
+                if live is None or live.fingerprint != statements.count_windows(session, source_object, [window])[0]:
                     return None
                 confirmed[:] = [replace(live, fence=fence, written_at=guarded.now)]
-                self._write_receipt(session, confirmed[0], guarded)
+                statements.write_receipts(session, [(confirmed[0], guarded)])
                 return confirmed[0]
 
-            return self._in_transaction(
-                session, work, committed=lambda: not confirmed or self._is_written(confirmed[0])
-            )
+            return self._in_transaction(session, work, committed=lambda: not confirmed or self._is_written(confirmed))
 
     def receipts(self, source_object: str) -> list[Receipt]:
         """See `Target.receipts`."""
@@ -120,52 +143,20 @@ class SqlTarget(SqlSessions):
         """See `Target.raise_floor`."""
         with self._session(source_object) as session:
             raised = {"source_object": source_object, "floor": floor}
-            self._in_transaction(session, lambda: self._require_guard(session, session.change("raise_floor", raised)))
+            self._in_transaction(
+                session, lambda: statements.require_guard(session, session.change("raise_floor", raised))
+            )
 
     def publish(
-        self,
-        manifest: Manifest,
-        stage: Stage,
-        *,
-        fence: int,
-        lifecycle_id: int,
-        replaced: Mapping[int, TimeWindow] | None = None,
-        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
-        ids_repeat: bool = False,
-        removable: VanishedDataLimit | None = None,
-    ) -> PublishResult:
+        self, requests: Sequence[PublishRequest], stage: Stage, *, turn: Turn = nullcontext
+    ) -> list[PublishOutcome]:
         """See `Target.publish`."""
-        publishing.require_own_manifest(manifest, lifecycle_id)
-        with self._session(manifest.source_object, manifest.window, is_last=True) as session:
-            known = self._read_receipts(session, manifest.source_object, manifest.window)
-            publishing.require_fence(fence, known.floor, known.overlapping, session.where)
-            is_loaded = not publishing.received(manifest, known.overlapping)
-            if is_loaded:
-                self._load_checked(session, manifest, stage, ids_repeat=ids_repeat)
-            outcome: list[PublishResult] = []  # of the last attempt: a lost answer to COMMIT is about this one
-
-            def work() -> PublishResult:
-                outcome[:] = [self._publish(session, manifest, fence, replaced or {}, removable, is_loaded=is_loaded)]
-                return outcome[0]
-
-            def commit() -> PublishResult:
-                return self._in_transaction(session, work, committed=lambda: self._is_written(outcome[0].receipt))
-
-            with turn():
-                try:
-                    try:
-                        return commit()
-                    except _NotLoadedError:  # what was received has been touched since it was read
-                        self._load_checked(session, manifest, stage, ids_repeat=ids_repeat)
-                        is_loaded = True
-                        return commit()
-                except BadDocumentError as error:
-                    raise self._explained(session, error) from error.__cause__
-
-    def _load_checked(self, session: Session, manifest: Manifest, stage: Stage, *, ids_repeat: bool) -> None:
-        if self._load(session, manifest, stage) and not ids_repeat:
-            document_id, times = session.run("find_repeated")[0]
-            publishing.require_distinct((str(document_id), int(times)), manifest, session.where)
+        outcomes = list[PublishOutcome]()
+        for first in range(0, len(requests), MOST_TOGETHER):
+            group = requests[first : first + MOST_TOGETHER]
+            found = self._together(group, stage, turn) if len(group) > 1 else {}
+            outcomes += [found.get(number) or self._alone(one, stage, turn) for number, one in enumerate(group)]
+        return outcomes
 
     def delete(self, source_object: str, window: TimeWindow, *, fence: int, lifecycle_id: int) -> int:
         """See `Target.delete`."""
@@ -173,104 +164,142 @@ class SqlTarget(SqlSessions):
             written: list[Receipt] = []
 
             def work() -> int:
-                guarded = self._take_guard(session, source_object, window)
+                (guarded,) = statements.take_guard(session, source_object, [window])
                 publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
-                deleted = self._delete_rows(session, source_object, window, {})
+                deleted = statements.delete_rows(session, source_object, window, {})
                 written[:] = [
                     Receipt(source_object, window, fence, lifecycle_id, DELETE, Fingerprint(), "", guarded.now)
                 ]
-                self._write_receipt(session, written[0], guarded)
+                statements.write_receipts(session, [(written[0], guarded)])
                 return deleted
 
-            return self._in_transaction(session, work, committed=lambda: self._is_written(written[0]))
+            return self._in_transaction(session, work, committed=lambda: self._is_written(written))
 
-    # --- inside the transaction ---------------------------------------------------------------------------------------
+    # --- publishing ---------------------------------------------------------------------------------------------------
 
-    def _publish(
-        self,
-        session: Session,
-        manifest: Manifest,
-        fence: int,
-        replaced: Mapping[int, TimeWindow],
-        removable: VanishedDataLimit | None,
-        *,
-        is_loaded: bool,
-    ) -> PublishResult:
-        source_object, window = manifest.source_object, manifest.window
-        guarded = self._take_guard(session, source_object, window)
-        publishing.require_fence(fence, guarded.floor, guarded.overlapping, session.where)
-        receipt = Receipt(
-            source_object,
-            window,
-            fence,
-            manifest.lifecycle_id,
-            LOAD,
-            manifest.fingerprint,
-            manifest.location,
-            guarded.now,
-        )
-        if publishing.received(manifest, guarded.overlapping):
-            self._write_receipt(session, receipt, guarded)
-            return PublishResult(receipt, self._count(session, source_object, window), already_received=True)
-        if not is_loaded:
-            raise _NotLoadedError
-        if removable is not None and publishing.may_take_rows_away(guarded.overlapping, replaced):
-            held, vanishing = session.run("count_vanishing", parameters.of_window(source_object, window))[0]
-            publishing.require_kept(int(vanishing), int(held), removable, manifest, session.where)
-        deleted = self._delete_rows(session, source_object, window, replaced)
-        if replaced:
-            withdrawn = {
-                **parameters.of_window(source_object, window),
-                **parameters.of_replaced(window, replaced),
-                "now": guarded.now,
-            }
-            session.change("withdraw_receipts", withdrawn)
-        session.change("insert_rows", publishing.row_columns(manifest, fence))
-        loaded = self._count(session, source_object, window)
-        publishing.require_same(loaded, manifest, publishing.AFTER_INSERT, session.where)
-        self._write_receipt(session, receipt, guarded)
-        return PublishResult(receipt, loaded, deleted)
+    def _together(self, requests: Sequence[PublishRequest], stage: Stage, turn: Turn) -> dict[int, PublishOutcome]:
+        """Publish the windows in one transaction; return outcomes by number, none for a window that has to go alone."""
+        if not publishing.fit_together(requests):
+            return {}
+        try:
+            found = self._published(requests, stage, turn)
+        except (ServiceUnavailableError, PublishConflictError, TargetBusyError) as error:
+            return dict.fromkeys(range(len(requests)), error)
+        except PipelineError as error:
+            _log.warning("windows can't be published together; each is published alone", reason=str(error))
+            return {}
+        rows = [request.lifecycle_id for request in requests]
+        return {number: found[row] for number, row in enumerate(rows) if row in found}
 
-    def _take_guard(self, session: Session, source_object: str, window: TimeWindow) -> publishing.Guarded:
-        self._require_guard(session, session.change("take_guard", {"source_object": source_object}))
-        return self._read_receipts(session, source_object, window)
+    def _alone(self, request: PublishRequest, stage: Stage, turn: Turn) -> PublishOutcome:
+        try:
+            return self._published([request], stage, turn)[request.lifecycle_id]
+        except PipelineError as error:
+            return error
 
-    def _require_guard(self, session: Session, updated: int) -> None:
-        if updated < 1:
-            raise MissingObjectError(
-                f"the receipts table of {self._table} has no guard row for this source object",
+    def _published(self, requests: Sequence[PublishRequest], stage: Stage, turn: Turn) -> Outcomes:
+        """Publish windows that fit together: one load, one transaction; return the outcomes of those that it settles.
+
+        Raises:
+            PipelineError: What concerns all of the windows, or the only one; nothing was changed.
+        """
+        for request in requests:
+            publishing.require_own_manifest(request.manifest, request.lifecycle_id)
+        source_object, windows = requests[0].manifest.source_object, [request.window for request in requests]
+        span = TimeWindow(min(window.start for window in windows), max(window.end for window in windows))
+        with self._session(source_object, span, is_last=True) as session:
+            refused: Outcomes = {}
+            group, missing = list[Asked](), list[Asked]()
+            known = statements.read_guarded(session, source_object, windows)
+            for request, found in zip(requests, known, strict=True):
+                asked = Asked(request, self.where(source_object, request.window))
+                try:
+                    publishing.require_fence(request.fence, found.floor, found.overlapping, asked.where)
+                except FenceLostError as refusal:
+                    refused[asked.row] = refusal
+                    continue
+                group.append(asked)
+                if not publishing.received(request.manifest, found.overlapping):
+                    missing.append(asked)
+            refused |= self._landed(session, missing, stage)
+            group = [asked for asked in group if asked.row not in refused]
+            landed = {asked.row for asked in missing} - set(refused)
+            if not group:
+                return refused
+            with turn():
+                outcomes = self._committed(session, group, landed)
+                if not outcomes and len(group) == 1:  # what was received has been touched since it was read
+                    refused |= self._landed(session, group, stage)
+                    outcomes = {} if refused else self._committed(session, group, {group[0].row})
+            return refused | outcomes
+
+    def _landed(self, session: Session, group: Sequence[Asked], stage: Stage) -> Outcomes:
+        """Load the windows' files and check them; return the refusals.
+
+        Raises:
+            TornStageError: Files and manifests disagree; of several windows, any of them may be at fault.
+        """
+        if not group:
+            return {}
+        self._load(session, [asked.request.manifest for asked in group], stage)
+        found = {None if row is None else int(row): figures for row, *figures in session.run("check_loaded")}
+        rows = {row: Fingerprint(int(figures[0]), int(figures[1])) for row, figures in found.items()}
+        if strays := set(rows) - {asked.row for asked in group}:
+            raise TornStageError(
+                f"{sum(rows[row].rows for row in strays)} staged rows lie in none of the windows",
                 where=session.where,
-                meaning="Without it two publishes could run at once; nothing was changed",
-                remedy="Call prepare() for this source object before anything publishes in parallel.",
+                meaning="A staged file is not what was staged; nothing was changed in the target",
+                remedy="Run the window again from its source.",
             )
+        for asked in group:
+            counted = rows.get(asked.row, Fingerprint())
+            publishing.require_same(counted, asked.request.manifest, "The staged files hold", asked.where)
+        refused: Outcomes = {}
+        for asked in group:
+            try:
+                self._require_loadable(session, asked, found.get(asked.row, [0, 0, 0]))
+            except BadDocumentError as refusal:
+                refused[asked.row] = refusal
+        return refused
 
-    def _read_receipts(self, session: Session, source_object: str, window: TimeWindow) -> publishing.Guarded:
-        rows = session.run("read_receipts", parameters.of_window(source_object, window))
-        guards = [row for row in rows if row[0] == "guard"]
-        receipts = tuple(receipt_of(row) for row in rows if row[0] != "guard")
-        now = utc(rows[0][-1]) if rows else datetime.min.replace(tzinfo=UTC)
-        return publishing.Guarded(now, max((int(row[9]) for row in guards), default=0), receipts)
+    def _require_loadable(self, session: Session, asked: Asked, figures: Sequence[Any]) -> None:
+        manifest, (count, _, ids, *others) = asked.request.manifest, figures
+        self._require_no_refused(session, manifest, others)
+        if int(count) != int(ids) and not asked.request.ids_repeat:
+            document_id, times = session.run("find_repeated", {"lifecycle_id": asked.row})[0]
+            publishing.require_distinct((str(document_id), int(times)), manifest, asked.where)
 
-    def _write_receipt(self, session: Session, receipt: Receipt, guarded: publishing.Guarded) -> None:
-        exists = publishing.exact_receipt(receipt.window, guarded.overlapping) is not None
-        session.change("update_receipt" if exists else "insert_receipt", parameters.of_receipt(receipt))
+    def _committed(self, session: Session, group: Sequence[Asked], landed: set[int]) -> Outcomes:
+        outcomes: list[Outcomes] = []  # of the last attempt: a lost answer to COMMIT is about this one
 
-    def _delete_rows(
-        self, session: Session, source_object: str, window: TimeWindow, replaced: Mapping[int, TimeWindow]
-    ) -> int:
-        bound = {**parameters.of_window(source_object, window), **parameters.of_replaced(window, replaced)}
-        return session.change("delete_rows", bound)
+        def work() -> Outcomes:
+            outcomes[:] = [publish_together(session, group, landed)]
+            return outcomes[0]
 
-    def _count(self, session: Session, source_object: str, window: TimeWindow) -> Fingerprint:
-        rows, hash_sum = session.run("count_window", parameters.of_window(source_object, window))[0]
-        return Fingerprint(int(rows), int(hash_sum))
+        def is_committed() -> bool:
+            results = [result for result in outcomes[0].values() if isinstance(result, PublishResult)]
+            return self._is_written([result.receipt for result in results])
 
-    def _is_written(self, receipt: Receipt) -> bool:
-        """Ask on a new connection whether the receipt was committed: a lost answer to COMMIT decides nothing."""
-        with self._session(receipt.source_object, receipt.window, is_first=True) as session:
-            found = self._read_receipts(session, receipt.source_object, receipt.window).overlapping
-        exact = publishing.exact_receipt(receipt.window, found)
-        return exact is not None and replace(exact, written_at=receipt.written_at) == receipt
+        try:
+            return self._in_transaction(session, work, committed=is_committed)
+        except NothingPublishedError as nothing:
+            return nothing.outcomes
+        except BadDocumentError as error:
+            raise self._explained(session, error) from error.__cause__
+
+    def _is_written(self, receipts: Sequence[Receipt]) -> bool:
+        """Ask on a new connection whether a transaction's receipts were committed: a lost answer decides nothing.
+
+        One of them is enough: they were written in one transaction, and a newer start may have written over others.
+        """
+        source_object, windows = receipts[0].source_object, [receipt.window for receipt in receipts]
+        with self._session(source_object, windows[0], is_first=True) as session:
+            known = statements.read_guarded(session, source_object, windows)
+        for receipt, found in zip(receipts, known, strict=True):
+            exact = publishing.exact_receipt(receipt.window, found.overlapping)
+            if exact is not None and replace(exact, written_at=receipt.written_at) == receipt:
+                return True
+        return False
 
     def _read_prepared(self, name: str, source_object: str) -> list[Any]:
         """Return the rows of a statement that reads the source object; none while its tables are missing."""

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.proof.receipts import HeldRows, Receipt
 from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
 from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.errors import PipelineError
 from include.pipeline_framework.ports.stage import Manifest, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRequest:
+    """One window to publish.
+
+    Attributes:
+        manifest: The files to load.
+        fence: The fence of the task that publishes.
+        lifecycle_id: Its ledger row.
+        replaced: The ledger rows that this one replaces, by id, each with its window.
+        ids_repeat: True when two rows may have one id; else they are refused.
+        removable: How many of the rows that earlier loads left in the window may be deleted because the manifest lacks
+            their ids; None: any number.
+    """
+
+    manifest: Manifest
+    fence: int
+    lifecycle_id: int
+    replaced: Mapping[int, TimeWindow] = field(default_factory=dict)
+    ids_repeat: bool = False
+    removable: VanishedDataLimit | None = None
+
+    @property
+    def window(self) -> TimeWindow:
+        """Return the window to publish."""
+        return self.manifest.window
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +58,10 @@ class PublishResult:
     loaded: Fingerprint
     deleted_rows: int = 0
     already_received: bool = False
+
+
+PublishOutcome = PublishResult | PipelineError
+"""What became of one window: its result, or the error that left it unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,36 +123,32 @@ class Target(Protocol):
 
     def publish(
         self,
-        manifest: Manifest,
+        requests: Sequence[PublishRequest],
         stage: Stage,
         *,
-        fence: int,
-        lifecycle_id: int,
-        replaced: Mapping[int, TimeWindow] | None = None,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
-        ids_repeat: bool = False,
-        removable: VanishedDataLimit | None = None,
-    ) -> PublishResult:
-        """Load the manifest's files in one transaction under the fence.
+    ) -> list[PublishOutcome]:
+        """Load each manifest's files in a transaction under its fence; return the outcomes in the requests' order.
 
-        Two rows with one id are refused unless `ids_repeat` says that the source's ids do repeat. `removable` limits
-        how many of the rows that earlier loads left in the window may be deleted because the manifest lacks their ids;
-        None: any number.
+        Windows that are published together may share a transaction. Each has the outcome that it would have alone: an
+        error of one window is returned in its place and stops none beside it. An error that is none of the framework's
+        is raised; the receipts tell what was committed until then.
 
-        Steps that touch nothing shared (the load into a private table, its checks) come before the transaction, which
-        runs inside `turn()`; an error that `turn` raises leaves the table unchanged.
+        Steps that touch nothing shared (the load into a private table, its checks) come before a transaction, which
+        runs inside `turn()`; a window whose `turn` raised is unchanged, and that error is its outcome.
 
-        The transaction deletes the window, and outside it only what the ledger rows of `replaced` (id → its window)
-        have loaded: rows with such a `_lifecycle_id` within the span of those windows. Then it inserts, checks rows and
-        fingerprint, writes the receipt and commits. A manifest that was received already is not loaded again: its
-        receipt is raised to this fence.
+        The transaction deletes the window, and outside it only what the ledger rows of `replaced` have loaded: rows
+        with such a `_lifecycle_id` within the span of those windows. Then it inserts, checks rows and fingerprint,
+        writes the receipt and commits. A manifest that was received already is not loaded again: its receipt is raised
+        to this fence.
 
-        Raises:
+        The errors of a window:
             FenceLostError: A receipt that overlaps the window carries a greater fence; nothing was changed.
             PublishConflictError: The guard row stayed locked.
             TornStageError: Files and manifest disagree; nothing was changed.
             BadDocumentError: A value can't be cast to its typed column, or an id comes twice; nothing was changed.
             RowsWouldVanishError: More rows would be deleted than `removable` allows; nothing was changed.
+            InvalidInputError: The manifest is another row's; nothing was changed.
             ServiceUnavailableError: The target did not answer, before or (after reading the receipt) during commit.
         """
         ...

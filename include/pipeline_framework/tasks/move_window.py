@@ -1,14 +1,15 @@
-"""Move one window source → stage → target → audit: each phase starts where the ledger says the last one ended.
+"""Move windows source → stage → target → audit: each phase starts where the ledger says the last one ended.
 
-`move_until` does all phases up to and including one. So a task that is cleared alone resumes from the manifest or
-from the start, whatever an earlier attempt left, and in a normal run a task finds the phases before its own done.
+`move_until` does all phases up to and including one, `move_all_until` does so for several windows. So a task that is
+cleared alone resumes from the manifest or from the start, whatever an earlier attempt left, and in a normal run a task
+finds the phases before its own done.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -30,6 +31,7 @@ from include.pipeline_framework.errors import (
     TransientError,
 )
 from include.pipeline_framework.ports.stage import Manifest, StageRequest
+from include.pipeline_framework.ports.target import PublishRequest, PublishResult
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import LONGEST_REASON, WindowAttempt
 
@@ -47,18 +49,47 @@ def move_until(pipeline: Pipeline, attempt: WindowAttempt, phase: Phase) -> dict
         AuditFailedError: The audit found corruption; target rows are deleted, the row is back at PENDING or FAILED.
         PipelineError: A phase failed; the row keeps the phases that were complete.
     """
-    done = attempt.row.phase_completed
-    if done in (None, Phase.SOURCE_TO_STAGE):
-        manifest = _staged(pipeline, attempt)
-        if phase is not Phase.SOURCE_TO_STAGE:
-            with pipeline.target.connected():
-                _publish(pipeline, attempt, manifest)
+    (outcome,) = move_all_until(pipeline, [attempt], phase)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def move_all_until(
+    pipeline: Pipeline, attempts: Sequence[WindowAttempt], phase: Phase
+) -> list[dict[str, Any] | Exception]:
+    """Do for several windows as `move_until` does for one; those that are staged are published together.
+
+    Returns:
+        The numbers or the error of each window, in their order; an error stops no window beside it.
+    """
+    errors: dict[int, Exception] = {}
+    manifests: dict[int, Manifest] = {}
+
+    def each(do: Callable[[WindowAttempt], None]) -> None:
+        for attempt in attempts:
+            if attempt.row.id not in errors:
+                try:
+                    do(attempt)
+                except Exception as error:  # noqa: BLE001 - it is this window's outcome, and the caller's to raise
+                    errors[attempt.row.id] = error
+
+    def stage(attempt: WindowAttempt) -> None:
+        if attempt.row.phase_completed in (None, Phase.SOURCE_TO_STAGE):
+            manifests[attempt.row.id] = _staged(pipeline, attempt)
+
+    each(stage)
+    if phase is not Phase.SOURCE_TO_STAGE and manifests:
+        _publish(pipeline, attempts, manifests, each)
     if phase is Phase.AUDIT:
         with pipeline.target.connected():
-            _audit(pipeline, attempt)
-    row = attempt.row
+            each(lambda attempt: _audit(pipeline, attempt))
+    return [errors.get(attempt.row.id) or _numbers(attempt) for attempt in attempts]
+
+
+def _numbers(attempt: WindowAttempt) -> dict[str, Any]:
     names = ("staged_count", "loaded_count", "source_count", "target_count", "phase_completed", "pipeline_final_status")
-    return {name: getattr(row, name) for name in names}
+    return {name: getattr(attempt.row, name) for name in names}
 
 
 def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
@@ -90,12 +121,12 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
 
 
 @contextmanager
-def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[None]:
+def _turn_at_the_table(pipeline: Pipeline, attempts: Sequence[WindowAttempt]) -> Iterator[None]:
     """Take turns where a publish locks the whole table: wait here for a short time, for a longer one without a worker.
 
     The task waits here while turns pass on, also on a slow machine: to come back later costs a new process and the load
-    into the private table. A turn is a courtesy. A task that has waited for long publishes without it, so that a holder
-    that froze stops nobody.
+    into the private table. A turn is a courtesy. A task whose windows have waited for long publishes without it: so a
+    holder that froze stops nobody.
 
     Raises:
         TargetBusyError: One holder had the table all the time; nothing failed.
@@ -105,14 +136,15 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
         yield
         return
     table = f"{config.target_name} {config.target_object or config.source_object}"
-    staged_at = attempt.row.source_to_stage_ingestion_end_time
+    times = [attempt.row.source_to_stage_ingestion_end_time for attempt in attempts]
+    staged_at = min((time for time in times if time is not None), default=None)
     is_patient = staged_at is None or pipeline.store.now() - staged_at < LONGEST_WAIT
     holder, waited_since = None, time.monotonic()
     while True:
         with pipeline.store.table_lock(table) as is_free:
             if is_free or not is_patient:
                 if not is_free:
-                    attempt.log.warning("publishing without a turn", table=table, staged_at=staged_at)
+                    attempts[0].log.warning("publishing without a turn", table=table, staged_at=staged_at)
                 yield
                 return
         if (now_held_by := pipeline.store.table_holder(table)) != holder:
@@ -120,40 +152,82 @@ def _turn_at_the_table(pipeline: Pipeline, attempt: WindowAttempt) -> Iterator[N
         if time.monotonic() - waited_since > SHORT_WAIT_SECONDS:
             raise TargetBusyError(
                 f"another window is publishing into {table}",
-                where=attempt.row.where,
+                where=attempts[0].row.where,
                 meaning="Publishes take turns there; the staged files wait, nothing failed",
                 remedy="Nothing: the task comes back by itself.",
             )
         time.sleep(random.uniform(0.1, 0.3))  # noqa: S311 - so that waiting tasks don't all come at once
 
 
-def _publish(pipeline: Pipeline, attempt: WindowAttempt, manifest: Manifest) -> None:
-    attempt.change(transitions.start_stage_to_target)
-    replaced = pipeline.store.replaced_windows(attempt.row.id)
-    pipeline.target.prepare(attempt.row.source_object)
-    try:
-        with attempt.step("published"):
-            result = pipeline.target.publish(
-                manifest,
-                pipeline.stage,
-                fence=attempt.fence,
-                lifecycle_id=attempt.row.id,
-                replaced=replaced,
-                turn=lambda: _turn_at_the_table(pipeline, attempt),
-                ids_repeat=pipeline.config.ids_repeat,
-                removable=_removable(pipeline, attempt),
+def _publish(
+    pipeline: Pipeline,
+    attempts: Sequence[WindowAttempt],
+    manifests: Mapping[int, Manifest],
+    each: Callable[[Callable[[WindowAttempt], None]], None],
+) -> None:
+    """Publish the staged windows together; `each` calls a function for every window that has not failed."""
+    publishing = list[WindowAttempt]()
+    requests = list[PublishRequest]()
+    outcomes: dict[int, PublishResult | Exception] = {}
+
+    def request(attempt: WindowAttempt) -> None:
+        row = attempt.row
+        if row.id in manifests:
+            attempt.change(transitions.start_stage_to_target)
+            replaced = pipeline.store.replaced_windows(row.id)
+            requests.append(
+                PublishRequest(
+                    manifests[row.id],
+                    attempt.fence,
+                    row.id,
+                    replaced,
+                    ids_repeat=pipeline.config.ids_repeat,
+                    removable=_removable(pipeline, attempt),
+                )
             )
-    except (BadDocumentError, RowsWouldVanishError) as error:
+            publishing.append(attempt)
+
+    def settle(attempt: WindowAttempt) -> None:
+        if attempt.row.id in outcomes:
+            _note_published(attempt, outcomes[attempt.row.id], replaced[attempt.row.id])
+
+    each(request)
+    if not requests:
+        return
+    replaced = {one.lifecycle_id: tuple(one.replaced) for one in requests}
+    started = time.monotonic()
+    found = _outcomes(pipeline, publishing, requests)
+    for attempt, outcome in zip(publishing, found, strict=True):
+        attempt.log_step("published", started, outcome if isinstance(outcome, Exception) else None)
+        outcomes[attempt.row.id] = outcome
+    each(settle)
+
+
+def _outcomes(
+    pipeline: Pipeline, attempts: Sequence[WindowAttempt], requests: Sequence[PublishRequest]
+) -> Sequence[PublishResult | Exception]:
+    target = pipeline.target
+    try:
+        with target.connected():
+            target.prepare(requests[0].manifest.source_object)
+            return target.publish(requests, pipeline.stage, turn=lambda: _turn_at_the_table(pipeline, attempts))
+    except Exception as error:  # noqa: BLE001 - it is every window's outcome, and the caller's to raise
+        return [error] * len(requests)
+
+
+def _note_published(attempt: WindowAttempt, outcome: PublishResult | Exception, replaced: tuple[int, ...]) -> None:
+    if isinstance(outcome, BadDocumentError | RowsWouldVanishError):
         # only a corrected source helps: a task that resumed from these files would always be refused
-        attempt.change(transitions.discard_stage, storable(error.what, LONGEST_REASON))
-        raise
+        attempt.change(transitions.discard_stage, storable(outcome.what, LONGEST_REASON))
+    if isinstance(outcome, Exception):
+        raise outcome
     loaded = {
-        "loaded_count": result.loaded.rows,
-        "loaded_fingerprint": result.loaded.hash_sum,
-        "deleted_rows": result.deleted_rows,
-        "already_received": result.already_received,
+        "loaded_count": outcome.loaded.rows,
+        "loaded_fingerprint": outcome.loaded.hash_sum,
+        "deleted_rows": outcome.deleted_rows,
+        "already_received": outcome.already_received,
     }
-    attempt.change(transitions.complete_stage_to_target, loaded, tuple(replaced))
+    attempt.change(transitions.complete_stage_to_target, loaded, replaced)
 
 
 def _fingerprint(rows: int | None, hash_sum: int | None) -> Fingerprint | None:

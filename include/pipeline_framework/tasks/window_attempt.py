@@ -1,4 +1,4 @@
-"""Run one start of a task on one window: take it under a new fence, keep its lease alive, and record its end."""
+"""Run one start of a task on its windows: take each under a new fence, keep its lease alive, and record its end."""
 
 from __future__ import annotations
 
@@ -69,9 +69,17 @@ class WindowAttempt:
         try:
             yield
         except Exception as error:
-            self.log.warning("step failed", step=name, seconds=_since(started), error=type(error).__name__)
+            self.log_step(name, started, error)
             raise
-        self.log.info("step done", step=name, seconds=_since(started))
+        self.log_step(name, started)
+
+    def log_step(self, name: str, started: float, error: Exception | None = None) -> None:
+        """Log a step that ended just now; `started` is a reading of `time.monotonic`."""
+        seconds = round(time.monotonic() - started, 3)
+        if error is None:
+            self.log.info("step done", step=name, seconds=seconds)
+        else:
+            self.log.warning("step failed", step=name, seconds=seconds, error=type(error).__name__)
 
     def change(self, decide: Callable[..., Transition], *arguments: Any, **options: Any) -> LedgerRow:
         """Apply a function of `core.lifecycle` under this fence: `decide(row, fence, now, *arguments, **options)`.
@@ -119,35 +127,107 @@ def run_on_window(
     is_last_try: bool,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> Result:
-    """Take the window, do the work, and write how the work ended.
-
-    `expected` is the window that the caller means by the row's number; None: it has just read the row.
-
-    A failed try that Airflow repeats keeps owner and status. The last one, or a terminal error, spends an attempt: the
-    row goes back to PENDING with a delay, or to FAILED.
+    """Take the window, do the work, and write how the work ended; see `run_on_windows`.
 
     Raises:
         LedgerRefusedError: The window was not taken, or was lost while working; this task may not change the row.
         Exception: Any error that `work` raised, after it was written to the ledger.
     """
-    attempt = WindowAttempt(store, store.take(record_id, actor, expected), actor)
-    attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=attempt.row.phase_completed)
+
+    def alone(attempts: Sequence[WindowAttempt]) -> list[Result]:
+        return [work(attempt) for attempt in attempts]
+
+    (outcome,) = run_on_windows(
+        store,
+        {record_id: expected},
+        actor,
+        alone,
+        max_retry_task=max_retry_task,
+        is_last_try=is_last_try,
+        heartbeat_seconds=heartbeat_seconds,
+    )
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def run_on_windows(
+    store: LedgerWindows,
+    windows: Mapping[int, RowIdentity | None],
+    actor: Actor,
+    work: Callable[[Sequence[WindowAttempt]], Sequence[Result | Exception]],
+    *,
+    max_retry_task: int,
+    is_last_try: bool,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> list[Result | Exception]:
+    """Take the windows, do the work on those that were taken, and write for each how it ended.
+
+    A failed try that Airflow repeats keeps owner and status. The last one, or a terminal error, spends an attempt: the
+    row goes back to PENDING with a delay, or to FAILED.
+
+    Args:
+        store: The ledger.
+        windows: Rows by their number, each with the window that the caller means by it; None: it has just read the row.
+        actor: Who takes them.
+        work: Returns the result or the error of each window; an error that it raises is that of all of them.
+        max_retry_task: Attempts of a window after the first one.
+        is_last_try: False when Airflow repeats the task after a passing error.
+        heartbeat_seconds: How often the leases are renewed.
+
+    Returns:
+        The result of each window, or its error: it was not taken, or its work failed, and that is in the ledger.
+    """
+    outcomes: dict[int, Result | Exception] = {}
+    attempts = list[WindowAttempt]()
+    for record_id, expected in windows.items():
+        try:
+            attempt = WindowAttempt(store, store.take(record_id, actor, expected), actor)
+        except Exception as error:  # noqa: BLE001 - it is this window's outcome, and the caller's to raise
+            outcomes[record_id] = error
+        else:
+            attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=attempt.row.phase_completed)
+            attempts.append(attempt)
+    if attempts:
+        with _heartbeats(attempts, store, heartbeat_seconds):
+            ended = _worked(attempts, work)
+        for attempt, outcome in zip(attempts, ended, strict=True):
+            outcomes[attempt.row.id] = _settled(
+                attempt, outcome, will_repeat=not is_last_try, max_retry_task=max_retry_task
+            )
+    return [outcomes[record_id] for record_id in windows]
+
+
+def _worked(
+    attempts: Sequence[WindowAttempt], work: Callable[[Sequence[WindowAttempt]], Sequence[Result | Exception]]
+) -> Sequence[Result | Exception]:
+    started = time.monotonic()
     try:
-        with _heartbeats(attempt, store, heartbeat_seconds), attempt.step("task"):
-            result = work(attempt)
-    except LedgerRefusedError as refusal:
-        attempt.note_refusal(refusal)
-        raise
-    except TargetBusyError:
-        attempt.change(transitions.end_task)  # the window waits and is still this run's; no attempt is spent
-        raise
-    except Exception as error:
-        will_repeat = not is_last_try and not isinstance(error, TerminalError)
-        _account_for_failure(attempt, error, will_repeat=will_repeat, max_retry_task=max_retry_task)
-        raise
-    if attempt.may_hold_lease:
-        attempt.change(transitions.end_task)
-    return result
+        ended = work(attempts)
+    except Exception as error:  # noqa: BLE001 - it is written to the ledger, and then the caller's to raise
+        ended = [error] * len(attempts)
+    for attempt, outcome in zip(attempts, ended, strict=True):
+        attempt.log_step("task", started, outcome if isinstance(outcome, Exception) else None)
+    return ended
+
+
+def _settled(
+    attempt: WindowAttempt, outcome: Result | Exception, *, will_repeat: bool, max_retry_task: int
+) -> Result | Exception:
+    """Write how the work on a window ended; return the outcome, or the error of writing it."""
+    try:
+        if isinstance(outcome, LedgerRefusedError):
+            attempt.note_refusal(outcome)
+        elif isinstance(outcome, TargetBusyError):
+            attempt.change(transitions.end_task)  # the window waits and is still this run's; no attempt is spent
+        elif isinstance(outcome, Exception):
+            will_repeat = will_repeat and not isinstance(outcome, TerminalError)
+            _account_for_failure(attempt, outcome, will_repeat=will_repeat, max_retry_task=max_retry_task)
+        elif attempt.may_hold_lease:
+            attempt.change(transitions.end_task)
+    except Exception as error:  # noqa: BLE001 - it is this window's outcome, and the caller's to raise
+        return error
+    return outcome
 
 
 def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repeat: bool, max_retry_task: int) -> None:
@@ -166,36 +246,37 @@ def _account_for_failure(attempt: WindowAttempt, error: Exception, *, will_repea
 
 
 @contextmanager
-def _heartbeats(attempt: WindowAttempt, store: LedgerWindows, every_seconds: float) -> Iterator[None]:
-    """Renew the lease in a thread until the task ends, whatever fails there.
+def _heartbeats(attempts: Sequence[WindowAttempt], store: LedgerWindows, every_seconds: float) -> Iterator[None]:
+    """Renew the leases in a thread until the work ends, whatever fails there.
 
-    Only a lost fence ends it earlier: it is logged, and the work's next write is refused anyway.
+    Only a lost fence ends it earlier, for its own window: it is logged, and the work's next write is refused anyway.
     """
     stop = threading.Event()
 
-    def beat() -> None:
-        while not stop.wait(every_seconds):
-            try:
-                store.heartbeat(attempt.row.id, attempt.fence)
-                attempt.has_beaten = True
-            except FenceLostError as error:
-                attempt.log.warning("the window belongs to somebody else now", error=str(error))
-                return
-            except Exception as error:  # if the thread died of it, a healthy task would lose its lease
-                attempt.log.warning(
-                    "heartbeat not written, trying again",
-                    error=str(error),
-                    exc_info=not isinstance(error, PipelineError),
-                )
+    def beats(attempt: WindowAttempt) -> bool:
+        try:
+            store.heartbeat(attempt.row.id, attempt.fence)
+            attempt.has_beaten = True
+        except FenceLostError as error:
+            attempt.log.warning("the window belongs to somebody else now", error=str(error))
+            return False
+        except Exception as error:  # if the thread died of it, a healthy task would lose its lease
+            attempt.log.warning(
+                "heartbeat not written, trying again",
+                error=str(error),
+                exc_info=not isinstance(error, PipelineError),
+            )
+        return True
 
-    thread = threading.Thread(target=beat, name=f"heartbeat-{attempt.row.id}", daemon=True)
+    def beat() -> None:
+        held = list(attempts)
+        while held and not stop.wait(every_seconds):
+            held = [attempt for attempt in held if beats(attempt)]
+
+    thread = threading.Thread(target=beat, name=f"heartbeat-{attempts[0].row.id}", daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
-
-
-def _since(started: float) -> float:
-    return round(time.monotonic() - started, 3)

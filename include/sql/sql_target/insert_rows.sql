@@ -1,4 +1,4 @@
--- Move the landed rows into the target; the window was emptied in the same transaction.
+-- Move the landed rows of the loading windows into the target; the windows were emptied in the same transaction.
 INSERT INTO {target} (
     _source_object,
     _id,
@@ -10,12 +10,15 @@ INSERT INTO {target} (
     doc{columns}
 )
 SELECT
-    %(source_object)s,
-    _id,
-    _id_hash,
-    _event_at,
-    %(lifecycle_id)s,
-    %(fence)s,
-    %(file)s,
-    doc{landed_columns}
-FROM {landed}
+    loading.source_object,
+    landed._id,
+    landed._id_hash,
+    landed._event_at,
+    landed._lifecycle_id,
+    loading.fence,
+    loading.file_name,
+    landed.doc{landed_columns}
+FROM {landed} AS landed
+INNER JOIN (
+{each}
+) AS loading ON landed._lifecycle_id = loading.lifecycle_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,9 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules.sql_warehouse.columns import Columns, Name
 from include.implementation_modules.sql_warehouse.dialect import Dialect
-from include.implementation_modules.sql_warehouse.landing import check_landed, typed_rows
+from include.implementation_modules.sql_warehouse.landing import typed_rows
 from include.implementation_modules.sql_warehouse.session import Session
-from include.implementation_modules.sql_warehouse.target import MissingObjectError, SqlTarget
+from include.implementation_modules.sql_warehouse.statements import MissingObjectError
+from include.implementation_modules.sql_warehouse.target import SqlTarget
 from include.pipeline_framework.errors import (
     PipelineError,
     PublishConflictError,
@@ -132,12 +133,11 @@ class SqliteTarget(SqlTarget):
         for name in ("create_target", "create_target_index", "create_receipts"):
             session.run(name)
 
-    def _load(self, session: Session, manifest: Manifest, stage: Stage) -> int:
+    def _load(self, session: Session, manifests: Sequence[Manifest], stage: Stage) -> None:
         session.run("create_landed")
-        rows = typed_rows(manifest, stage, self._columns, session.where)
+        rows = typed_rows(manifests, stage, self._columns, session.where)
         with session.translated("insert_landed"):
             session.cursor.executemany(session.text("insert_landed"), (tuple(map(_bound, row)) for row in rows))
-        return check_landed(session, manifest)
 
     def _translate(self, error: Exception, where: str) -> PipelineError | None:
         if not isinstance(error, sqlite3.Error):

@@ -198,15 +198,15 @@ def test_a_busy_table_lets_the_others_go_first_and_the_task_comes_back(
     batch = run.batch(1, 2)
     run("pre_validation", batch)
     run("source_to_stage", batch)
-    publish, asked = run.world.target.publish, list[Any]()
+    publish, asked = run.world.target.publish_one, list[Any]()
 
-    def busy_once(manifest: Any, *arguments: Any, **options: Any) -> Any:
-        asked.append(manifest.window)
+    def busy_once(request: Any, *arguments: Any) -> Any:
+        asked.append(request.window)
         if len(asked) == 1:
             raise TargetBusyError("another window is publishing")
-        return publish(manifest, *arguments, **options)
+        return publish(request, *arguments)
 
-    monkeypatch.setattr(run.world.target, "publish", busy_once)
+    monkeypatch.setattr(run.world.target, "publish_one", busy_once)
     with pytest.raises(AirflowRescheduleException):
         run("stage_to_target", batch)
     assert len(run.world.target_ids()) == 2

@@ -22,6 +22,7 @@ from include.pipeline_framework.tasks.pre_validation import pre_validate
 from include.pipeline_framework.tasks.rebuild_ledger import RebuildReport, rebuild_ledger
 from include.pipeline_framework.tasks.reconcile_ledger import reconcile_ledger
 from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
+from tests.publishing import publish_one
 from tests.unit.tasks.world import RUN_2, World, config, window
 
 PERSON = Actor("cli ledger rebuild", "ann", "ledger rebuild")
@@ -257,7 +258,7 @@ class TestFencesAndIds:
         assert report.floor == manifest.fence + FENCE_MARGIN
         for fence in (manifest.fence, report.floor - 1):
             with pytest.raises(FenceLostError, match="below the target's floor"):
-                world.target.publish(manifest, world.stage, fence=fence, lifecycle_id=record_id)
+                publish_one(world.target, manifest, world.stage, fence=fence, lifecycle_id=record_id)
         assert drain(world) == ["resume"]
         assert len(world.target_ids()) == 5
 
@@ -325,7 +326,7 @@ class TestFencesAndIds:
         raise_floor = world.target.raise_floor
 
         def publish_first(source_object: str, floor: int) -> None:
-            world.target.publish(manifest, world.stage, fence=row.fence, lifecycle_id=record_id)
+            publish_one(world.target, manifest, world.stage, fence=row.fence, lifecycle_id=record_id)
             raise_floor(source_object, floor)
 
         monkeypatch.setattr(world.target, "raise_floor", publish_first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -14,11 +14,11 @@ from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.ports.ledger import LifecycleStore
 from include.pipeline_framework.ports.source import Document
-from include.pipeline_framework.tasks.move_window import move_until
+from include.pipeline_framework.tasks.move_window import move_all_until, move_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.planning import insert_windows
 from include.pipeline_framework.tasks.record_generation import next_windows, validate_windows
-from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt, run_on_window, run_on_windows
 from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 from tests.doubles.memory_target import MemoryTarget
 from tests.doubles.memory_transfer import MemorySource, MemoryStage
@@ -152,6 +152,17 @@ class World:
     def move(self, record_id: int, phase: Phase = Phase.AUDIT, actor: Actor = RUN_1, **options: Any) -> dict[str, Any]:
         """One task that brings a window up to a phase."""
         return self.run(record_id, lambda attempt: move_until(self.pipeline, attempt, phase), actor, **options)
+
+    def run_together(self, record_ids: Sequence[int], phase: Phase, actor: Actor = RUN_1, **options: Any) -> list[Any]:
+        """One task that brings windows up to a phase together; results and errors."""
+        return run_on_windows(
+            self.store,
+            dict.fromkeys(record_ids),
+            actor,
+            lambda attempts: move_all_until(self.pipeline, attempts, phase),
+            max_retry_task=self.config.max_retry_task,
+            **{"is_last_try": False, **options},
+        )
 
     def complete(self, *hours: int, actor: Actor = RUN_1) -> list[int]:
         """Plan, claim and really move windows."""

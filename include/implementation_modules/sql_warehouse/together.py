@@ -1,0 +1,163 @@
+"""The transaction of a publish: one for all windows of a group, and in it each window's own decision."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from include.implementation_modules.sql_warehouse import parameters, publishing, statements
+from include.implementation_modules.sql_warehouse.publishing import Guarded
+from include.implementation_modules.sql_warehouse.session import Session
+from include.pipeline_framework.core.proof.receipts import LOAD, Receipt
+from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.errors import FenceLostError, RowsWouldVanishError
+from include.pipeline_framework.ports.target import PublishOutcome, PublishRequest, PublishResult
+
+Outcomes = dict[int, PublishOutcome]
+"""What became of each window, by its ledger row; a window that is left out needs a transaction of its own."""
+
+
+class NothingPublishedError(Exception):
+    """The transaction has nothing to commit: every window was refused, or has to be loaded first."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        super().__init__("nothing to commit")
+        self.outcomes = outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A window to publish, and what an error says about its place."""
+
+    request: PublishRequest
+    where: str
+
+    @property
+    def row(self) -> int:
+        """Return the ledger row."""
+        return self.request.lifecycle_id
+
+    @property
+    def window(self) -> TimeWindow:
+        """Return the window."""
+        return self.request.window
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A window whose receipts were read under the guard row."""
+
+    asked: Asked
+    found: Guarded
+
+    @property
+    def receipt(self) -> Receipt:
+        """Return the receipt that the window's publish leaves."""
+        request, manifest = self.asked.request, self.asked.request.manifest
+        return Receipt(
+            manifest.source_object,
+            manifest.window,
+            request.fence,
+            request.lifecycle_id,
+            LOAD,
+            manifest.fingerprint,
+            manifest.location,
+            self.found.now,
+        )
+
+
+def publish_together(session: Session, group: Sequence[Asked], landed: Collection[int]) -> Outcomes:
+    """Publish the windows of one source object; call it in a transaction, whose commit makes the outcomes true.
+
+    Args:
+        session: Its landing table has the rows of the ledger rows in `landed`, checked.
+        group: The windows, see `publishing.fit_together`.
+        landed: The ledger rows that were loaded; another one can only be found to be received already.
+
+    Raises:
+        NothingPublishedError: With the outcomes; roll back.
+        TornStageError: A window does not hold what was inserted; roll back.
+    """
+    source_object = group[0].request.manifest.source_object
+    outcomes: Outcomes = {}
+    received, loading = list[_Held](), list[_Held]()
+    taken = statements.take_guard(session, source_object, [asked.window for asked in group])
+    for held in map(_Held, group, taken):
+        asked, request = held.asked, held.asked.request
+        try:
+            publishing.require_fence(request.fence, held.found.floor, held.found.overlapping, asked.where)
+        except FenceLostError as refusal:
+            outcomes[asked.row] = refusal
+            continue
+        if publishing.received(request.manifest, held.found.overlapping):
+            received.append(held)
+        elif asked.row in landed:
+            loading.append(held)
+    vanishing = _would_vanish(session, loading)
+    outcomes |= vanishing
+    loading = [held for held in loading if held.asked.row not in vanishing]
+    if not received and not loading:
+        raise NothingPublishedError(outcomes)
+    deleted = _emptied(session, loading)
+    if loading:
+        own_columns = [parameters.of_loading(held.asked.request) for held in loading]
+        session.change_each("insert_rows", "loading_window", own_columns)
+    written = [*loading, *received]
+    counts = statements.count_windows(session, source_object, [held.asked.window for held in written])
+    for number, (held, count) in enumerate(zip(written, counts, strict=True)):
+        asked, is_loaded = held.asked, number < len(loading)
+        if is_loaded:
+            publishing.require_same(count, asked.request.manifest, publishing.AFTER_INSERT, asked.where)
+        outcomes[asked.row] = PublishResult(
+            held.receipt, count, deleted.get(asked.row, 0), already_received=not is_loaded
+        )
+    statements.write_receipts(session, [(held.receipt, held.found) for held in written])
+    return outcomes
+
+
+def _would_vanish(session: Session, loading: Sequence[_Held]) -> Outcomes:
+    """Return the refusals of loads that would take more rows away than they may."""
+    outcomes: Outcomes = {}
+    asked = [
+        (held.asked, removable)
+        for held in loading
+        if (removable := held.asked.request.removable) is not None
+        and publishing.may_take_rows_away(held.found.overlapping, held.asked.request.replaced)
+    ]
+    bound = [
+        {**parameters.of_window(one.request.manifest.source_object, one.window), "lifecycle_id": one.row}
+        for one, _ in asked
+    ]
+    for (one, removable), ((held, vanishing),) in zip(asked, session.run_each("count_vanishing", bound), strict=True):
+        try:
+            publishing.require_kept(int(vanishing), int(held), removable, one.request.manifest, one.where)
+        except RowsWouldVanishError as refusal:
+            outcomes[one.row] = refusal
+    return outcomes
+
+
+def _emptied(session: Session, loading: Sequence[_Held]) -> dict[int, int]:
+    """Delete what the windows hold and what replaced rows have loaded; return the numbers of rows.
+
+    Of several windows most are empty: they are counted at once, and only those that hold something are deleted.
+    """
+    requests = [held.asked.request for held in loading]
+    may_hold = [True] * len(requests)
+    if len(requests) > 1:
+        windows = [request.window for request in requests]
+        counts = statements.count_windows(session, requests[0].manifest.source_object, windows)
+        may_hold = [count.rows > 0 for count in counts]
+    deleted = {}
+    for held, request, is_held in zip(loading, requests, may_hold, strict=True):
+        source_object = request.manifest.source_object
+        if is_held or request.replaced:
+            number = statements.delete_rows(session, source_object, request.window, request.replaced)
+            deleted[request.lifecycle_id] = number
+        if request.replaced:
+            withdrawn = {
+                **parameters.of_window(source_object, request.window),
+                **parameters.of_replaced(request.window, request.replaced),
+                "now": held.found.now,
+            }
+            session.change("withdraw_receipts", withdrawn)
+    return deleted
