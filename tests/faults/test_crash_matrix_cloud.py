@@ -21,15 +21,19 @@ from include.implementation_modules.snowflake.target import SnowflakeTarget
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.wiring import connections
-from tests.faults.chapters import CHAPTERS
-from tests.faults.life import Life, hours, nowhere
+from tests.faults.chapters import CHAPTERS, Chapter
+from tests.faults.life import Life, nowhere
 from tests.faults.points import PointConnectionProxy, PointStorage, Reach, postgres_connect
 from tests.faults.results import EVERY
 from tests.faults.test_crash_matrix import killed_at
 
 pytestmark = [pytest.mark.integration]
 
-MOVED = CHAPTERS[0]
+TOLD = [
+    chapter
+    for chapter in CHAPTERS
+    if chapter.name in ("planned, claimed, moved, audited", "three windows of one batch")
+]
 
 
 @dataclass
@@ -101,10 +105,12 @@ def new_cloud_life(
         client.indices.delete(index=names)
 
 
-def test_killed_at_every_point(new_cloud_life: Callable[[], Life], tmp_path: Path, quiet: None) -> None:
-    assert MOVED.windows == (hours(0, 1),)
+@pytest.mark.parametrize("chapter", TOLD, ids=[chapter.name for chapter in TOLD])
+def test_killed_at_every_point(
+    chapter: Chapter, new_cloud_life: Callable[[], Life], tmp_path: Path, quiet: None
+) -> None:
     outcomes, names = killed_at(
-        MOVED, new_cloud_life, tmp_path / "points", EVERY, ", on Elasticsearch, S3 and Snowflake"
+        chapter, new_cloud_life, tmp_path / "points", EVERY, ", on Elasticsearch, S3 and Snowflake"
     )
     assert len(names) > 40
     assert {point: problems for point, problems in outcomes.items() if problems} == {}
