@@ -15,9 +15,9 @@ from include.pipeline_framework.core.records.row import Phase, Status
 from include.pipeline_framework.core.records.run_requests import last_phase
 from include.pipeline_framework.errors import PipelineError
 from include.pipeline_framework.tasks import pre_validation
-from include.pipeline_framework.tasks.move_window import is_reopened, move_all_until, move_until
+from include.pipeline_framework.tasks.move_window import is_reopened, move_all_until
 from include.pipeline_framework.tasks.pipeline import Pipeline
-from include.pipeline_framework.tasks.window_attempt import WindowAttempt
+from include.pipeline_framework.tasks.window_attempt import WindowAttempt, each_alone
 from include.wiring import assembly, run_context
 from include.wiring.workspace import Workspace
 
@@ -65,22 +65,26 @@ def pre_validate(pipeline_id: str, rec: dict[str, Any]) -> Any:
     def work(attempt: WindowAttempt) -> dict[str, Any]:
         return {**pre_validation.pre_validate(pipeline, attempt, until=until), "window": str(attempt.window)}
 
-    def one(record: dict[str, Any]) -> Done:
-        try:
-            result: dict[str, Any] = task_runs.on_window(pipeline, record, work)
-        except AirflowSkipException:
+    def decided(record: dict[str, Any], outcome: Any) -> Done | Exception:
+        if isinstance(outcome, AirflowSkipException) and record is not rec:
             row = pipeline.store.get(record["id"])
-            if record is rec or not row.is_completed_by(run_context.current_actor()):
-                raise
-            return {"decision": "completed"}, str(row.window)  # by a try before, which failed on another window
-        if result["decision"] == "split":
-            task_runs.skip(f"too many rows for one window: cut into finer ones, which a later run claims: {result}")
-        if result["decision"] == "skip":
-            task_runs.skip(f"already loaded, proven by the target's receipt: {result}")
-        return result, result["window"] if result["decision"] == "empty" else None
+            if row.is_completed_by(run_context.current_actor()):
+                return {"decision": "completed"}, str(row.window)  # by a try before, which failed on another window
+        if isinstance(outcome, Exception):
+            return outcome
+        if outcome["decision"] == "split":
+            told = "too many rows for one window: cut into finer ones, which a later run claims"
+            return AirflowSkipException(f"{told}: {outcome}")
+        if outcome["decision"] == "skip":
+            return AirflowSkipException(f"already loaded, proven by the target's receipt: {outcome}")
+        return outcome, outcome["window"] if outcome["decision"] == "empty" else None
+
+    def together(records: Sequence[dict[str, Any]]) -> list[Done | Exception]:
+        outcomes = task_runs.on_windows(pipeline, records, each_alone(work))
+        return [decided(record, outcome) for record, outcome in zip(records, outcomes, strict=True)]
 
     with pipeline.target.connected():
-        return batches.each(rec, pipeline.store, batches.one_by_one(one))
+        return batches.each(rec, pipeline.store, together)
 
 
 def source_to_stage(pipeline_id: str, rec: dict[str, Any]) -> Any:
@@ -119,26 +123,42 @@ def audit(pipeline_id: str, rec: dict[str, Any]) -> Any:
     _require_asked_for(Phase.AUDIT, _until(pipeline_id))
     pipeline = assembly.pipeline(pipeline_id)
 
-    def work(attempt: WindowAttempt) -> dict[str, Any]:
-        return {
-            **move_until(pipeline, attempt, Phase.AUDIT),
-            "reopened": is_reopened(attempt),
-            "window": str(attempt.window),
-        }
+    def done_before(record: dict[str, Any]) -> Done | Exception | None:
+        try:
+            row = pipeline.store.get(record["id"])
+            task_runs.identity_of(pipeline, record).require(row)
+        except PipelineError as error:
+            return error
+        if not row.is_completed_by(run_context.current_actor()):
+            return None
+        _log.info("this run completed the window before; to load it again, trigger with replace")
+        return {"pipeline_final_status": Status.COMPLETED.value}, str(row.window)
 
-    def one(record: dict[str, Any]) -> Done:
-        row = pipeline.store.get(record["id"])
-        task_runs.identity_of(pipeline, record).require(row)
-        if row.is_completed_by(run_context.current_actor()):
-            _log.info("this run completed the window before; to load it again, trigger with replace")
-            return {"pipeline_final_status": Status.COMPLETED.value}, str(row.window)
-        result: dict[str, Any] = task_runs.on_window(pipeline, record, work)
-        if result["reopened"]:
-            task_runs.skip("the source moved beyond the tolerance since the extract: the window is PENDING again")
-        return result, result["window"]
+    def work(attempts: Sequence[WindowAttempt]) -> list[dict[str, Any] | Exception]:
+        outcomes = move_all_until(pipeline, attempts, Phase.AUDIT)
+        return [
+            outcome
+            if isinstance(outcome, Exception)
+            else {**outcome, "reopened": is_reopened(attempt), "window": str(attempt.window)}
+            for attempt, outcome in zip(attempts, outcomes, strict=True)
+        ]
+
+    def audited(outcome: Any) -> Done | Exception:
+        if isinstance(outcome, Exception):
+            return outcome
+        if outcome["reopened"]:
+            told = "the source moved beyond the tolerance since the extract: the window is PENDING again"
+            return AirflowSkipException(told)
+        return outcome, outcome["window"]
+
+    def together(records: Sequence[dict[str, Any]]) -> list[Done | Exception]:
+        done = [done_before(record) for record in records]
+        left = [record for record, outcome in zip(records, done, strict=True) if outcome is None]
+        found = iter(task_runs.on_windows(pipeline, left, work))
+        return [audited(next(found)) if outcome is None else outcome for outcome in done]
 
     with pipeline.target.connected():
-        return batches.each(rec, pipeline.store, batches.one_by_one(one), before="stage_to_target")
+        return batches.each(rec, pipeline.store, together, before="stage_to_target")
 
 
 def finish_run(pipeline_id: str) -> dict[str, int]:

@@ -96,14 +96,6 @@ def identity_of(pipeline: Any, record: dict[str, Any]) -> RowIdentity:
     return RowIdentity(pipeline.config.source_object, start, end)
 
 
-def on_window(pipeline: Any, record: dict[str, Any], work: Callable[[WindowAttempt], Any]) -> Any:
-    """Run `work` on the window of `record` under a new fence; see `on_windows`, whose errors it raises."""
-    (outcome,) = on_windows(pipeline, [record], lambda attempts: [work(attempt) for attempt in attempts])
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
-
-
 def on_windows(
     pipeline: Any, records: Sequence[dict[str, Any]], work: Callable[[Sequence[WindowAttempt]], Sequence[Any]]
 ) -> list[Any]:

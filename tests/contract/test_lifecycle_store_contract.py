@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -334,6 +334,69 @@ class TestFence:
             store.take(record_id, task(RUN_1, "t"), dataclasses.replace(row.identity, **other))
         assert store.get(record_id) == before
         assert store.take(record_id, task(RUN_1, "t"), row.identity).fence > before.fence
+
+    def test_several_are_taken_at_once_and_who_is_refused_stops_none_beside_it(self, store: LifecycleStore) -> None:
+        first, held, mistaken, last = plan(store, 0, 1, 2, 3)
+        claim(store, limit=1)
+        store.claim("flights", RUN_2, limit=1, ended_before=LATER)
+        others = {row.id: row for row in claim(store, Actor("another", "run-3", "claim"))}
+        before = [store.get(record_id) for record_id in (held, mistaken)]
+        expected = {
+            last: others[last].identity,
+            held: None,
+            mistaken: dataclasses.replace(others[mistaken].identity, source_object="other"),
+            4_711: None,
+        }
+        taken = store.take_all(expected, Actor("another", "run-3", "t"))
+        assert list(map(type, map(taken.get, (held, mistaken, 4_711)))) == [
+            WindowHeldError,
+            RowMistakenError,
+            InvalidInputError,
+        ]
+        assert taken[last] == store.get(last)
+        assert [store.get(record_id) for record_id in (held, mistaken)] == before
+        both = store.take_all({first: None}, task(RUN_1, "t")) | store.take_all({held: None}, task(RUN_2, "t"))
+        fences = [row.fence for row in (taken[last], both[first], both[held]) if isinstance(row, LedgerRow)]
+        assert fences == sorted(set(fences)) and len(fences) == 3
+
+    def test_each_of_several_gets_a_fence_of_its_own_and_an_event(self, store: LifecycleStore) -> None:
+        ids = plan(store, 0, 1, 2)
+        claim(store)
+        rows = store.take_all(dict.fromkeys(reversed(ids)), task(RUN_1, "t"))
+        assert {record_id: store.get(record_id) for record_id in ids} == rows
+        assert len({store.get(record_id).fence for record_id in ids}) == 3
+        assert [store.events(record_id)[-1]["fence"] for record_id in ids] == [store.get(i).fence for i in ids]
+
+    def test_several_change_at_once_and_a_lost_fence_stops_none_beside_it(self, store: LifecycleStore) -> None:
+        ids = plan(store, 0, 1, 2)
+        claim(store)
+        fences = {record_id: store.take(record_id, task(RUN_1, "t")).fence for record_id in ids}
+        newer = store.take(ids[1], task(RUN_1, "t", 2))
+
+        def start(fence: int) -> Any:
+            return lambda row, now: transitions.start_source_to_stage(row, fence, now)
+
+        changed = store.change_all({record_id: start(fences[record_id]) for record_id in ids}, task(RUN_1, "t"))
+        assert isinstance(changed[ids[1]], FenceLostError)
+        assert store.get(ids[1]) == newer
+        for record_id in (ids[0], ids[2]):
+            assert changed[record_id] == store.get(record_id)
+            assert store.events(record_id)[-1]["event"] == "source_to_stage_started"
+            assert store.events(record_id)[-1]["fence"] == fences[record_id]
+
+    def test_a_bug_in_one_decision_writes_nothing(self, store: LifecycleStore) -> None:
+        ids = plan(store, 0, 1)
+        claim(store)
+        rows = {record_id: store.take(record_id, task(RUN_1, "t")) for record_id in ids}
+
+        def bug(_row: LedgerRow, _now: datetime) -> NoReturn:
+            raise ZeroDivisionError
+
+        first = rows[ids[0]].fence
+        decisions = {ids[0]: lambda row, now: transitions.start_source_to_stage(row, first, now), ids[1]: bug}
+        with pytest.raises(ZeroDivisionError):
+            store.change_all(decisions, task(RUN_1, "t"))
+        assert {record_id: store.get(record_id) for record_id in ids} == rows
 
     def test_a_temporary_run_takes_nothing(self, store: LifecycleStore) -> None:
         (record_id,) = plan(store, 0)

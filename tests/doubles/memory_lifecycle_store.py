@@ -33,7 +33,7 @@ from include.pipeline_framework.core.watching.completeness import (
     StatusCount,
     completeness,
 )
-from include.pipeline_framework.errors import FenceLostError, InvalidInputError
+from include.pipeline_framework.errors import FenceLostError, InvalidInputError, PipelineError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
 from tests.doubles import table_rules
 from tests.doubles.facts_of_rows import gather, stamps_of
@@ -381,6 +381,30 @@ class MemoryLifecycleStore:
         with self._lock:
             row = self._row(record_id)
             return self._apply(row, decide(row, self.now()), actor)
+
+    def take_all(self, windows: Mapping[int, RowIdentity | None], actor: Actor) -> dict[int, LedgerRow | PipelineError]:
+        """See `LifecycleStore.take_all`."""
+        outcomes = dict[int, LedgerRow | PipelineError]()
+        with self._lock:
+            for record_id, expected in windows.items():
+                try:
+                    outcomes[record_id] = self.take(record_id, actor, expected)
+                except PipelineError as error:
+                    outcomes[record_id] = error
+        return outcomes
+
+    def change_all(self, decisions: Mapping[int, Decision], actor: Actor) -> dict[int, LedgerRow | PipelineError]:
+        """See `LifecycleStore.change_all`."""
+        outcomes = dict[int, LedgerRow | PipelineError]()
+        decided = list[tuple[LedgerRow, Transition]]()
+        with self._lock:
+            for record_id, decide in decisions.items():
+                try:
+                    row = self._row(record_id)
+                    decided.append((row, decide(row, self.now())))
+                except PipelineError as error:
+                    outcomes[record_id] = error
+            return outcomes | {row.id: self._apply(row, transition, actor) for row, transition in decided}
 
     def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
         """See `LifecycleStore.note_refusal`."""

@@ -11,6 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from include.implementation_modules.postgres.target import PostgresTarget
+from include.implementation_modules.sql_warehouse import statements
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
@@ -119,11 +120,13 @@ def test_a_constraint_of_the_users_own_is_named_and_no_conflict(
     assert pg.fingerprint("flights", WINDOW) == Fingerprint()
 
 
-def test_a_server_that_ends_the_session_inside_the_transaction_is_an_outage(connect: Callable[[], Any]) -> None:
+def test_a_server_that_ends_the_session_inside_the_transaction_is_an_outage(
+    connect: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage, pg = MemoryStage(), target(connect)
     pg.prepare("flights")
     manifest = staged(stage, b"{}")
-    publishing_step = pg._delete_rows
+    publishing_step = statements.delete_rows
 
     def cut(*arguments: Any) -> int:
         with connect() as admin:
@@ -133,10 +136,9 @@ def test_a_server_that_ends_the_session_inside_the_transaction_is_an_outage(conn
             )
         return publishing_step(*arguments)
 
-    pg._delete_rows = cut  # type: ignore[method-assign]
-    with pytest.raises(ServiceUnavailableError):
+    with monkeypatch.context() as broken, pytest.raises(ServiceUnavailableError):
+        broken.setattr(statements, "delete_rows", cut)
         publish_one(pg, manifest, stage, fence=1, lifecycle_id=7)
-    pg._delete_rows = publishing_step  # type: ignore[method-assign]
     assert pg.receipt("flights", WINDOW) is None
     assert publish_one(pg, manifest, stage, fence=2, lifecycle_id=7).loaded.rows == 1
 

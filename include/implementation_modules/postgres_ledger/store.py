@@ -46,7 +46,7 @@ from include.pipeline_framework.core.restoring.ledger_identity import SeenIdenti
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.time.windows import TimeWindow, merge
 from include.pipeline_framework.core.watching.completeness import Completeness, CompletenessScope
-from include.pipeline_framework.errors import FenceLostError
+from include.pipeline_framework.errors import FenceLostError, PipelineError
 from include.pipeline_framework.ports.ledger import PlanInsert, Record, RestoredRow
 from include.postgres_server import pooler as postgres_pooler
 from include.postgres_server import session
@@ -315,15 +315,25 @@ class PostgresLifecycleStore:
 
     def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> LedgerRow:
         """See `LifecycleStore.take`."""
+        return _only(self.take_all({record_id: expected}, actor))
+
+    def take_all(self, windows: Mapping[int, RowIdentity | None], actor: Actor) -> dict[int, LedgerRow | PipelineError]:
+        """See `LifecycleStore.take_all`."""
         with self._pipelined() as cursor:
-            locking, drawing = _sent(cursor, "lock_rows", {"ids": [record_id]}), _sent(cursor, "next_fence")
-            found = only_row(_rows(locking), record_id)
-            drawn = only_row(_rows(drawing))  # after the row was locked: a later start gets a greater fence
-            require_recorded(SeenIdentity.of(drawn))
-            row = LedgerRow.of(found)
-            step = (row, transitions.take(row, actor, drawn["fence"], found["database_now"], expected))
-            taken = _written(cursor, [step], actor)
-        return taken()[0]
+            locking = _sent(cursor, "lock_rows", {"ids": list(windows)})
+            drawing = [_sent(cursor, "next_fence") for _ in windows]
+            locked = _rows(locking)
+            drawn = [
+                only_row(_rows(one)) for one in drawing
+            ]  # after the rows were locked: later starts get greater ones
+            require_recorded(SeenIdentity.of(drawn[0]))
+            fences = {record_id: one["fence"] for record_id, one in zip(windows, drawn, strict=True)}
+
+            def decide(row: LedgerRow, now: datetime) -> Transition:
+                return transitions.take(row, actor, fences[row.id], now, windows[row.id])
+
+            written = _decided(cursor, locked, dict.fromkeys(windows, decide), actor)
+        return written()
 
     def heartbeat(self, record_id: int, fence: int) -> None:
         """See `LifecycleStore.heartbeat`."""
@@ -336,11 +346,14 @@ class PostgresLifecycleStore:
 
     def change(self, record_id: int, decide: Decision, actor: Actor) -> LedgerRow:
         """See `LifecycleStore.change`."""
+        return _only(self.change_all({record_id: decide}, actor))
+
+    def change_all(self, decisions: Mapping[int, Decision], actor: Actor) -> dict[int, LedgerRow | PipelineError]:
+        """See `LifecycleStore.change_all`."""
         with self._pipelined() as cursor:
-            found = only_row(_run(cursor, "lock_rows", {"ids": [record_id]}), record_id)
-            row = LedgerRow.of(found)
-            changed = _written(cursor, [(row, decide(row, found["database_now"]))], actor)
-        return changed()[0]
+            locked = _run(cursor, "lock_rows", {"ids": list(decisions)})
+            written = _decided(cursor, locked, decisions, actor)
+        return written()
 
     def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
         """See `LifecycleStore.note_refusal`."""
@@ -580,6 +593,31 @@ def _rows(sent: Cursor) -> list[Record]:
 def _locked(cursor: Cursor, record_ids: Sequence[int]) -> list[tuple[LedgerRow, datetime]]:
     """Lock rows in the order of their ids; each comes with the database's clock."""
     return [(LedgerRow.of(row), row["database_now"]) for row in _run(cursor, "lock_rows", {"ids": list(record_ids)})]
+
+
+def _decided(
+    cursor: Cursor, locked: Sequence[Record], decisions: Mapping[int, Decision], actor: Actor
+) -> Callable[[], dict[int, LedgerRow | PipelineError]]:
+    """Send what is decided on each locked row as one statement; see `_written`."""
+    found = {row["id"]: row for row in locked}
+    refused: dict[int, LedgerRow | PipelineError] = {}
+    steps = list[tuple[LedgerRow, Transition]]()
+    for record_id, decide in decisions.items():
+        try:
+            record = only_row([found[record_id]] if record_id in found else [], record_id)
+            row = LedgerRow.of(record)
+            steps.append((row, decide(row, record["database_now"])))
+        except PipelineError as refusal:
+            refused[record_id] = refusal
+    rows = _written(cursor, steps, actor)
+    return lambda: refused | {row.id: row for row in rows()}
+
+
+def _only(outcomes: Mapping[int, LedgerRow | PipelineError]) -> LedgerRow:
+    (outcome,) = outcomes.values()
+    if isinstance(outcome, PipelineError):
+        raise outcome
+    return outcome
 
 
 def _apply(cursor: Cursor, row: LedgerRow, transition: Transition, actor: Actor) -> LedgerRow:

@@ -12,12 +12,12 @@ from include.pipeline_framework.core.continuity.settled_days import SettledMark
 from include.pipeline_framework.core.continuity.state_facts import StateFacts, StateScope
 from include.pipeline_framework.core.lifecycle.campaigns import CampaignState
 from include.pipeline_framework.core.lifecycle.claiming import NO_RULES, Cap, ClaimRules
-from include.pipeline_framework.core.lifecycle.transitions import Decision
-from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
+from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.restoring.ledger_identity import SeenIdentity
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.ports.completeness import LedgerCompleteness
+from include.pipeline_framework.ports.ledger_attempts import LedgerAttempts
 from include.pipeline_framework.ports.ledger_days import LedgerDays
 
 Record = dict[str, Any]
@@ -143,7 +143,7 @@ class LedgerReads(LedgerDays, Protocol):
         ...
 
 
-class LedgerWindows(LedgerReads, Protocol):
+class LedgerWindows(LedgerReads, LedgerAttempts, Protocol):
     """The methods that plan, take, change and replace windows, one transaction each, and the locks around them."""
 
     def settle_days(self, source_object: str, terms: str, before: date, known: Sequence[SettledMark]) -> None:
@@ -182,38 +182,6 @@ class LedgerWindows(LedgerReads, Protocol):
         inside one of `within` (None: anywhere). Windows of a backfill campaign are claimed only while it runs, in its
         order and up to its concurrency; `rules` says how they share with the others, and limits what is in progress at
         once.
-        """
-        ...
-
-    def take(self, record_id: int, actor: Actor, expected: RowIdentity | None = None) -> LedgerRow:
-        """Start a task on a window: check that the actor's run may have it, and give it a new, greatest fence.
-
-        With `expected`, the row is compared with the window that the actor means by the row's number.
-
-        Raises:
-            RowMistakenError: The row is another window's by now.
-            WindowHeldError, WindowFinishedError, WindowInvalidatedError: See `core.lifecycle.take`.
-        """
-        ...
-
-    def heartbeat(self, record_id: int, fence: int) -> None:
-        """Renew the lease.
-
-        Raises:
-            FenceLostError: Another start of a task owns the window.
-        """
-        ...
-
-    def change(self, record_id: int, decide: Decision, actor: Actor) -> LedgerRow:
-        """Lock the row, let `decide` (a function of `core.lifecycle`) judge it, and write its transition and event.
-
-        The changed row is returned. An error that `decide` raises passes through, and then nothing was written.
-        """
-        ...
-
-    def note_refusal(self, record_id: int, fence: int, reason: str, actor: Actor) -> None:
-        """Append an event `refused`: the actor's start, under this fence, wanted to write after a newer start. The row
-        does not change.
         """
         ...
 

@@ -25,6 +25,7 @@ from include.pipeline_framework.errors import (
     AuditFailedError,
     BadDocumentError,
     LedgerRefusedError,
+    PipelineError,
     RowsWouldVanishError,
     TargetBusyError,
     TornStageError,
@@ -33,7 +34,7 @@ from include.pipeline_framework.errors import (
 from include.pipeline_framework.ports.stage import Manifest, StageRequest
 from include.pipeline_framework.ports.target import PublishRequest, PublishResult
 from include.pipeline_framework.tasks.pipeline import Pipeline
-from include.pipeline_framework.tasks.window_attempt import LONGEST_REASON, WindowAttempt
+from include.pipeline_framework.tasks.window_attempt import LONGEST_REASON, WindowAttempt, change_all
 
 SHORT_WAIT_SECONDS = 15.0
 """How long a task waits on its worker while one and the same publish has the table; then it comes back later."""
@@ -78,10 +79,14 @@ def move_all_until(
         if attempt.row.phase_completed in (None, Phase.SOURCE_TO_STAGE):
             manifests[attempt.row.id] = _staged(pipeline, attempt)
 
+    def left() -> list[WindowAttempt]:
+        return [attempt for attempt in attempts if attempt.row.id not in errors]
+
     each(stage)
-    if phase is not Phase.SOURCE_TO_STAGE and manifests:
-        _publish(pipeline, attempts, manifests, each)
+    if phase is not Phase.SOURCE_TO_STAGE:
+        errors |= _publish(pipeline, [attempt for attempt in left() if attempt.row.id in manifests], manifests)
     if phase is Phase.AUDIT:
+        errors |= change_all(left(), transitions.start_audit)
         with pipeline.target.connected():
             each(lambda attempt: _audit(pipeline, attempt))
     return [errors.get(attempt.row.id) or _numbers(attempt) for attempt in attempts]
@@ -160,21 +165,19 @@ def _turn_at_the_table(pipeline: Pipeline, attempts: Sequence[WindowAttempt]) ->
 
 
 def _publish(
-    pipeline: Pipeline,
-    attempts: Sequence[WindowAttempt],
-    manifests: Mapping[int, Manifest],
-    each: Callable[[Callable[[WindowAttempt], None]], None],
-) -> None:
-    """Publish the staged windows together; `each` calls a function for every window that has not failed."""
-    publishing = list[WindowAttempt]()
-    requests = list[PublishRequest]()
-    outcomes: dict[int, PublishResult | Exception] = {}
-
-    def request(attempt: WindowAttempt) -> None:
+    pipeline: Pipeline, attempts: Sequence[WindowAttempt], manifests: Mapping[int, Manifest]
+) -> dict[int, Exception]:
+    """Publish the staged windows together; return the errors."""
+    errors = change_all(attempts, transitions.start_stage_to_target)
+    publishing, requests = list[WindowAttempt](), list[PublishRequest]()
+    for attempt in attempts:
         row = attempt.row
-        if row.id in manifests:
-            attempt.change(transitions.start_stage_to_target)
-            replaced = pipeline.store.replaced_windows(row.id)
+        if row.id not in errors:
+            try:
+                replaced = pipeline.store.replaced_windows(row.id)
+            except PipelineError as error:
+                errors[row.id] = error
+                continue
             requests.append(
                 PublishRequest(
                     manifests[row.id],
@@ -186,21 +189,18 @@ def _publish(
                 )
             )
             publishing.append(attempt)
-
-    def settle(attempt: WindowAttempt) -> None:
-        if attempt.row.id in outcomes:
-            _note_published(attempt, outcomes[attempt.row.id], replaced[attempt.row.id])
-
-    each(request)
     if not requests:
-        return
-    replaced = {one.lifecycle_id: tuple(one.replaced) for one in requests}
+        return errors
     started = time.monotonic()
-    found = _outcomes(pipeline, publishing, requests)
-    for attempt, outcome in zip(publishing, found, strict=True):
+    loaded: dict[int, tuple[dict[str, Any], tuple[int, ...]]] = {}
+    for attempt, request, outcome in zip(publishing, requests, _outcomes(pipeline, publishing, requests), strict=True):
         attempt.log_step("published", started, outcome if isinstance(outcome, Exception) else None)
-        outcomes[attempt.row.id] = outcome
-    each(settle)
+        if isinstance(outcome, Exception):
+            errors[attempt.row.id] = _discarded(attempt, outcome)
+        else:
+            loaded[attempt.row.id] = _figures(outcome), tuple(request.replaced)
+    written = [attempt for attempt in publishing if attempt.row.id in loaded]
+    return errors | change_all(written, transitions.complete_stage_to_target, lambda attempt: loaded[attempt.row.id])
 
 
 def _outcomes(
@@ -215,19 +215,23 @@ def _outcomes(
         return [error] * len(requests)
 
 
-def _note_published(attempt: WindowAttempt, outcome: PublishResult | Exception, replaced: tuple[int, ...]) -> None:
-    if isinstance(outcome, BadDocumentError | RowsWouldVanishError):
+def _discarded(attempt: WindowAttempt, error: Exception) -> Exception:
+    """Discard the stage of a window whose rows are refused; return the error, or that of writing this."""
+    if isinstance(error, BadDocumentError | RowsWouldVanishError):
         # only a corrected source helps: a task that resumed from these files would always be refused
-        attempt.change(transitions.discard_stage, storable(outcome.what, LONGEST_REASON))
-    if isinstance(outcome, Exception):
-        raise outcome
-    loaded = {
-        "loaded_count": outcome.loaded.rows,
-        "loaded_fingerprint": outcome.loaded.hash_sum,
-        "deleted_rows": outcome.deleted_rows,
-        "already_received": outcome.already_received,
+        return change_all([attempt], transitions.discard_stage, lambda _: [storable(error.what, LONGEST_REASON)]).get(
+            attempt.row.id, error
+        )
+    return error
+
+
+def _figures(result: PublishResult) -> dict[str, Any]:
+    return {
+        "loaded_count": result.loaded.rows,
+        "loaded_fingerprint": result.loaded.hash_sum,
+        "deleted_rows": result.deleted_rows,
+        "already_received": result.already_received,
     }
-    attempt.change(transitions.complete_stage_to_target, loaded, replaced)
 
 
 def _fingerprint(rows: int | None, hash_sum: int | None) -> Fingerprint | None:
@@ -244,7 +248,6 @@ def _removable(pipeline: Pipeline, attempt: WindowAttempt) -> VanishedDataLimit 
 
 
 def _audit(pipeline: Pipeline, attempt: WindowAttempt) -> None:
-    attempt.change(transitions.start_audit)
     row, config = attempt.row, pipeline.config
     numbers = AuditNumbers(
         staged=_fingerprint(row.staged_count, row.staged_fingerprint),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import structlog
 
 from include.pipeline_framework.core.lifecycle import transitions
-from include.pipeline_framework.core.lifecycle.transitions import Transition
+from include.pipeline_framework.core.lifecycle.transitions import Decision, Transition
 from include.pipeline_framework.core.records.ledger_row import LedgerRow, RowIdentity
 from include.pipeline_framework.core.records.row import Actor, Status
 from include.pipeline_framework.core.texts import storable
@@ -37,7 +37,7 @@ class WindowAttempt:
     """The authority over one window while a task runs; every write goes through it and carries its fence."""
 
     def __init__(self, store: LedgerWindows, row: LedgerRow, actor: Actor) -> None:
-        self._store = store
+        self.store = store
         self.row = row
         self.actor = actor
         self.fence: int = row.fence
@@ -88,14 +88,18 @@ class WindowAttempt:
             FenceLostError: A newer start owns the window; nothing was written.
             RowMistakenError: The row's number means another window by now; nothing was written.
         """
+        self.row = self.store.change(self.row.id, self.decision(decide, *arguments, **options), self.actor)
+        return self.row
+
+    def decision(self, decide: Callable[..., Transition], *arguments: Any, **options: Any) -> Decision:
+        """Return what `change` asks the ledger to do."""
         fence, expected = self.fence, self.row.identity
 
         def checked(row: LedgerRow, now: datetime) -> Transition:
             expected.require(row)
             return decide(row, fence, now, *arguments, **options)
 
-        self.row = self._store.change(self.row.id, checked, self.actor)
-        return self.row
+        return checked
 
     def replace_by(self, records: Sequence[Mapping[str, Any]], reason: str) -> list[LedgerRow]:
         """Replace the window, which this task holds, by others; a later run claims them.
@@ -103,15 +107,15 @@ class WindowAttempt:
         Raises:
             FenceLostError: A newer start owns the window; nothing was written.
         """
-        new = self._store.replace([self.row.id], records, self.actor, reason, fence=self.fence)
-        self.row = self._store.get(self.row.id)
+        new = self.store.replace([self.row.id], records, self.actor, reason, fence=self.fence)
+        self.row = self.store.get(self.row.id)
         return new
 
     def note_refusal(self, refusal: LedgerRefusedError) -> None:
         """Record in the ledger that this attempt, superseded by a newer one, tried to write and was refused."""
         if isinstance(refusal, FenceLostError):
             try:
-                self._store.note_refusal(self.row.id, self.fence, storable(str(refusal), LONGEST_REASON), self.actor)
+                self.store.note_refusal(self.row.id, self.fence, storable(str(refusal), LONGEST_REASON), self.actor)
             except PipelineError as error:
                 refusal.add_note(f"The ledger could not be told: {error}")
 
@@ -133,15 +137,11 @@ def run_on_window(
         LedgerRefusedError: The window was not taken, or was lost while working; this task may not change the row.
         Exception: Any error that `work` raised, after it was written to the ledger.
     """
-
-    def alone(attempts: Sequence[WindowAttempt]) -> list[Result]:
-        return [work(attempt) for attempt in attempts]
-
     (outcome,) = run_on_windows(
         store,
         {record_id: expected},
         actor,
-        alone,
+        each_alone(work),
         max_retry_task=max_retry_task,
         is_last_try=is_last_try,
         heartbeat_seconds=heartbeat_seconds,
@@ -178,24 +178,87 @@ def run_on_windows(
     Returns:
         The result of each window, or its error: it was not taken, or its work failed, and that is in the ledger.
     """
+    if not windows:
+        return []
     outcomes: dict[int, Result | Exception] = {}
     attempts = list[WindowAttempt]()
-    for record_id, expected in windows.items():
-        try:
-            attempt = WindowAttempt(store, store.take(record_id, actor, expected), actor)
-        except Exception as error:  # noqa: BLE001 - it is this window's outcome, and the caller's to raise
-            outcomes[record_id] = error
+    for record_id, taken in _taken(store, windows, actor).items():
+        if isinstance(taken, Exception):
+            outcomes[record_id] = taken
         else:
-            attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=attempt.row.phase_completed)
+            attempt = WindowAttempt(store, taken, actor)
+            attempt.log.info("window taken", run=actor.dag_run_id, phase_completed=taken.phase_completed)
             attempts.append(attempt)
     if attempts:
         with _heartbeats(attempts, store, heartbeat_seconds):
             ended = _worked(attempts, work)
         for attempt, outcome in zip(attempts, ended, strict=True):
-            outcomes[attempt.row.id] = _settled(
+            outcomes[attempt.row.id] = _accounted(
                 attempt, outcome, will_repeat=not is_last_try, max_retry_task=max_retry_task
             )
+        outcomes |= change_all([attempt for attempt in attempts if _ends(attempt, outcomes)], transitions.end_task)
     return [outcomes[record_id] for record_id in windows]
+
+
+def each_alone(
+    work: Callable[[WindowAttempt], Result],
+) -> Callable[[Sequence[WindowAttempt]], list[Result | Exception]]:
+    """Return the work on several windows, one after the other, from the work on one: an error is its own window's."""
+
+    def works(attempts: Sequence[WindowAttempt]) -> list[Result | Exception]:
+        outcomes = list[Result | Exception]()
+        for attempt in attempts:
+            try:
+                outcomes.append(work(attempt))
+            except Exception as error:  # noqa: BLE001 - it is written to the ledger, and then the caller's to raise
+                outcomes.append(error)
+        return outcomes
+
+    return works
+
+
+def change_all(
+    attempts: Sequence[WindowAttempt],
+    decide: Callable[..., Transition],
+    arguments: Callable[[WindowAttempt], Sequence[Any]] = lambda _: (),
+) -> dict[int, Exception]:
+    """Do for several attempts of one task what `WindowAttempt.change` does, in one transaction; return the errors.
+
+    Args:
+        attempts: Whose rows change.
+        decide: See `WindowAttempt.change`.
+        arguments: Returns further arguments of `decide` for an attempt.
+    """
+    if not attempts:
+        return {}
+    store, actor = attempts[0].store, attempts[0].actor
+    try:
+        found = store.change_all({one.row.id: one.decision(decide, *arguments(one)) for one in attempts}, actor)
+    except Exception as error:  # noqa: BLE001 - it is every window's outcome, and the caller's to raise
+        return {attempt.row.id: error for attempt in attempts}
+    errors: dict[int, Exception] = {}
+    for attempt in attempts:
+        row = found[attempt.row.id]
+        if isinstance(row, Exception):
+            errors[attempt.row.id] = row
+        else:
+            attempt.row = row
+    return errors
+
+
+def _taken(
+    store: LedgerWindows, windows: Mapping[int, RowIdentity | None], actor: Actor
+) -> Mapping[int, LedgerRow | Exception]:
+    try:
+        return store.take_all(windows, actor)
+    except Exception as error:  # noqa: BLE001 - it is every window's outcome, and the caller's to raise
+        return dict.fromkeys(windows, error)
+
+
+def _ends(attempt: WindowAttempt, outcomes: Mapping[int, object]) -> bool:
+    """Return whether the end of the task is all that is left to write: a busy table has spent no attempt."""
+    outcome = outcomes[attempt.row.id]
+    return isinstance(outcome, TargetBusyError) or (not isinstance(outcome, Exception) and attempt.may_hold_lease)
 
 
 def _worked(
@@ -211,20 +274,16 @@ def _worked(
     return ended
 
 
-def _settled(
+def _accounted(
     attempt: WindowAttempt, outcome: Result | Exception, *, will_repeat: bool, max_retry_task: int
 ) -> Result | Exception:
-    """Write how the work on a window ended; return the outcome, or the error of writing it."""
+    """Write a failure of the work on a window; return the outcome, or the error of writing it."""
     try:
         if isinstance(outcome, LedgerRefusedError):
             attempt.note_refusal(outcome)
-        elif isinstance(outcome, TargetBusyError):
-            attempt.change(transitions.end_task)  # the window waits and is still this run's; no attempt is spent
-        elif isinstance(outcome, Exception):
+        elif isinstance(outcome, Exception) and not isinstance(outcome, TargetBusyError):
             will_repeat = will_repeat and not isinstance(outcome, TerminalError)
             _account_for_failure(attempt, outcome, will_repeat=will_repeat, max_retry_task=max_retry_task)
-        elif attempt.may_hold_lease:
-            attempt.change(transitions.end_task)
     except Exception as error:  # noqa: BLE001 - it is this window's outcome, and the caller's to raise
         return error
     return outcome
