@@ -142,7 +142,8 @@ class PipelineConfig(BaseModel):
     windows_per_task: Annotated[int, Field(ge=1, le=1_024)] | Literal["auto"] = Field(
         default="auto",
         description="Windows that one task instance carries through a phase, and publishes together: fewer process "
-        "starts, log-ins and transactions for small windows. auto: many small ones or one large one, by what windows around these days took.",
+        "starts, log-ins and transactions for small windows. auto: many small ones or one large one, by what windows "
+        "around these days took.",
     )
     max_rows_per_window: int | None = Field(
         default=None,
