@@ -32,6 +32,7 @@ COMMANDS = {
     "plan": _Known(_WINDOWS, "Plan all windows of a day for every source."),
     "status": _Known(_WINDOWS, "Show how complete every day of every pipeline is."),
     "why": _Known(_WINDOWS, "Say why a window is in its state, or not there, and what happens next."),
+    "sql": _Known(_WINDOWS, "Query the ledger, or a pipeline's target."),
     "ledger": _Known(_WINDOWS, "Show, migrate, rebuild and compare the ledger; report windows; adopt older tables."),
     "backfill": _Known(_WINDOWS, "List, pause, resume and cancel backfill campaigns."),
     "state": _Known(_WINDOWS, "Find gaps, overlaps, duplicates and drift."),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from include.pipeline_framework.core.proof.vanishing import VanishedDataLimit
-from include.pipeline_framework.errors import BadDocumentError, RowsWouldVanishError
+from include.pipeline_framework.errors import BadDocumentError, PipelineError, RowsWouldVanishError
+from include.pipeline_framework.ports.queries import Queryable
 from tests.contract.target_harness import FLIGHTS, TargetHarness, document, documents, window
 
 NONE, ONE_IN_TEN = VanishedDataLimit(), VanishedDataLimit(percent=10)
@@ -64,3 +65,13 @@ class KeepsRowsContract:
         fewer = harness.staged(content[:1], row=2)
         with pytest.raises(RowsWouldVanishError, match=r"3 of the window's 4 rows"):
             harness.publish(fewer, removable=NONE, replaced={1: window()})
+
+    def test_a_persons_query_reads_what_is_loaded(self, harness: TargetHarness) -> None:
+        harness.load(documents(3))
+        assert isinstance(harness.target, Queryable)
+        answer = harness.target.query("SELECT 1 AS one UNION ALL SELECT 2 ORDER BY 1", 1)
+        assert ([name.lower() for name in answer.columns], answer.has_more) == (["one"], True)
+        assert [list(map(int, row)) for row in answer.rows] == [[1]]
+        with pytest.raises(PipelineError, match=r"(?i)nowhere"):
+            harness.target.query("SELECT * FROM nowhere", 1)
+        assert len(harness.ids()) == 3

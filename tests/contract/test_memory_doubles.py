@@ -46,6 +46,7 @@ class TestMemoryTarget(TargetContract):
     exempt: ClassVar = {
         "test_a_lost_answer_to_commit_is_a_success_when_the_receipt_is_there": "nothing lies between it and its caller",
         "test_a_lost_answer_to_commit_is_decided_by_the_receipts": "nothing lies between it and its caller",
+        "test_a_persons_query_reads_what_is_loaded": "it has no SQL",
         "test_a_guard_row_that_stays_locked_is_a_conflict": "its lock is waited for without a limit",
     }
 

@@ -61,6 +61,7 @@ class PostgresTarget(SqlTarget):
         clock="CLOCK_TIMESTAMP()",
         # With a stricter level, the receipts would be read from a snapshot that is older than the lock.
         begin="BEGIN ISOLATION LEVEL READ COMMITTED",
+        begin_query="BEGIN READ ONLY",
         among="= ANY({value})",
     )
 

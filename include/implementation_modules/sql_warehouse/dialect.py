@@ -43,6 +43,8 @@ class Dialect:
         clock: Expression for the present instant; it goes on inside of a transaction.
         begin: Statement that opens a transaction. A statement after the one that takes the guard row must see what was
             committed before that.
+        begin_query: Statement that opens a transaction for a person's query, which can't write where the database knows
+            such a thing.
         instant: Expression that makes a value for an instant's column of the bound `{value}`.
         among: Condition, after a column's name, that it is in the bound list `{value}`.
         hash_sum: Exact sum of the column `_id_hash` (60 bits each, many rows), a whole number or its digits as text.
@@ -54,6 +56,7 @@ class Dialect:
     folders: tuple[str, ...]
     clock: str
     begin: str = "BEGIN"
+    begin_query: str = "BEGIN"
     instant: str = "{value}"
     among: str = "IN ({value})"
     hash_sum: str = "SUM(_id_hash)"

@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.session import Session, SharedSession
+from include.pipeline_framework.core.queries import Answer
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import PipelineError, PublishConflictError, ServiceUnavailableError
 from include.sql.text import SqlFragment
@@ -58,6 +59,19 @@ class SqlSessions(ABC):
     def where(self, source_object: str, window: TimeWindow | None = None) -> str:
         """Return what errors say about the place."""
         return f"{source_object} {window or ''}".rstrip() + f" in {self._table}"
+
+    def query(self, statement: str, limit: int) -> Answer:
+        """See `Queryable.query`."""
+        with self._session("query", is_first=True, is_last=True) as session:
+            session.execute(self.DIALECT.begin_query, None, doing="begin", fetch=False)
+            try:
+                with session.translated("the query"):
+                    session.cursor.execute(statement)
+                    described = session.cursor.description or ()
+                    rows = session.cursor.fetchmany(limit + 1) if described else []
+                return Answer.of([str(column[0]) for column in described], rows, limit)
+            finally:
+                self._roll_back(session)
 
     @contextmanager
     def _session(
