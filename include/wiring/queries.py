@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from include.implementation_modules.postgres_ledger.errors import translated
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.core.queries import Answer, one_query
+from include.pipeline_framework.core.watching.queries import Answer, one_query
 from include.pipeline_framework.errors import ConfigurationError
 from include.pipeline_framework.ports.queries import Queryable
 from include.wiring import assembly, connections

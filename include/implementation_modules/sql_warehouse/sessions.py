@@ -11,8 +11,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.session import Session, SharedSession
-from include.pipeline_framework.core.queries import Answer
 from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.core.watching.queries import Answer
 from include.pipeline_framework.errors import PipelineError, PublishConflictError, ServiceUnavailableError
 from include.sql.text import SqlFragment
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from include.pipeline_framework.core.queries import Answer
+from include.pipeline_framework.core.watching.queries import Answer
 
 
 @runtime_checkable

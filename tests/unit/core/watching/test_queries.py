@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.pipeline_framework.core.queries import Answer, one_query
+from include.pipeline_framework.core.watching.queries import Answer, one_query
 from include.pipeline_framework.errors import InvalidInputError
 
 
