@@ -30,6 +30,7 @@ class _Known(NamedTuple):
 
 COMMANDS = {
     "plan": _Known(_WINDOWS, "Plan all windows of a day for every source."),
+    "preview": _Known(_WINDOWS, "Show what a pipeline would do with a day; nothing is written."),
     "status": _Known(_WINDOWS, "Show how complete every day of every pipeline is."),
     "why": _Known(_WINDOWS, "Say why a window is in its state, or not there, and what happens next."),
     "sql": _Known(_WINDOWS, "Query the ledger, or a pipeline's target."),

@@ -163,3 +163,12 @@ def test_a_connection_that_is_lost_half_way_is_transient(connect: Connect) -> No
 def test_bodies_are_valid_json(connect: Connect) -> None:
     insert(connect, (1, START, None, "NaN", '"\\u0000\\n"'))
     assert json.loads(read(source(connect))[0].body)["amount"] == "NaN"
+
+
+def test_the_query_that_is_shown_reads_the_window(connect: Connect) -> None:
+    insert(connect, (1, START, None, 1, "{}"), (2, START + timedelta(hours=1), None, 1, "{}"))
+    (text,) = source(connect).queries(WINDOW)
+    assert "-- start: 2013-03-09T05:00:00+00:00" in text
+    with connect() as connection:
+        rows = connection.execute(text.encode(), {"start": WINDOW.start, "end": WINDOW.end}).fetchall()
+    assert [json.loads(bytes(line))["_id"] for (line,) in rows] == ["1"]

@@ -10,6 +10,7 @@ Documents are passed on byte for byte: no `filter_path` and no `_source` filteri
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,6 +114,16 @@ class ElasticsearchSource:
             found = aggregation(answer, "buckets", where, _rows_by_number)
             counts += [BucketCount(bucket, found[number]) for number, bucket in enumerate(chunk)]
         return counts
+
+    def queries(self, window: TimeWindow) -> list[str]:
+        """See `TellsQueries.queries`: the view, and the first page of a slice; each page asks for what follows it."""
+        time, options = self._time_field(), self.options
+        view = index_path(options.index, "_pit")
+        page = {"track_total_hits": False, "size": options.page_size, "query": time.range(window), "sort": time.sort}
+        if options.slices > 1:
+            page["slice"] = {"id": 0, "max": options.slices}
+        body = json.dumps({"pit": {"id": "…", "keep_alive": options.keep_alive}, **page}, indent=2, ensure_ascii=False)
+        return [f"POST {view}?keep_alive={options.keep_alive}", f"POST /_search\n{body}"]
 
     @contextmanager
     def extract(self, window: TimeWindow) -> Iterator[ElasticsearchExtract]:

@@ -116,6 +116,11 @@ class PostgresSource:
             for bucket in buckets
         ]
 
+    def queries(self, window: TimeWindow) -> list[str]:
+        """See `TellsQueries.queries`."""
+        with self._view(window) as view:
+            return [view.text("lines")]
+
     @contextmanager
     def extract(self, window: TimeWindow) -> Iterator[PostgresExtract]:
         """Open the transaction; leaving the context ends it."""
@@ -244,6 +249,11 @@ class _View:
         finally:
             with suppress(psycopg.Error):  # it ends in any case; every row was read, or an error is being raised
                 cursor.close()
+
+    def text(self, name: str) -> str:
+        """Return a statement as the server gets it, and below it its parameters."""
+        bounds = [f"-- {bound}: {instant.isoformat()}" for bound, instant in self._window.items()]
+        return "\n".join([self._statement(name).as_string(self._connection), *bounds])
 
     def _statement(self, name: str) -> Any:
         from psycopg.sql import SQL, Composed, Identifier

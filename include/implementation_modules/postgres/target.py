@@ -56,6 +56,7 @@ class PostgresTarget(SqlTarget):
     """
 
     connect = staticmethod(connect_to_primary)
+    TABLES = ("create_target", "create_target_index", "create_receipts", "create_receipts_index")
     DIALECT: ClassVar[Dialect] = Dialect(
         ("postgres_target", "sql_target"),
         clock="CLOCK_TIMESTAMP()",
@@ -114,7 +115,7 @@ class PostgresTarget(SqlTarget):
             self._is_own_session = True
 
     def _create_missing(self, session: Session) -> None:
-        for name in ("create_target", "create_target_index", "create_receipts", "create_receipts_index"):
+        for name in self.TABLES:
             try:
                 session.run(name)
             except TerminalError as error:

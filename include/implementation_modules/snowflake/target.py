@@ -149,7 +149,7 @@ class SnowflakeTarget(SqlTarget):
             session.run("use_schema")  # for the temporary tables: fakesnow 0.12.1 takes no qualified name for them
 
     def _create_missing(self, session: Session) -> None:
-        for name in ("create_target", "create_receipts"):
+        for name in self.TABLES:
             try:
                 session.run(name)
             except TerminalError:

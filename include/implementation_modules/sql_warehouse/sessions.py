@@ -30,6 +30,8 @@ class SqlSessions(ABC):
     """
 
     DIALECT: ClassVar[Dialect]
+    TABLES: ClassVar[tuple[str, ...]] = ("create_target", "create_receipts")
+    """Statements that create the tables, in their order."""
 
     def __init__(
         self, connect: Callable[[], Any], *, table: str, fragments: Mapping[str, SqlFragment], guard_wait_seconds: float
@@ -59,6 +61,10 @@ class SqlSessions(ABC):
     def where(self, source_object: str, window: TimeWindow | None = None) -> str:
         """Return what errors say about the place."""
         return f"{source_object} {window or ''}".rstrip() + f" in {self._table}"
+
+    def definitions(self) -> list[str]:
+        """See `TellsDefinitions.definitions`."""
+        return [self.DIALECT.text(name, self._fragments) for name in self.TABLES]
 
     def query(self, statement: str, limit: int) -> Answer:
         """See `Queryable.query`."""

@@ -84,9 +84,7 @@ class TestTheFlightsPipeline:
             *("arr_delay", "flight", "air_time", "distance"),
         }
         assert {name for name, kind in columns.items() if kind == "integer"} == integers
-        assert {name for name, kind in columns.items() if kind == "text"} == {
-            *("carrier", "tailnum", "origin", "dest", "flight_id")
-        }
+        assert {name for name, kind in columns.items() if kind == "text"} == {*("carrier", "tailnum", "origin", "dest")}
         assert columns["time_hour"] == "timestamp"
 
     def test_values_that_the_dag_needs(self) -> None:
