@@ -44,6 +44,15 @@ def storable(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "row"), counted(5_000, "row")
+    ('1 row', '5,000 rows')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(word: Any, known: Iterable[str]) -> str:
     """Return a sentence that names the closest known word, else all of them.
 

@@ -1,0 +1,1 @@
+"""Propose a new pipeline's settings from what was seen of its source."""
