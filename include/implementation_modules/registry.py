@@ -40,6 +40,12 @@ MIRRORS: Mapping[str, str] = {
 }
 """Dotted paths of the ledger's mirrors by type of the target beside whose tables they are."""
 
+INSPECTIONS: Mapping[str, str] = {
+    "elasticsearch": f"{_HERE}.elasticsearch.inspecting:ElasticsearchInspection",
+    "postgres": f"{_HERE}.postgres.inspecting:PostgresInspection",
+}
+"""Dotted paths of what looks at a source before its pipeline exists, by the source's type."""
+
 CONNECTS: Mapping[str, str] = {
     "aws": f"{_HERE}.object_storage.connecting:connect",
     "elasticsearch": f"{_HERE}.elasticsearch.connecting:connect",
@@ -149,3 +155,9 @@ def create_mirror(type_name: str, client: Any, options: Mapping[str, Any]) -> An
     module, _, name = MIRRORS[type_name].partition(":")
     mirror = getattr(import_module(module), name)
     return mirror(client, mirror.Options.model_validate(dict(options)))
+
+
+def create_inspection(type_name: str, client: Any) -> Any:
+    """Return what looks at a source of a type, one of `INSPECTIONS`, through a ready client."""
+    module, _, name = INSPECTIONS[type_name].partition(":")
+    return getattr(import_module(module), name)(client)

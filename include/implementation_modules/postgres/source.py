@@ -17,18 +17,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from include.implementation_modules.postgres.connecting import connect
 from include.implementation_modules.postgres.lines import page_of
+from include.implementation_modules.postgres.read_errors import translated
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IncompleteExtractError,
-    PipelineError,
-    ServiceBusyError,
     ServiceUnavailableError,
 )
 from include.pipeline_framework.ports.source import BucketCount, Document, SourcePart, TimeUnit
 from include.postgres_server import session
-from include.postgres_server.errors import Trouble, said, trouble_of
 from include.sql import statement
 
 _TIMESTAMPTZ_OID = 1184
@@ -130,7 +128,7 @@ class PostgresSource:
     @contextmanager
     def _view(self, window: TimeWindow | None = None) -> Iterator[_View]:
         where = f"table {self.options.table_schema}.{self.options.table}" + (f", window {window}" if window else "")
-        with _translated(where):
+        with translated(where):
             connection = self._connect()
         with closing(connection):
             view = _View(connection, self.options, window, where)
@@ -181,7 +179,7 @@ class _View:
             ServiceUnavailableError: The standby has not replayed enough yet.
         """
         name = f"{self._options.table_schema}.{self._options.table}"
-        with _translated(self.where):
+        with translated(self.where):
             self._connection.autocommit = True
             quoted = ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in self._names)
             row = self._connection.execute(statement("postgres_source/server"), {"table": quoted}).fetchone()
@@ -209,7 +207,7 @@ class _View:
     def begin(self) -> None:
         from psycopg import IsolationLevel
 
-        with _translated(self.where):
+        with translated(self.where):
             self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
             row_security = "off" if self._options.row_security == "refuse" else "on"
@@ -227,7 +225,7 @@ class _View:
         return self.rows(name)[0]
 
     def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with _translated(self.where):
+        with translated(self.where):
             rows: list[tuple[Any, ...]] = self._connection.execute(
                 self._statement(name), self._window | parameters
             ).fetchall()
@@ -236,12 +234,12 @@ class _View:
     def pages(self, name: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
         import psycopg
 
-        with _translated(self.where):
+        with translated(self.where):
             cursor = self._connection.cursor(name="window_extract", binary=True)
             cursor.execute(self._statement(name), self._window, binary=True)
         try:
             while True:
-                with _translated(self.where):
+                with translated(self.where):
                     page = cursor.fetchmany(size)
                 if not page:
                     return
@@ -271,42 +269,3 @@ class _View:
             document=document,
         )
         return filled
-
-
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """Translate psycopg's errors into the framework's, with the server's message but never a connection string."""
-    import psycopg
-
-    try:
-        yield
-    except psycopg.Error as error:
-        raise _of_state(error, where) from error
-
-
-def _of_state(error: Any, where: str) -> PipelineError:
-    trouble = trouble_of(error)
-    # READ_ONLY is lasting here: the transaction is read-only by intention, so the view itself tries to write
-    if trouble.is_passing and trouble is not Trouble.READ_ONLY:
-        kind = ServiceBusyError if trouble is Trouble.BUSY else ServiceUnavailableError
-        return kind(
-            f"Postgres did not answer, or not now ({said(error)})",
-            where=where,
-            meaning="What was read so far is not the whole window and is thrown away",
-            remedy="Airflow retries; if it stays, check host, port and credentials of the connection and the server.",
-        )
-    if error.sqlstate == "42501":
-        return ConfigurationError(
-            f"The user may not see all of it ({said(error)})",
-            where=where,
-            meaning="A privilege is missing, or row-level security hides rows: every count would leave them out and "
-            "look whole; nothing was read",
-            remedy="Grant SELECT, and where the table has policies BYPASSRLS (ALTER ROLE … BYPASSRLS). If the part "
-            "that the policy shows is all that is wanted, set `row_security: accept` under source.",
-        )
-    return ConfigurationError(
-        f"Postgres refused the statement ({said(error)})",
-        where=where,
-        meaning="Trying again gives the same answer",
-        remedy="Check login, table_schema, table, columns and the user's SELECT privilege.",
-    )
