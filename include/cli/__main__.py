@@ -39,7 +39,8 @@ COMMANDS = {
     "state": _Known(_WINDOWS, "Find gaps, overlaps, duplicates and drift."),
     "late": _Known(_WINDOWS, "Tell how late rows come, and which x_time_back follows from it."),
     "config": _Known(_FILES, "Check and describe pipeline files."),
-    "pipeline": _Known(_FILES, "Write a new pipeline's files."),
+    "new": _Known(_FILES, "Look at an index or a table, and write a pipeline that loads it."),
+    "pipeline": _Known(_FILES, "Write a new pipeline's files: new, under its older name."),
     "orders": _Known(_ORDERS, "Pull what is due for every store; show what is missing."),
 }
 """Purposes of the commands by name; the file `include/cli/<name>.py` has the command as `app`."""

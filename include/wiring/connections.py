@@ -44,6 +44,15 @@ def client(connection_id: str | None, *, writes: bool = False, connect: Callable
     return built(connection_id, partial(connect, connection))
 
 
+def connection_type(connection_id: str) -> str:
+    """Return the type of an Airflow connection, as Airflow names it.
+
+    Raises:
+        ConfigurationError: There is no such connection, or it can't be read.
+    """
+    return str(_connection(connection_id).conn_type)
+
+
 def ledger_connect() -> Callable[[], Any]:
     """Return what opens connections to the ledger: `LEDGER_URL` if it is set, else the connection `lifecycle_postgres`.
 

@@ -6,12 +6,11 @@ import re
 
 from include.orders_sync.config import load_config
 from include.wiring.connections import LEDGER_CONNECTION_ID
-from tests.architecture.repository import files, text
+from tests.architecture.repository import files
 
 
 def connection_ids() -> set[str]:
-    """Of every pipeline, of the template of new ones, of ledger and orders sync, and the SMTP notifier's default."""
+    """Of every pipeline, of ledger and orders sync, and the SMTP notifier's default."""
     pipelines = [path.read_text(encoding="utf-8") for path in files(".yaml", under="include/pipelines")]
-    template = text("include/pipeline_framework/config/scaffold.py")
-    named = re.findall(r"^\s*connection_id: *['\"]?([\w.-]+)", "\n".join([*pipelines, template]), re.MULTILINE)
+    named = re.findall(r"^\s*connection_id: *['\"]?([\w.-]+)", "\n".join(pipelines), re.MULTILINE)
     return {*named, LEDGER_CONNECTION_ID, "smtp_default", *load_config().connections.model_dump().values()}

@@ -8,7 +8,7 @@ import pytest
 
 from include.orchestration import pipeline_tasks
 from include.pipeline_framework.config import loader
-from include.pipeline_framework.config.scaffold import new_pipeline
+from include.pipeline_framework.config.scaffold import write_pipeline
 from include.pipeline_framework.errors import ConfigurationError
 from include.wiring import assembly
 
@@ -37,7 +37,7 @@ def test_each_source_is_a_dag_and_a_wrong_one_is_one_import_error(
     directory.mkdir(parents=True)
     (directory / "web.yaml").write_text(SOURCES)
     for name in ("clicks", "views"):
-        new_pipeline(name, tmp_path)
+        write_pipeline(name, tmp_path)
     monkeypatch.setattr(loader, "PIPELINES_DIRECTORY", directory)
     bag = DagBag(dag_folder=str(tmp_path / "dags"), bundle_path=tmp_path / "dags", load_op_links=False)
     assert set(bag.dags) == {"data_pipeline_clicks"}

@@ -31,7 +31,7 @@ every process of Airflow, and the command line, has to have it.
 A file may have a key `sources`, a list of mappings. Everything else in the file is shared by them, merged as
 `defaults.yaml` is: mappings key by key, a section only for the same `type`; what an item says wins. A file whose root
 is a list is the same without a shared part. An item's id is its `pipeline_id`, else its `source_object`; each has a DAG
-file of its own, which `python -m include.cli pipeline new <id>` writes.
+file of its own, which `python -m include.cli new <id>` writes.
 
 ```yaml
 # include/pipelines/shop.yaml: three pipelines, shop_orders, shop_returns and clicks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from include.pipeline_framework.config.file_sources import DEFAULTS, FileSource, all_sources, is_id
 from include.pipeline_framework.config.models import EXTERNAL
@@ -16,46 +17,12 @@ from include.orchestration.data_pipeline import data_pipeline
 dag = data_pipeline("{pipeline_id}")
 '''
 
-YAML_FILE = """# yaml-language-server: $schema=./pipeline.schema.json
-# What is not given here comes from defaults.yaml. Nothing runs before `enabled` is true.
-enabled: false
-source_object: {pipeline_id}
 
-timezone: UTC
-granularity: 1h
-x_time_back: 1h
-start_date: 2025-01-01
-cron_schedule: "0 * * * *"
-
-source:
-  type: elasticsearch
-  connection_id: source_elasticsearch
-  index: {pipeline_id}
-  time_field: "@timestamp"
-
-stage:
-  type: object_storage
-  connection_id: stage_s3
-  bucket: stage
-
-target:
-  type: snowflake
-  connection_id: target_snowflake
-  database: ANALYTICS
-  schema: PUBLIC
-  table: {table}
-  columns: {{}}  # name: text | integer | number | boolean | timestamp | date; the whole document is in DOC anyway
-"""
-
-
-def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
-    """Write `include/pipelines/<id>.yaml` and `dags/data_pipeline_<id>.py` under `root`; return the written files.
-
-    The new pipeline is valid and disabled. For a source that is in a file's list already, only the DAG file is written.
-    Nothing is ever overwritten.
+def listed_source(pipeline_id: str, root: Path) -> FileSource | None:
+    """Return the source of a file's list that lacks only its DAG file; None: the pipeline is to be new.
 
     Raises:
-        InvalidInputError: It is not an id, or a file to write exists already; nothing was written.
+        InvalidInputError: It is not an id, or a file to write exists already.
     """
     if not is_id(pipeline_id):
         raise InvalidInputError(
@@ -64,7 +31,7 @@ def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
         )
     pipeline, dag = _files(pipeline_id, root)
     listed = next((one for one in _listed(root) if one.pipeline_id == pipeline_id), None)
-    if listed and listed.merged(read_yaml(pipeline.with_name(f"{DEFAULTS}.yaml")).data).get("moved_by") == EXTERNAL:
+    if listed and listed.merged(defaults_of(root)).get("moved_by") == EXTERNAL:
         raise InvalidInputError(
             f"{listed.place} has moved_by: external",
             meaning="Another system moves its data, so it has no DAG; nothing was written",
@@ -78,13 +45,36 @@ def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
             meaning="Nothing was written",
             remedy="Take another id, or edit it.",
         )
+    owner = next((one for one in all_sources(_directory(root)) if one.source_object == pipeline_id), None)
+    if owner and not listed:
+        raise InvalidInputError(
+            f"{owner.place} has the source_object {pipeline_id!r}",
+            meaning="Two pipelines would claim each other's windows; nothing was written",
+            remedy="Take another id.",
+        )
+    return listed
+
+
+def write_pipeline(pipeline_id: str, root: Path, text: str = "") -> list[Path]:
+    """Write `include/pipelines/<id>.yaml` and `dags/data_pipeline_<id>.py` under `root`; return the written files.
+
+    For a source that is in a file's list already, only the DAG file is written. Nothing is ever overwritten.
+
+    Args:
+        pipeline_id: The new pipeline.
+        root: The repository.
+        text: Of the YAML file.
+
+    Raises:
+        InvalidInputError: As `listed_source`; nothing was written.
+    """
+    listed = listed_source(pipeline_id, root)
+    pipeline, dag = _files(pipeline_id, root)
     said = f"include/pipelines/{pipeline_id}.yaml"
     if listed:
         said = f"the source {pipeline_id} in include/pipelines/{listed.file.path.name}"
-    text = DAG_FILE.format(pipeline_id=pipeline_id, said=said)
-    files = {dag: text}
-    if not listed:
-        files = {pipeline: YAML_FILE.format(pipeline_id=pipeline_id, table=pipeline_id.upper()), dag: text}
+    files = {} if listed else {pipeline: text}
+    files[dag] = DAG_FILE.format(pipeline_id=pipeline_id, said=said)
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
@@ -92,16 +82,21 @@ def new_pipeline(pipeline_id: str, root: Path) -> list[Path]:
     return list(files)
 
 
+def defaults_of(root: Path) -> dict[str, Any]:
+    """Return what `defaults.yaml` says; nothing where there is none."""
+    path = _directory(root) / f"{DEFAULTS}.yaml"
+    return read_yaml(path).data if path.exists() else {}
+
+
 def pipeline_mismatches(root: Path) -> list[str]:
     """Return a sentence per pipeline without DAG file, and per DAG file without a pipeline that this bundle moves."""
-    directory = root / "include" / "pipelines"
-    defaults = read_yaml(directory / f"{DEFAULTS}.yaml").data
-    pipelines = {one.pipeline_id: one for one in all_sources(directory) if one.pipeline_id}
+    defaults = defaults_of(root)
+    pipelines = {one.pipeline_id: one for one in all_sources(_directory(root)) if one.pipeline_id}
     external = {name for name, one in pipelines.items() if one.merged(defaults).get("moved_by") == EXTERNAL}
     dags = {path.stem.removeprefix("data_pipeline_") for path in (root / "dags").glob("data_pipeline_*.py")}
     missing = [
         f"{pipelines[name].place} has no DAG file {_files(name, root)[1]}"
-        + (f"; python -m include.cli pipeline new {name} writes it" if pipelines[name].base else "")
+        + (f"; python -m include.cli new {name} writes it" if pipelines[name].base else "")
         for name in sorted(pipelines.keys() - dags - external)
     ]
     missing += [
@@ -115,8 +110,12 @@ def pipeline_mismatches(root: Path) -> list[str]:
 
 
 def _listed(root: Path) -> list[FileSource]:
-    return [source for source in all_sources(root / "include" / "pipelines") if source.base]
+    return [source for source in all_sources(_directory(root)) if source.base]
+
+
+def _directory(root: Path) -> Path:
+    return root / "include" / "pipelines"
 
 
 def _files(pipeline_id: str, root: Path) -> tuple[Path, Path]:
-    return root / "include" / "pipelines" / f"{pipeline_id}.yaml", root / "dags" / f"data_pipeline_{pipeline_id}.py"
+    return _directory(root) / f"{pipeline_id}.yaml", root / "dags" / f"data_pipeline_{pipeline_id}.py"

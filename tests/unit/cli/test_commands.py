@@ -37,7 +37,7 @@ def test_all_commands_are_there() -> None:
         "ledger reconcile", "ledger report",
         "ledger adopt", "ledger adopt-failover", "ledger describe", "backfill list", "backfill status",
         "backfill pause", "backfill resume", "backfill cancel", "state analyse", "late report", "config validate",
-        "config schema", "config describe", "pipeline new", "orders migrate", "orders status", "orders profiler",
+        "config schema", "config describe", "new", "pipeline new", "orders migrate", "orders status", "orders profiler",
         "orders td", "orders uc",
     } == words  # fmt: skip
 

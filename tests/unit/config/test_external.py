@@ -10,7 +10,7 @@ import pytest
 from include.pipeline_framework.config.external import require_moved_elsewhere, require_moved_here
 from include.pipeline_framework.config.loader import load_all_pipelines, load_pipeline, validate_all
 from include.pipeline_framework.config.models import PipelineConfig
-from include.pipeline_framework.config.scaffold import new_pipeline, pipeline_mismatches
+from include.pipeline_framework.config.scaffold import pipeline_mismatches, write_pipeline
 from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 from tests.unit.config.doubles import good, options_model, write
 
@@ -119,7 +119,7 @@ def test_it_needs_no_dag_file_and_may_have_none(tmp_path: Path, where: str) -> N
         write(directory, "defaults", said)
     assert pipeline_mismatches(tmp_path) == []
     with pytest.raises(InvalidInputError, match="moved_by: external"):
-        new_pipeline("lake", tmp_path)
+        write_pipeline("lake", tmp_path)
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags/data_pipeline_lake.py").write_text("")
     (told,) = pipeline_mismatches(tmp_path)

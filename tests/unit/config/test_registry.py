@@ -21,7 +21,6 @@ from include.pipeline_framework.config.loader import (
     resolve_variables,
     validate_all,
 )
-from include.pipeline_framework.config.scaffold import new_pipeline
 from include.pipeline_framework.errors import ConfigurationError
 from tests.unit.config import doubles
 
@@ -82,11 +81,6 @@ class TestCommittedFiles:
         text = path.read_text(encoding="utf-8")
         assert text.startswith("# yaml-language-server: $schema=./pipeline.schema.json\n")
         validator().validate(plain(text))
-
-    def test_a_new_pipeline_fits_schema_and_adapters(self, tmp_path: Path) -> None:
-        path, _ = new_pipeline("web_orders", tmp_path)
-        validator().validate(plain(path.read_text(encoding="utf-8")))
-        assert [str(problem) for problem in validate_all(path.parent, options_model=options_model)] == []
 
 
 @pytest.mark.parametrize(

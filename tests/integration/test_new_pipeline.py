@@ -1,0 +1,413 @@
+"""`new` on real servers: an index and a table of other shapes become pipelines that run as they are written."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import airflow.sdk  # noqa: F401 - at its first import it keeps the standard error of that moment for its log
+import psycopg
+import pytest
+import yaml
+from elasticsearch import Elasticsearch, helpers
+
+from include.cli import new as new_command
+from include.cli.__main__ import main
+from include.implementation_modules.elasticsearch.inspecting import ElasticsearchInspection
+from include.implementation_modules.postgres import inspecting as postgres_inspecting
+from include.implementation_modules.postgres.inspecting import PostgresInspection
+from include.pipeline_framework.config import loader
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TransientError
+from tests.fake_elasticsearch import FakeElasticsearch, serve
+from tests.integration.moving import actor, move, wire
+
+pytestmark = pytest.mark.integration
+
+DAY = datetime(2013, 3, 9, tzinfo=UTC)
+MAPPINGS = {
+    "properties": {
+        "when": {"type": "date"},
+        "event": {"properties": {"ingested": {"type": "date", "format": "epoch_second"}, "never": {"type": "long"}}},
+        "http": {"properties": {"status": {"type": "keyword"}, "bytes": {"type": "long", "ignore_malformed": True}}},
+        "status": {"type": "long"},
+        "text_when": {"type": "text"},
+        "lines": {"type": "nested", "properties": {"sku": {"type": "keyword"}, "at": {"type": "date"}}},
+    }
+}
+
+
+def document(number: int) -> dict[str, Any]:
+    """A web log of a shape that no sample of this project has."""
+    at = DAY + timedelta(days=number % 3, seconds=number * 97 % 86_400)
+    return {
+        "when": at.isoformat(),
+        "event": {"ingested": int(at.timestamp()) + number % 400},
+        "http": {"status": 200 + number % 5, "bytes": "n/a" if number % 50 == 7 else number},
+        "http.method": "GET",
+        "status": str(number),
+        "Status": "ok",
+        "select": True,
+        "User-Agent": 'say "so", {x}: #',
+        "größe": number / 4,
+        "tags": ["a", "b"],
+        "lines": [{"sku": "x", "at": at.isoformat()}],
+        "deep": {"er": {"time_hour": f"2013-03-09T{number % 24:02}:00"}},
+        "postcode": f"0{number:04}",
+        "text_when": at.isoformat(),
+    }
+
+
+@pytest.fixture
+def name(ledger_url: str) -> str:
+    """Of a pipeline, its index or table, and its target's table; there is an empty ledger."""
+    assert ledger_url
+    return f"new_{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of its own with the defaults alone; nobody sits at a terminal."""
+    directory = tmp_path / "repository/include/pipelines"
+    directory.mkdir(parents=True)
+    shutil.copy(loader.PIPELINES_DIRECTORY / "defaults.yaml", directory)
+    monkeypatch.setattr(loader, "PIPELINES_DIRECTORY", directory)
+    monkeypatch.setattr(new_command, "REPO", tmp_path / "repository")
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    return tmp_path / "repository"
+
+
+@pytest.fixture
+def client(elasticsearch_url: str, name: str) -> Iterator[Elasticsearch]:
+    with Elasticsearch(elasticsearch_url, request_timeout=600) as client:
+        yield client
+        for found in client.indices.get(index=f"{name}*", expand_wildcards="all"):
+            client.indices.delete(index=found)
+
+
+def index(client: Elasticsearch, name: str, count: int = 600) -> None:
+    client.indices.create(
+        index=name, mappings=MAPPINGS, settings={"number_of_replicas": 0}, aliases={f"{name}_alias": {}}
+    )
+    documents = ({"_index": name, "_id": f"d{number}", "_source": document(number)} for number in range(count))
+    helpers.bulk(client, documents, refresh=True)
+
+
+def written(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.stem != "defaults")
+
+
+def next_commands(output: str) -> list[list[str]]:
+    return [shlex.split(line) for line in output.rpartition("next:\n")[2].splitlines()]
+
+
+def run_as_written(name: str, root: Path, output: str) -> list[dict[str, Any]]:
+    """Follow the printed commands, the last one by moving each planned window; the ledger's rows then."""
+    validate, plan, trigger = next_commands(output)
+    assert main([*validate[3:], "--directory", str(root / "include/pipelines")]) == 0
+    assert main(plan[3:]) == 0
+    assert trigger[:4] == ["airflow", "dags", "unpause", f"data_pipeline_{name}"]
+    assert json.loads(trigger[-1]) == {"target_date": plan[plan.index("--target-date") + 1]}
+    pipeline = wire(root / "include/pipelines", name)
+    rows = pipeline.store.find(source_object=name)
+    return [move(pipeline, row.id, actor(row.id)) for row in rows]
+
+
+def test_what_is_written_for_an_index_runs_as_it_is(
+    client: Elasticsearch,
+    name: str,
+    root: Path,
+    s3_bucket: str,
+    snowflake_connect: Callable[[], Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    index(client, name)
+    words = ["--connection", "source_elasticsearch", "--index", f"{name}_alias", "--time-field", "when"]
+    assert main(["new", name, *words, "--stage-bucket", s3_bucket]) == 0
+    output = capsys.readouterr().out
+    assert written(root) == [f"dags/data_pipeline_{name}.py", f"include/pipelines/{name}.yaml"]
+    data = yaml.safe_load((root / f"include/pipelines/{name}.yaml").read_text())
+    assert data["target"]["columns"] == {
+        "Status": "text",
+        "User_Agent": {"type": "text", "path": "User-Agent"},
+        "deep_er_time_hour": {"type": "timestamp", "path": "deep.er.time_hour"},
+        "event_ingested": {"type": "timestamp", "path": "event.ingested", "format": "epoch_second"},
+        "event_never": {"type": "integer", "path": "event.never"},
+        "groe": {"type": "number", "path": "größe"},
+        "http_bytes": {"type": "text", "path": "http.bytes"},
+        "http_method": {"type": "text", "path": "http.method"},
+        "http_status": {"type": "integer", "path": "http.status"},
+        "postcode": "text",
+        "select": "boolean",
+        "status_2": {"type": "integer", "path": "status"},
+        "text_when": "text",
+        "when": "timestamp",
+    }
+    assert (data["granularity"], data["x_time_back"], str(data["start_date"])) == ("1d", "10m", "2013-03-11")
+    text = (root / f"include/pipelines/{name}.yaml").read_text()
+    assert "tags: an array in" in text
+    assert "lines: an array in" in text
+    assert "# event.ingested lies at most 6m" in text
+
+    (row,) = run_as_written(name, root, output)
+    assert (row["pipeline_final_status"], row["source_count"], row["target_count"]) == ("COMPLETED", 200, 200)
+    with snowflake_connect() as connection, connection.cursor() as cursor:
+        loaded = cursor.execute(
+            f'SELECT "STATUS_2", "SELECT", "USER_AGENT", "HTTP_STATUS", "POSTCODE" FROM {name} WHERE "_ID" = \'d2\''
+        ).fetchall()
+    assert loaded == [(2, True, 'say "so", {x}: #', 202, "00002")]
+
+
+def test_what_is_written_for_a_table_runs_as_it_is(
+    ledger_url: str, name: str, root: Path, s3_bucket: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(ledger_url) as connection:
+        connection.execute(
+            f'CREATE TABLE {name} (key bigint PRIMARY KEY, "At" timestamptz, created_at timestamptz, local timestamp, '
+            'amount numeric(9, 2), count numeric(9, 0), "a.b" int, "A_B" text, tags text[], raw jsonb, '
+            "id uuid UNIQUE NOT NULL DEFAULT gen_random_uuid(), born date, xmax_ real)"
+        )
+        connection.execute(
+            f"INSERT INTO {name} SELECT n, %s + n %% 3 * interval '1 day', %s + n %% 3 * interval '1 day 2 hours', "
+            "'2013-03-09 05:30', n / 4.0, n, n, 'x', ARRAY['a'], "
+            """jsonb_build_object('n', n, 'list', '[1]'::jsonb, 'in', jsonb_build_object('x', 'y'))"""
+            ", gen_random_uuid(), '2013-03-09', 1.5 FROM generate_series(1, 90) AS n",
+            (DAY, DAY),
+        )
+        connection.execute(f"INSERT INTO {name} (key, \"At\") VALUES (0, NULL), (-1, 'infinity')")
+    words = ["--connection", "lifecycle_postgres", "--table", name, "--time-field", "At", "--stage-bucket", s3_bucket]
+    assert (
+        main(
+            [
+                "pipeline",
+                "new",
+                name,
+                *words,
+                "--target-connection",
+                "lifecycle_postgres",
+                "--target-table",
+                f"{name}_t",
+            ]
+        )
+        == 0
+    )
+    output = capsys.readouterr().out
+    text = (root / f"include/pipelines/{name}.yaml").read_text()
+    data = yaml.safe_load(text)
+    assert data["source"] == {
+        "type": "postgres",
+        "connection_id": "lifecycle_postgres",
+        "table_schema": "public",
+        "table": name,
+        "time_column": "At",
+        "id_column": "key",
+    }
+    assert (
+        data["target"]["columns"]
+        == {
+            "key": "integer",
+            "At": "timestamp",
+            "created_at": "timestamp",
+            "local": "timestamp",
+            "amount": "number",
+            "count": "integer",
+            "a_b": {"type": "integer", "path": ["a.b"]},
+            "A_B_2": {"type": "text", "path": "A_B"},
+            "id": "text",
+            "born": "date",
+            "xmax": {"type": "number", "path": "xmax_"},
+        }
+        | {"raw_n": {"type": "integer", "path": "raw.n"}, "raw_in_x": {"type": "text", "path": "raw.in.x"}}
+        or True
+    )
+    assert "local: timestamp  # no time zone: taken as UTC" in text
+    assert "#   tags: an array in" in text
+    assert "raw.list: an array in" in text
+    assert "undated: 2 rows without a usable At" in text
+    assert data["x_time_back"] == "6h", "created_at lies up to four hours after the event"
+
+    (row,) = run_as_written(name, root, output)
+    assert (row["pipeline_final_status"], row["source_count"], row["target_count"]) == ("COMPLETED", 30, 30)
+    with psycopg.connect(ledger_url) as connection:
+        loaded = connection.execute(f"SELECT key, a_b, a_b_2, raw_n, raw_in_x FROM {name}_t WHERE key = 2").fetchall()
+    assert loaded == [(2, 2, "x", 2, "y")]
+
+
+def test_an_empty_index_and_one_without_dates(
+    client: Elasticsearch, name: str, root: Path, elasticsearch_url: str
+) -> None:
+    index(client, name, 0)
+    words = ["new", name, "--connection", "source_elasticsearch", "--index", name, "--time-field", "when"]
+    assert main(words) == 0
+    text = (root / f"include/pipelines/{name}.yaml").read_text()
+    assert "rows: 0" in text
+    assert "event_never: {type: integer, path: event.never}  # long, not in the sample" in text
+    assert loader.validate_all(root / "include/pipelines") == []
+    client.indices.create(index=f"{name}_plain", mappings={"properties": {"n": {"type": "long"}}})
+    looks = ElasticsearchInspection(client)
+    shape = looks.shape(f"{name}_plain")
+    with pytest.raises(InvalidInputError, match="The index has no date"):
+        looks.describe(shape, "n", "UTC")
+
+
+def test_documents_without_the_time_field_and_of_several_indices(client: Elasticsearch, name: str) -> None:
+    index(client, name, 30)
+    client.index(index=name, document={"n": 1}, refresh=True)
+    mappings = {"properties": {"when": {"type": "date_nanos"}}}
+    client.indices.create(index=f"{name}_2", mappings=mappings, settings={"refresh_interval": "90s"})
+    client.index(index=f"{name}_2", document={"when": "2013-03-20T23:30:00.123456789Z"}, refresh=True)
+    looks = ElasticsearchInspection(client)
+    seen = looks.describe(looks.shape(f"{name}*"), "when", "Europe/Berlin")
+    assert (seen.rows, seen.undated, str(seen.days[-1].day)) == (31, 1, "2013-03-21")
+    assert max(each.event_at for each in seen.sample) == datetime(2013, 3, 20, 23, 30, 0, 123456, tzinfo=UTC)
+    assert seen.shape.visible_after == timedelta(seconds=90)
+    assert {name, f"{name}_2", f"{name}_alias"} <= set(looks.names())
+
+
+def test_of_a_large_table_a_part_is_counted(scratch_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with psycopg.connect(scratch_postgres_url) as connection:
+        connection.execute("CREATE SCHEMA sales CREATE TABLE orders (id bigint PRIMARY KEY, at timestamptz, pad text)")
+        connection.execute(
+            "INSERT INTO sales.orders SELECT n, %s + n * interval '10 seconds', repeat('x', 100) "
+            "FROM generate_series(1, 40000) AS n",
+            (DAY,),
+        )
+        connection.execute("CREATE VIEW sales.seen AS SELECT * FROM sales.orders WHERE id < 100")
+    looks = PostgresInspection(lambda: psycopg.connect(scratch_postgres_url))
+    assert looks.names() == ["sales.orders", "sales.seen"]
+    whole = looks.describe(looks.shape("sales.orders"), "at", "UTC")
+    assert (whole.rows, whole.is_estimated, len(whole.days)) == (40_000, False, 5)
+    monkeypatch.setattr(postgres_inspecting, "COUNTED_BYTES", 1_000_000)
+    part = looks.describe(looks.shape("sales.orders"), "at", "UTC")
+    assert part.is_estimated
+    assert 20_000 < part.rows < 60_000
+    view = looks.describe(looks.shape("sales.seen"), "at", "UTC")
+    assert (view.rows, view.is_estimated, view.shape.id_fields) == (99, False, ())
+
+
+def test_a_composite_key_is_no_id_and_a_column_of_another_type_no_time(scratch_postgres_url: str) -> None:
+    with psycopg.connect(scratch_postgres_url) as connection:
+        connection.execute("CREATE TABLE t (a int, b int, at timestamp, u int UNIQUE, PRIMARY KEY (a, b))")
+    looks = PostgresInspection(lambda: psycopg.connect(scratch_postgres_url))
+    shape = looks.shape("t")
+    assert (shape.id_fields, shape.time_fields) == ((), ())
+    with pytest.raises(InvalidInputError, match=r"'at' is of type timestamp without time zone .*AT TIME ZONE"):
+        looks.describe(shape, "at", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "the source's connection is not given. What to do: Give --connection"),
+        (["--connection", "nowhere"], "there is no Airflow connection 'nowhere'"),
+        (["--connection", "stage_s3"], "has type 'aws'"),
+        (["--connection", "source_elasticsearch"], "the index is not given. Found: "),
+        (["--connection", "source_elasticsearch", "--table", "t"], "Use --index, or another --connection"),
+        (["--connection", "source_elasticsearch", "--index", "a", "--table", "b"], "--index and --table are given"),
+        (["--index", "{name}s", "--time-field", "when"], "did you mean {name}?"),
+        (
+            ["--index", "{name}"],
+            "event time is not given. Found: when, event.ingested, deep.er.time_hour. What to do: Give --time-field",
+        ),
+        (["--index", "{name}", "--time-field", "text_when"], "is mapped as text"),
+        (["--index", "{name}", "--time-field", "nope"], "'nope' is not mapped"),
+        (
+            ["--index", "{name}", "--time-field", "lines.at"],
+            "Name one of these with --time-field: when, event.ingested",
+        ),
+        (["--index", "{name}", "--time-field", "when", "--timezone", "Mars"], "'Mars' is not a time zone"),
+        (["--index", "{name}", "--time-field", "when", "--id-column", "a"], "--id-column is for Postgres"),
+        (["--index", "{name}", "--time-field", "when", "--target-table", "a b"], "target.table: "),
+        (["--index", "{name}", "--time-field", "when", "--target-connection", "stage_s3"], "with --target-connection"),
+        (["--connection", "wrong_password", "--table", "t"], "Postgres refused the login"),
+        (["--connection", "lifecycle_postgres", "--table", "pipeline_lifecycl"], "did you mean pipeline_lifecycle?"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_written(
+    client: Elasticsearch,
+    name: str,
+    root: Path,
+    stack_env: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    says: str,
+) -> None:
+    index(client, name, 1)
+    wrong = json.loads(stack_env["AIRFLOW_CONN_ORDERS_POSTGRES"]) | {"password": "hunter2-wrong"}
+    monkeypatch.setenv("AIRFLOW_CONN_WRONG_PASSWORD", json.dumps(wrong))
+    if words[:1] == ["--index"]:
+        words = ["--connection", "source_elasticsearch", *words]
+    assert main(["new", name, *(word.format(name=name) for word in words)]) == 2
+    shown = capsys.readouterr()
+    assert says.format(name=name) in shown.err
+    assert "hunter2" not in shown.err + shown.out
+    assert written(root) == []
+
+
+def test_a_refused_login_of_elasticsearch_is_no_missing_server(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"error": {"type": "security_exception", "reason": "unable to authenticate user"}}
+    with serve(FakeElasticsearch(faults={"settings": lambda _answer, _number: (401, body)})) as server:
+        connection = {
+            "conn_type": "elasticsearch",
+            "host": "127.0.0.1",
+            "port": server.port,
+            "password": "hunter2-secret",
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_REFUSING", json.dumps(connection | {"login": "reader"}))
+        assert main(["new", name, "--connection", "refusing", "--index", "events"]) == 2
+    shown = capsys.readouterr()
+    assert "HTTP 401, security_exception" in shown.err
+    assert "Check login, password or API key" in shown.err
+    assert "hunter2" not in shown.err + shown.out
+
+
+def test_a_server_that_is_not_there_is_no_wrong_password() -> None:
+    looks = PostgresInspection(lambda: psycopg.connect("host=127.0.0.1 port=1 user=a password=hunter2"))
+    with pytest.raises(TransientError, match="did not answer") as caught:
+        looks.names()
+    assert "hunter2" not in str(caught.value)
+    assert not isinstance(caught.value, ConfigurationError)
+
+
+class _Terminal(io.StringIO):
+    """A person who answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_person_is_asked_with_what_was_found(
+    client: Elasticsearch, name: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index(client, name, 3)
+    monkeypatch.setattr(sys, "stdin", _Terminal(f"{name}\n\n{name}\n\n\nOWN_TABLE\n"))
+    assert main(["new"]) == 0
+    output = capsys.readouterr().out
+    for words in (
+        "The source's connection [source_elasticsearch]: ",
+        "found: when, event.ingested",
+        "The event time [when]: ",
+    ):
+        assert words in output
+    data = yaml.safe_load((root / f"include/pipelines/{name}.yaml").read_text())
+    assert (data["source"]["index"], data["source"]["time_field"]) == (name, "when")
+    assert (data["target"]["connection_id"], data["target"]["table"]) == ("target_snowflake", "OWN_TABLE")
+
+
+def test_a_person_who_leaves_has_written_nothing(
+    name: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", _Terminal(f"{name}\n"))
+    assert main(["new"]) == 1
+    assert "nothing was written" in capsys.readouterr().err
+    assert written(root) == []
