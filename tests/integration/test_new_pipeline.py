@@ -9,7 +9,6 @@ import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,52 +16,18 @@ import airflow.sdk  # noqa: F401 - at its first import it keeps the standard err
 import psycopg
 import pytest
 import yaml
-from elasticsearch import Elasticsearch, helpers
+from elasticsearch import Elasticsearch
 
 from include.cli import new as new_command
 from include.cli.__main__ import main
 from include.implementation_modules.elasticsearch.inspecting import ElasticsearchInspection
-from include.implementation_modules.postgres import inspecting as postgres_inspecting
-from include.implementation_modules.postgres.inspecting import PostgresInspection
 from include.pipeline_framework.config import loader
-from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, TransientError
+from include.pipeline_framework.errors import InvalidInputError
 from tests.fake_elasticsearch import FakeElasticsearch, serve
 from tests.integration.moving import actor, move, wire
+from tests.integration.weblogs import DAY, index
 
 pytestmark = pytest.mark.integration
-
-DAY = datetime(2013, 3, 9, tzinfo=UTC)
-MAPPINGS = {
-    "properties": {
-        "when": {"type": "date"},
-        "event": {"properties": {"ingested": {"type": "date", "format": "epoch_second"}, "never": {"type": "long"}}},
-        "http": {"properties": {"status": {"type": "keyword"}, "bytes": {"type": "long", "ignore_malformed": True}}},
-        "status": {"type": "long"},
-        "text_when": {"type": "text"},
-        "lines": {"type": "nested", "properties": {"sku": {"type": "keyword"}, "at": {"type": "date"}}},
-    }
-}
-
-
-def document(number: int) -> dict[str, Any]:
-    """A web log of a shape that no sample of this project has."""
-    at = DAY + timedelta(days=number % 3, seconds=number * 97 % 86_400)
-    return {
-        "when": at.isoformat(),
-        "event": {"ingested": int(at.timestamp()) + number % 400},
-        "http": {"status": 200 + number % 5, "bytes": "n/a" if number % 50 == 7 else number},
-        "http.method": "GET",
-        "status": str(number),
-        "Status": "ok",
-        "select": True,
-        "User-Agent": 'say "so", {x}: #',
-        "größe": number / 4,
-        "tags": ["a", "b"],
-        "lines": [{"sku": "x", "at": at.isoformat()}],
-        "deep": {"er": {"time_hour": f"2013-03-09T{number % 24:02}:00"}},
-        "postcode": f"0{number:04}",
-        "text_when": at.isoformat(),
-    }
 
 
 @pytest.fixture
@@ -92,20 +57,12 @@ def client(elasticsearch_url: str, name: str) -> Iterator[Elasticsearch]:
             client.indices.delete(index=found)
 
 
-def index(client: Elasticsearch, name: str, count: int = 600) -> None:
-    client.indices.create(
-        index=name, mappings=MAPPINGS, settings={"number_of_replicas": 0}, aliases={f"{name}_alias": {}}
-    )
-    documents = ({"_index": name, "_id": f"d{number}", "_source": document(number)} for number in range(count))
-    helpers.bulk(client, documents, refresh=True)
-
-
 def written(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.stem != "defaults")
 
 
 def next_commands(output: str) -> list[list[str]]:
-    return [shlex.split(line) for line in output.rpartition("next:\n")[2].splitlines()]
+    return [shlex.split(line) for line in output.rpartition("next:\n")[2].splitlines() if line.startswith("  ")]
 
 
 def run_as_written(name: str, root: Path, output: str) -> list[dict[str, Any]]:
@@ -113,8 +70,9 @@ def run_as_written(name: str, root: Path, output: str) -> list[dict[str, Any]]:
     validate, plan, trigger = next_commands(output)
     assert main([*validate[3:], "--directory", str(root / "include/pipelines")]) == 0
     assert main(plan[3:]) == 0
-    assert trigger[:4] == ["airflow", "dags", "unpause", f"data_pipeline_{name}"]
-    assert json.loads(trigger[-1]) == {"target_date": plan[plan.index("--target-date") + 1]}
+    assert trigger[:5] == ["airflow", "dags", "trigger", f"data_pipeline_{name}", "--conf"]
+    assert json.loads(trigger[5]) == {"target_date": plan[plan.index("--target-date") + 1]}
+    assert trigger[6:] == ["&&", "airflow", "dags", "unpause", f"data_pipeline_{name}"]
     pipeline = wire(root / "include/pipelines", name)
     rows = pipeline.store.find(source_object=name)
     return [move(pipeline, row.id, actor(row.id)) for row in rows]
@@ -257,51 +215,6 @@ def test_an_empty_index_and_one_without_dates(
         looks.describe(shape, "n", "UTC")
 
 
-def test_documents_without_the_time_field_and_of_several_indices(client: Elasticsearch, name: str) -> None:
-    index(client, name, 30)
-    client.index(index=name, document={"n": 1}, refresh=True)
-    mappings = {"properties": {"when": {"type": "date_nanos"}}}
-    client.indices.create(index=f"{name}_2", mappings=mappings, settings={"refresh_interval": "90s"})
-    client.index(index=f"{name}_2", document={"when": "2013-03-20T23:30:00.123456789Z"}, refresh=True)
-    looks = ElasticsearchInspection(client)
-    seen = looks.describe(looks.shape(f"{name}*"), "when", "Europe/Berlin")
-    assert (seen.rows, seen.undated, str(seen.days[-1].day)) == (31, 1, "2013-03-21")
-    assert max(each.event_at for each in seen.sample) == datetime(2013, 3, 20, 23, 30, 0, 123456, tzinfo=UTC)
-    assert seen.shape.visible_after == timedelta(seconds=90)
-    assert {name, f"{name}_2", f"{name}_alias"} <= set(looks.names())
-
-
-def test_of_a_large_table_a_part_is_counted(scratch_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with psycopg.connect(scratch_postgres_url) as connection:
-        connection.execute("CREATE SCHEMA sales CREATE TABLE orders (id bigint PRIMARY KEY, at timestamptz, pad text)")
-        connection.execute(
-            "INSERT INTO sales.orders SELECT n, %s + n * interval '10 seconds', repeat('x', 100) "
-            "FROM generate_series(1, 40000) AS n",
-            (DAY,),
-        )
-        connection.execute("CREATE VIEW sales.seen AS SELECT * FROM sales.orders WHERE id < 100")
-    looks = PostgresInspection(lambda: psycopg.connect(scratch_postgres_url))
-    assert looks.names() == ["sales.orders", "sales.seen"]
-    whole = looks.describe(looks.shape("sales.orders"), "at", "UTC")
-    assert (whole.rows, whole.is_estimated, len(whole.days)) == (40_000, False, 5)
-    monkeypatch.setattr(postgres_inspecting, "COUNTED_BYTES", 1_000_000)
-    part = looks.describe(looks.shape("sales.orders"), "at", "UTC")
-    assert part.is_estimated
-    assert 20_000 < part.rows < 60_000
-    view = looks.describe(looks.shape("sales.seen"), "at", "UTC")
-    assert (view.rows, view.is_estimated, view.shape.id_fields) == (99, False, ())
-
-
-def test_a_composite_key_is_no_id_and_a_column_of_another_type_no_time(scratch_postgres_url: str) -> None:
-    with psycopg.connect(scratch_postgres_url) as connection:
-        connection.execute("CREATE TABLE t (a int, b int, at timestamp, u int UNIQUE, PRIMARY KEY (a, b))")
-    looks = PostgresInspection(lambda: psycopg.connect(scratch_postgres_url))
-    shape = looks.shape("t")
-    assert (shape.id_fields, shape.time_fields) == ((), ())
-    with pytest.raises(InvalidInputError, match=r"'at' is of type timestamp without time zone .*AT TIME ZONE"):
-        looks.describe(shape, "at", "UTC")
-
-
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -369,14 +282,6 @@ def test_a_refused_login_of_elasticsearch_is_no_missing_server(
     assert "HTTP 401, security_exception" in shown.err
     assert "Check login, password or API key" in shown.err
     assert "hunter2" not in shown.err + shown.out
-
-
-def test_a_server_that_is_not_there_is_no_wrong_password() -> None:
-    looks = PostgresInspection(lambda: psycopg.connect("host=127.0.0.1 port=1 user=a password=hunter2"))
-    with pytest.raises(TransientError, match="did not answer") as caught:
-        looks.names()
-    assert "hunter2" not in str(caught.value)
-    assert not isinstance(caught.value, ConfigurationError)
 
 
 class _Terminal(io.StringIO):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from include.pipeline_framework.core.proposing.description import (
     sample_windows,
 )
 from include.pipeline_framework.core.texts import did_you_mean
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import InvalidInputError
 from include.postgres_server import session
 from include.sql import statement
@@ -38,6 +39,9 @@ _KINDS: Mapping[str, Kind] = {
 _LIKELY_TIMES = ("event_time", "event_at", "occurred_at", "at", "ts", "time", "timestamp", "updated_at", "created_at")
 COUNTED_BYTES = 512 * 1024 * 1024
 """Of a larger table, about this much is counted, in whole pages from everywhere."""
+
+SAMPLED_BYTES = 16 * 1024 * 1024
+"""Of a larger table, the sample is taken of about this much."""
 
 
 class PostgresInspection:
@@ -85,21 +89,29 @@ class PostgresInspection:
     def describe(self, shape: SourceShape, time_field: str, timezone: str) -> SourceDescription:
         """Return the days of a table, and a sample of its rows."""
         _require_time(shape, time_field)
+        schema, table = split_name(shape.name)
+        names = {"table_schema": schema, "table": table, "column_name": time_field}
         with self._view(f"table {shape.name}") as view:
-            percent = _counted_percent(view, shape.name)
-            counting = "days" if percent is None else "days_of_part"
-            parameters = {"timezone": timezone} | ({} if percent is None else {"percent": percent})
-            counted = view.execute(_filled(counting, shape.name, time_field), parameters).fetchall()
+            size, is_indexed = view.execute(statement("postgres_inspection/table"), names).fetchone()
+            percent = _percent(size, COUNTED_BYTES)
+            if percent is None:
+                counted = view.execute(_filled("days", shape.name, time_field), {"timezone": timezone}).fetchall()
+            else:
+                part = {"timezone": timezone, "percent": percent}
+                counted = view.execute(_filled("days_of_part", shape.name, time_field), part).fetchall()
             rows = [(day, round(count * 100 / (percent or 100))) for day, count in counted]
             days = tuple(DayRows(day, count) for day, count in rows if day is not None)
-            sample: list[Sampled] = []
-            for window in sample_windows(days, timezone):
-                bounds = {"start": window.start, "end": window.end, "limit": DOCUMENTS_PER_WINDOW}
-                for event_at, text in view.execute(_filled("sample", shape.name, time_field), bounds).fetchall():
-                    sample.append(Sampled(event_at, parse_document(text.encode()), len(text.encode())))
-        undated = sum(count for day, count in rows if day is None)
+            sample = tuple(_sample(view, shape.name, time_field, sample_windows(days, timezone), size))
+        unindexed = f"no index begins with {time_field}: every window reads all of the table"
         return SourceDescription(
-            shape, time_field, timezone, days, undated, tuple(sample), is_estimated=percent is not None
+            shape,
+            time_field,
+            timezone,
+            days,
+            undated=sum(count for day, count in rows if day is None),
+            sample=sample,
+            is_estimated=percent is not None,
+            note=unindexed if _percent(size, SAMPLED_BYTES) and not is_indexed else "",
         )
 
     @contextmanager
@@ -126,12 +138,23 @@ def split_name(name: str) -> tuple[str, str]:
     return (schema, table) if dot else (DEFAULT_SCHEMA, name)
 
 
-def _counted_percent(view: Any, name: str) -> float | None:
-    """Return how much of a large table is counted; None: all of it."""
-    schema, table = split_name(name)
-    names = {"table_schema": schema, "table": table}
-    (size,) = view.execute(statement("postgres_inspection/size"), names).fetchone()
-    return 100 * COUNTED_BYTES / float(size) if size and size > COUNTED_BYTES else None
+def _percent(size: Any, most: int) -> float | None:
+    """Return which part of a table of a size is read; None: all of it, or a view, of which no part can be read."""
+    return 100 * most / float(size) if size and size > most else None
+
+
+def _sample(view: Any, name: str, time_column: str, windows: Sequence[TimeWindow], size: Any) -> Iterator[Sampled]:
+    """Yield rows of every window; of a large table rows of pages from everywhere, as it may lack an index of times."""
+    percent = _percent(size, SAMPLED_BYTES)
+    wanted: list[tuple[str, dict[str, Any]]]
+    if percent is not None:
+        wanted = [("sample_of_part", {"percent": percent, "limit": DOCUMENTS_PER_WINDOW * len(windows)})]
+    else:
+        wanted = [("sample", {"start": each.start, "end": each.end, "limit": DOCUMENTS_PER_WINDOW}) for each in windows]
+    for statement_name, parameters in wanted:
+        for event_at, text in view.execute(_filled(statement_name, name, time_column), parameters).fetchall():
+            body = text.encode()
+            yield Sampled(event_at, parse_document(body), len(body))
 
 
 def _filled(name: str, table: str, time_column: str) -> Any:

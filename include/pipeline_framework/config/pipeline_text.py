@@ -64,7 +64,7 @@ def seen_of(seen: SourceDescription) -> dict[str, str]:
     )
     if seen.unreadable:
         found["unreadable"] = f"{counted(seen.unreadable, 'document')} of no plain JSON (with comments, for example)"
-    return found
+    return found | ({"note": seen.note} if seen.note else {})
 
 
 def _lines(new: NewPipeline) -> Iterator[str]:

@@ -98,6 +98,7 @@ class SourceDescription:
         sample: Documents of places all over the time range.
         unreadable: Documents of the sample that are no plain JSON.
         is_estimated: `days` are extrapolated from a part of a large table.
+        note: What will make the pipeline slow or wrong. Optional.
     """
 
     shape: SourceShape
@@ -108,6 +109,7 @@ class SourceDescription:
     sample: tuple[Sampled, ...] = field(repr=False)
     unreadable: int = 0
     is_estimated: bool = False
+    note: str = ""
 
     @property
     def rows(self) -> int:
