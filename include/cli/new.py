@@ -232,4 +232,7 @@ def _say_next(new: NewPipeline) -> None:
     print("next:")
     print(f"  {_PROGRAM} config validate")
     print(f"  {_PROGRAM} plan --target-date {day} --pipeline {new.pipeline_id}")
-    print(f"  airflow dags unpause {dag_id} && airflow dags trigger {dag_id} --conf {conf}")
+    # in this order: unpausing a DAG that Airflow has not found yet does nothing and reports success
+    print(f"  airflow dags trigger {dag_id} --conf {conf} && airflow dags unpause {dag_id}")
+    print("Airflow finds a new file within its refresh_interval; if it does not know the DAG yet, repeat the last one.")
+    print(f"When it has run, {_PROGRAM} status {new.pipeline_id} says what became of it.")

@@ -38,7 +38,7 @@ MoreSources = Annotated[list[str] | None, typer.Argument(metavar="[NAME …]", h
 
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Do it; without it, only show what would be done.")]
 
-_TEXTS = frozenset({"reason", "remedy", "outcome", "error_message", "note", "ledger", "target"})
+_TEXTS = frozenset({"reason", "remedy", "outcome", "error_message", "note", "found", "ledger", "target"})
 """Columns of whole sentences: on a terminal they are wrapped, all others stay on one line."""
 
 
