@@ -47,6 +47,21 @@ def test_documents_without_the_time_field_and_of_several_indices(client: Elastic
     assert {name, f"{name}_2", f"{name}_alias"} <= set(looks.names())
 
 
+def test_an_index_that_keeps_no_documents_and_one_with_comments(client: Elasticsearch, name: str) -> None:
+    mappings = {"_source": {"enabled": False}, "properties": {"when": {"type": "date"}}}
+    client.indices.create(index=name, mappings=mappings)
+    client.index(index=name, id="bare", document={"when": DAY.isoformat()}, refresh=True)
+    looks = ElasticsearchInspection(client)
+    with pytest.raises(ConfigurationError, match="'bare' has no _source"):
+        looks.describe(looks.shape(name), "when", "UTC")
+    client.indices.create(index=f"{name}_odd", mappings={"properties": {"when": {"type": "date"}}})
+    body = '{"when": "2013-03-09T05:30:00Z" /* a comment */, "n": 1}'
+    headers = {"content-type": "application/json", "accept": "application/json"}
+    client.perform_request("PUT", f"/{name}_odd/_doc/1?refresh=true", headers=headers, body=body)
+    seen = looks.describe(looks.shape(f"{name}_odd"), "when", "UTC")
+    assert (seen.rows, len(seen.sample), seen.unreadable) == (1, 0, 1)
+
+
 def test_of_a_large_table_a_part_is_counted(scratch_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with psycopg.connect(scratch_postgres_url) as connection:
         connection.execute("CREATE SCHEMA sales CREATE TABLE orders (id bigint PRIMARY KEY, at timestamptz, pad text)")

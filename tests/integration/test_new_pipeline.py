@@ -284,6 +284,13 @@ def test_a_refused_login_of_elasticsearch_is_no_missing_server(
     assert "hunter2" not in shown.err + shown.out
 
 
+def test_a_source_in_a_list_gets_its_dag_file_without_a_look(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "include/pipelines/many.yaml").write_text("sources: [{source_object: clicks}, {source_object: views}]")
+    assert main(["new", "views"]) == 0
+    assert capsys.readouterr().out == "wrote dags/data_pipeline_views.py\n"
+    assert written(root) == ["dags/data_pipeline_views.py", "include/pipelines/many.yaml"]
+
+
 class _Terminal(io.StringIO):
     """A person who answers."""
 

@@ -125,6 +125,13 @@ class ElasticsearchInspection:
             body = {"size": DOCUMENTS_PER_WINDOW, "query": time.range(window), "sort": time.sort[1:]}
             answer, bodies = self._search(shape.name, body, where)
             for hit, text in zip(answer.hits.hits, bodies, strict=True):
+                if not text:
+                    raise ConfigurationError(
+                        f"document {hit.id!r} has no _source",
+                        where=where,
+                        meaning="Its mapping has _source disabled: there is nothing to load",
+                        remedy="Re-index with _source enabled.",
+                    )
                 yield _sampled(hit, text, time)
                 size += len(text)
             if size > _MOST_BYTES:
