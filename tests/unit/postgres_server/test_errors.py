@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from include.implementation_modules.postgres import source as postgres_source
+from include.implementation_modules.postgres import read_errors
 from include.implementation_modules.postgres.mirror import PostgresMirror
 from include.implementation_modules.postgres.target import translated_error
 from include.implementation_modules.postgres_ledger import adoption_errors, changed_rows
@@ -94,7 +94,7 @@ USERS: dict[str, Translate] = {
     "the ledger": by_context(ledger_errors.translated),
     "the ledger's changes": by_context(changed_rows._translated),
     "an adoption": by_context(lambda: adoption_errors.translated("t")),
-    "a source": by_context(lambda: postgres_source._translated("t")),
+    "a source": by_context(lambda: read_errors.translated("t")),
     "a target": by_function(translated_error),
     "a mirror": by_function(MIRROR._reworded),
     "the orders sync": by_context(lambda: postgres_orders._translated("t")),
