@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.session import Session, SharedSession
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.core.watching.queries import Answer
 from include.pipeline_framework.errors import PipelineError, PublishConflictError, ServiceUnavailableError
 from include.sql.text import SqlFragment
+
+if TYPE_CHECKING:
+    from include.pipeline_framework.core.watching.queries import Answer
 
 T = TypeVar("T")
 
@@ -68,6 +70,8 @@ class SqlSessions(ABC):
 
     def query(self, statement: str, limit: int) -> Answer:
         """See `Queryable.query`."""
+        from include.pipeline_framework.core.watching.queries import Answer
+
         with self._session("query", is_first=True, is_last=True) as session:
             session.execute(self.DIALECT.begin_query, None, doing="begin", fetch=False)
             try:
