@@ -85,12 +85,9 @@ def pre_validation(
 
     `split`: the window was too large and is replaced by finer windows.
     """
-
-    def work(wired: Pipeline, attempt: WindowAttempt) -> dict[str, Any]:
-        wired.target.prepare(wired.config.source_object)
-        return pre_validate(wired, attempt)
-
-    return _on_window(final_config, record, work, "pre_validation", pipeline, actor)
+    with session.wired(final_config, pipeline) as wired:
+        wired.target.prepare(wired.config.source_object)  # before the window is taken: a wrong target costs no attempt
+        return _on_window(final_config, record, pre_validate, "pre_validation", wired, actor)
 
 
 def source_to_stage(

@@ -50,8 +50,6 @@ def store_and_validate(pipeline_id: str) -> list[dict[str, Any]]:
         )
     if report["note"]:
         _log.warning("%s", report["note"])
-    # DDL once, before windows run in parallel: in Snowflake it would commit their transactions
-    assembly.target(config).prepare(config.source_object)
     if config.windows_per_task == 1:
         claimed: list[dict[str, Any]] = report["claimed"]
         return claimed

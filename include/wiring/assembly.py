@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from include.pipeline_framework.ports.ledger import LifecycleStore
     from include.pipeline_framework.ports.mirror import LifecycleFeed, LifecycleMirror
     from include.pipeline_framework.ports.overdue import OverdueAlarms
-    from include.pipeline_framework.ports.target import Target
     from include.pipeline_framework.tasks.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
@@ -104,11 +103,10 @@ def wire(config: PipelineConfig) -> Pipeline:
     return WiredPipeline(config, lifecycle_store(), adapter)
 
 
-def target(config: PipelineConfig) -> Target:
-    """Return a pipeline's target alone."""
+def prepare_target(config: PipelineConfig) -> None:
+    """Create what a pipeline's target lacks; see `Target.prepare`."""
     resolved = resolve_variables(config, airflow_variable, options_model=options_model)
-    found: Target = adapter("target", resolved.target)
-    return found
+    adapter("target", resolved.target).prepare(config.source_object)
 
 
 def airflow_variable(name: str) -> str | None:
@@ -121,16 +119,17 @@ def airflow_variable(name: str) -> str | None:
 
 def adapter(role: str, section: AdapterSection) -> Any:
     """Return the adapter of one section, around a ready client."""
-    return create_adapter(role, section.type, _client(role, section), section.options)
+    return create_adapter(role, section.type, client(role, section), section.options)
 
 
 def mirror(target: AdapterSection) -> LifecycleMirror:
     """Return the mirror of the ledger beside the tables of a target."""
-    found: LifecycleMirror = create_mirror(target.type, _client("target", target), target.options)
+    found: LifecycleMirror = create_mirror(target.type, client("target", target), target.options)
     return found
 
 
-def _client(role: str, section: AdapterSection) -> Any:
+def client(role: str, section: AdapterSection) -> Any:
+    """Return what the adapter of one section gets injected."""
     connect = getattr(adapter_class(role, section.type), "connect", None)
     return connections.client(section.connection_id, writes=role == "target", connect=connect)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 from include.pipeline_framework.config.loader import LoadedPipelines
@@ -186,11 +186,12 @@ class Workspace:
     # --- the runs of a pipeline ---------------------------------------------------------------------------------------
 
     def claim(self, config: PipelineConfig, conf: Conf, *, now: datetime | None = None) -> dict[str, Any]:
-        """Claim windows for the actor's run, and judge them."""
-        from include.pipeline_framework.tasks import store_and_validate
+        """Claim windows for the actor's run, and judge them; with the project's own ledger the target is prepared."""
+        from include.pipeline_framework.tasks.store_and_validate import store_and_validate
 
         request = parse_request(conf, config.horizon, config.source_object)
-        return store_and_validate.store_and_validate(config, self.store, self.actor, request, now=now)
+        prepare = partial(assembly.prepare_target, config) if self._given_store is None else None
+        return store_and_validate(config, self.store, self.actor, request, prepare=prepare, now=now)
 
     def finish_run(self, config: PipelineConfig, until: Phase) -> dict[str, int]:
         """Release what the actor's run still holds."""
@@ -381,9 +382,8 @@ class Workspace:
         from include.pipeline_framework.config.adoption_mapping import read_mapping
         from include.pipeline_framework.tasks.adopt_ledger import adopt_ledger
 
-        configs = list(self.loaded.configs.values())
-        importing = assembly.adoption().importing
-        return adopt_ledger(importing, table, read_mapping(mapping), configs, self.actor, apply=apply)
+        make, configs = assembly.adoption().importing, list(self.loaded.configs.values())
+        return adopt_ledger(make, table, read_mapping(mapping), configs, self.actor, apply=apply)
 
     def analyse(self, sources: Sequence[str] | None, table: str | None = None, mapping: Any = None) -> StateReport:
         """Return gaps, overlaps, duplicates and drift of the ledger, or of an older table."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +30,13 @@ _NEARBY = timedelta(days=7)
 
 @log_execution("windows claimed", source_object="config.source_object", run="actor.dag_run_id")
 def store_and_validate(
-    config: PipelineConfig, store: LedgerWindows, actor: Actor, request: RunRequest, *, now: datetime | None = None
+    config: PipelineConfig,
+    store: LedgerWindows,
+    actor: Actor,
+    request: RunRequest,
+    *,
+    prepare: Callable[[], None] | None = None,
+    now: datetime | None = None,
 ) -> dict[str, Any]:
     """Claim this run's windows and check each record; a record that is not complete ends its attempt with the reasons.
 
@@ -43,6 +49,9 @@ def store_and_validate(
         store: The ledger.
         actor: The run that claims.
         request: The run's checked conf.
+        prepare: Prepares the target, once for all windows that run in parallel afterwards (in Snowflake DDL would
+            commit their transactions). It is called before the claim, so that a target that can't be used costs no
+            window an attempt, and only if there is something to claim.
         now: Used for the settle time only; the ledger's clock when not given.
 
     Returns:
@@ -52,7 +61,7 @@ def store_and_validate(
 
     Raises:
         InvalidInputError: Windows were claimed, and none of their records is complete.
-        ConfigurationError: Another system moves the pipeline's data.
+        ConfigurationError: Another system moves the pipeline's data; or what `prepare` raises: nothing was claimed.
     """
     require_moved_here(config)
     settled = stable_until(now or store.now(), config.x_time_back, config.timezone)
@@ -68,7 +77,12 @@ def store_and_validate(
             "windows_per_task": _windows_per_task(config, store, rows),
             "note": "preview, nothing is claimed",
         }
+    is_prepared = prepare is not None and _can_claim(config, store, actor, options)
+    if prepare is not None and is_prepared:
+        prepare()
     rows = store.claim(config.source_object, actor, **options)
+    if prepare is not None and rows and not is_prepared:  # a window became due in between
+        prepare()
     zone_changes.warn_of_claimed(config.source_object, rows)
     wrong = {row.id: told for row in rows if (told := _incomplete(config, store, actor, row, settled))}
     valid = [row for row in rows if row.id not in wrong]
@@ -86,6 +100,14 @@ def store_and_validate(
         "windows_per_task": _windows_per_task(config, store, valid),
         "note": _note(config, store, actor, request) if not rows else _more(config, store, options, len(rows)),
     }
+
+
+def _can_claim(config: PipelineConfig, store: LedgerWindows, actor: Actor, options: Mapping[str, Any]) -> bool:
+    """Return whether a claim would find a window, or give the run one back that it has."""
+    if store.count_claimable(config.source_object, **{**options, "limit": 1}):
+        return True
+    earlier = store.claimed_by(actor.dag_id, actor.dag_run_id)
+    return any(transitions.may_claim_back(row, actor) for row in earlier)
 
 
 def claim_options(config: PipelineConfig, settled: datetime, request: RunRequest) -> dict[str, Any]:

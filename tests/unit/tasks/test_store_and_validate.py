@@ -12,7 +12,7 @@ from include.pipeline_framework.core.records.row import Actor
 from include.pipeline_framework.core.records.run_requests import parse_request
 from include.pipeline_framework.core.time.days import LocalDay
 from include.pipeline_framework.core.why.facts import claimable_at
-from include.pipeline_framework.errors import InvalidInputError
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError
 from include.pipeline_framework.tasks.store_and_validate import small_record, store_and_validate
 from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, World, config, window
 
@@ -229,3 +229,58 @@ def test_the_claim_is_an_event_of_the_run() -> None:
         "claimed", "run-1", "PENDING", "IN_PROGRESS",
     )  # fmt: skip
     assert world.store.events(record_id)[0]["dag_id"] == PLANNER.dag_id
+
+
+class TestPreparing:
+    """The target is prepared before the claim, so that one that can't be used costs no window an attempt."""
+
+    def test_a_target_that_can_not_be_prepared_costs_no_window_an_attempt(self) -> None:
+        world = World()
+        planned = world.plan(3, 4)
+        before = [world.row(each) for each in planned]
+
+        def refuse() -> None:
+            raise ConfigurationError("the database ANALYTICS does not exist")
+
+        with pytest.raises(ConfigurationError, match="ANALYTICS"):
+            claim(world, prepare=refuse)
+        assert [world.row(each) for each in planned] == before
+        assert ids(claim(world, prepare=lambda: None)["claimed"]) == planned
+
+    @pytest.mark.parametrize(
+        ("conf", "actor", "changes"),
+        [
+            ({"dry_run": True}, RUN_1, {}),
+            ({}, TEMPORARY, {}),
+            ({}, RUN_1, {"enabled": False}),
+            ({"windows": [["2013-03-09T05:00Z", "2013-03-09T06:00Z"]]}, RUN_1, {}),
+        ],
+    )
+    def test_it_is_not_prepared_where_nothing_is_claimed(
+        self, conf: dict[str, Any], actor: Actor, changes: dict[str, Any]
+    ) -> None:
+        world = World(**changes)
+        world.plan(3)
+        prepared: list[int] = []
+        assert claim(world, conf, actor, prepare=lambda: prepared.append(1))["claimed"] == []
+        assert prepared == []
+
+    def test_a_run_that_comes_back_for_its_windows_prepares_again(self) -> None:
+        world = World()
+        planned = world.plan(3)
+        prepared: list[list[str]] = []
+
+        def note() -> None:
+            prepared.append([world.row(each).pipeline_final_status for each in planned])
+
+        for _ in range(2):
+            assert ids(claim(world, prepare=note)["claimed"]) == planned
+        assert prepared == [["PENDING"], ["IN_PROGRESS"]]
+
+    def test_what_becomes_due_in_between_is_prepared_after_the_claim(self) -> None:
+        world = World()
+        planned = world.plan(3)
+        world.store.count_claimable = lambda *_, **__: 0  # type: ignore[method-assign]
+        prepared: list[int] = []
+        assert ids(claim(world, prepare=lambda: prepared.append(1))["claimed"]) == planned
+        assert prepared == [1]
