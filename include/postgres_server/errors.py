@@ -8,6 +8,7 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -54,6 +55,7 @@ _BY_STATE = {
     "25006": Trouble.READ_ONLY,
     "25P": Trouble.UNAVAILABLE,  # the transaction or its session has ended: aborted, idle or open for too long
     "28": Trouble.NOT_ALLOWED,  # login
+    "3D": Trouble.NOT_THERE,  # database
     "3F": Trouble.NOT_THERE,  # schema
     "40": Trouble.CONFLICT,
     "40003": Trouble.UNAVAILABLE,  # whether the statement was completed is unknown
@@ -73,7 +75,13 @@ _BY_STATE = {
 }
 """Kinds by the longest matching prefix; other states are REFUSED."""
 
-_STATES_OF_CONNECTING = {"authentication failed": "28P01", "session is read-only": "25006"}
+_STATES_OF_CONNECTING = {
+    r"authentication failed": "28P01",
+    r"role \".*\" does not exist|no pg_hba.conf entry|pg_hba.conf rejects": "28000",
+    r"database \".*\" does not exist|no such database": "3D000",
+    r"permission denied for database": "42501",
+    r"session is read-only": "25006",
+}
 """Libpq gives no SQLSTATE when it can't connect, so its words are matched; unknown words mean UNAVAILABLE."""
 
 
@@ -93,7 +101,7 @@ def state_of(error: Exception) -> str:
     if state:
         return state
     text = str(error)
-    return next((state for words, state in _STATES_OF_CONNECTING.items() if words in text), "")
+    return next((state for words, state in _STATES_OF_CONNECTING.items() if re.search(words, text)), "")
 
 
 def trouble_of(error: Exception) -> Trouble:

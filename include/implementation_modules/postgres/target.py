@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules.postgres.connecting import connect_to_primary
+from include.implementation_modules.postgres.refusals import refusal
 from include.implementation_modules.sql_warehouse.columns import Columns, Name
 from include.implementation_modules.sql_warehouse.dialect import Dialect
 from include.implementation_modules.sql_warehouse.landing import typed_rows
@@ -23,6 +24,7 @@ from include.implementation_modules.sql_warehouse.target import SqlTarget
 from include.implementation_modules.staged_lines import staged_lines
 from include.pipeline_framework.errors import (
     BadDocumentError,
+    ConfigurationError,
     PipelineError,
     PublishConflictError,
     ServiceBusyError,
@@ -34,7 +36,7 @@ from include.postgres_server.errors import Trouble, said, trouble_of
 from include.postgres_server.pooler import require_own_session
 from include.sql.text import listed, quoted
 
-_SQL_TYPES = {
+SQL_TYPES = {
     "text": "TEXT",
     "integer": "NUMERIC(37, 0)",
     "number": "DOUBLE PRECISION",
@@ -86,7 +88,7 @@ class PostgresTarget(SqlTarget):
         self._columns = options.columns
         self._is_own_session = False
         names = [quoted(column.name.lower()) for column in options.columns]
-        types = [_SQL_TYPES[column.type] for column in options.columns]
+        types = [SQL_TYPES[column.type] for column in options.columns]
         fragments = {
             "target": quoted(schema, table),
             "target_index": quoted(f"{table}_window_idx"),
@@ -184,6 +186,9 @@ def translated_error(error: Exception, where: str) -> PipelineError | None:
             meaning="The receipt decides on the next try what was committed",
             remedy="Nothing: the task is tried again. Check the server and its connection limit if it stays.",
         )
+    if found := refusal(error):
+        known = MissingObjectError if trouble is Trouble.NOT_THERE else ConfigurationError
+        return known(found.what, where=where, meaning=found.meaning, remedy=found.remedy)
     if trouble is Trouble.NOT_THERE:
         return MissingObjectError(
             f"Postgres knows no such table, column or schema: {message}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from include.implementation_modules.snowflake.refusals import named_error
 from include.implementation_modules.sql_warehouse.statements import MissingObjectError
 from include.pipeline_framework.errors import (
     BadDocumentError,
@@ -35,6 +36,8 @@ def translated_error(error: Exception, where: str) -> PipelineError | None:
             meaning="Another publish is running, or a killed one was not cleaned up yet; nothing was changed",
             remedy="Nothing: the task is tried again. SHOW LOCKS names the holder; killed ones end after minutes.",
         )
+    if named := named_error(error, where):
+        return named
     if number in _STOPPED | _SESSION_GONE or state.startswith("08") or _is_network(error):
         return _unavailable(error, where)
     if number in _NO_SUCH_OBJECT:

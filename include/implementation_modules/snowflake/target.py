@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules.snowflake.connecting import connect
 from include.implementation_modules.snowflake.errors import says_it_exists, translated_error
+from include.implementation_modules.snowflake.places import use_schema
 from include.implementation_modules.sql_warehouse import parameters
 from include.implementation_modules.sql_warehouse.columns import Columns, Name, places, refused_value
 from include.implementation_modules.sql_warehouse.dialect import Dialect, numbered
@@ -40,7 +41,7 @@ from include.sql.text import SqlFragment, fill, listed, quoted, sql_text
 FILES_PER_COPY = 1000
 """The most files that `FILES = (…)` accepts."""
 
-_SQL_TYPES = {
+SQL_TYPES = {
     "text": "TEXT",
     "integer": "NUMBER(37, 0)",  # fakesnow 0.12.1 stores NUMBER(38, 0) in 64 bits
     "number": "FLOAT",
@@ -145,8 +146,7 @@ class SnowflakeTarget(SqlTarget):
         # Without autocommit the COPY would open the transaction, and rolling back a lost lock would undo it.
         session.run("set_autocommit")
         session.run("set_lock_timeout", {"seconds": max(1, round(self._guard_wait_seconds))})
-        if self._place:
-            session.run("use_schema")  # for the temporary tables: fakesnow 0.12.1 takes no qualified name for them
+        use_schema(session, self._place)
 
     def _create_missing(self, session: Session) -> None:
         for name in self.TABLES:
@@ -236,7 +236,7 @@ class SnowflakeTarget(SqlTarget):
     def _explained(self, session: Session, error: BadDocumentError) -> BadDocumentError:
         """Return the error with document and column, which Snowflake does not name if a column was altered."""
         values = [("_id", "_id", "TEXT")]
-        values += [(column.name, f"value_{i}", _SQL_TYPES[column.type]) for i, column in enumerate(self._columns)]
+        values += [(column.name, f"value_{i}", SQL_TYPES[column.type]) for i, column in enumerate(self._columns)]
         there = {name: (is_now, null == "Y") for name, is_now, _kind, null, *_ in session.run("describe_target")}
         for column, value, meant in values:
             is_now, takes_null = there.get(column.upper(), (meant, True))
@@ -277,7 +277,7 @@ def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]
         "casts": listed(f"text_{i}, {_cast(column, i)} AS value_{i}" for i, column in enumerate(columns)),
         "landed_columns": listed(f"value_{i}" for i in range(len(columns))),
         "columns": listed(names),
-        "definitions": listed(f"{name} {_SQL_TYPES[c.type]}" for name, c in zip(names, columns, strict=True)),
+        "definitions": listed(f"{name} {SQL_TYPES[c.type]}" for name, c in zip(names, columns, strict=True)),
         "refused_column": SqlFragment(f"CASE {' '.join(refusals)} END" if refusals else "NULL::NUMBER(38, 0)"),
     }
 
