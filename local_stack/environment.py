@@ -95,6 +95,14 @@ def _connections(state: State) -> dict[str, str]:
             }
             for client_id, base_path in (("crm_td", "/td"), ("crm_uc", "/uc"))
         },
+        "airflow_api": {
+            "conn_type": "http",
+            "schema": "http",
+            "host": HOST,
+            "port": ports["airflow"],
+            "login": "viewer",
+            "password": secrets["airflow_viewer"],
+        },
         "source_elasticsearch": {
             "conn_type": "elasticsearch",
             "schema": "http",

@@ -1,14 +1,16 @@
 """A small server that answers like Elasticsearch, and wrongly on demand: the faults a real cluster has once a year.
 
-It holds documents in memory and knows the requests that the source sends: `_settings`, `_privileges`, `_refresh`,
-`_field_caps`, opening and closing a point in time, a count (`size: 0`), a page. A fault is a function from the right
-answer to the wrong one, per kind of request; `RESET`, `CUT` and `HANG` break the connection instead.
+It holds documents in memory and knows the requests that source and `doctor` send: `_settings`, `_privileges`,
+`_cat/health`, `_refresh`, `_field_caps`, opening and closing a point in time, a count (`size: 0`), a page. A fault is a
+function from the right answer to the wrong one, per kind of request; `RESET`, `CUT` and `HANG` break the connection
+instead.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +46,7 @@ class FakeElasticsearch:
     views: set[str] = field(default_factory=set)
     requests: list[tuple[str, Answer]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    now: Callable[[], float] = time.time
     url: str = ""
     port: int = 0
 
@@ -54,6 +57,8 @@ class FakeElasticsearch:
             return "settings", {"events": self.settings}
         if action == "_privileges":
             return "privileges", self.privileges
+        if path == "/_cat/health":
+            return "clock", [{"epoch": str(int(self.now()))}]
         if action == "_refresh":
             return "refresh", {"_shards": SHARDS}
         if action == "_field_caps":

@@ -32,6 +32,7 @@ COMMANDS = {
     "plan": _Known(_WINDOWS, "Plan all windows of a day for every source."),
     "preview": _Known(_WINDOWS, "Show what a pipeline would do with a day; nothing is written."),
     "status": _Known(_WINDOWS, "Show how complete every day of every pipeline is."),
+    "doctor": _Known(_WINDOWS, "Look whether windows could move: every system, the ledger, Airflow, production."),
     "why": _Known(_WINDOWS, "Say why a window is in its state, or not there, and what happens next."),
     "sql": _Known(_WINDOWS, "Query the ledger, or a pipeline's target."),
     "ledger": _Known(_WINDOWS, "Show, migrate, rebuild and compare the ledger; report windows; adopt older tables."),

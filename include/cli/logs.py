@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
+
+_AIRFLOWS_LEVEL = "AIRFLOW__LOGGING__LOGGING_LEVEL"
+"""Airflow sets logging up anew when it is imported, which a command does late, and writes to standard output."""
 
 _CHATTY = ("airflow", "boto3", "botocore", "elastic_transport", "elasticsearch", "httpx", "snowflake", "urllib3")
 
@@ -38,6 +42,8 @@ def logging_to_stderr(*, is_verbose: bool) -> Iterator[None]:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    is_set = _AIRFLOWS_LEVEL in os.environ
+    os.environ.setdefault(_AIRFLOWS_LEVEL, "ERROR")
     ours.setLevel(level)
     ours.addHandler(handler)
     for name in _CHATTY:
@@ -46,6 +52,8 @@ def logging_to_stderr(*, is_verbose: bool) -> Iterator[None]:
         yield
     finally:
         ours.removeHandler(handler)
+        if not is_set:
+            del os.environ[_AIRFLOWS_LEVEL]
         structlog.configure(**before)
         for name, was in levels.items():
             logging.getLogger(name).setLevel(was)

@@ -2,7 +2,8 @@
 
 An adapter is a class with a constructor (or class method `from_client`) that takes `(client, options)`, and a pydantic
 model `Options` as class attribute. Its static method `connect(connection)` makes its client from Airflow's connection,
-of whatever type; without one, the connection's type decides (`CONNECTS`). Besides the names below, a pipeline may name
+of whatever type; without one, the connection's type decides (`CONNECTS`). Its static method `check(client, options,
+look)`, if it has one, is what `doctor` asks. Besides the names below, a pipeline may name
 any class by its dotted path, `package.module:Class`, so a new system needs no change here (`docs/adding-a-target.md`).
 """
 
@@ -13,11 +14,14 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from include.pipeline_framework.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from include.pipeline_framework.ports.checking import Check
 
 _HERE = "include.implementation_modules"
 
@@ -45,6 +49,19 @@ INSPECTIONS: Mapping[str, str] = {
     "postgres": f"{_HERE}.postgres.inspecting:PostgresInspection",
 }
 """Dotted paths of what looks at a source before its pipeline exists, by the source's type."""
+
+CHECKS: Mapping[str, Mapping[str, str]] = {
+    "source": {
+        "elasticsearch": f"{_HERE}.elasticsearch.checking:check",
+        "postgres": f"{_HERE}.postgres.checking:check_source",
+    },
+    "stage": {"object_storage": f"{_HERE}.object_storage.checking:check"},
+    "target": {
+        "snowflake": f"{_HERE}.snowflake.checking:check",
+        "postgres": f"{_HERE}.postgres.checking:check_target",
+    },
+}
+"""Dotted paths of what checks a system before any window is claimed, by role and name; see `ports.checking.Check`."""
 
 CONNECTS: Mapping[str, str] = {
     "aws": f"{_HERE}.object_storage.connecting:connect",
@@ -95,8 +112,17 @@ def known_connect(conn_type: str, *, writes: bool) -> Callable[[Any], Any] | Non
     reference = (_WRITING if writes else CONNECTS).get(conn_type)
     if reference is None:
         return None
-    module, _, name = reference.partition(":")
-    found: Callable[[Any], Any] = getattr(import_module(module), name)
+    found: Callable[[Any], Any] = _imported(reference)
+    return found
+
+
+def known_check(role: str, type_name: str) -> Check | None:
+    """Return what checks the system of an adapter: a class of somebody else's may have it as its attribute `check`.
+
+    None: it has none.
+    """
+    reference = CHECKS[role].get(type_name)
+    found: Check | None = _imported(reference) if reference else getattr(adapter_class(role, type_name), "check", None)
     return found
 
 
@@ -131,17 +157,21 @@ def create_adapter(role: str, type_name: str, client: Any, options: Mapping[str,
     Raises:
         ConfigurationError: As `options_model`, or an option is wrong.
     """
-    model = options_model(role, type_name)
+    checked = checked_options(role, type_name, options)
+    adapter = adapter_class(role, type_name)
+    return getattr(adapter, "from_client", adapter)(client, checked)
+
+
+def checked_options(role: str, type_name: str, options: Mapping[str, Any]) -> BaseModel:
+    """Return the options of a section as the adapter's own model; arguments and errors as of `create_adapter`."""
     try:
-        checked = model.model_validate(dict(options))
+        return options_model(role, type_name).model_validate(dict(options))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in (role, *first["loc"]))
         raise ConfigurationError(
             f"{place}: {first['msg']}", remedy="Validate the pipeline's YAML file; it names every wrong option."
         ) from error
-    adapter = adapter_class(role, type_name)
-    return getattr(adapter, "from_client", adapter)(client, checked)
 
 
 def create_mirror(type_name: str, client: Any, options: Mapping[str, Any]) -> Any:
@@ -152,12 +182,15 @@ def create_mirror(type_name: str, client: Any, options: Mapping[str, Any]) -> An
         client: As the target's.
         options: The target section's options, placeholders resolved and checked.
     """
-    module, _, name = MIRRORS[type_name].partition(":")
-    mirror = getattr(import_module(module), name)
+    mirror = _imported(MIRRORS[type_name])
     return mirror(client, mirror.Options.model_validate(dict(options)))
 
 
 def create_inspection(type_name: str, client: Any) -> Any:
     """Return what looks at a source of a type, one of `INSPECTIONS`, through a ready client."""
-    module, _, name = INSPECTIONS[type_name].partition(":")
-    return getattr(import_module(module), name)(client)
+    return _imported(INSPECTIONS[type_name])(client)
+
+
+def _imported(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)

@@ -6,16 +6,23 @@ import json
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.parse import urlsplit
 
-from include.implementation_modules.clients import built
+from include.implementation_modules.clients import built, require_type
 from include.implementation_modules.postgres.connecting import connect_to_url, opener
 from include.implementation_modules.registry import CONNECTS, known_connect
 from include.pipeline_framework.errors import ConfigurationError
 from include.postgres_server import pooler as postgres_pooler
 from include.sql import statement
 
+if TYPE_CHECKING:
+    from include.pipeline_framework.core.watching.production import Exposure
+    from include.pipeline_framework.ports.checking import AirflowState
+
 LEDGER_CONNECTION_ID = "lifecycle_postgres"
+AIRFLOW_CONNECTION_ID = "airflow_api"
+"""A connection of type `http` to Airflow's own API: host, port, schema; login and password, or a token as password."""
 
 
 def client(connection_id: str | None, *, writes: bool = False, connect: Callable[[Any], Any] | None = None) -> Any:
@@ -101,13 +108,54 @@ def http_settings(connection_id: str) -> HttpSettings:
             meaning="Login and password are the client id and secret that the CRM knows",
             remedy="Give them in the UI, or in AIRFLOW_CONN_" + connection_id.upper() + ".",
         )
-    port = f":{connection.port}" if connection.port else ""
-    base_path = str(connection.extra_dejson.get("base_path", ""))
     return {
-        "base_url": f"{connection.schema or 'https'}://{connection.host}{port}{base_path}",
+        "base_url": _base_url(connection),
         "client_id": connection.login,
         "client_secret": connection.password,
     }
+
+
+def airflow_api() -> AirflowState:
+    """Return what asks Airflow of its DAGs, by the connection `airflow_api`.
+
+    Raises:
+        ConfigurationError: There is no such connection, or it lacks host or password.
+    """
+    from include.implementation_modules.airflow_api.state import AirflowApiState
+
+    connection = _connection(AIRFLOW_CONNECTION_ID)
+    require_type(connection, "http")
+    if not connection.host or not connection.password:
+        raise ConfigurationError(
+            f"the connection {AIRFLOW_CONNECTION_ID!r} has no host, or no password",
+            remedy="Give it Airflow's host, port and schema, and login and password of a user, or a token as password.",
+        )
+    return AirflowApiState(_base_url(connection), connection.login or "", connection.password)
+
+
+def exposure(connection_id: str) -> Exposure:
+    """Return what of a connection is not fit for production; nothing of its content.
+
+    Raises:
+        ConfigurationError: There is no such connection.
+    """
+    from include.pipeline_framework.core.watching.production import Exposure, is_guessable
+
+    connection = _connection(connection_id)
+    extra = connection.extra_dejson
+    address = str(extra.get("endpoint_url") or extra.get("host") or connection.host or "")
+    host = (urlsplit(address).hostname if "://" in address else address.rpartition("@")[2].split(":")[0]) or ""
+    return Exposure(
+        connection_id,
+        is_here=host == "localhost" or host.startswith("127.") or address.strip("[]") == "::1",
+        is_guessable=is_guessable(connection.login or "", connection.password or ""),
+    )
+
+
+def _base_url(connection: Any) -> str:
+    port = f":{connection.port}" if connection.port else ""
+    base_path = str(connection.extra_dejson.get("base_path", ""))
+    return f"{connection.schema or 'https'}://{connection.host}{port}{base_path}"
 
 
 def _postgres_of(variable: str, connection_id: str, what: str) -> Callable[[], Any]:

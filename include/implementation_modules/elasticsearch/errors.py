@@ -33,6 +33,12 @@ def is_missing_index(error: PipelineError) -> bool:
     return "index_not_found_exception" in _said_by(error)[0]
 
 
+def status_of(error: PipelineError) -> int | None:
+    """Return the HTTP status of the answer that an error stands for; None: there was no answer."""
+    meta = getattr(error.__cause__, "meta", None)
+    return None if meta is None else int(meta.status)
+
+
 def _said_by(error: PipelineError) -> tuple[set[str], str]:
     body = getattr(error.__cause__, "body", None)
     return _explained(body) if body is not None else (set(), "")

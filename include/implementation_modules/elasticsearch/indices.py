@@ -155,10 +155,13 @@ def refresh(channel: Channel, pattern: str, leave_out: Sequence[LeftOut], where:
     channel.raw("POST", index_path(pattern, "_refresh"), where=where, parameters=parameters)
 
 
-def require_unrestricted(channel: Channel, indices: Sequence[Index], where: str) -> None:
+def require_unrestricted(channel: Channel, indices: Sequence[Index], where: str) -> bool:
     """Refuse a user from whom document-level or field-level security hides something.
 
     A server without security, or a server that does not answer this user, can't be asked; the log says so.
+
+    Returns:
+        True when the server has told it, False when it could not be asked.
 
     Raises:
         ConfigurationError: Names the first index of which something is hidden.
@@ -167,7 +170,7 @@ def require_unrestricted(channel: Channel, indices: Sequence[Index], where: str)
     granted = _granted(answer) if answer is not None else None
     if granted is None:
         _log.info("%s: the server does not tell what this user may see; hidden documents could not be noticed", where)
-        return
+        return False
     for index in indices:
         reading = [grant for grant in granted if _covers(grant, index.name) and _READING & set(grant["privileges"])]
         hidden = [why for grant in reading if (why := _hides(grant))]
@@ -179,6 +182,7 @@ def require_unrestricted(channel: Channel, indices: Sequence[Index], where: str)
                 remedy="Give the pipeline's user a role that reads the index without a query and without "
                 "field_security.",
             )
+    return True
 
 
 def _index(name: str, found: _Answer) -> Index:

@@ -21,7 +21,6 @@ from typing import Any
 from include.implementation_modules.elasticsearch import indices as elasticsearch_indices
 from include.implementation_modules.elasticsearch.answers import (
     Channel,
-    FieldCapabilities,
     SearchAnswer,
     check_whole,
     exact_total,
@@ -36,13 +35,13 @@ from include.implementation_modules.elasticsearch.extract import (
     View,
     aggregation,
 )
+from include.implementation_modules.elasticsearch.field_types import require_date
 from include.implementation_modules.elasticsearch.indices import Index
 from include.implementation_modules.elasticsearch.time_field import TimeField
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
-    ConfigurationError,
     IncompleteExtractError,
 )
 from include.pipeline_framework.ports.source import BucketCount
@@ -190,41 +189,12 @@ class ElasticsearchSource:
         return check_whole(answer, where)
 
     def _time_field(self) -> TimeField:
-        """Return the time field, read once: a range on a field of another type would compare text or numbers."""
+        """Return the time field, read once."""
         if not self._is_known:
             self._look(self._where())
         if self._time is None:
-            name, where = self.options.time_field, self._where()
-            keys = name.split(".")
-            parents = [".".join(keys[:length]) for length in range(1, len(keys))]
-            parameters = {"fields": ",".join([name, *parents]), "allow_no_indices": "false"} | self._wildcards
-            path = index_path(self.options.index, "_field_caps")
-            answer = self._channel.ask("GET", path, FieldCapabilities, where=where, parameters=parameters)
-            types = frozenset(answer.fields.get(name, {})) - {"unmapped"}
-            if answer.failed_indices:
-                raise IncompleteExtractError(
-                    f"{answer.failed_indices} indices did not tell the type of {name!r}",
-                    where=where,
-                    meaning="Nothing was read",
-                    remedy="Airflow retries; if it stays, check the cluster's health.",
-                )
-            if not types or not types <= {"date", "date_nanos"}:
-                raise ConfigurationError(
-                    f"The time field {name!r} is {'mapped as ' + ', '.join(sorted(types)) if types else 'not mapped'}",
-                    where=where,
-                    meaning="Without a date no document can be put into a window",
-                    remedy="Set time_field to a field that is mapped as date or date_nanos in every index.",
-                )
-            if nested := [parent for parent in parents if "nested" in answer.fields.get(parent, {})]:
-                raise ConfigurationError(
-                    f"The time field {name!r} lies below {nested[0]!r}, which is mapped as nested",
-                    where=where,
-                    meaning="Elasticsearch keeps such values in documents of their own: no range finds one, and every "
-                    "window would look empty",
-                    remedy="Set time_field to a date outside of nested objects, or index a copy of it there (copy_to "
-                    "or include_in_root in the mapping).",
-                )
-            self._time = TimeField(name, types)
+            options = self.options
+            self._time = require_date(self._channel, options.index, options.time_field, self._wildcards, self._where())
         return self._time
 
     @property

@@ -31,6 +31,13 @@ def run_sql(migration_file: str) -> None:
     connection.execute(Path(migration_file).with_suffix(".sql").read_text(encoding="utf-8"))
 
 
+def newest(scripts: Path = LEDGER) -> str:
+    """Return the version to which this build migrates."""
+    from alembic.script import ScriptDirectory
+
+    return str(ScriptDirectory(str(scripts)).get_current_head())
+
+
 def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
     """Bring a database to the newest version, and return that version; safe at any time, also for several at once.
 
@@ -45,7 +52,6 @@ def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
     import psycopg
     from alembic import command
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -87,7 +93,7 @@ def migrate(connect: Callable[[], Any], scripts: Path = LEDGER) -> str:
         ) from error
     finally:
         engine.dispose()
-    return str(ScriptDirectory.from_config(config).get_current_head())
+    return newest(scripts)
 
 
 def _lock(scripts: Path) -> str:

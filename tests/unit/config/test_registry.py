@@ -12,7 +12,11 @@ import yaml
 from pydantic import BaseModel
 
 from include.implementation_modules import registry
+from include.implementation_modules.elasticsearch import checking as elasticsearch_checking
+from include.implementation_modules.object_storage import checking as object_storage_checking
+from include.implementation_modules.postgres import checking as postgres_checking
 from include.implementation_modules.registry import ADAPTERS, adapter_class, create_adapter, options_model
+from include.implementation_modules.snowflake import checking as snowflake_checking
 from include.pipeline_framework.config.json_schema import SCHEMA_FILE, render_json_schema
 from include.pipeline_framework.config.loader import (
     PIPELINES_DIRECTORY,
@@ -134,3 +138,26 @@ def validator() -> jsonschema.Draft202012Validator:
 def plain(text: str) -> Any:
     """Dates as editors see them: text."""
     return json.loads(json.dumps(yaml.safe_load(text), default=str))
+
+
+def test_every_registered_adapter_has_its_check() -> None:
+    assert {(role, name): registry.known_check(role, name) for role, name in REGISTERED} == {
+        ("source", "elasticsearch"): elasticsearch_checking.check,
+        ("source", "postgres"): postgres_checking.check_source,
+        ("stage", "object_storage"): object_storage_checking.check,
+        ("target", "snowflake"): snowflake_checking.check,
+        ("target", "postgres"): postgres_checking.check_target,
+    }
+
+
+def test_a_class_of_somebody_elses_brings_its_own_check_or_has_none() -> None:
+    assert registry.known_check("source", DOUBLE) is None
+    assert registry.known_check("target", f"{__name__}:Checked") is Checked.check
+
+
+class Checked:
+    """An adapter with a check."""
+
+    @staticmethod
+    def check(*_: object) -> tuple[()]:
+        return ()

@@ -1,0 +1,2 @@
+-- Read the present columns of the receipts table.
+DESCRIBE TABLE {receipts}

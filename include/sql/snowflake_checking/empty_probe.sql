@@ -1,0 +1,3 @@
+-- Delete the row of the session's own table.
+DELETE FROM {probe}
+WHERE TRUE

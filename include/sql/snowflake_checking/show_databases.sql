@@ -1,0 +1,2 @@
+-- List the databases that the role may see. SHOW needs no warehouse.
+SHOW DATABASES

@@ -1,0 +1,2 @@
+-- List the schemas of a database that the role may see.
+SHOW SCHEMAS IN DATABASE {database}
