@@ -23,6 +23,7 @@ DAG_IDS = {
     "daily_planner",
     "data_pipeline_main",
     "data_pipeline_replay",
+    "doctor",
     "orders_sync_run_profiler",
     "publish_lifecycle",
     "record_generation",

@@ -41,6 +41,7 @@ NO_SCHEDULE = (
     "cleanup_stale_locks",
     "daily_planner",
     "data_pipeline_main",
+    "doctor",
     "orders_sync_run_profiler",
     "publish_lifecycle",
     "state_manager",
