@@ -30,7 +30,8 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog="Examples: doctor · doctor main · doctor flights --format json")
 def doctor(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME …]", help="Pipelines, by id, source or DAG; default: all.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME …]", help="Pipelines, by id, source or DAG; default: enabled ones."),
     ] = None,
     form: TextFormatOption = TextFormat.TEXT,
 ) -> int:
@@ -41,7 +42,8 @@ def doctor(
     with Workspace(actor=person("doctor")) as workspace:
         loaded = workspace.loaded
         wanted = [pipeline_named(name, loaded.configs, loaded.errors) for name in names or ()]
-        wanted = list({config.pipeline_id: config for config in wanted or loaded.configs.values()}.values())
+        enabled = [config for config in loaded.configs.values() if config.enabled]
+        wanted = list({config.pipeline_id: config for config in wanted or enabled}.values())
         visit = Doctor(workspace)
         found: list[Verdict] = []
         for verdicts in (visit.shared(), *(visit.pipeline(config) for config in wanted)):

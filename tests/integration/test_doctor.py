@@ -108,6 +108,7 @@ def test_a_server_that_is_not_there(config: Callable[..., PipelineConfig], monke
     found = only_wrong(visit(config()))
     assert (found.role, found.check) == ("source", "reachable")
     assert "did not answer" in found.said
+    assert "host, port and network to it (source_elasticsearch)" in found.remedy
 
 
 def test_a_wrong_bucket(config: Callable[..., PipelineConfig]) -> None:

@@ -54,7 +54,11 @@ class _Looking:
         except PipelineError as error:
             self._refused(error, "may see the index's settings")
             return status_of(error) == 403  # it may still be allowed to read
-        self.found.ok("reachable", f"{options.index}: {len(found)} indices")
+        self.found.ok(
+            "reachable",
+            f"{options.index} stands for {', '.join(index.name for index in found[:3]) or 'remote indices'}"
+            + (f" and {len(found) - 3} more" if len(found) > 3 else ""),
+        )
         self._indices(found)
         self._rights(found)
         return True
@@ -139,5 +143,6 @@ class _Looking:
 
     def _refused(self, error: PipelineError, step: str) -> None:
         if isinstance(error, ServiceUnavailableError) and status_of(error) is None:
-            step = "reachable"
+            self.found.unreachable(error, self._look.connection_id)
+            return
         self.found.refused(_STEPS.get(status_of(error) or 0, step), error)

@@ -32,16 +32,15 @@ def check(client: Any, options: ObjectStorageStageOptions, look: Look) -> Sequen
 
     The listing comes first: some servers make a bucket that is missing when something is written into it.
     """
-    del look
     found = Findings("stage")
     storage = options.storage(lambda: client)
-    if not _list(storage, options, found):
+    if not _list(storage, options, look, found):
         return found.verdicts
     key = f"{options.prefix}/{FOLDER}/{uuid4().hex}"
     try:
         storage.put(key, io.BytesIO(_CONTENT), size=len(_CONTENT), **_digests())
     except PipelineError as error:
-        found.refused(_step_of(error, "may write"), error)
+        _refused(error, "may write", look, found)
         return found.verdicts
     found.ok("may write", storage.uri(f"{options.prefix}/"))
     _read(storage, key, found)
@@ -53,14 +52,12 @@ def _digests() -> dict[str, bytes]:
     return {"md5": md5(_CONTENT, usedforsecurity=False).digest(), "sha256": sha256(_CONTENT).digest()}
 
 
-def _list(storage: ObjectStorage, options: ObjectStorageStageOptions, found: Findings) -> bool:
+def _list(storage: ObjectStorage, options: ObjectStorageStageOptions, look: Look, found: Findings) -> bool:
     """Return whether anything else makes sense to try."""
     try:
         some = list(storage.list(f"{options.prefix}/{FOLDER}/"))
     except PipelineError as error:
-        step = _step_of(error, "may list")
-        found.refused(step, error)
-        return step == "may list"
+        return _refused(error, "may list", look, found)
     found.ok("may list", f"{len(some)} objects in {FOLDER}/")
     return True
 
@@ -81,8 +78,11 @@ def _read(storage: ObjectStorage, key: str, found: Findings) -> None:
         found.wrong("may read", "what was written did not come back", remedy)
 
 
-def _step_of(error: PipelineError, step: str) -> str:
-    """Return what a refusal is about: the step itself, or what the storage's own code says."""
+def _refused(error: PipelineError, step: str, look: Look, found: Findings) -> bool:
+    """Tell what a refusal is about: the step itself, or what the storage's own code says; return whether the step."""
     if not isinstance(error, ConfigurationError):
-        return "reachable"
-    return next((known for code, known in _STEPS.items() if f"({code})" in error.what), step)
+        found.unreachable(error, look.connection_id)
+        return False
+    known = next((name for code, name in _STEPS.items() if f"({code})" in error.what), step)
+    found.refused(known, error)
+    return known == step

@@ -52,14 +52,14 @@ RULES = TypeRules(
 def check(connect: Callable[[], Any], options: SnowflakeTarget.Options, look: Look) -> Sequence[Verdict]:
     """Look at login, role, database, schema, warehouse, rights, and the columns of an existing table."""
     found = Findings("target")
-    connection = _connected(connect, found)
+    connection = _connected(connect, look, found)
     if connection is not None:
         with closing(connection):
             _Looking(connection, options, look, found).all()
     return found.verdicts
 
 
-def _connected(connect: Callable[[], Any], found: Findings) -> Any:
+def _connected(connect: Callable[[], Any], look: Look, found: Findings) -> Any:
     try:
         return connect()
     except PipelineError as error:
@@ -69,7 +69,10 @@ def _connected(connect: Callable[[], Any], found: Findings) -> Any:
         if translated is None:
             raise
         known = None if isinstance(error, OSError) else refusal(error)
-        found.refused(known.check if known else "reachable", translated)
+        if known:
+            found.refused(known.check, translated)
+        else:
+            found.unreachable(translated, look.connection_id)
     return None
 
 

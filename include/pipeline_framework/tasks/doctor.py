@@ -85,7 +85,7 @@ def examine_airflow(configs: Iterable[PipelineConfig], open_airflow: Callable[[]
         airflow = open_airflow()
         errors = airflow.import_errors()
     except PipelineError as error:
-        found.unknown("DAGs", error.what, f"{error.remedy} The connection airflow_api tells where Airflow's API is.")
+        found.unknown("DAGs", error.what, f"{error.remedy} docs/operations.md says what airflow_api is.")
         return found.verdicts
     for file, line in errors.items():
         found.wrong("import errors", f"{file}: {line}", "Mend the file; its DAGs are not there until then.")

@@ -89,7 +89,7 @@ def test_an_airflow_that_can_not_be_asked_is_unknown_and_never_well() -> None:
 
     (found,) = doctor.examine_airflow([], refuse)
     assert found.state is CheckState.UNKNOWN
-    assert "Start it. The connection airflow_api tells" in found.remedy
+    assert "Start it. docs/operations.md" in found.remedy
 
 
 def test_a_pipelines_dag() -> None:

@@ -82,6 +82,10 @@ class Findings:
         """Add an error of the framework as what does not work."""
         self.wrong(check, f"{error.what} [{error.where}]" if error.where else error.what, error.remedy)
 
+    def unreachable(self, error: PipelineError, connection_id: str) -> None:
+        """Add that a server does not answer; the error's own remedy is for tasks, which try again."""
+        self.wrong("reachable", error.what, f"Check that it runs, and host, port and network to it ({connection_id}).")
+
     def attempt(self, check: str, work: Callable[[], T], said: Callable[[T], str] | None = None) -> T | None:
         """Run `work`, which returns no None, and return its result; an error of the framework is a verdict, and None.
 
