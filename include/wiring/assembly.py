@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from include.pipeline_framework.ports.ledger import LifecycleStore
     from include.pipeline_framework.ports.mirror import LifecycleFeed, LifecycleMirror
     from include.pipeline_framework.ports.overdue import OverdueAlarms
+    from include.pipeline_framework.ports.target import Target
     from include.pipeline_framework.tasks.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
@@ -103,10 +104,16 @@ def wire(config: PipelineConfig) -> Pipeline:
     return WiredPipeline(config, lifecycle_store(), adapter)
 
 
+def target(config: PipelineConfig) -> Target:
+    """Return a pipeline's target alone."""
+    resolved = resolve_variables(config, airflow_variable, options_model=options_model)
+    found: Target = adapter("target", resolved.target)
+    return found
+
+
 def prepare_target(config: PipelineConfig) -> None:
     """Create what a pipeline's target lacks; see `Target.prepare`."""
-    resolved = resolve_variables(config, airflow_variable, options_model=options_model)
-    adapter("target", resolved.target).prepare(config.source_object)
+    target(config).prepare(config.source_object)
 
 
 def airflow_variable(name: str) -> str | None:

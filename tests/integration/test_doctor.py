@@ -181,7 +181,7 @@ def test_the_command_tells_remedies_and_its_exit_status(
         record for record in records if record["state"] == "wrong" and record["role"] == "stage"
     ).items()
     assert main(["doctor", "mian"]) == 2
-    assert "Did you mean main?" in capsys.readouterr().err
+    assert "did you mean main?" in capsys.readouterr().err.casefold()
 
 
 # --- before the claim -------------------------------------------------------------------------------------------------

@@ -14,11 +14,12 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from include.implementation_modules.snowflake.errors import translated_error
 from include.implementation_modules.snowflake.refusals import refusal
-from include.implementation_modules.snowflake.target import SQL_TYPES, SnowflakeTarget, translated_error
+from include.implementation_modules.snowflake.target import SQL_TYPES, SnowflakeTarget
 from include.implementation_modules.sql_warehouse.compatibility import PresentColumn, TypeRules, judge_columns
 from include.implementation_modules.sql_warehouse.session import Session
-from include.implementation_modules.sql_warehouse.target import MissingObjectError
+from include.implementation_modules.sql_warehouse.statements import MissingObjectError
 from include.pipeline_framework.core.watching.verdicts import Findings, Verdict
 from include.pipeline_framework.errors import PipelineError, ServiceUnavailableError, TerminalError
 from include.pipeline_framework.ports.checking import Look

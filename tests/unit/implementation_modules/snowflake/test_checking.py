@@ -18,7 +18,8 @@ import snowflake.connector
 from snowflake.connector import errors as client
 
 from include.implementation_modules.snowflake.checking import check
-from include.implementation_modules.snowflake.target import SnowflakeTarget, translated_error
+from include.implementation_modules.snowflake.errors import translated_error
+from include.implementation_modules.snowflake.target import SnowflakeTarget
 from include.pipeline_framework.core.watching.verdicts import CheckState, Verdict
 from include.pipeline_framework.errors import ConfigurationError
 from include.pipeline_framework.ports.checking import Look
