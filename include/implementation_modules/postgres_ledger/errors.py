@@ -17,7 +17,7 @@ from include.pipeline_framework.errors import (
     ServiceUnavailableError,
     TerminalError,
 )
-from include.postgres_server.errors import Trouble, said, trouble_of
+from include.postgres_server.errors import Trouble, said, state_of, trouble_of
 
 _WHERE = "lifecycle_postgres"
 _SAFE_TO_REPEAT = "Nothing was written, or a commit's answer was lost; both are safe to repeat"
@@ -78,6 +78,14 @@ def ledger_error(
             where=error.diag.table_name or "pipeline_lifecycle",
             meaning=lasting,
             remedy="Correct the record; docs/ledger.md says what each column holds.",
+        )
+    if state_of(error) == "3D000":
+        return ConfigurationError(
+            "the ledger's database does not exist",
+            where=_WHERE,
+            meaning=lasting,
+            remedy="Correct the schema field of lifecycle_postgres (it is the database's name), or CREATE DATABASE it; "
+            "then run `ledger migrate`.",
         )
     if trouble is Trouble.NOT_THERE:
         return ConfigurationError(

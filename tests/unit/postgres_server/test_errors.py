@@ -47,7 +47,7 @@ KINDS = {
     Trouble.CONFLICT: "40001 40P01 55P03",
     Trouble.BAD_VALUE: "22001 22003 22007 22P02 22P05",
     Trouble.BROKEN_RULE: "23502 23503 23505 23514 23P01 44000",
-    Trouble.NOT_THERE: "3F000 42703 42P01",
+    Trouble.NOT_THERE: "3D000 3F000 42703 42P01",
     Trouble.NOT_ALLOWED: "0LP01 0P000 28000 28P01 42501",
     Trouble.REFUSED: "0A000 21000 25001 26000 42601 42804 42883 42P05 54000 F0000 HV000 P0001",
 }
@@ -66,6 +66,19 @@ def test_the_clients_own_errors_and_those_of_connecting() -> None:
     assert trouble_of(psycopg.OperationalError(connecting + "session is read-only")) is Trouble.READ_ONLY
     wrong = psycopg.OperationalError(connecting + 'FATAL:  password authentication failed for user "u"')
     assert (trouble_of(wrong), said(wrong)) == (Trouble.NOT_ALLOWED, "OperationalError (sqlstate 28P01)")
+    for words, state in {
+        'FATAL:  role "u" does not exist': "28000",
+        'FATAL:  no pg_hba.conf entry for host "h", user "u", database "d", no encryption': "28000",
+        'FATAL:  permission denied for database "d"': "42501",
+        'FATAL:  database "d" does not exist': "3D000",
+    }.items():
+        assert said(psycopg.OperationalError(connecting + words)) == f"OperationalError (sqlstate {state})"
+
+
+def test_a_ledger_whose_database_does_not_exist_is_not_one_that_was_not_migrated() -> None:
+    error = ledger_errors.ledger_error(psycopg.OperationalError('FATAL:  database "d" does not exist'))
+    assert error.what == "the ledger's database does not exist"
+    assert "Correct the schema field of lifecycle_postgres" in error.remedy
 
 
 Translate = Callable[[Exception], Exception]
