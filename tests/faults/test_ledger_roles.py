@@ -80,7 +80,7 @@ def test_a_whole_life_of_windows_works_as_the_runtime_role(world: World) -> None
 
 
 def fail(attempt: Any) -> None:
-    attempt._store.heartbeat(attempt.row.id, attempt.fence)
+    attempt.store.heartbeat(attempt.row.id, attempt.fence)
     raise ServiceUnavailableError("no")
 
 
