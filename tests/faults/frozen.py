@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from include.pipeline_framework.core.lifecycle.leases import RunState
 from include.pipeline_framework.core.records.run_requests import RunRequest
-from include.pipeline_framework.core.time.windows import TimeWindow
+from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
 from tests.faults.chapters import HALVES, WIDE, Chapter, life_of
 from tests.faults.life import Life, Run, broken_promises, clean_up, drain, hours
 from tests.faults.points import Reach
@@ -60,6 +61,7 @@ def promises_in_the_end(life: Life) -> list[str]:
         life.source_object,
     )
     windows = [TimeWindow(*row) for row in rows] or [hours(0, 1)]
+    windows += _refused_hours(life, windows)
     drain(life, windows)
     found = broken_promises(life, windows, late=[LATE])
     if LATE in life.source_ids() - life.target_ids():
@@ -69,6 +71,15 @@ def promises_in_the_end(life: Life) -> list[str]:
         drain(life, windows)
         found += broken_promises(life, windows)
     return found
+
+
+def _refused_hours(life: Life, windows: list[TimeWindow]) -> list[TimeWindow]:
+    """Hours with rows that nobody has planned: a conf whose windows overlap planned ones is refused as a whole."""
+    starts = {
+        document.event_at.replace(minute=0, second=0, microsecond=0) for document in life.source.documents.values()
+    }
+    asked = [TimeWindow(start, start + timedelta(hours=1)) for start in sorted(starts)]
+    return [gap for hour in asked for gap in uncovered(hour, [one for one in windows if one.overlaps(hour)])]
 
 
 def _given_up(life: Life, reach: Reach, run_id: str, request: RunRequest) -> None:

@@ -314,16 +314,16 @@ def _unconfirmed(self: SqlTarget, source_object: str, window: Any, *, fence: int
 
 def _ledger_statement(name: str, old: str, new: str) -> Callable[[pytest.MonkeyPatch, Life], None]:
     """One of the ledger's statements with a part of its text replaced."""
-    real = postgres_lifecycle_store.statement
+    real = postgres_lifecycle_store._text
 
     def changed(asked: str) -> str:
         text = real(asked)
-        if asked != f"ledger/{name}":
+        if asked != name:
             return text
         assert old in text
         return text.replace(old, new)
 
-    return _patched(postgres_lifecycle_store, "statement", changed)
+    return _patched(postgres_lifecycle_store, "_text", changed)
 
 
 def _not_asking(what: str) -> Callable[..., None]:
