@@ -24,6 +24,7 @@ MODULES = (
     "dag_parse",
     "extract",
     "extract_postgres",
+    "publish",
     "ledger",
     "airflow_overhead",
     "orders_decision",

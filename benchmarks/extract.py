@@ -17,7 +17,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from local_stack import stack
 
 REPO = Path(__file__).resolve().parents[1]
 INDEX = "bench_extract"
+_PEERS = ("pit", "scan", "script-postgres", "script-into-postgres")
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 WAYS: tuple[tuple[str, Role, str], ...] = (
     ("bytes read and thrown away", "floor", "drain"),
@@ -64,26 +65,27 @@ def all_ways(
         if role == "before" and base is None:
             continue
         checkout = base if role == "before" and base else REPO
-        found = [_run(way, checkout, environment, documents) for _ in range(rounds)]
+        found = [run(way, checkout, environment, documents) for _ in range(rounds)]
         median = sorted(found, key=lambda figures: figures["client CPU-s"])[len(found) // 2]
         rows.append(Measured(what, role, median))
     return rows
 
 
-def _run(way: str, checkout: Path, environment: dict[str, str], documents: int) -> dict[str, float]:
-    script = REPO / "benchmarks" / "extract_ways.py"
+def run(way: str, checkout: Path, environment: Mapping[str, str], documents: int) -> dict[str, float]:
+    """Run one way with a build's modules; return its figures, those of time per million documents."""
+    script = REPO / "benchmarks" / "ways.py"
     paths = {"PYTHONPATH": str(checkout)}
-    python = peer_python() if way in ("pit", "scan", "script-postgres") else sys.executable
+    python = peer_python() if way.split()[0] in _PEERS else sys.executable
     done = subprocess.run(
-        [python, script, *way.split()], env=environment | paths, cwd=checkout, capture_output=True, text=True
+        [python, script, *way.split()], env={**environment, **paths}, cwd=checkout, capture_output=True, text=True
     )
     if done.returncode:
         raise RuntimeError(f"{way}: {done.stderr[-2_000:]}")
     figures = json.loads(done.stdout.strip().splitlines()[-1])
     if figures.pop("rows") != documents:
-        raise RuntimeError(f"{way} has read another number of rows than there are")
-    memory = figures.pop("RSS MB")
-    return {name: value * 1e6 / documents for name, value in figures.items()} | {"RSS MB": memory}
+        raise RuntimeError(f"{way} has moved another number of rows than there are")
+    times = {name: value * 1e6 / documents for name, value in figures.items() if name.endswith((" s", "-s"))}
+    return {**figures, **times}
 
 
 def fill(url: str, count: int) -> int:
