@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from include.pipeline_framework.core.lifecycle import transitions
@@ -37,7 +38,8 @@ from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import LONGEST_REASON, WindowAttempt, change_all
 
 SHORT_WAIT_SECONDS = 15.0
-"""How long a task waits on its worker while one and the same publish has the table; then it comes back later."""
+"""How long a task waits on its worker while one and the same publish has the table, unless its load took longer: then
+as long as that. After it the task comes back later, and loads again."""
 
 LONGEST_WAIT = timedelta(minutes=20)
 """Counted since the window was staged; a task that has waited longer publishes without a turn."""
@@ -126,12 +128,17 @@ def _staged(pipeline: Pipeline, attempt: WindowAttempt) -> Manifest:
 
 
 @contextmanager
-def _turn_at_the_table(pipeline: Pipeline, attempts: Sequence[WindowAttempt]) -> Iterator[None]:
+def _turn_at_the_table(pipeline: Pipeline, attempts: Sequence[WindowAttempt], started: float) -> Iterator[None]:
     """Take turns where a publish locks the whole table: wait here for a short time, for a longer one without a worker.
 
     The task waits here while turns pass on, also on a slow machine: to come back later costs a new process and the load
-    into the private table. A turn is a courtesy. A task whose windows have waited for long publishes without it: so a
-    holder that froze stops nobody.
+    into the private table, so it waits for one holder at least as long as its own load took. A turn is a courtesy. A
+    task whose windows have waited for long publishes without it: so a holder that froze stops nobody.
+
+    Args:
+        pipeline: Says whether its target locks the table.
+        attempts: The windows that are published together.
+        started: When the publish began, in seconds of the monotonic clock.
 
     Raises:
         TargetBusyError: One holder had the table all the time; nothing failed.
@@ -145,6 +152,7 @@ def _turn_at_the_table(pipeline: Pipeline, attempts: Sequence[WindowAttempt]) ->
     staged_at = min((time for time in times if time is not None), default=None)
     is_patient = staged_at is None or pipeline.store.now() - staged_at < LONGEST_WAIT
     holder, waited_since = None, time.monotonic()
+    patience = max(SHORT_WAIT_SECONDS, waited_since - started)
     while True:
         with pipeline.store.table_lock(table) as is_free:
             if is_free or not is_patient:
@@ -154,7 +162,7 @@ def _turn_at_the_table(pipeline: Pipeline, attempts: Sequence[WindowAttempt]) ->
                 return
         if (now_held_by := pipeline.store.table_holder(table)) != holder:
             holder, waited_since = now_held_by, time.monotonic()
-        if time.monotonic() - waited_since > SHORT_WAIT_SECONDS:
+        if time.monotonic() - waited_since > patience:
             raise TargetBusyError(
                 f"another window is publishing into {table}",
                 where=attempts[0].row.where,
@@ -206,11 +214,12 @@ def _publish(
 def _outcomes(
     pipeline: Pipeline, attempts: Sequence[WindowAttempt], requests: Sequence[PublishRequest]
 ) -> Sequence[PublishResult | Exception]:
-    target = pipeline.target
+    target, started = pipeline.target, time.monotonic()
     try:
         with target.connected():
             target.prepare(requests[0].manifest.source_object)
-            return target.publish(requests, pipeline.stage, turn=lambda: _turn_at_the_table(pipeline, attempts))
+            turn = partial(_turn_at_the_table, pipeline, attempts, started)
+            return target.publish(requests, pipeline.stage, turn=turn)
     except Exception as error:  # noqa: BLE001 - it is every window's outcome, and the caller's to raise
         return [error] * len(requests)
 

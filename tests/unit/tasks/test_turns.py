@@ -91,6 +91,31 @@ def test_who_waits_stays_while_turns_pass_on_however_long_that_takes(monkeypatch
     assert (waited, clock) == ([3], [27.0])
 
 
+@pytest.mark.parametrize(("load_seconds", "waits"), [(2.0, 16), (40.0, 41)])
+def test_who_waits_for_one_holder_stays_at_least_as_long_as_the_own_load_took(
+    monkeypatch: pytest.MonkeyPatch, load_seconds: float, waits: int
+) -> None:
+    world, (record_id,) = locking()
+    waited, clock = [0], [100.0]
+    publish = world.target.publish
+
+    def loads_first(*arguments: Any, **options: Any) -> Any:
+        clock[0] += load_seconds
+        return publish(*arguments, **options)
+
+    def a_second_passes(_seconds: float) -> None:
+        waited[0] += 1
+        clock[0] += 1.0
+
+    monkeypatch.setattr(world.target, "publish", loads_first)
+    monkeypatch.setattr(move_window, "SHORT_WAIT_SECONDS", 15.0)
+    monkeypatch.setattr(move_window.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(move_window.time, "sleep", a_second_passes)
+    with world.store.table_lock(TABLE), pytest.raises(TargetBusyError):
+        world.move(record_id, Phase.STAGE_TO_TARGET)
+    assert waited == [waits]
+
+
 def test_never_two_transactions_at_once_and_loads_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six windows in six threads: all have loaded their private table before the first one has its turn."""
     monkeypatch.setattr(move_window, "SHORT_WAIT_SECONDS", 60.0)
