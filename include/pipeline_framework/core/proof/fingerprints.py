@@ -29,6 +29,27 @@ def id_hash(document_id: str) -> int:
     return int(md5(document_id.encode(), usedforsecurity=False).hexdigest()[:15], 16)
 
 
+def id_hashes(document_ids: Iterable[str]) -> list[int]:
+    """Return `id_hash` of each id, in order; for many ids in a fraction of the time.
+
+    >>> id_hashes(["20130309-AA-1-JFK"])
+    [924576388382604512]
+    """
+    return [half >> 4 for half in _first_halves(_digests(document_ids))]
+
+
+def _digests(document_ids: Iterable[str]) -> bytes:
+    return b"".join([md5(document_id.encode(), usedforsecurity=False).digest() for document_id in document_ids])
+
+
+def _first_halves(digests: bytes) -> array[int]:
+    """Return the first 16 hex digits of each digest as a number."""
+    first_halves = array("Q", digests)[::2]
+    if byteorder == "little":
+        first_halves.byteswap()
+    return first_halves
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """Row count and the sum of `id_hash` over those rows; the sum of two is the fingerprint of both sets together."""
@@ -49,9 +70,7 @@ class Fingerprint:
         >>> Fingerprint.of(["a", "b", "a"]).hash_sum == 2 * id_hash("a") + id_hash("b")
         True
         """
-        digests = b"".join([md5(document_id.encode(), usedforsecurity=False).digest() for document_id in document_ids])
-        first_halves = array("Q", digests)[::2]
-        if byteorder == "little":
-            first_halves.byteswap()
+        digests = _digests(document_ids)
+        first_halves = _first_halves(digests)
         # 15 of the 16 digits of each: the sum without the last ones, which are the low halves of every 8th byte
         return cls(len(first_halves), (sum(first_halves) - sum(digests[7::16].translate(_LOW_HALVES))) >> 4)
