@@ -1,4 +1,4 @@
-"""Postgres as a target: staged lines are streamed into a temporary table, then published as in `sql_warehouse.target`.
+"""Postgres as a target: staged lines are streamed by COPY, then published as in `sql_warehouse.target`.
 
 `_event_at`, the receipts' windows and `timestamp` columns are TIMESTAMPTZ: instants, whatever the session's time zone.
 Names are folded to lower case and quoted. Typed values are converted here, so that the refusals name the document.
@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.implementation_modules.postgres.connecting import connect_to_primary
+from include.implementation_modules.postgres.copy_text import CopyText
 from include.implementation_modules.postgres.refusals import refusal
+from include.implementation_modules.sql_warehouse import parameters
 from include.implementation_modules.sql_warehouse.columns import Columns, Name
 from include.implementation_modules.sql_warehouse.dialect import Dialect
-from include.implementation_modules.sql_warehouse.landing import typed_rows
 from include.implementation_modules.sql_warehouse.session import Session
 from include.implementation_modules.sql_warehouse.statements import MissingObjectError
 from include.implementation_modules.sql_warehouse.target import SqlTarget
@@ -32,6 +33,7 @@ from include.pipeline_framework.errors import (
     TerminalError,
 )
 from include.pipeline_framework.ports.stage import Manifest, Stage
+from include.pipeline_framework.ports.target import PublishRequest
 from include.postgres_server.errors import Trouble, said, trouble_of
 from include.postgres_server.pooler import require_own_session
 from include.sql.text import listed, quoted
@@ -128,11 +130,27 @@ class PostgresTarget(SqlTarget):
 
     def _load(self, session: Session, manifests: Sequence[Manifest], stage: Stage) -> None:
         session.run("create_loading")
-        rows = typed_rows(manifests, stage, self._columns, session.where)
+        self._copy(session, "copy_lines", manifests, stage, lambda manifest: [manifest.lifecycle_id])
+
+    def _writer(self, session: Session, requests: Sequence[PublishRequest], stage: Stage) -> Callable[[], None]:
+        own = {request.lifecycle_id: tuple(parameters.of_loading(request).values()) for request in requests}
+        manifests = [request.manifest for request in requests]
+        return lambda: self._copy(session, "copy_rows", manifests, stage, lambda manifest: own[manifest.lifecycle_id])
+
+    def _copy(
+        self,
+        session: Session,
+        name: str,
+        manifests: Sequence[Manifest],
+        stage: Stage,
+        own: Callable[[Manifest], Sequence[Any]],
+    ) -> None:
+        """Stream the staged lines, each with its manifest's own fields before it."""
+        blocks = CopyText(self._columns, session.where).blocks(manifests, stage, own)
         try:
-            with session.translated("copy_lines"), session.cursor.copy(session.text("copy_lines")) as copy:
-                for row in rows:
-                    copy.write_row(row)
+            with session.translated(name), session.cursor.copy(session.text(name)) as copy:
+                for block in blocks:
+                    copy.write(block)
         except BadDocumentError as error:
             raise _naming_the_document(error, manifests, stage) from error.__cause__
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from include.implementation_modules.sql_warehouse.columns import convert, parse_document, refused_value, value_at
-from include.implementation_modules.staged_lines import StagedLine, staged_lines
+from include.implementation_modules.staged_lines import staged_lines
 from include.pipeline_framework.ports.stage import Manifest, Stage
 from include.pipeline_framework.ports.target import ColumnSpec
 
@@ -28,15 +28,20 @@ def typed_rows(
         for line in staged_lines(manifest, stage):
             body = bytes(line.doc)
             document = parse_document(body) if columns else None
-            values = (_typed(line, document, column, where) for column in columns)
+            values = (typed_value(line.id, document, column, where) for column in columns)
             yield manifest.lifecycle_id, line.id, line.id_hash, line.event_at, body.decode(), *values
 
 
-def _typed(line: StagedLine, document: Any, column: ColumnSpec, where: str) -> Any:
+def typed_value(document_id: str, document: Any, column: ColumnSpec, where: str) -> Any:
+    """Return a document's value for one typed column.
+
+    Raises:
+        BadDocumentError: The column can't hold it; the message names document and column.
+    """
     try:
         value = convert(value_at(document, column.path), column.type, column.format)
         if isinstance(value, str):
             value.encode()  # a lone surrogate has no UTF-8
     except ValueError as error:
-        raise refused_value(line.id, column, where) from error
+        raise refused_value(document_id, column, where) from error
     return value

@@ -135,7 +135,12 @@ class SqlSessions(ABC):
         return retrying(attempt)
 
     def _in_transaction(
-        self, session: Session, work: Callable[[], T], committed: Callable[[], bool] | None = None
+        self,
+        session: Session,
+        work: Callable[[], T],
+        committed: Callable[[], bool] | None = None,
+        *,
+        is_repeated: bool = True,
     ) -> T:
         """Run `work` between BEGIN and COMMIT, again after a conflict; any other error causes a rollback and is raised.
 
@@ -143,6 +148,7 @@ class SqlSessions(ABC):
             session: Its connection is in autocommit.
             work: Its statements; called once per attempt.
             committed: Called when COMMIT got no answer; without it the error is raised.
+            is_repeated: When False, a conflict is an error like any other.
         """
 
         def attempt() -> T:
@@ -163,7 +169,7 @@ class SqlSessions(ABC):
                 raise
             return result
 
-        return self._retry(attempt)
+        return self._retry(attempt) if is_repeated else attempt()
 
     @staticmethod
     def _roll_back(session: Session) -> None:

@@ -58,6 +58,17 @@ def count_windows(session: Session, source_object: str, windows: Sequence[TimeWi
     return [Fingerprint(int(rows), int(hash_sum)) for ((rows, hash_sum),) in session.run_each("count_window", asked)]
 
 
+def count_distinct(
+    session: Session, source_object: str, windows: Sequence[TimeWindow]
+) -> list[tuple[Fingerprint, int]]:
+    """Return rows and hash sum of each window in the table, and the number of different id hashes."""
+    asked = [parameters.of_window(source_object, window) for window in windows]
+    return [
+        (Fingerprint(int(rows), int(hash_sum)), int(hashes))
+        for ((rows, hash_sum, hashes),) in session.run_each("count_distinct", asked)
+    ]
+
+
 def delete_rows(session: Session, source_object: str, window: TimeWindow, replaced: Mapping[int, TimeWindow]) -> int:
     """Delete the window, and what the replaced ledger rows have loaded; return the number of rows."""
     bound = {**parameters.of_window(source_object, window), **parameters.of_replaced(window, replaced)}

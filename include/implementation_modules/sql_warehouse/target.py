@@ -8,6 +8,11 @@ The order of a publish makes it safe to die at any point; several windows take e
    object), then, in the next statement, which sees what the previous holder committed, read floor and receipts;
 3. delete, insert, count, receipt, commit: the rows and their proof appear together or not at all.
 
+Where nothing was ever loaded into the windows, there is a shorter way for a database that can write rows straight into
+the target table: in one transaction write them, update the guard row, read floor and receipts, count, write the
+receipt. Nobody sees rows that are not committed. If anything is not as it should be, all is rolled back, and the steps
+above decide.
+
 Where a step fails for several windows, so that nobody can say which one is at fault, each takes all steps alone.
 """
 
@@ -30,6 +35,7 @@ from include.implementation_modules.sql_warehouse.together import (
     Asked,
     NothingPublishedError,
     Outcomes,
+    publish_first_load,
     publish_together,
 )
 from include.pipeline_framework.core.proof.fingerprints import Fingerprint
@@ -74,6 +80,14 @@ class SqlTarget(SqlSessions):
             TornStageError: A file is missing or damaged.
             BadDocumentError: A value can't be cast to its typed column.
         """
+
+    def _writer(self, session: Session, requests: Sequence[PublishRequest], stage: Stage) -> Callable[[], None] | None:
+        """Return what writes the requests' rows straight into the target table; None where the database can't.
+
+        It is called in a transaction. Any error of the function makes the windows go through the private table.
+        """
+        del session, requests, stage
+        return None
 
     def _require_no_refused(self, session: Session, manifest: Manifest, figures: Sequence[Any]) -> None:
         """Refuse rows of the manifest whose values can't be cast, where the load keeps them until here.
@@ -221,6 +235,10 @@ class SqlTarget(SqlSessions):
                 group.append(asked)
                 if not publishing.received(request.manifest, found.overlapping):
                     missing.append(asked)
+            if missing == group and _is_first_load(group, known):
+                outcomes = self._first_loaded(session, group, stage, turn)
+                if outcomes:
+                    return refused | outcomes
             refused |= self._landed(session, missing, stage)
             group = [asked for asked in group if asked.row not in refused]
             landed = {asked.row for asked in missing} - set(refused)
@@ -269,23 +287,41 @@ class SqlTarget(SqlSessions):
             document_id, times = session.run("find_repeated", {"lifecycle_id": asked.row})[0]
             publishing.require_distinct((str(document_id), int(times)), manifest, asked.where)
 
+    def _first_loaded(self, session: Session, group: Sequence[Asked], stage: Stage, turn: Turn) -> Outcomes:
+        """Publish windows that nothing was loaded into the short way; return nothing when they have to go the other."""
+        try:
+            write = self._writer(session, [asked.request for asked in group], stage)
+            if write is None:
+                return {}
+            with turn():
+                return self._in_one(session, lambda: publish_first_load(session, group, write), is_repeated=False)
+        except (ServiceUnavailableError, TargetBusyError):
+            raise
+        except PipelineError as error:
+            _log.info("loading again through a private table", reason=str(error))
+            return {}
+
     def _committed(self, session: Session, group: Sequence[Asked], landed: set[int]) -> Outcomes:
-        outcomes: list[Outcomes] = []  # of the last attempt: a lost answer to COMMIT is about this one
+        try:
+            return self._in_one(session, lambda: publish_together(session, group, landed))
+        except NothingPublishedError as nothing:
+            return nothing.outcomes
+        except BadDocumentError as error:
+            raise self._explained(session, error) from error.__cause__
+
+    def _in_one(self, session: Session, publish: Callable[[], Outcomes], *, is_repeated: bool = True) -> Outcomes:
+        """Publish in one transaction; a lost answer to its COMMIT is settled by the receipts."""
+        outcomes: list[Outcomes] = []  # of the last attempt: a lost answer is about this one
 
         def work() -> Outcomes:
-            outcomes[:] = [publish_together(session, group, landed)]
+            outcomes[:] = [publish()]
             return outcomes[0]
 
         def is_committed() -> bool:
             results = [result for result in outcomes[0].values() if isinstance(result, PublishResult)]
             return self._is_written([result.receipt for result in results])
 
-        try:
-            return self._in_transaction(session, work, committed=is_committed)
-        except NothingPublishedError as nothing:
-            return nothing.outcomes
-        except BadDocumentError as error:
-            raise self._explained(session, error) from error.__cause__
+        return self._in_transaction(session, work, committed=is_committed, is_repeated=is_repeated)
 
     def _is_written(self, receipts: Sequence[Receipt]) -> bool:
         """Ask on a new connection whether a transaction's receipts were committed: a lost answer decides nothing.
@@ -316,3 +352,9 @@ class SqlTarget(SqlSessions):
     def _insert_guard(self, session: Session, source_object: str) -> None:
         """Insert the guard row unless it exists; call it in a transaction."""
         session.run("insert_guard", {"source_object": source_object})
+
+
+def _is_first_load(group: Sequence[Asked], known: Sequence[publishing.Guarded]) -> bool:
+    """Return whether nothing was ever loaded into the windows, and the publish deletes nothing."""
+    is_new = not any(found.overlapping for found in known)
+    return bool(group) and is_new and not any(asked.request.replaced for asked in group)

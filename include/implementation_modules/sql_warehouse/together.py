@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from include.implementation_modules.sql_warehouse import parameters, publishing, statements
@@ -10,7 +10,7 @@ from include.implementation_modules.sql_warehouse.publishing import Guarded
 from include.implementation_modules.sql_warehouse.session import Session
 from include.pipeline_framework.core.proof.receipts import LOAD, Receipt
 from include.pipeline_framework.core.time.windows import TimeWindow
-from include.pipeline_framework.errors import FenceLostError, RowsWouldVanishError
+from include.pipeline_framework.errors import FenceLostError, PipelineError, RowsWouldVanishError
 from include.pipeline_framework.ports.target import PublishOutcome, PublishRequest, PublishResult
 
 Outcomes = dict[int, PublishOutcome]
@@ -113,6 +113,45 @@ def publish_together(session: Session, group: Sequence[Asked], landed: Collectio
         )
     statements.write_receipts(session, [(held.receipt, held.found) for held in written])
     return outcomes
+
+
+class NoFirstLoadError(PipelineError):
+    """The windows have to be loaded with a private table between; roll back."""
+
+
+def publish_first_load(session: Session, group: Sequence[Asked], write: Callable[[], None]) -> Outcomes:
+    """Publish windows that nothing was ever loaded into; call it in a transaction, whose commit makes it true.
+
+    The rows are written before the guard row is taken: nobody sees them until the commit.
+
+    Args:
+        session: Its connection has written nothing yet.
+        group: The windows, see `publishing.fit_together`.
+        write: Writes the rows of all windows into the target table.
+
+    Raises:
+        NoFirstLoadError: Something was loaded meanwhile, or a window does not hold exactly its manifest's rows.
+        FenceLostError: A window has a newer start.
+    """
+    write()
+    source_object, windows = group[0].request.manifest.source_object, [asked.window for asked in group]
+    taken = statements.take_guard(session, source_object, windows)
+    held = [_Held(asked, found) for asked, found in zip(group, taken, strict=True)]
+    for one in held:
+        publishing.require_fence(one.asked.request.fence, one.found.floor, one.found.overlapping, one.asked.where)
+    counts = statements.count_distinct(session, source_object, windows)
+    for one, (count, hashes) in zip(held, counts, strict=True):
+        request = one.asked.request
+        has_own_ids = request.ids_repeat or hashes == count.rows
+        if one.found.overlapping or count != request.manifest.fingerprint or not has_own_ids:
+            raise NoFirstLoadError(
+                f"the window holds {count} and {hashes} different ids; {len(one.found.overlapping)} receipts overlap",
+                where=one.asked.where,
+                meaning="Somebody else has written there, or a document is refused; nothing was changed",
+                remedy="Nothing: the rows are loaded again through a private table, which finds out.",
+            )
+    statements.write_receipts(session, [(one.receipt, one.found) for one in held])
+    return {one.asked.row: PublishResult(one.receipt, count) for one, (count, _) in zip(held, counts, strict=True)}
 
 
 def _would_vanish(session: Session, loading: Sequence[_Held]) -> Outcomes:
