@@ -267,7 +267,7 @@ def _times(counts: Sequence[int], unit: TimeUnit) -> list[str]:
     return [f"{_second(second)}.{micros:06d}Z" for second, micros in parts]
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def _second(count: int) -> str:
     """Return the second since 1970 as text, without a zone."""
     return (_EPOCH + timedelta(seconds=count)).replace(tzinfo=None).isoformat()

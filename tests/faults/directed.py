@@ -302,7 +302,7 @@ def rebuilt_during_a_publish(new_life: NewLife, staged: str, ledger: str, meanwh
         for _ in range(number):
             frozen.step()
             points.append(frozen.at)
-        has_guard, has_committed = len(points) > 2, "COMMIT" in points[:-1]
+        has_guard, has_committed = _passed("UPDATE", points), _passed("COMMIT", points)
         if "COMMIT" in points[:-2]:
             run_out([frozen])
             return
@@ -312,6 +312,11 @@ def rebuilt_during_a_publish(new_life: NewLife, staged: str, ledger: str, meanwh
             continue
         yield f"{number} {frozen.at}", _rebuilt(life, frozen, refusals, ledger, meanwhile, points)
         number += 1
+
+
+def _passed(verb: str, points: list[str]) -> bool:
+    """Whether a statement was executed; the last point comes right before its own."""
+    return any(point.startswith(verb) for point in points[:-1])
 
 
 def _publishing(life: Life, refusals: list[PipelineError]) -> Callable[[Puppet], None]:
@@ -333,7 +338,7 @@ def _rebuilt(
     life: Life, frozen: Puppet, refusals: list[PipelineError], ledger: str, meanwhile: str, points: list[str]
 ) -> list[str]:
     record = row_of(life, HOUR)
-    has_guard, has_committed = len(points) > 2, "COMMIT" in points[:-1]
+    has_guard, has_committed = _passed("UPDATE", points), _passed("COMMIT", points)
     if ledger == "dropped":
         lose_ledger(life.url)
     reports: list[RebuildReport] = []

@@ -17,6 +17,7 @@ from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
     ConfigurationError,
+    FenceLostError,
     ServiceUnavailableError,
     TerminalError,
     TornStageError,
@@ -126,21 +127,91 @@ def test_a_server_that_ends_the_session_inside_the_transaction_is_an_outage(
     stage, pg = MemoryStage(), target(connect)
     pg.prepare("flights")
     manifest = staged(stage, b"{}")
-    publishing_step = statements.delete_rows
+    publishing_step = statements.write_receipts
 
-    def cut(*arguments: Any) -> int:
+    def cut(*arguments: Any) -> None:
         with connect() as admin:
             admin.execute(
                 "SELECT PG_TERMINATE_BACKEND(pid) FROM pg_stat_activity "
                 "WHERE datname = CURRENT_DATABASE() AND state = 'idle in transaction' AND pid <> PG_BACKEND_PID()"
             )
-        return publishing_step(*arguments)
+        publishing_step(*arguments)
 
     with monkeypatch.context() as broken, pytest.raises(ServiceUnavailableError):
-        broken.setattr(statements, "delete_rows", cut)
+        broken.setattr(statements, "write_receipts", cut)
         publish_one(pg, manifest, stage, fence=1, lifecycle_id=7)
     assert pg.receipt("flights", WINDOW) is None
     assert publish_one(pg, manifest, stage, fence=2, lifecycle_id=7).loaded.rows == 1
+
+
+@pytest.fixture
+def copies(scratch_postgres_url: str) -> tuple[Callable[[], Any], list[str]]:
+    """A `connect`, and the tables that its connections copy into."""
+    tables: list[str] = []
+
+    class Recording(psycopg.Cursor[Any]):
+        def copy(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+            tables.append(str(statement).split("(")[0].split("COPY ")[1].strip())
+            return super().copy(statement, *arguments, **options)
+
+    return lambda: psycopg.connect(scratch_postgres_url, cursor_factory=Recording), tables
+
+
+DIRECT, PRIVATE = '"public"."flights"', '"flights_loading"'
+
+
+def ids_of(connect: Callable[[], Any]) -> list[tuple[str, int]]:
+    with connect() as connection:
+        return list(connection.execute("SELECT _id, _fence FROM flights ORDER BY _id").fetchall())
+
+
+def test_only_rows_of_a_window_that_nothing_was_loaded_into_are_written_once(copies: Any) -> None:
+    (connect, tables), stage = copies, MemoryStage()
+    pg = target(connect)
+    pg.prepare("flights")
+    publish_one(pg, staged(stage, b"{}", b"{}"), stage, fence=1, lifecycle_id=7)
+    assert tables == [DIRECT]
+    again = publish_one(pg, staged(stage, b"{}", fence=2), stage, fence=2, lifecycle_id=7)
+    assert (tables, again.deleted_rows) == ([DIRECT, PRIVATE], 2)
+    pg.delete("flights", WINDOW, fence=3, lifecycle_id=7)
+    publish_one(pg, staged(stage, b"{}", fence=4), stage, fence=4, lifecycle_id=7)
+    assert tables == [DIRECT, PRIVATE, PRIVATE]
+    assert ids_of(connect) == [("d0", 4)]
+
+
+@pytest.mark.parametrize(("other_fence", "holds"), [(1, [("d0", 2), ("d1", 2)]), (3, [("d0", 3)])])
+def test_a_window_that_is_loaded_while_its_rows_are_written_is_decided_by_the_receipt(
+    copies: Any, monkeypatch: pytest.MonkeyPatch, other_fence: int, holds: list[tuple[str, int]]
+) -> None:
+    (connect, tables), stage = copies, MemoryStage()
+    pg, other = target(connect), target(connect)
+    pg.prepare("flights")
+    take_guard = statements.take_guard
+
+    def late(*arguments: Any) -> Any:
+        monkeypatch.setattr(statements, "take_guard", take_guard)
+        publish_one(other, staged(stage, b"{}", fence=other_fence), stage, fence=other_fence, lifecycle_id=7)
+        return take_guard(*arguments)
+
+    monkeypatch.setattr(statements, "take_guard", late)
+    manifest = staged(stage, b"{}", b"{}", fence=2)
+    if other_fence > 2:
+        with pytest.raises(FenceLostError):
+            publish_one(pg, manifest, stage, fence=2, lifecycle_id=7)
+    else:
+        assert publish_one(pg, manifest, stage, fence=2, lifecycle_id=7).deleted_rows == 1
+    assert tables[:3] == [DIRECT, DIRECT, PRIVATE]
+    assert ids_of(connect) == holds
+
+
+def test_rows_that_nobody_has_a_receipt_for_are_replaced(copies: Any) -> None:
+    (connect, tables), stage = copies, MemoryStage()
+    pg = target(connect)
+    pg.prepare("flights")
+    with connect() as connection:
+        connection.execute("INSERT INTO flights VALUES ('flights', 'stray', 1, %s, 1, 0, '', '{}')", (NOON,))
+    assert publish_one(pg, staged(stage, b"{}"), stage, fence=1, lifecycle_id=7).deleted_rows == 1
+    assert (tables, ids_of(connect)) == ([DIRECT, PRIVATE], [("d0", 1)])
 
 
 def test_a_server_that_is_not_there_is_an_outage() -> None:

@@ -9,7 +9,7 @@ The order of a publish makes it safe to die at any point; several windows take e
 3. delete, insert, count, receipt, commit: the rows and their proof appear together or not at all.
 
 Where nothing was ever loaded into the windows, there is a shorter way for a database that can write rows straight into
-the target table: in one transaction write them, update the guard row, read floor and receipts, count, write the
+the target table: in one transaction write and count them, update the guard row, read floor and receipts, write the
 receipt. Nobody sees rows that are not committed. If anything is not as it should be, all is rolled back, and the steps
 above decide.
 

@@ -122,7 +122,8 @@ class NoFirstLoadError(PipelineError):
 def publish_first_load(session: Session, group: Sequence[Asked], write: Callable[[], None]) -> Outcomes:
     """Publish windows that nothing was ever loaded into; call it in a transaction, whose commit makes it true.
 
-    The rows are written before the guard row is taken: nobody sees them until the commit.
+    The rows are written and counted before the guard row is taken: nobody sees them until the commit, and whoever
+    changes the window meanwhile leaves a receipt.
 
     Args:
         session: Its connection has written nothing yet.
@@ -130,28 +131,34 @@ def publish_first_load(session: Session, group: Sequence[Asked], write: Callable
         write: Writes the rows of all windows into the target table.
 
     Raises:
-        NoFirstLoadError: Something was loaded meanwhile, or a window does not hold exactly its manifest's rows.
+        NoFirstLoadError: Something was loaded meanwhile, or two rows may have one id.
+        TornStageError: A window does not hold exactly its manifest's rows.
         FenceLostError: A window has a newer start.
     """
     write()
     source_object, windows = group[0].request.manifest.source_object, [asked.window for asked in group]
+    counts = statements.count_distinct(session, source_object, windows)
+    for asked, (count, hashes) in zip(group, counts, strict=True):
+        publishing.require_same(count, asked.request.manifest, publishing.AFTER_INSERT, asked.where)
+        if hashes != count.rows and not asked.request.ids_repeat:
+            raise _no_first_load(f"{count.rows} rows have {hashes} different id hashes", asked)
     taken = statements.take_guard(session, source_object, windows)
     held = [_Held(asked, found) for asked, found in zip(group, taken, strict=True)]
     for one in held:
         publishing.require_fence(one.asked.request.fence, one.found.floor, one.found.overlapping, one.asked.where)
-    counts = statements.count_distinct(session, source_object, windows)
-    for one, (count, hashes) in zip(held, counts, strict=True):
-        request = one.asked.request
-        has_own_ids = request.ids_repeat or hashes == count.rows
-        if one.found.overlapping or count != request.manifest.fingerprint or not has_own_ids:
-            raise NoFirstLoadError(
-                f"the window holds {count} and {hashes} different ids; {len(one.found.overlapping)} receipts overlap",
-                where=one.asked.where,
-                meaning="Somebody else has written there, or a document is refused; nothing was changed",
-                remedy="Nothing: the rows are loaded again through a private table, which finds out.",
-            )
+        if one.found.overlapping:
+            raise _no_first_load("the window has a receipt by now", one.asked)
     statements.write_receipts(session, [(one.receipt, one.found) for one in held])
     return {one.asked.row: PublishResult(one.receipt, count) for one, (count, _) in zip(held, counts, strict=True)}
+
+
+def _no_first_load(what: str, asked: Asked) -> NoFirstLoadError:
+    return NoFirstLoadError(
+        what,
+        where=asked.where,
+        meaning="Somebody else has loaded it meanwhile, or ids repeat; nothing was changed",
+        remedy="Nothing: the rows are loaded again through a private table, which finds out.",
+    )
 
 
 def _would_vanish(session: Session, loading: Sequence[_Held]) -> Outcomes:
