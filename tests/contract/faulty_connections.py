@@ -105,10 +105,10 @@ class FaultyCursor:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
 
-    def execute(self, sql: str, parameters: Any = None) -> Any:
+    def execute(self, sql: str, *parameters: Any) -> Any:
         if sql != "COMMIT":
-            return self._cursor.execute(sql, parameters)
+            return self._cursor.execute(sql, *parameters)
         self._faults.before_commit()
-        result = self._cursor.execute(sql, parameters)
+        result = self._cursor.execute(sql, *parameters)
         self._faults.after_commit()
         return result

@@ -253,7 +253,7 @@ def test_what_people_read(older: Older) -> None:
     assert "no row has the source nobody" in cli("state", "analyse", *options, "--source", "nobody")[2]
     assert cli("state", "analyse", "--source", "flights") == (0, cli("state", "analyse", "--source", "flights")[1], "")
     status, _, err = cli("state", "analyse", "--source", "nobody")
-    assert (status, "no pipeline file and no row of the ledger has the source nobody" in err) == (2, True)
+    assert (status, "there is no pipeline 'nobody'" in err) == (2, True)
     status, _, err = cli("state", "analyse", "--mapping", older.mapping())
     assert (status, "--mapping without --table" in err) == (2, True)
 
