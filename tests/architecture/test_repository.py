@@ -15,7 +15,7 @@ from tests.architecture.repository import REPO, files, name, text
 
 MAX_LINES = 400
 LONGER = {
-    "benchmarks/ways.py": "one script, which runs against another build's checkout and so finds nothing of ours beside it",
+    "benchmarks/ways.py": "one script: it runs against another build's checkout, where nothing of ours is beside it",
     "include/pipeline_framework/core/lifecycle/transitions.py": "all legal transitions and their refusals",
     "include/implementation_modules/postgres_ledger/store.py": "one method for each promise of the port",
     "tests/doubles/memory_lifecycle_store.py": "the same methods as the store that it stands in for",
