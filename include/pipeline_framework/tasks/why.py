@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.config.names import unknown_pipeline
 from include.pipeline_framework.core.lifecycle.leases import RunState
 from include.pipeline_framework.core.records.ledger_row import LedgerRow
 from include.pipeline_framework.core.records.row import Status
@@ -18,7 +19,6 @@ from include.pipeline_framework.core.time.days import local_day_of
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.core.why.explain import as_dict, explain
 from include.pipeline_framework.core.why.facts import Facts, NextRun
-from include.pipeline_framework.errors import InvalidInputError
 from include.pipeline_framework.ports.ledger import LedgerReads
 from include.pipeline_framework.tasks import cron_times
 from include.pipeline_framework.tasks.store_and_validate import claim_options
@@ -37,7 +37,6 @@ def why(
     store: LedgerReads,
     *,
     run_state: Callable[[str, str], RunState] = lambda _dag_id, _run_id: RunState.UNKNOWN,
-    broken: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Explain the window of a source that covers an instant, or why none does.
 
@@ -47,7 +46,6 @@ def why(
         configs: Every pipeline whose file is good, by id.
         store: The ledger.
         run_state: Returns the state that Airflow reports for a run; unknown where it can't be asked.
-        broken: Ids of pipelines whose files are broken, for the message about an unknown source.
 
     Returns:
         Plain values; see `core.why.as_dict`.
@@ -58,7 +56,7 @@ def why(
     config = next((found for found in configs.values() if found.source_object == source_object), None)
     planned_days = store.planned_days({source_object: None})[source_object]
     if config is None and not planned_days:
-        raise _unknown_source(source_object, configs, broken)
+        raise unknown_pipeline(source_object, configs)
     timezone = config.timezone if config else _timezone_of_rows(store, source_object, max(planned_days))
     asked = parse_instant(instant, timezone)
     now = store.now()
@@ -133,15 +131,3 @@ def _timezone_of_rows(store: LedgerReads, source_object: str, last_day: Any) -> 
     at = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC)
     around = TimeWindow(at - timedelta(days=2), at + timedelta(days=3))
     return str(store.find(source_object=source_object, within=[around])[-1].timezone)
-
-
-def _unknown_source(
-    source_object: str, configs: Mapping[str, PipelineConfig], broken: Sequence[str]
-) -> InvalidInputError:
-    known = sorted(config.source_object for config in configs.values())
-    also = f" The files of {sorted(broken)} are broken: python -m include.cli config validate." if broken else ""
-    return InvalidInputError(
-        f"there is no source {source_object!r}",
-        meaning="No pipeline file has it, and the ledger has no row of it",
-        remedy=f"Choose from {known}.{also}",
-    )

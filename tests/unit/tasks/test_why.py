@@ -140,8 +140,8 @@ def test_a_removed_pipelines_rows_are_still_explained(asking: Asking) -> None:
 
 
 def test_an_unknown_source_is_refused_with_those_there_are(asking: Asking) -> None:
-    with pytest.raises(InvalidInputError, match=r"Choose from \['flights'\].*\['wrong'\] are broken"):
-        why("orders", "2013-03-09", {"main": asking.world.config}, asking.world.store, broken=["wrong"])
+    with pytest.raises(InvalidInputError, match=r"no pipeline 'orders'.*main \(source flights\)"):
+        why("orders", "2013-03-09", {"main": asking.world.config}, asking.world.store)
 
 
 def test_the_framework_has_it_for_the_ui(asking: Asking) -> None:
