@@ -19,7 +19,7 @@ from include.pipeline_framework.core.records.row import Actor, Status, window_of
 from include.pipeline_framework.core.records.run_requests import RunRequest
 from include.pipeline_framework.core.time import inclusive_ends, zone_rules
 from include.pipeline_framework.core.time.days import LocalDay, local_day_of
-from include.pipeline_framework.core.time.windows import TimeWindow, tile, uncovered
+from include.pipeline_framework.core.time.windows import TimeWindow, uncovered
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IllegalTransitionError,
@@ -383,8 +383,8 @@ def _grid_inside(config: PipelineConfig, store: LedgerWindows, ranges: Sequence[
             whole = day.window
             if whole is None:
                 continue
-            pieces = tile(whole, own_granularity(day, live[whole], config.window_granularity))
-            grid += [window for window in pieces if part.start <= window.start and window.end <= part.end]
+            own = own_granularity(day, live[whole], config.window_granularity)
+            grid += planning.pieces_inside(part, whole, own, config.window_granularity)
     return grid
 
 

@@ -27,7 +27,12 @@ from include.pipeline_framework.tasks.plan_outcomes import (
     require_planned,
     totals,
 )
-from include.pipeline_framework.tasks.planning import plan_sources, populate_pipeline_batches, select_pipelines
+from include.pipeline_framework.tasks.planning import (
+    insert_windows,
+    plan_sources,
+    populate_pipeline_batches,
+    select_pipelines,
+)
 from tests.doubles.memory_lifecycle_store import MemoryLifecycleStore
 from tests.unit.tasks.world import DAY, PLANNER, RUN_1, RUN_2, TEMPORARY, ZONE, World, config, window
 
@@ -37,6 +42,10 @@ CALLABLE = {"callable": "tests.unit.tasks.world:broken_function"}
 
 def plan(store: MemoryLifecycleStore, *configs: Any, now: datetime = NOW, **options: Any) -> list[PlanReport]:
     return plan_sources(configs or [config()], store, PLANNER, now=now, **options)
+
+
+def between(start: float, end: float) -> TimeWindow:
+    return window(start, end - start)
 
 
 def numbers(reports: list[PlanReport]) -> list[tuple[Any, ...]]:
@@ -418,6 +427,27 @@ class TestPopulate:
         world.plan(*(hour for hour in range(24) if hour not in (7, 23)))
         world.config = config(granularity="30m")
         assert self.populate(world, conf)["inserted"] == [window(7).local_label(ZONE), window(23).local_label(ZONE)]
+
+    @pytest.mark.parametrize(
+        ("live", "granularity", "hours", "planned"),
+        [
+            ([(0, 2)], "1h", (0, 3), [(2, 3)]),
+            ([(0, 3)], "2h", (2, 8), [(3, 6), (6, 8)]),
+            ([(0, 2)], "1h", (1, 4), [(2, 4)]),
+            ([(0, 2), (2, 4)], "1h", (3, 5), [(4, 5)]),
+        ],
+    )
+    def test_no_asked_window_is_left_out_where_the_day_has_longer_ones(
+        self, live: list[tuple[int, int]], granularity: str, hours: tuple[int, int], planned: list[tuple[int, int]]
+    ) -> None:
+        world = World()
+        for start, end in live:
+            insert_windows(config(granularity=f"{end - start}h"), [between(start, end)], world.store, RUN_1)
+        world.config = config(granularity=granularity)
+        asked = between(*hours)
+        report = self.populate(world, {"from": iso_utc(asked.start), "to": iso_utc(asked.end)})
+        assert report["inserted"] == [between(*ends).local_label(ZONE) for ends in planned]
+        assert self.populate(world, {"from": iso_utc(asked.start), "to": iso_utc(asked.end)})["inserted"] == []
 
     @pytest.mark.parametrize("ahead", [0, 1], ids=["today", "tomorrow"])
     @pytest.mark.parametrize("changed", ["30m", "2h", "1d"])

@@ -100,6 +100,32 @@ def plan_day(
     return DayPlan(day, grid, existing, tuple(missing), conflicting)
 
 
+def pieces_inside(part: TimeWindow, whole: TimeWindow, own: Granularity, usual: Granularity) -> list[TimeWindow]:
+    """Return what a range asks for of one day: the windows of the day's own granularity that lie wholly inside.
+
+    A range of configured windows may end inside one of the day's own, longer ones: configured windows then fill what
+    is left of it, so that no configured window that was asked for is left out.
+
+    Args:
+        part: The range.
+        whole: The day.
+        own: The granularity that the day was planned with.
+        usual: The configured granularity.
+    """
+    pieces = _inside(part, _grid(whole, own))
+    if own == usual:
+        return pieces
+    asked = _inside(part, _grid(whole, usual))
+    gaps = [gap for span in merge(asked) for gap in uncovered(span, pieces)]
+    cuts = [(one, gap) for gap in gaps for one in asked if one.overlaps(gap)]
+    fill = [TimeWindow(max(one.start, gap.start), min(one.end, gap.end)) for one, gap in cuts]
+    return sorted([*pieces, *fill])
+
+
+def _inside(part: TimeWindow, windows: Iterable[TimeWindow]) -> list[TimeWindow]:
+    return [window for window in windows if part.start <= window.start and window.end <= part.end]
+
+
 @lru_cache(maxsize=64)
 def _grid(whole: TimeWindow, granularity: Granularity) -> tuple[TimeWindow, ...]:
     """Return the windows of a day, cached: many sources have the same days."""
