@@ -144,7 +144,7 @@ def _stop_and_tell(home: Home, component: str, report: Callable[[str, str], None
 def _write_files(home: Home, state: State) -> None:
     for folder in (home.airflow, home.airflow / "logs", home.airflow / "config"):
         folder.mkdir(exist_ok=True, mode=0o700)
-    passwords = {"admin": state.secrets["airflow_admin"], "viewer": state.secrets["airflow_viewer"]}
+    passwords = {name: state.secrets[f"airflow_{name}"] for name in ("admin", "operator", "viewer")}
     write_private(home.airflow / "passwords.json", json.dumps(passwords))
     shutil.copyfile(_TEMPLATE, home.airflow / "config" / "airflow_local_settings.py")
 

@@ -95,13 +95,16 @@ def _connections(state: State) -> dict[str, str]:
             }
             for client_id, base_path in (("crm_td", "/td"), ("crm_uc", "/uc"))
         },
-        "airflow_api": {
-            "conn_type": "http",
-            "schema": "http",
-            "host": HOST,
-            "port": ports["airflow"],
-            "login": "viewer",
-            "password": secrets["airflow_viewer"],
+        **{
+            connection_id: {
+                "conn_type": "http",
+                "schema": "http",
+                "host": HOST,
+                "port": ports["airflow"],
+                "login": user,
+                "password": secrets[f"airflow_{user}"],
+            }
+            for connection_id, user in (("airflow_api", "viewer"), ("airflow_operator", "operator"))
         },
         "source_elasticsearch": {
             "conn_type": "elasticsearch",
@@ -149,7 +152,7 @@ def _airflow(home: Home, state: State) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__FERNET_KEY": state.secrets["airflow_fernet"],
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,operator:op,viewer:viewer",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home.airflow / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,

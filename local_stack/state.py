@@ -35,6 +35,7 @@ SECRETS = {
     "crm_uc": _password,
     "crm_control": _password,
     "airflow_admin": _password,
+    "airflow_operator": _password,
     "airflow_viewer": _password,
     "airflow_jwt": _signing_key,
     "airflow_api": _signing_key,

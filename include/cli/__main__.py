@@ -31,6 +31,7 @@ class _Known(NamedTuple):
 COMMANDS = {
     "plan": _Known(_WINDOWS, "Plan all windows of a day for every source."),
     "preview": _Known(_WINDOWS, "Show what a pipeline would do with a day; nothing is written."),
+    "run": _Known(_WINDOWS, "Load a day or a range now, and follow it to its end."),
     "status": _Known(_WINDOWS, "Show how complete every day of every pipeline is."),
     "doctor": _Known(_WINDOWS, "Look whether windows could move: every system, the ledger, Airflow, production."),
     "why": _Known(_WINDOWS, "Say why a window is in its state, or not there, and what happens next."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -227,12 +225,9 @@ def _say_written(paths: Sequence[Path]) -> None:
 
 
 def _say_next(new: NewPipeline) -> None:
-    day, dag_id = new.proposal.start_date.isoformat(), f"data_pipeline_{new.pipeline_id}"
-    conf = shlex.quote(json.dumps({"target_date": day}))
+    day, name = new.proposal.start_date.isoformat(), new.pipeline_id
     print("next:")
-    print(f"  {_PROGRAM} config validate")
-    print(f"  {_PROGRAM} plan --target-date {day} --pipeline {new.pipeline_id}")
-    # in this order: unpausing a DAG that Airflow has not found yet does nothing and reports success
-    print(f"  airflow dags trigger {dag_id} --conf {conf} && airflow dags unpause {dag_id}")
-    print("Airflow finds a new file within its refresh_interval; if it does not know the DAG yet, repeat the last one.")
-    print(f"When it has run, {_PROGRAM} status {new.pipeline_id} says what became of it.")
+    print(f"  {_PROGRAM} preview {name} --day {day}")
+    print(f"  {_PROGRAM} run {name} --day {day} --watch --unpause")
+    print(f"  {_PROGRAM} status {name} --from {day} --to {day}")
+    print("The second one waits until Airflow has found the new file; with --local it needs no Airflow.")

@@ -115,6 +115,10 @@ class ConfigurationError(TerminalError, ValueError):
     """A pipeline file or an environment value is wrong; the message names file, path, value and what is allowed."""
 
 
+class ConnectionMissingError(ConfigurationError):
+    """Airflow has no connection of that id."""
+
+
 class InvalidInputError(TerminalError, ValueError):
     """An argument, a parameter or a DAG run's conf is wrong; nothing was written."""
 

@@ -12,17 +12,21 @@ from urllib.parse import urlsplit
 from include.implementation_modules.clients import built, require_type
 from include.implementation_modules.postgres.connecting import connect_to_url, opener
 from include.implementation_modules.registry import CONNECTS, known_connect
-from include.pipeline_framework.errors import ConfigurationError
+from include.pipeline_framework.errors import ConfigurationError, ConnectionMissingError
 from include.postgres_server import pooler as postgres_pooler
 from include.sql import statement
 
 if TYPE_CHECKING:
     from include.pipeline_framework.core.watching.production import Exposure
+    from include.pipeline_framework.ports.airflow_runs import AirflowRuns
     from include.pipeline_framework.ports.checking import AirflowState
 
 LEDGER_CONNECTION_ID = "lifecycle_postgres"
 AIRFLOW_CONNECTION_ID = "airflow_api"
-"""A connection of type `http` to Airflow's own API: host, port, schema; login and password, or a token as password."""
+OPERATOR_CONNECTION_ID = "airflow_operator"
+"""Connections of type `http` to Airflow's own API: host, port, schema; login and password, or a token as password. The
+first one's user looks, the second one's may also start runs.
+"""
 
 
 def client(connection_id: str | None, *, writes: bool = False, connect: Callable[[Any], Any] | None = None) -> Any:
@@ -123,14 +127,33 @@ def airflow_api() -> AirflowState:
     """
     from include.implementation_modules.airflow_api.state import AirflowApiState
 
-    connection = _connection(AIRFLOW_CONNECTION_ID)
+    return AirflowApiState(*_api_login(AIRFLOW_CONNECTION_ID))
+
+
+def airflow_runs() -> AirflowRuns:
+    """Return what starts runs, by the connection `airflow_operator`, or where there is none by `airflow_api`.
+
+    Raises:
+        ConfigurationError: There is neither connection, or it lacks host or password.
+    """
+    from include.implementation_modules.airflow_api.runs import AirflowApiRuns
+
+    try:
+        return AirflowApiRuns(*_api_login(OPERATOR_CONNECTION_ID))
+    except ConnectionMissingError:
+        return AirflowApiRuns(*_api_login(AIRFLOW_CONNECTION_ID))
+
+
+def _api_login(connection_id: str) -> tuple[str, str, str]:
+    """Return address, login and password of Airflow's API."""
+    connection = _connection(connection_id)
     require_type(connection, "http")
     if not connection.host or not connection.password:
         raise ConfigurationError(
-            f"the connection {AIRFLOW_CONNECTION_ID!r} has no host, or no password",
+            f"the connection {connection_id!r} has no host, or no password",
             remedy="Give it Airflow's host, port and schema, and login and password of a user, or a token as password.",
         )
-    return AirflowApiState(_base_url(connection), connection.login or "", connection.password)
+    return _base_url(connection), connection.login or "", connection.password
 
 
 def exposure(connection_id: str) -> Exposure:
@@ -184,7 +207,7 @@ def _connection(connection_id: str) -> Any:
     try:
         return Connection.get(connection_id)
     except (AirflowNotFoundException, AirflowRuntimeError) as error:
-        raise ConfigurationError(
+        raise ConnectionMissingError(
             f"there is no Airflow connection {connection_id!r}",
             meaning="A pipeline's YAML file, the ledger or the orders sync names it",
             remedy=f"Create it in the UI, or set {variable}.",

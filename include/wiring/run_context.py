@@ -32,13 +32,18 @@ def current_actor(call: str = "") -> Actor:
     """
     ti = _task_instance()
     if ti is None:
-        return Actor(PYTHON_SESSION, _session(os.getpid()), call)
+        return Actor(PYTHON_SESSION, _own_session(os.getpid()), call)
     return Actor(ti.dag_id, ti.run_id, ti.task_id, ti.map_index if ti.map_index is not None else -1, ti.try_number)
 
 
 def person(command: str) -> Actor:
     """Return a person at the command line as actor."""
     return Actor(f"cli {command}", os.environ.get("USER") or getpass.getuser(), command)
+
+
+def local_run(command: str) -> Actor:
+    """Return a run that a person's command does in its own process; its id names no other run, also of this process."""
+    return Actor(f"cli {command}", _session(), command)
 
 
 def is_last_try() -> bool:
@@ -83,6 +88,12 @@ def _task_instance() -> Any:
 
 
 @lru_cache(maxsize=1)
-def _session(process_id: int) -> str:
+def _own_session(process_id: int) -> str:
+    """Return this process's session; a process that was forked from it has another one."""
+    del process_id
+    return _session()
+
+
+def _session() -> str:
     user = os.environ.get("USER") or getpass.getuser()
-    return f"{user}@{socket.gethostname()}:{process_id}-{uuid.uuid4().hex[:8]}"
+    return f"{user}@{socket.gethostname()}:{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -24,7 +24,7 @@ from include.implementation_modules.elasticsearch.inspecting import Elasticsearc
 from include.pipeline_framework.config import loader
 from include.pipeline_framework.errors import InvalidInputError
 from tests.fake_elasticsearch import FakeElasticsearch, serve
-from tests.integration.moving import actor, move, wire
+from tests.integration.moving import wire
 from tests.integration.weblogs import DAY, index
 
 pytestmark = pytest.mark.integration
@@ -66,16 +66,17 @@ def next_commands(output: str) -> list[list[str]]:
 
 
 def run_as_written(name: str, root: Path, output: str) -> list[dict[str, Any]]:
-    """Follow the printed commands, the last one by moving each planned window; the ledger's rows then."""
-    validate, plan, trigger = next_commands(output)
-    assert main([*validate[3:], "--directory", str(root / "include/pipelines")]) == 0
-    assert main(plan[3:]) == 0
-    assert trigger[:5] == ["airflow", "dags", "trigger", f"data_pipeline_{name}", "--conf"]
-    assert json.loads(trigger[5]) == {"target_date": plan[plan.index("--target-date") + 1]}
-    assert trigger[6:] == ["&&", "airflow", "dags", "unpause", f"data_pipeline_{name}"]
+    """Follow the printed commands, the run without Airflow; the ledger's rows then."""
+    preview, run, status = next_commands(output)
+    assert [words[:5] for words in (preview, run, status)] == [
+        ["python", "-m", "include.cli", command, name] for command in ("preview", "run", "status")
+    ]
+    assert main(preview[3:]) == 0
+    assert run[-2:] == ["--watch", "--unpause"]
+    assert main([*run[3:-2], "--local"]) == 0
+    assert main(status[3:]) == 0
     pipeline = wire(root / "include/pipelines", name)
-    rows = pipeline.store.find(source_object=name)
-    return [move(pipeline, row.id, actor(row.id)) for row in rows]
+    return [dict(row.as_record()) for row in pipeline.store.find(source_object=name)]
 
 
 def test_what_is_written_for_an_index_runs_as_it_is(

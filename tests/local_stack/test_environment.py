@@ -40,6 +40,7 @@ def test_connections_are_named_by_their_role(home: Home) -> None:
     connections = {name: json.loads(value) for name, value in variables.items() if name.startswith("AIRFLOW_CONN_")}
     assert {name: value["conn_type"] for name, value in connections.items()} == {
         "AIRFLOW_CONN_AIRFLOW_API": "http",
+        "AIRFLOW_CONN_AIRFLOW_OPERATOR": "http",
         "AIRFLOW_CONN_CRM_TD": "http",
         "AIRFLOW_CONN_CRM_UC": "http",
         "AIRFLOW_CONN_LIFECYCLE_POSTGRES": "postgres",

@@ -6,11 +6,17 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from include.pipeline_framework.errors import ConfigurationError, PipelineError, ServiceUnavailableError
+from include.pipeline_framework.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    PipelineError,
+    ServiceUnavailableError,
+)
 
 _TIMEOUT_SECONDS = 60.0
 _REMEDY = "Correct host, port, login and password of the connection airflow_api; the user needs to read DAGs and runs."
 _MOST = 100
+_LONGEST_DETAIL = 500
 
 
 class AirflowApiState:
@@ -82,7 +88,7 @@ class AirflowApiState:
         if answer.status_code == 404:
             return None
         if answer.is_error:
-            raise self._refused(answer.status_code)
+            raise _refused(answer)
         try:
             return answer.json()
         except ValueError as error:
@@ -90,9 +96,25 @@ class AirflowApiState:
                 "what answers is not Airflow's API: it sends no JSON", where="airflow_api", remedy=_REMEDY
             ) from error
 
-    def _refused(self, status: int) -> PipelineError:
-        if status in (401, 403):
-            return ConfigurationError(
-                f"Airflow's API refuses the login (HTTP {status})", where="airflow_api", remedy=_REMEDY
-            )
-        return ServiceUnavailableError(f"Airflow's API answers HTTP {status}", where="airflow_api", remedy=_REMEDY)
+
+def _refused(answer: Any) -> PipelineError:
+    status = answer.status_code
+    if status == 401:
+        return ConfigurationError("Airflow's API refuses the login (HTTP 401)", where="airflow_api", remedy=_REMEDY)
+    if status == 403:
+        return ConfigurationError(
+            "Airflow's API refuses the login: its user may not do this (HTTP 403)",
+            where="airflow_api",
+            remedy="Give the user the right; to start runs, set up the connection airflow_operator with another one.",
+        )
+    if status in (400, 409, 422):
+        return InvalidInputError(f"Airflow refuses the request (HTTP {status}): {_detail(answer)}", where="airflow_api")
+    return ServiceUnavailableError(f"Airflow's API answers HTTP {status}", where="airflow_api", remedy=_REMEDY)
+
+
+def _detail(answer: Any) -> str:
+    """Return what Airflow says about a request that it refuses."""
+    try:
+        return str(answer.json()["detail"])[:_LONGEST_DETAIL]
+    except (ValueError, KeyError, TypeError):
+        return "it does not say why"

@@ -65,9 +65,7 @@ def finish_run(
     Raises:
         TerminalError: A window is neither COMPLETED nor SKIPPED; the message names each with its last error.
     """
-    for row in store.find(run=(actor.dag_id, actor.dag_run_id), statuses=[Status.IN_PROGRESS]):
-        reason = "its run ended while the window was unfinished"
-        store.change(row.id, _take_over(actor, reason, config.max_retry_task), actor)
+    release_held(store, config, actor)
     rows = [row for row in store.claimed_by(actor.dag_id, actor.dag_run_id) if row.is_live]
     counts: dict[str, int] = {}
     for row in rows:
@@ -77,6 +75,13 @@ def finish_run(
     if unfinished:
         raise _unfinished(unfinished)
     return counts
+
+
+def release_held(store: LedgerWindows, config: PipelineConfig, actor: Actor) -> None:
+    """Give back the windows that a run still holds when it ends; each has spent an attempt."""
+    for row in store.find(run=(actor.dag_id, actor.dag_run_id), statuses=[Status.IN_PROGRESS]):
+        reason = "its run ended while the window was unfinished"
+        store.change(row.id, _take_over(actor, reason, config.max_retry_task), actor)
 
 
 def _is_as_asked(row: LedgerRow, until: Phase) -> bool:

@@ -14,13 +14,14 @@ from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.pipeline_framework.tasks.window_attempt import WindowAttempt
 
 
-def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = Phase.AUDIT) -> dict[str, Any]:
+def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, completes_empty: bool = True) -> dict[str, Any]:
     """Look at both ends and decide: run, skip with proof, or complete an empty window right here.
 
     Equal counts alone prove nothing: only a live load receipt of exactly this window, with the source's count (in mode
     `fingerprint` its fingerprint), and a target that still holds it, ends SKIPPED. A replacement is never skipped.
 
-    A run that was asked to stop before the audit (`until`) leaves an empty window to the tasks that stop there.
+    An empty window is left to the next tasks (`run`) without `completes_empty`: where the run was asked to stop before
+    the audit, and in a batch, whose windows are published together.
 
     A window with more rows than `max_rows_per_window` is replaced by finer ones, which a later run claims.
 
@@ -31,15 +32,15 @@ def pre_validate(pipeline: Pipeline, attempt: WindowAttempt, *, until: Phase = P
     if row.phase_completed is not None:
         return {"decision": "resume", "phase_completed": row.phase_completed}
     with pipeline.target.connected():
-        return _decide(pipeline, attempt, until)
+        return _decide(pipeline, attempt, completes_empty=completes_empty)
 
 
-def _decide(pipeline: Pipeline, attempt: WindowAttempt, until: Phase) -> dict[str, Any]:
+def _decide(pipeline: Pipeline, attempt: WindowAttempt, *, completes_empty: bool) -> dict[str, Any]:
     row = attempt.row
     source_count = pipeline.source.count(attempt.window)
     target = pipeline.target.fingerprint(row.source_object, attempt.window)
     numbers = {"source_count": source_count, "target_count": target.rows}
-    if source_count == 0 and target.rows == 0 and until is Phase.AUDIT:
+    if completes_empty and source_count == 0 and target.rows == 0:
         # An empty window needs its manifest, receipt and audit like any other, but no further tasks for them.
         move_until(pipeline, attempt, Phase.AUDIT)
         return {"decision": "empty", **numbers}

@@ -98,7 +98,7 @@ def store_and_validate(
         "claimed": [small_record(r) for r in valid],
         "would_claim": [],
         "windows_per_task": _windows_per_task(config, store, valid),
-        "note": _note(config, store, actor, request) if not rows else _more(config, store, options, len(rows)),
+        "note": why_nothing(config, store, actor, request) if not rows else _more(config, store, options, len(rows)),
     }
 
 
@@ -190,7 +190,8 @@ def _more(config: PipelineConfig, store: LedgerWindows, options: dict[str, Any],
     )
 
 
-def _note(config: PipelineConfig, store: LedgerWindows, actor: Actor, request: RunRequest) -> str:
+def why_nothing(config: PipelineConfig, store: LedgerWindows, actor: Actor, request: RunRequest) -> str:
+    """Return why a run found no window to claim."""
     earlier = store.claimed_by(actor.dag_id, actor.dag_run_id)
     if earlier:
         return (

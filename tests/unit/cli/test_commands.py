@@ -33,7 +33,7 @@ LEAVES = {
 def test_all_commands_are_there() -> None:
     words = {" ".join(words) for words in LEAVES}
     assert {
-        "plan", "preview", "sql", "status", "doctor", "why", "ledger migrate", "ledger show", "ledger rebuild",
+        "plan", "preview", "run", "sql", "status", "doctor", "why", "ledger migrate", "ledger show", "ledger rebuild",
         "ledger reconcile", "ledger report",
         "ledger adopt", "ledger adopt-failover", "ledger describe", "backfill list", "backfill status",
         "backfill pause", "backfill resume", "backfill cancel", "state analyse", "late report", "config validate",

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from include.implementation_modules.airflow_api.runs import AirflowApiRuns
 from include.implementation_modules.airflow_api.state import AirflowApiState
-from include.pipeline_framework.errors import ConfigurationError, ServiceUnavailableError
+from include.pipeline_framework.errors import ConfigurationError, InvalidInputError, ServiceUnavailableError
 
 PASSWORD = "top-secret"
 ANSWERS: dict[str, Any] = {
@@ -44,7 +45,7 @@ def serving(status: int = 200, answers: dict[str, Any] = ANSWERS) -> Iterator[tu
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = _reply
+        do_GET = do_POST = do_PATCH = _reply
 
         def log_message(self, *_: Any) -> None:
             return
@@ -78,7 +79,7 @@ def test_without_a_login_the_password_is_a_token() -> None:
     ("status", "kind", "says"),
     [
         (401, ConfigurationError, "refuses the login"),
-        (403, ConfigurationError, "refuses the login"),
+        (403, ConfigurationError, "its user may not do this"),
         (500, ServiceUnavailableError, "HTTP 500"),
     ],
 )
@@ -97,3 +98,28 @@ def test_something_else_answers_or_nothing_does() -> None:
         AirflowApiState("http://127.0.0.1:1", "viewer", PASSWORD).import_errors()
     with pytest.raises(ConfigurationError, match="no usable address"):
         AirflowApiState("http://a:b", "viewer", PASSWORD).import_errors()
+
+
+def test_a_run_is_started_and_looked_at() -> None:
+    answers = {
+        "/api/v2/dags/a": {"is_paused": False},
+        "/api/v2/dags/a/dagRuns": {"dag_run_id": "manual__1+00:00"},
+        "/api/v2/dags/a/dagRuns/manual__1%2B00%3A00": {"state": "running"},
+    }
+    with serving(answers=answers) as (url, _):
+        runs = AirflowApiRuns(url, "", PASSWORD)
+        runs.unpause("a")
+        run_id = runs.trigger("a", {"target_date": "2013-03-10"}, "ann")
+        assert (run_id, runs.run_state("a", run_id)) == ("manual__1+00:00", "running")
+        assert runs.run_address("a", run_id) == f"{url}/dags/a/runs/manual__1%2B00%3A00"
+        for ask in (lambda: runs.unpause("b"), lambda: runs.trigger("b", {}, ""), lambda: runs.run_state("a", "gone")):
+            with pytest.raises(InvalidInputError, match="knows no DAG"):
+                ask()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"), [({"detail": "max_windows: 0 is less than 1"}, "0 is less than 1"), ([], "does not say why")]
+)
+def test_a_conf_that_airflow_refuses_is_told_in_its_words(answer: Any, says: str) -> None:
+    with serving(400, {"/api/v2/dags/a/dagRuns": answer}) as (url, _), pytest.raises(InvalidInputError, match=says):
+        AirflowApiRuns(url, "", PASSWORD).trigger("a", {}, "")
