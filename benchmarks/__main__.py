@@ -26,6 +26,7 @@ MODULES = (
     "extract_postgres",
     "publish",
     "ledger",
+    "flights",
     "airflow_overhead",
     "orders_decision",
     "orders_sync",

@@ -40,6 +40,7 @@ class Comparison:
         rows: The ways.
         figure: The figure whose ratios are shown, and drawn.
         notes: Sentences about how it was measured.
+        pictures: Further pictures in SVG, by their title.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Comparison:
     rows: list[Measured]
     figure: str
     notes: list[str] = field(default_factory=list)
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     def ratio(self, row: Measured, to: Measured) -> float | None:
         """Return how many times as much the row takes; None when either has no such figure."""

@@ -84,22 +84,27 @@ def write(
     parts = [_INTRODUCTION.format(form=form, base=f"`{base}`" if base else "left out here"), machine.sentence(), "\n"]
     for benchmark, comparisons in results.items():
         for comparison in comparisons:
-            picture = pictures / f"{benchmark}-{_slug(comparison.name)}.svg"
-            picture.write_text(bar_chart(comparison), encoding="utf-8")
-            parts.append(_section(comparison, picture.relative_to(docs)))
+            drawn = {comparison.figure: bar_chart(comparison), **comparison.pictures}
+            files = dict[str, Path]()
+            for title, svg in drawn.items():
+                more = "" if title == comparison.figure else f"-{_slug(title)}"
+                files[title] = pictures / f"{benchmark}-{_slug(comparison.name)}{more}.svg"
+                files[title].write_text(svg, encoding="utf-8")
+            parts.append(_section(comparison, {title: file.relative_to(docs) for title, file in files.items()}))
     page = docs / "BENCHMARKS.md"
     page.write_text("".join(parts), encoding="utf-8")
     return page
 
 
-def _section(comparison: Comparison, picture: Path) -> str:
+def _section(comparison: Comparison, pictures: Mapping[str, Path]) -> str:
     titles = header(comparison)
     rows = [titles, ["---", *("---:" for _ in titles[1:])], *lines(comparison)]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in rows)
     notes = "".join(f"{note}\n" for note in comparison.notes)
+    shown = "\n\n".join(f"![{title}]({file.as_posix()})" for title, file in pictures.items())
     return (
         f"\n## {comparison.name}\n\nFor {comparison.per}: `{comparison.command}`\n\n{table}\n\n{notes}"
-        f"{chr(10) if notes else ''}![{comparison.figure}]({picture.as_posix()})\n"
+        f"{chr(10) if notes else ''}{shown}\n"
     )
 
 
