@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from include.pipeline_framework.config.derived_columns import DerivedColumns
+from include.pipeline_framework.config.examples import EXAMPLES, SECTION_EXAMPLES
 from include.pipeline_framework.config.limits import LateDataTolerance, VanishedData, WindowsInProgress
-from include.pipeline_framework.config.models import PipelineConfig
+from include.pipeline_framework.config.models import AdapterSection, PipelineConfig
+from include.pipeline_framework.config.pipeline_text import flow_text
 from include.pipeline_framework.core.records.derived import TEMPLATE_FIELDS
 
 _INTRODUCTION = """# Pipeline files
@@ -61,31 +63,43 @@ source that has it. An id, and a `source_object`, may stand in one place of all 
 """
 
 
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "late_data_tolerance": LateDataTolerance,
+    "vanished_data_limit": VanishedData,
+    "max_windows_in_progress": WindowsInProgress,
+}
+
+
 def configuration_page(adapters: Mapping[str, Mapping[str, type[BaseModel]]]) -> str:
-    """Return Markdown: every key with type, default and meaning; then the options of every registered adapter."""
-    parts = [_INTRODUCTION, "## Keys", _table(PipelineConfig)]
-    parts += ["## late_data_tolerance", _table(LateDataTolerance)]
-    parts += ["## vanished_data_limit", _table(VanishedData)]
-    parts += ["## max_windows_in_progress", _table(WindowsInProgress)]
+    """Return Markdown: every key with its example and meaning; then the options of every registered adapter."""
+    parts = [_INTRODUCTION, "## Keys", _table(PipelineConfig, EXAMPLES)]
+    for name, section in _SECTIONS.items():
+        parts += [f"## {name}", _table(section, SECTION_EXAMPLES[name])]
     fields = ", ".join(f"`{{{name}}}`" for name in TEMPLATE_FIELDS)
     parts += [
         f"## derived\n\nTemplates may use {fields}; or `{{callable: package.module:function}}`.",
-        _table(DerivedColumns),
+        _table(DerivedColumns, SECTION_EXAMPLES["derived"]),
     ]
     for role, models in adapters.items():
         for name, model in models.items():
-            parts += [f"## {role}, type `{name}`", _table(model)]
+            parts += [
+                f"## {role}, type `{name}`",
+                _table(model, SECTION_EXAMPLES.get(f"{role} {name}", {}), AdapterSection),
+            ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _table(model: type[BaseModel]) -> str:
-    schema = model.model_json_schema(mode="validation")
-    required = set(schema.get("required", ()))
-    lines = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
-    for key, field in schema.get("properties", {}).items():
-        default = "required" if key in required else _default(field.get("default"))
-        meaning = field.get("description", "").replace("|", "\\|")
-        lines.append(f"| `{key}` | {_type(field)} | {default} | {meaning} |")
+def _table(model: type[BaseModel], examples: Mapping[str, Any], head: type[BaseModel] | None = None) -> str:
+    """Return the keys of a model, after those that every model of its kind has."""
+    lines = ["| key | type | default | example | meaning |", "| --- | --- | --- | --- | --- |"]
+    for each in [head, model] if head else [model]:
+        schema = each.model_json_schema(mode="validation")
+        required = set(schema.get("required", ()))
+        for key, field in schema.get("properties", {}).items():
+            default = "required" if key in required else _default(field.get("default"))
+            example = f"`{flow_text(examples[key])}`" if key in examples else ""
+            meaning = field.get("description", "").replace("|", "\\|")
+            lines.append(f"| `{key}` | {_type(field)} | {default} | {example} | {meaning} |")
     return "\n".join(lines)
 
 

@@ -78,12 +78,12 @@ def _lines(new: NewPipeline) -> Iterator[str]:
     yield from _comment("What is not given here comes from defaults.yaml.")
     yield from _comment("The DAG comes paused in Airflow. With `enabled: false` nothing would be planned either.")
     yield "enabled: true"
-    yield f"source_object: {_scalar(new.pipeline_id)}"
+    yield f"source_object: {flow_text(new.pipeline_id)}"
     yield ""
-    yield f"timezone: {_scalar(seen.timezone)}"
+    yield f"timezone: {flow_text(seen.timezone)}"
     for key, chosen in (("granularity", proposal.granularity), ("x_time_back", proposal.x_time_back)):
         yield from _comment(chosen.reason)
-        yield f"{key}: {_scalar(chosen.value)}"
+        yield f"{key}: {flow_text(chosen.value)}"
     yield from _comment(proposal.start_reason)
     yield f"start_date: {proposal.start_date}"
     yield from _comment("Days are planned when somebody asks for them, and today; true: every day since start_date.")
@@ -96,7 +96,7 @@ def _lines(new: NewPipeline) -> Iterator[str]:
         yield ""
         yield f"{role}:"
         for key, value in section.items():
-            yield f"  {key}: {_scalar(value)}"
+            yield f"  {key}: {flow_text(value)}"
         if role == "target" and section["type"] == "snowflake" and "database" not in section:
             yield "  # database and schema are the connection's own"
     yield from _column_lines(proposal)
@@ -107,7 +107,7 @@ def _column_lines(proposal: Proposal) -> Iterator[str]:
     yield "  columns:" if proposal.columns else "  columns: {}"
     for column in proposal.columns:
         reason = f"  # {_one_line(column.reason)}" if column.reason else ""
-        yield f"    {_scalar(column.name)}: {_column(column)}{reason}"
+        yield f"    {flow_text(column.name)}: {_column(column)}{reason}"
     if proposal.left_out:
         yield "    # in doc only:"
     for left in proposal.left_out:
@@ -120,10 +120,10 @@ def _column(column: ProposedColumn) -> str:
         rule["path"] = list(column.path) if any("." in key for key in column.path) else ".".join(column.path)
     if column.unit:
         rule["format"] = column.unit
-    return _scalar(rule if len(rule) > 1 else column.type)
+    return flow_text(rule if len(rule) > 1 else column.type)
 
 
-def _scalar(value: Any) -> str:
+def flow_text(value: Any) -> str:
     """Return a value as YAML on one line, in quotes where it would be read as another one."""
     return yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, sort_keys=False, width=10**6)[1:-2]
 
