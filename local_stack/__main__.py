@@ -1,4 +1,4 @@
-"""`python -m local_stack up|down|status|env|seed|seed-stores|grow|demo`: the local stack's command line."""
+"""`python -m local_stack up|down|status|env|seed|seed-stores|weblogs|grow|demo`: the local stack's command line."""
 
 from __future__ import annotations
 
@@ -131,6 +131,17 @@ def grow(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def index_weblogs(home: Home, _arguments: argparse.Namespace) -> int:
+    """Index 5,000 web logs of the last three days: the data of the guide docs/your-own-pipeline.md."""
+    from local_stack import weblogs
+    from local_stack.environment import environment
+
+    now = datetime.fromtimestamp(time.time(), UTC)
+    count = weblogs.index(environment(home)["ELASTICSEARCH_URL"], now)
+    console.line(weblogs.INDEX, f"{count:,} web logs up to {now:%Y-%m-%d %H:%M} UTC")
+    return 0
+
+
 def run_demo(home: Home, _arguments: argparse.Namespace) -> int:
     """Plan, move and audit three days of flights with real DAG runs; exit code 0 only when all is accounted for."""
     from local_stack.demo import run
@@ -181,6 +192,7 @@ COMMANDS = (
     Command("demo", "move three days of flights with real DAG runs, and account for them", run_demo),
     Command("seed", "index all flights of 2013 into Elasticsearch", seed, _seed_arguments),
     Command("seed-stores", "put the CRM's stores into store_master", seed_stores),
+    Command("weblogs", "index 5,000 web logs of the last three days, for a first pipeline", index_weblogs),
     Command("grow", "keep an index growing: flights of 2013 leave once more, today", grow, _grow_arguments),
 )
 
