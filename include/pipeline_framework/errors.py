@@ -13,6 +13,7 @@
     │   └── TargetBusyError              the table's publishes take turns
     └── TerminalError                  do not try again: a person or a later run has to act
         ├── ConfigurationError           a pipeline file is wrong
+        │   └── ConnectionMissingError   Airflow has no such connection
         ├── InvalidInputError            a parameter or a conf is wrong
         ├── BadDocumentError             a document that the target cannot hold, or that comes twice
         ├── RowsWouldVanishError         a load would delete loaded rows: a person has to agree

@@ -38,7 +38,11 @@ class MemoryExtract:
     time_unit: TimeUnit = "us"
 
     def pages(self) -> Iterator[Sequence[Document]]:
-        """Every document once; IncompleteExtractError at the end when there are not as many as expected."""
+        """Every document once; IncompleteExtractError at the end when there are not as many as expected.
+
+        The first page is empty, as that of a slice of Elasticsearch's without rows is.
+        """
+        yield ()
         for first in range(0, len(self.documents), self.page_size):
             yield self.documents[first : first + self.page_size]
         if len(self.documents) != self.expected_rows:

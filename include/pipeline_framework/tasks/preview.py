@@ -97,7 +97,7 @@ def _look_at_documents(found: Preview, pipeline: Pipeline, typed: Typed) -> None
     if found.shown is None:
         return
     with pipeline.source.extract(found.shown) as extract:
-        page = next(iter(extract.pages()), [])
+        page = next((page for page in extract.pages() if page), [])  # a slice may have no row at all
     filled: dict[str, bool] = {}
     for document in page:
         values = typed(document)
