@@ -186,7 +186,8 @@ def sentence(days: Sequence[DayCompleteness]) -> str:
     figures = sum((day.figures for day in days), Figures())
     counted = [day for day in days if day.state not in (DayState.NOT_DUE, DayState.NOT_ASKED)]
     whole = sum(day.state is DayState.COMPLETE for day in counted)
-    parts = [f"{whole:,} of {len(counted):,} days", f"{figures.windows:,} windows"]
+    windows = f"{figures.windows:,} window{'' if figures.windows == 1 else 's'}"
+    parts = [f"{whole:,} of {len(counted):,} days", windows]
     for name in ("missing", "failed", "waiting", "running", "not_due"):
         if number := getattr(figures, name):
             parts.append(f"{number:,} {name.replace('_', ' ')}")
