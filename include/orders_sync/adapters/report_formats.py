@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from include.orders_sync.adapters.workbooks import MAX_ROWS, TooManyRowsError, WorkbookError, first_worksheet
+from include.orders_sync.adapters.workbook_errors import TooManyRowsError, WorkbookError
+from include.orders_sync.adapters.workbooks import MAX_ROWS, first_worksheet
 from include.orders_sync.core.cells import text_of_formula
 from include.orders_sync.core.reports import BadReportError
 from include.orders_sync.ports import RawReport
@@ -112,7 +113,7 @@ def _from_csv(body: bytes) -> tuple[list[str], list[list[str]]]:
 def _from_xlsx(body: bytes) -> tuple[list[str], list[list[Any]]]:
     try:
         with _archive(body) as archive:
-            lines = first_worksheet(archive, MAX_ROWS)
+            lines = list(first_worksheet(archive, MAX_ROWS))
     except TooManyRowsError as error:
         raise _oversized(str(error)) from error
     except WorkbookError as error:

@@ -17,6 +17,7 @@ from include.orders_sync.core.cells import DoubtfulNumber
 
 _MAX_EXACT = 2**53
 """Up to this number a double holds every whole number."""
+_DECIMALS = "a number with decimals: zeros at its end are not in the file"
 _SHOWN_DIGITS = 15
 """Excel shows, and means, 15 digits; it stores 1.1 as 1.1000000000000001."""
 
@@ -59,7 +60,7 @@ def number_cell(text: str, shown: NumberFormat, *, is_1904: bool) -> Any:
         return str(value).zfill(shown.zeros)
     if text.isdigit() and len(text) > len(str(int(text))):
         return text  # a person wrote the zeros on purpose
-    return DoubtfulNumber(Decimal(value), shown.doubt) if shown.doubt else value
+    return DoubtfulNumber(value, shown.doubt) if shown.doubt else value
 
 
 def exact_number(text: str) -> int | DoubtfulNumber | None:
@@ -70,15 +71,19 @@ def exact_number(text: str) -> int | DoubtfulNumber | None:
     >>> exact_number("2.02603050000001e+15").doubt
     'a number of which the file has 15 of 16 digits'
     """
+    if len(text) <= _SHOWN_DIGITS and text.isascii() and text.isdigit():
+        return int(text)  # what most numbers are
     found = _NUMBER.fullmatch(text)
     if found is None:
         return None
     whole, fraction, has_exponent, sign, exponent = found.groups()
+    if not has_exponent and fraction and len(text) <= _SHOWN_DIGITS and fraction.strip("0"):
+        return DoubtfulNumber(text, _DECIMALS)
     number = Decimal(text)
     if number != number.to_integral_value():
         digits = len((whole + (fraction or "")).lstrip("0"))
         shown = Decimal(f"{float(text):.{_SHOWN_DIGITS}g}") if digits > _SHOWN_DIGITS else number
-        return DoubtfulNumber(shown, "a number with decimals: zeros at its end are not in the file")
+        return DoubtfulNumber(shown, _DECIMALS)
     written, needed = len(whole + (fraction or "")), len(whole) + int(exponent or 0)
     if has_exponent and sign != "-" and written < needed and not (sign == "" and abs(number) <= _MAX_EXACT):
         # Java's form (no sign) is the shortest that gives the same double; others cut after 15 or 16 digits

@@ -19,6 +19,7 @@ LONGEST_TEXT = 255
 _MAX_DIGITS = 100
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:\.\d+[eE]\+?|[eE]\+)\d+", re.ASCII)
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 _TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
 _INSTANT = re.compile(r"\d{4}-?\d{2}-?\d{2}(?:[T ].+)?", re.ASCII)
 
@@ -32,7 +33,7 @@ class DoubtfulNumber(Decimal):
 
     doubt: str
 
-    def __new__(cls, value: Decimal | str, doubt: str) -> DoubtfulNumber:
+    def __new__(cls, value: Decimal | int | str, doubt: str) -> DoubtfulNumber:
         """Create the number with its doubt."""
         made = super().__new__(cls, value)
         made.doubt = doubt
@@ -53,18 +54,18 @@ def parse_text(cell: Any, _zone: ZoneInfo) -> str:
     Traceback (most recent call last):
     include.orders_sync.core.cells.CellError: the text of a formula: written as plain text it would be another value
     """
-    if isinstance(cell, bool):
-        raise CellError("a yes or no, not text")
-    if isinstance(cell, datetime):
-        raise CellError("a date, not text (spreadsheet programs make dates of texts such as 3-5)")
-    if isinstance(cell, int | Decimal):
+    if not isinstance(cell, str):
+        if isinstance(cell, bool):
+            raise CellError("a yes or no, not text")
+        if isinstance(cell, datetime):
+            raise CellError("a date, not text (spreadsheet programs make dates of texts such as 3-5)")
         return _digits(cell)
-    text = str(cell).strip()
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    text = cell.strip()
+    if _NOT_STORABLE.search(text):
         raise CellError("not text that the database can hold")
     if _SCIENTIFIC.fullmatch(text):
         raise CellError("a number in scientific notation, whose last digits may be lost")
-    if _TEXT_FORMULA.fullmatch(text):
+    if text.startswith("=") and _TEXT_FORMULA.fullmatch(text):
         raise CellError("the text of a formula: written as plain text it would be another value")
     return text
 
@@ -90,9 +91,10 @@ def parse_integer(cell: Any, _zone: ZoneInfo) -> int:
 def parse_decimal(cell: Any, _zone: ZoneInfo) -> Decimal:
     """Return an amount of at most 2 decimal places, in ASCII digits, without separators of thousands."""
     number = _number(cell)
-    if number != round(number, 2) or abs(number) >= 10**12:
+    rounded = round(number, 2)
+    if number != rounded or abs(number) >= 10**12:
         raise ValueError
-    return round(Decimal(number), 2)
+    return rounded
 
 
 def parse_instant(cell: Any, zone: ZoneInfo) -> datetime:
@@ -107,9 +109,12 @@ def parse_instant(cell: Any, zone: ZoneInfo) -> datetime:
 
 
 def _number(cell: Any) -> Decimal:
-    if isinstance(cell, bool) or not (isinstance(cell, int | Decimal | float) or _NUMBER.fullmatch(str(cell).strip())):
+    if isinstance(cell, str):
+        if not _NUMBER.fullmatch(cell.strip()):
+            raise ValueError
+    elif isinstance(cell, bool) or not isinstance(cell, int | Decimal):
         raise ValueError
-    number = Decimal(str(cell).strip())
+    number = Decimal(cell)
     if not number.is_finite():
         raise ValueError
     return number
