@@ -136,7 +136,8 @@ def _floor(clients: Any, codes: list[str]) -> float:
             for start, days in windows:
                 for schema in schemas:
                     end = START + timedelta(days=min(days + 89, 730))
-                    clients[pipeline].fetch(schema.name, store_code=code, from_date=start, to_date=end)
+                    for _ in clients[pipeline].pages(schema.name, store_code=code, from_date=start, to_date=end):
+                        pass
 
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(fetch, codes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -14,26 +14,43 @@ from include.orders_sync.core.windows import LogRow
 
 
 @dataclass(frozen=True, slots=True)
-class RawReport:
-    """One report as the CRM gave it: complete, but not checked.
+class ReportPage:
+    """A part of a report as the CRM gave it: complete, but not checked.
 
     Attributes:
-        columns: Names of the columns, as the report has them.
+        first_number: The number in the report of its first row; the report's first row is 1.
+        columns: Names of the columns, as the report has them; the same on every page.
         rows: One list of cells per row, in the order of `columns`: text, or numbers and None where the format has them.
     """
 
+    first_number: int
     columns: list[str]
     rows: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TypedPage:
+    """A checked part of a report.
+
+    Attributes:
+        first_number: As in `ReportPage`.
+        rows: As `ReportSchema.table_columns`.
+    """
+
+    first_number: int
+    rows: list[tuple[Any, ...]]
 
 
 class ReportClient(Protocol):
     """Reports of one CRM."""
 
-    def fetch(self, report: str, *, store_code: str, from_date: date, to_date: date) -> RawReport:
-        """Return every row of a store's report for local dates, both inclusive.
+    def pages(self, report: str, *, store_code: str, from_date: date, to_date: date) -> Iterator[ReportPage]:
+        """Yield a store's report for local dates, both inclusive, page by page; at least one page, which may be empty.
 
-        The result is complete, or an error is raised: it never has fewer rows than the CRM announces, and never the
-        rows of a page twice.
+        Pages are yielded before the report is known to be whole. A page whose `first_number` is 1 begins the report:
+        where another one does so, the pages before it are void. The iterator comes to its end only when the pages are
+        the whole report: never fewer rows than the CRM announces, and never the rows of a page twice. Until then
+        nothing of it may be taken for the report.
 
         Args:
             report: Name of the report, such as `orders`; its path and format are configured.
@@ -68,8 +85,9 @@ class StoreLog:
 
 @dataclass(frozen=True, slots=True)
 class SavedReport:
-    """The numbers of rows of a table that one report changed; a report that is pulled again changes none."""
+    """The number of a report's rows, and of those of its table that it changed: none, when it is pulled again."""
 
+    rows: int
     inserted: int
     updated: int
     vanished: int
@@ -152,7 +170,7 @@ class OrdersDatabase(Protocol):
     def save_report(
         self,
         schema: ReportSchema,
-        rows: Iterable[tuple[Any, ...]],
+        pages: Iterable[TypedPage],
         *,
         log_id: int,
         run_id: str,
@@ -161,17 +179,23 @@ class OrdersDatabase(Protocol):
         to_date: date,
         search: Sequence[tuple[date, date]] = (),
     ) -> SavedReport:
-        """Upsert one report of one window, flag vanished rows, and log it: all or nothing.
+        """Upsert one report of one window, flag vanished rows, and log it: all or nothing, after its last page.
+
+        A row that occurs twice, the same in every cell, counts once.
 
         Args:
             schema: The report and its table.
-            rows: As `schema.table_columns`, each business key once.
+            pages: In their order; one that begins the report again makes those before it void. What they raise is
+                raised, and nothing is written.
             log_id: The window's row.
             run_id: Of the run that changes the rows.
             store_code: Of every row.
             from_date: First local date of the window.
             to_date: Last one, inclusive.
             search: Days that are reopened when rows vanished; see `core.windows.days_to_search`.
+
+        Raises:
+            BadReportError: One business key has two contents.
         """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from include.orders_sync.adapters.postgres_orders import PostgresOrders
 from include.orders_sync.core.pipelines import TD, UC, Store, SyncStatus
-from include.orders_sync.core.reports import TD_ORDERS
+from include.orders_sync.core.reports import TD_ORDERS, BadReportError
 from include.orders_sync.core.runs import store_lock
 from include.orders_sync.core.windows import LogRow
-from include.pipeline_framework.errors import ConfigurationError
+from include.orders_sync.ports import TypedPage
+from include.pipeline_framework.errors import ConfigurationError, IncompleteExtractError
 from tests.orders_world import query
 
 pytestmark = pytest.mark.integration
@@ -146,7 +147,13 @@ def report(*rows: tuple[str, str]) -> list[tuple[Any, ...]]:
 
 def save(orders: PostgresOrders, log_id: int, *rows: tuple[str, str], run: str = RUN) -> tuple[int, int, int]:
     saved = orders.save_report(
-        TD_ORDERS, report(*rows), log_id=log_id, run_id=run, store_code="S001", from_date=DAY, to_date=DAY
+        TD_ORDERS,
+        [TypedPage(1, report(*rows))],
+        log_id=log_id,
+        run_id=run,
+        store_code="S001",
+        from_date=DAY,
+        to_date=DAY,
     )
     return saved.inserted, saved.updated, saved.vanished
 
@@ -172,6 +179,57 @@ def test_a_report_is_upserted_by_its_key_and_what_vanished_is_flagged(orders: Po
     assert not any(row["is_vanished_flag"] for row in query(orders_url, "SELECT is_vanished_flag FROM td_orders"))
 
 
+def save_pages(orders: PostgresOrders, pages: Iterable[TypedPage]) -> tuple[int, int, int]:
+    of: dict[str, Any] = {"run_id": RUN, "store_code": "S001", "from_date": DAY, "to_date": DAY}
+    saved = orders.save_report(TD_ORDERS, pages, log_id=begin(orders), **of)
+    return saved.rows, saved.inserted, saved.updated
+
+
+def test_a_page_that_begins_the_report_again_makes_the_earlier_ones_void(
+    orders: PostgresOrders, orders_url: str
+) -> None:
+    pages = [
+        TypedPage(1, report(("A", "1"), ("B", "1"))),
+        TypedPage(3, report(("C", "1"))),
+        TypedPage(1, report(("B", "2"), ("D", "1"))),
+        TypedPage(3, report(("E", "1"))),
+    ]
+    assert save_pages(orders, pages) == (3, 3, 0)
+    found = query(orders_url, "SELECT order_number, net_amount FROM td_orders ORDER BY 1")
+    assert [(row["order_number"], row["net_amount"]) for row in found] == [("B", 2), ("D", 1), ("E", 1)]
+
+
+def test_a_report_that_turns_out_incomplete_after_its_pages_leaves_nothing(
+    orders: PostgresOrders, orders_url: str
+) -> None:
+    assert save_pages(orders, [TypedPage(1, report(("A", "1")))]) == (1, 1, 0)
+
+    def pages() -> Iterator[TypedPage]:
+        yield TypedPage(1, report(("A", "9"), ("B", "9")))
+        raise IncompleteExtractError("the pages have 2 rows together, and the CRM says that there are 3")
+
+    with pytest.raises(IncompleteExtractError, match="2 rows together"):
+        save_pages(orders, pages())
+    found = query(orders_url, "SELECT order_number, net_amount, is_vanished_flag FROM td_orders")
+    assert found == [{"order_number": "A", "net_amount": Decimal(1), "is_vanished_flag": False}]
+    assert save_pages(orders, [TypedPage(1, report(("C", "1")))]) == (1, 1, 0)  # nothing of it is left behind
+    kept = query(orders_url, "SELECT order_number FROM td_orders WHERE NOT is_vanished_flag")
+    assert kept == [{"order_number": "C"}]
+
+
+def test_a_row_twice_counts_once_and_one_key_with_two_contents_is_refused(
+    orders: PostgresOrders, orders_url: str
+) -> None:
+    """On whichever pages they are."""
+    twice = [TypedPage(1, report(("A", "1"), ("A", "1.00"))), TypedPage(3, report(("B", "1"), ("A", "1")))]
+    assert save_pages(orders, twice)[1] == 2
+    pages = [*twice, TypedPage(5, report(("B", "2"))), TypedPage(6, report(("A", "7")))]
+    with pytest.raises(BadReportError, match="row 5, column 'order_number' is 'B' like row 3") as caught:
+        save_pages(orders, pages)
+    assert caught.value.where == f"store S001, report orders, {DAY} to {DAY}"
+    assert [row["net_amount"] for row in query(orders_url, "SELECT net_amount FROM td_orders")] == [1, 1]
+
+
 def test_only_the_days_and_the_store_of_the_report_lose_rows(orders: PostgresOrders, orders_url: str) -> None:
     log_id = begin(orders)
     save(orders, log_id, ("A", "10"))
@@ -191,7 +249,9 @@ def test_a_report_that_fails_half_way_leaves_nothing(orders: PostgresOrders, ord
     log_id = begin(orders)
     rows = [*report(("A", "10")), (DAY, "B")]
     with pytest.raises(ConfigurationError, match="refuses a row"):
-        orders.save_report(TD_ORDERS, rows, log_id=log_id, run_id=RUN, store_code="S001", from_date=DAY, to_date=DAY)
+        orders.save_report(
+            TD_ORDERS, [TypedPage(1, rows)], log_id=log_id, run_id=RUN, store_code="S001", from_date=DAY, to_date=DAY
+        )
     assert query(orders_url, "SELECT 1 FROM td_orders") == []
     assert query(orders_url, "SELECT orders_pulled_at FROM orders_sync_log") == [{"orders_pulled_at": None}]
     assert save(orders, log_id, ("A", "10")) == (1, 0, 0)  # the session goes on

@@ -3,32 +3,34 @@
 A report is proven whole when every page gives its own number, all pages give the same number of pages and rows, no two
 pages have the same rows, and the number of rows is the one that the pages give. A page that fails is requested again,
 after growing, random waits or the CRM's own `Retry-After`; if the pages contradict each other, the report is started
-again. Both happen at most `max_tries` times.
+again. Both happen at most `max_tries` times. While a page is being used, the next one is read, so two pages are in
+memory and never the report.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
+from hashlib import blake2b
 from types import TracebackType
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol
 
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from include.orders_sync.adapters.http_session import Answer, HttpSession, StartAgain, TryAgain
-from include.orders_sync.adapters.report_formats import parse_page
+from include.orders_sync.adapters.report_formats import PageContent, parse_page
 from include.orders_sync.core.reports import BadReportError
-from include.orders_sync.ports import RawReport
+from include.orders_sync.ports import ReportPage
 from include.pipeline_framework.core.time.delays import growing_delay
 from include.pipeline_framework.errors import ConfigurationError, IncompleteExtractError
 
 _FIRST_WAIT_SECONDS = 0.5
-
-Result = TypeVar("Result")
 
 
 class _ReportSettings(Protocol):
@@ -70,7 +72,7 @@ class _Wanted:
 class _Page:
     """One page, and its headers about the whole report."""
 
-    content: RawReport
+    content: PageContent
     pages: int
     total_rows: int
     snapshot: str | None
@@ -78,37 +80,74 @@ class _Page:
 
 @dataclass(slots=True)
 class _Reading:
-    """The pages of one snapshot that were read so far, in their order."""
+    """What is known of the pages of one snapshot that were read so far.
+
+    Attributes:
+        first: The first page without its rows.
+        rows: How many all pages have.
+        digests: Of every page's rows, in their order; None of a page without rows.
+        doubted: Numbers of pages that had the rows of another page.
+        seen: Without a snapshot: the page by the digest of each row.
+    """
 
     wanted: _Wanted
-    pages: list[_Page] = field(default_factory=list)
+    first: _Page | None = None
+    rows: int = 0
+    digests: list[bytes | None] = field(default_factory=list)
     doubted: set[int] = field(default_factory=set)
+    seen: dict[bytes, int] = field(default_factory=dict)
 
-    def check_new(self, page: _Page, number: int, where: str) -> None:
-        """Refuse a page whose rows another page had; after the second time the report is read again from its start."""
+    def add(self, page: _Page, number: int, where: str) -> None:
+        """Take a page in, if it fits to the earlier ones.
+
+        Raises:
+            TryAgain: It is empty, or has the rows of another page.
+            StartAgain: It contradicts the first page, or has the rows of another page for the second time, or there is
+                no snapshot and it has a row of another page.
+        """
+        if self.first is not None:
+            _check_fits(page, self.first, where)
+        digest = self._check_new(page, number, where)
+        if not page.snapshot:
+            self._check_no_row_on_two_pages(page, number, where)
+        self.digests.append(digest)
+        self.rows += len(page.content.rows)
+        if self.first is None:
+            self.first = replace(page, content=PageContent(page.content.columns, []))
+
+    def check_whole(self, where: str) -> None:
+        """Refuse pages that have another number of rows than the CRM says.
+
+        Raises:
+            StartAgain: They have.
+        """
+        if self.first is not None and self.rows != self.first.total_rows:
+            total = self.first.total_rows
+            _contradiction(f"the pages have {self.rows} rows together, and the CRM says that there are {total}", where)
+
+    def _check_new(self, page: _Page, number: int, where: str) -> bytes | None:
         rows = page.content.rows
         if not rows and page.total_rows:
             raise TryAgain(IncompleteExtractError(f"page {number} of {page.pages} is empty", where=where))
-        same = next((i for i, earlier in enumerate(self.pages, 1) if rows and earlier.content.rows == rows), None)
-        if same is None:
-            return
+        digest = _digest(rows) if rows else None
+        if digest is None or digest not in self.digests:
+            return digest
+        same = self.digests.index(digest) + 1
         error = IncompleteExtractError(f"page {number} has the rows of page {same}", where=where)
         if number in self.doubted:
             raise StartAgain(error)
         self.doubted.add(number)
         raise TryAgain(error)
 
-    def check_no_row_on_two_pages(self) -> None:
+    def _check_no_row_on_two_pages(self, page: _Page, number: int, where: str) -> None:
         """Refuse a row on two pages: without a snapshot rows may move from page to page between requests."""
-        seen: dict[tuple[str, ...], int] = {}
-        for number, page in enumerate(self.pages, 1):
-            for row in page.content.rows:
-                if (earlier := seen.setdefault(tuple(map(repr, row)), number)) != number:
-                    _contradiction(
-                        f"a row of page {earlier} stands on page {number}, too: the CRM gave no snapshot, and the"
-                        " report changed between its pages",
-                        self.wanted.where(number),
-                    )
+        for row in page.content.rows:
+            if (earlier := self.seen.setdefault(_digest(row), number)) != number:
+                _contradiction(
+                    f"a row of page {earlier} stands on page {number}, too: the CRM gave no snapshot, and the report"
+                    " changed between its pages",
+                    where,
+                )
 
 
 class HttpReportClient:
@@ -162,7 +201,7 @@ class HttpReportClient:
         """Close the connections."""
         self._session.close()
 
-    def fetch(self, report: str, *, store_code: str, from_date: date, to_date: date) -> RawReport:
+    def pages(self, report: str, *, store_code: str, from_date: date, to_date: date) -> Iterator[ReportPage]:
         """See `ReportClient`."""
         if report not in self._reports:
             raise ConfigurationError(
@@ -171,36 +210,36 @@ class HttpReportClient:
                 remedy="Name its path and format under `reports` in include/orders_sync/config.yaml.",
             )
         wanted = _Wanted(report, self._reports[report], store_code, from_date, to_date, self._session.base_url)
-        return self._trying(StartAgain, lambda: self._whole_report(wanted), wanted, "report begun again")
+        with self._giving_up(StartAgain):
+            for attempt in self._tries(StartAgain, wanted, "report begun again"):
+                with attempt:
+                    yield from self._one_snapshot(wanted)
 
-    def _whole_report(self, wanted: _Wanted) -> RawReport:
+    def _one_snapshot(self, wanted: _Wanted) -> Iterator[ReportPage]:
+        """Yield every page; the next one is on its way meanwhile, and the last one comes when all are proven whole."""
         reading = _Reading(wanted)
-        first = self._page(reading, 1)
-        for number in range(2, first.pages + 1):
-            self._page(reading, number)
-        if not first.snapshot:
-            reading.check_no_row_on_two_pages()
-        rows = [row for page in reading.pages for row in page.content.rows]
-        if len(rows) != first.total_rows:
-            _contradiction(
-                f"the pages have {len(rows)} rows together, and the CRM says that there are {first.total_rows}",
-                wanted.where(first.pages),
-            )
-        return RawReport(first.content.columns, rows)
+        page, number, first_number = self._page(reading, 1), 1, 1
+        with ThreadPoolExecutor(1, "next_page") as ahead:
+            while number < page.pages:
+                number += 1
+                coming = ahead.submit(self._page, reading, number)
+                yield ReportPage(first_number, page.content.columns, page.content.rows)
+                first_number += len(page.content.rows)
+                page = coming.result()
+        reading.check_whole(wanted.where(number))
+        yield ReportPage(first_number, page.content.columns, page.content.rows)
 
     def _page(self, reading: _Reading, number: int) -> _Page:
         """Read the next page, with at most `max_tries` tries."""
-        wanted = reading.wanted
-        page = self._trying(
-            TryAgain, lambda: self._try_page(reading, number), wanted, "request tried again", page=number
-        )
-        reading.pages.append(page)
+        with self._giving_up(TryAgain):
+            page: _Page = self._tries(TryAgain, reading.wanted, "request tried again", page=number)(
+                self._try_page, reading, number
+            )
         return page
 
     def _try_page(self, reading: _Reading, number: int) -> _Page:
         wanted = reading.wanted
         where = wanted.where(number)
-        first = reading.pages[0] if reading.pages else None
         parameters = {
             "store_code": wanted.store_code,
             "from_date": wanted.from_date.isoformat(),
@@ -208,13 +247,11 @@ class HttpReportClient:
             "page": str(number),
             "page_size": str(self._http.page_size),
         }
-        if first is not None and first.snapshot:
-            parameters["snapshot"] = first.snapshot
+        if reading.first is not None and reading.first.snapshot:
+            parameters["snapshot"] = reading.first.snapshot
         answer = self._session.get(wanted.settings.path, parameters, where=where)
         page = self._read(answer, wanted, number, where)
-        if first is not None:
-            _check_fits(page, first, where)
-        reading.check_new(page, number, where)
+        reading.add(page, number, where)
         return page
 
     def _read(self, answer: Answer, wanted: _Wanted, number: int, where: str) -> _Page:
@@ -250,10 +287,8 @@ class HttpReportClient:
             raise TryAgain(error) from error.__cause__
         return _Page(content, pages, total_rows, headers.get("X-Snapshot"))
 
-    def _trying(
-        self, again: type[TryAgain], call: Callable[[], Result], wanted: _Wanted, event: str, **details: Any
-    ) -> Result:
-        """Return the result of `call`, after at most `max_tries` tries; then raise the error of its last try."""
+    def _tries(self, again: type[TryAgain], wanted: _Wanted, event: str, **details: Any) -> Retrying:
+        """Return what tries at most `max_tries` times, as long as it is this error, and tells each time."""
 
         def tell(state: RetryCallState) -> None:
             problem = _problem_of(state)
@@ -270,7 +305,7 @@ class HttpReportClient:
                 **details,
             )
 
-        tries = Retrying(
+        return Retrying(
             sleep=self._sleep,
             stop=stop_after_attempt(self._http.max_tries),
             wait=self._wait,
@@ -278,8 +313,12 @@ class HttpReportClient:
             before_sleep=tell,
             reraise=True,
         )
+
+    @contextmanager
+    def _giving_up(self, again: type[TryAgain]) -> Iterator[None]:
+        """Raise the error that the last try carries."""
         try:
-            return tries(call)
+            yield
         except TryAgain as problem:
             if type(problem) is not again:
                 raise  # StartAgain of a page: the caller counts the report's tries
@@ -320,6 +359,11 @@ def _check_fits(page: _Page, first: _Page, where: str) -> None:
 
 def _contradiction(what: str, where: str) -> NoReturn:
     raise StartAgain(IncompleteExtractError(what, where=where))
+
+
+def _digest(cells: Sequence[Any]) -> bytes:
+    """Return the same 16 bytes for the same cells, and others for any others."""
+    return blake2b(repr(cells).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _count(text: str) -> int | None:

@@ -13,10 +13,10 @@ from datetime import date, datetime
 from typing import Any
 
 from include.orders_sync.core.pipelines import PROFILER, TD, UC, Store, SyncStatus
-from include.orders_sync.core.reports import ReportSchema
+from include.orders_sync.core.reports import ReportSchema, two_contents
 from include.orders_sync.core.status import LastWindow
 from include.orders_sync.core.windows import LogRow
-from include.orders_sync.ports import SavedReport, StoreLog
+from include.orders_sync.ports import SavedReport, StoreLog, TypedPage
 from include.pipeline_framework.errors import (
     ConfigurationError,
     PipelineError,
@@ -210,7 +210,7 @@ class PostgresOrders:
     def save_report(
         self,
         schema: ReportSchema,
-        rows: Iterable[tuple[Any, ...]],
+        pages: Iterable[TypedPage],
         *,
         log_id: int,
         run_id: str,
@@ -219,17 +219,18 @@ class PostgresOrders:
         to_date: date,
         search: Sequence[tuple[date, date]] = (),
     ) -> SavedReport:
-        """Upsert one report of one window, flag vanished rows, and log it: all or nothing."""
+        """Upsert one report of one window, flag vanished rows, and log it; see `OrdersDatabase`."""
         self._require_own_session()
         fragments = _fragments(schema)
         window = {"store_code": store_code, "from_date": from_date, "to_date": to_date, "run_id": run_id}
         with _translated(f"write report {schema.name} of store {store_code}"), _discreet(schema):
             self._execute("create_pulled", fragments)
+            # outside a transaction: none stays open while the CRM is waited for
+            count = self._land(pages, fragments)
             with self._connection.transaction():
-                with self._connection.cursor().copy(fill(sql_text("orders/copy_pulled"), fragments)) as copy:
-                    for row in rows:
-                        copy.write_row(row)
-                written = self._execute("upsert_report", fragments, window).fetchall()
+                if other := self._execute("remove_repeated", fragments).fetchone():
+                    raise two_contents(schema, *other, store_code=store_code, from_date=from_date, to_date=to_date)
+                inserted, changed = self._execute("upsert_report", fragments, window).fetchone()
                 vanished = int(self._execute("flag_vanished", fragments, window).rowcount)
                 self._execute("report_pulled", fragments, {"id": log_id})
                 if vanished and search:
@@ -237,8 +238,21 @@ class PostgresOrders:
                     reason = f"{vanished} rows vanished from {schema.name} of {from_date} to {to_date}"
                     days = {"first_days": first_days, "last_days": last_days}
                     self._execute("reopen_days", {}, {"id": log_id, "reason": reason, **days})
-        new = sum(is_new for (is_new,) in written)
-        return SavedReport(inserted=new, updated=len(written) - new, vanished=vanished)
+                self._execute("empty_pulled", fragments)
+        return SavedReport(rows=count, inserted=inserted, updated=changed - inserted, vanished=vanished)
+
+    def _land(self, pages: Iterable[TypedPage], fragments: Mapping[str, SqlFragment]) -> int:
+        """Copy the report into its landing table, page by page; return the number of its rows."""
+        self._execute("empty_pulled", fragments)
+        count = 0
+        for page in pages:
+            if page.first_number == 1 and count:
+                self._execute("empty_pulled", fragments)
+            with self._connection.cursor().copy(fill(sql_text("orders/copy_pulled"), fragments)) as copy:
+                for number, row in enumerate(page.rows, page.first_number):
+                    copy.write_row((number, *row))
+            count = page.first_number - 1 + len(page.rows)
+        return count
 
     def _require_own_session(self) -> None:
         if not self._is_own_session:
@@ -286,6 +300,8 @@ def _fragments(schema: ReportSchema) -> dict[str, SqlFragment]:
         "assignments": joined("{0} = excluded.{0}", others),
         "old": joined("t.{}", others),
         "new": joined("excluded.{}", others),
+        "pulled_cells": joined("p.{}", others),
+        "first_cells": joined("f.{}", others),
     }
 
 

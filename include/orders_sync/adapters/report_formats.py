@@ -13,13 +13,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from include.orders_sync.adapters.workbook_errors import TooManyRowsError, WorkbookError
 from include.orders_sync.adapters.workbooks import MAX_ROWS, first_worksheet
 from include.orders_sync.core.cells import text_of_formula
 from include.orders_sync.core.reports import BadReportError
-from include.orders_sync.ports import RawReport
 
 LARGEST_UNPACKED = 256 * 1024 * 1024
 """Bytes that the parts of a workbook may have together after unpacking, as its directory declares them."""
@@ -28,6 +27,13 @@ LONGEST_CELL = 1_000_000
 """Characters of a cell; Excel's own limit is 32,767, the CSV reader's default limit is 131,072."""
 
 _CELL_TYPES = (str, int, Decimal, type(None))
+
+
+class PageContent(NamedTuple):
+    """Names of the columns, and one list of cells per row in their order."""
+
+    columns: list[str]
+    rows: list[list[Any]]
 
 
 class OversizedReportError(BadReportError):
@@ -48,7 +54,7 @@ class _UnreadableError(_NotSuchAPageError):
     )
 
 
-def parse_page(body: bytes, report_format: str, *, where: str, may_be_empty: bool = False) -> RawReport:
+def parse_page(body: bytes, report_format: str, *, where: str, may_be_empty: bool = False) -> PageContent:
     """Return columns and rows of one page; every row has as many cells as there are columns.
 
     With `may_be_empty` (the answer proves that the report has no rows) an empty body means no rows and no columns.
@@ -64,12 +70,12 @@ def parse_page(body: bytes, report_format: str, *, where: str, may_be_empty: boo
         BadReportError: It isn't what `report_format` says, is cut off, or its rows don't fit its columns.
     """
     if may_be_empty and _is_empty(body):
-        return RawReport([], [])
+        return PageContent([], [])
     try:
         columns, rows = _PARSERS[report_format](body)
         if may_be_empty and not rows and not any(columns):
-            return RawReport([], [])
-        return RawReport(_checked_columns(columns), _checked_rows(rows, len(columns)))
+            return PageContent([], [])
+        return PageContent(_checked_columns(columns), _checked_rows(rows, len(columns)))
     except OversizedReportError as error:
         error.where = where
         raise

@@ -17,10 +17,10 @@ MAIN_NAMESPACES = (
     "http://purl.oclc.org/ooxml/spreadsheetml/main",
 )
 _MAIN = tuple(f"{namespace} " for namespace in MAIN_NAMESPACES)
-_PIECE = 256 * 1024
+_PIECE = 64 * 1024
 _HEAD = re.compile(
-    r"\ufeff?(?:<\?xml version=[\"']1\.0[\"'](?: encoding=[\"'](?i:utf-8)[\"'])?(?: standalone=[\"']\w+[\"'])? ?\?>)?\s*"
-    r"<(?:worksheet|sst)((?: [^<>']*)?)>"
+    r"\ufeff?(?:<\?xml version=[\"']1\.0[\"'](?: encoding=[\"'](?i:utf-8)[\"'])?(?: standalone=[\"']\w+[\"'])? ?\?>)?"
+    r"\s*<(?:worksheet|sst)((?: [^<>']*)?)>"
 )
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([a-z]+));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}

@@ -240,9 +240,7 @@ class _Sheet:
     def _value(self, cell: _Cell) -> Any:
         text = "".join(cell.text if cell.kind == "inlineStr" else cell.value)
         given = text if cell.has_value else None
-        return self._cells.value(
-            cell.kind, cell.style, given, has_formula=cell.has_formula, row=self._places.count
-        )
+        return self._cells.value(cell.kind, cell.style, given, has_formula=cell.has_formula, row=self._places.count)
 
 
 @cache

@@ -112,9 +112,9 @@ def _number(cell: Any) -> Decimal:
     if isinstance(cell, str):
         if not _NUMBER.fullmatch(cell.strip()):
             raise ValueError
-    elif isinstance(cell, bool) or not isinstance(cell, int | Decimal):
+    elif isinstance(cell, bool) or not isinstance(cell, int | Decimal | float):
         raise ValueError
-    number = Decimal(cell)
+    number = Decimal(str(cell) if isinstance(cell, float) else cell)
     if not number.is_finite():
         raise ValueError
     return number

@@ -122,12 +122,14 @@ def check_report(
     from_date: date,
     to_date: date,
     timezone: str,
+    first_number: int = 1,
 ) -> list[tuple[Any, ...]]:
-    """Return every row as `schema.table_columns`, each business key once.
+    """Return every row of a report, or of a part of it, as `schema.table_columns`, in their order.
 
     Instants without an offset are local in `timezone`; all are returned in UTC. Columns that the schema doesn't have
-    are ignored. A row that occurs twice, the same in every cell, counts once. A report without any columns has no rows:
-    the client returns it only for an answer that proves that there are none.
+    are ignored. Rows are checked one by one: whether a business key occurs twice is seen where all rows are together
+    (`OrdersDatabase.save_report`). A report without any columns has no rows: the client returns it only for an answer
+    that proves that there are none.
 
     Args:
         schema: The report's columns and table.
@@ -137,14 +139,14 @@ def check_report(
         from_date: First requested local date.
         to_date: Last one, inclusive.
         timezone: IANA name: the store's, or `pipeline_timezone`.
+        first_number: The number of the first of the rows. Rows count from 1, without the header.
 
     Raises:
-        BadReportError: A column is missing, a cell is wrong, a row lies outside the dates, or one key has two contents.
-            Rows count from 1, without the header.
+        BadReportError: A column is missing, a cell is wrong, or a row lies outside the dates.
     """
     if not columns and not rows:
         return []
-    where = f"store {store_code}, report {schema.name}, {from_date} to {to_date}"
+    where = _where(schema, store_code, from_date, to_date)
     names = [str(name).strip() for name in columns]
     missing = [column.name for column in schema.columns if column.name not in names]
     if missing:
@@ -159,8 +161,8 @@ def check_report(
     event_index = next(i for i, column in enumerate(schema.columns) if column.name == schema.event_at)
     key_index = next(i for i, column in enumerate(schema.columns) if column.name == schema.key)
     store_index = names.index("store_code") if "store_code" in names else None
-    found: dict[str, tuple[tuple[Any, ...], int]] = {}
-    for number, row in enumerate(rows, 1):
+    found: list[tuple[Any, ...]] = []
+    for number, row in enumerate(rows, first_number):
         if len(row) != len(names):
             raise _wrong(where, number, "", f"has {len(row)} cells where the report has {len(names)} columns")
         if store_index is not None and not _is_store(row[store_index], store_code, zone):
@@ -172,16 +174,20 @@ def check_report(
             raise _wrong(where, number, schema.event_at, what, remedy=_OTHER_ZONE)
         if len(values[key_index]) > LONGEST_TEXT:
             raise _wrong(where, number, schema.key, f"has more than {LONGEST_TEXT} characters, our limit for a key")
-        typed = (day, *values)
-        known = found.setdefault(values[key_index], (typed, number))
-        if known[0] != typed:
-            raise _wrong(
-                where,
-                number,
-                schema.key,
-                f"is {values[key_index]!r} like row {known[1]}, but the rows are not the same",
-            )
-    return [typed for typed, _ in found.values()]
+        found.append((day, *values))
+    return found
+
+
+def two_contents(
+    schema: ReportSchema, key: str, number: int, first_number: int, *, store_code: str, from_date: date, to_date: date
+) -> BadReportError:
+    """Return the error for a row that has the business key of an earlier row, and other cells."""
+    what = f"is {key!r} like row {first_number}, but the rows are not the same"
+    return _wrong(_where(schema, store_code, from_date, to_date), number, schema.key, what)
+
+
+def _where(schema: ReportSchema, store_code: str, from_date: date, to_date: date) -> str:
+    return f"store {store_code}, report {schema.name}, {from_date} to {to_date}"
 
 
 def _value(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from include.orders_sync.core.pipelines import UC, Store, SyncStatus
 from include.orders_sync.core.reports import REPORTS, ReportSchema, check_report
 from include.orders_sync.core.runs import RunOptions
 from include.orders_sync.core.windows import days_to_search
-from include.orders_sync.ports import OrdersDatabase, ReportClient
+from include.orders_sync.ports import OrdersDatabase, ReportClient, TypedPage
 from include.pipeline_framework.errors import PipelineError
 
 _log = logging.getLogger(__name__)
@@ -52,19 +54,9 @@ def pull_window(
     message: str | None
     try:
         for schema in wanted:
-            raw = client.fetch(schema.name, store_code=store.store_code, from_date=from_date, to_date=to_date)
-            rows = check_report(
-                schema,
-                raw.columns,
-                raw.rows,
-                store_code=store.store_code,
-                from_date=from_date,
-                to_date=to_date,
-                timezone=zone,
-            )
             saved = database.save_report(
                 schema,
-                rows,
+                _typed_pages(client, schema, store.store_code, from_date, to_date, zone),
                 log_id=log_id,
                 run_id=options.run_id,
                 store_code=store.store_code,
@@ -75,7 +67,7 @@ def pull_window(
             pulled.append(schema.name)
             _log.info(
                 "%s %s %s to %s: %s %d rows, %d new, %d changed, %d vanished",
-                pipeline, store.store_code, from_date, to_date, schema.name, len(rows),
+                pipeline, store.store_code, from_date, to_date, schema.name, saved.rows,
                 saved.inserted, saved.updated, saved.vanished,
             )  # fmt: skip
             if saved.vanished and search:
@@ -91,6 +83,17 @@ def pull_window(
     if message:
         _log.warning("%s %s %s to %s: %s: %s", pipeline, store.store_code, from_date, to_date, status.value, message)
     return status, message
+
+
+def _typed_pages(
+    client: ReportClient, schema: ReportSchema, store_code: str, from_date: date, to_date: date, timezone: str
+) -> Iterator[TypedPage]:
+    """Yield the pages of a report as soon as the client has them, their cells checked."""
+    of: dict[str, Any] = {"store_code": store_code, "from_date": from_date, "to_date": to_date}
+    for page in client.pages(schema.name, **of):
+        number = page.first_number
+        rows = check_report(schema, page.columns, page.rows, **of, timezone=timezone, first_number=number)
+        yield TypedPage(number, rows)
 
 
 def _is_wanted(schema: ReportSchema, options: RunOptions) -> bool:

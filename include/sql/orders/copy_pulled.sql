@@ -1,2 +1,2 @@
--- Stream a report's rows.
-COPY {pulled} ({fields}) FROM STDIN
+-- Stream some of a report's rows, each with its number in the report.
+COPY {pulled} (row_number, {fields}) FROM STDIN

@@ -1,2 +1,2 @@
--- Create the landing table of a report; it is private to the session and empty after every transaction.
-CREATE TEMPORARY TABLE IF NOT EXISTS {pulled} ON COMMIT DELETE ROWS AS SELECT {fields} FROM {table} WHERE FALSE
+-- Create the landing table of a report; it is private to the session.
+CREATE TEMPORARY TABLE IF NOT EXISTS {pulled} AS SELECT 0::BIGINT AS row_number, {fields} FROM {table} WHERE FALSE

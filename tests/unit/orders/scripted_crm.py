@@ -8,8 +8,9 @@ from datetime import date
 from typing import Any, Literal
 
 from include.orders_sync.adapters.http_report_client import HttpReportClient
+from include.orders_sync.adapters.report_formats import PageContent
 from include.orders_sync.config import HttpSettings, ReportSettings
-from include.orders_sync.ports import RawReport
+from tests.orders_reports import whole_report
 
 TOKEN = "t0ken-hunter2"
 Answer = tuple[int, dict[str, str], bytes]
@@ -63,5 +64,5 @@ def make(
     )
 
 
-def fetch(client: HttpReportClient) -> RawReport:
-    return client.fetch("gst", store_code="S1", from_date=date(2026, 3, 1), to_date=date(2026, 3, 2))
+def fetch(client: HttpReportClient) -> PageContent:
+    return whole_report(client, "gst", store_code="S1", from_date=date(2026, 3, 1), to_date=date(2026, 3, 2))

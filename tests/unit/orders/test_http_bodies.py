@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from include.orders_sync.adapters.http_report_client import HttpReportClient
+from include.orders_sync.adapters.report_formats import PageContent
 from include.orders_sync.core.reports import BadReportError
-from include.orders_sync.ports import RawReport
 from include.pipeline_framework.errors import IncompleteExtractError, InvalidInputError
 from tests.unit.orders.scripted_crm import Answer, Script, fetch, make, page
 
@@ -23,19 +23,19 @@ class TestNoRows:
     ) -> None:
         for pages in (0, 1):
             script.reports = [(200, page(1, pages, 0)[1], body)]
-            assert fetch(client) == RawReport([], [])
+            assert fetch(client) == PageContent([], [])
 
     def test_no_content_is_no_rows_where_the_headers_prove_it(self, client: HttpReportClient, script: Script) -> None:
         script.reports = [(204, page(1, 0, 0)[1], b"")]
-        assert fetch(client) == RawReport([], [])
+        assert fetch(client) == PageContent([], [])
         script.reports = [(204, {"X-Report": "gst", "X-Total-Rows": "0"}, b"")]
-        assert fetch(client) == RawReport([], [])
+        assert fetch(client) == PageContent([], [])
 
     @pytest.mark.parametrize("report_format", ["json", "csv", "xlsx"])
     def test_in_every_format(self, report_format: Any, url: str, script: Script) -> None:
         script.reports = [(200, page(1, 1, 0)[1], b"")]
         with make(url, report_format=report_format) as client:
-            assert fetch(client) == RawReport([], [])
+            assert fetch(client) == PageContent([], [])
 
     @pytest.mark.parametrize(
         "answer",

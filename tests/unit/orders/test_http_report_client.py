@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.orders_sync.adapters.http_report_client import HttpReportClient
+from include.orders_sync.adapters.report_formats import PageContent
 from include.orders_sync.config import HttpSettings, ReportSettings, load_config
 from include.orders_sync.core.reports import REPORTS, BadReportError, check_report
-from include.orders_sync.ports import RawReport
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IncompleteExtractError,
@@ -29,6 +29,7 @@ from include.pipeline_framework.errors import (
 from local_stack.crm.faults import RECOVERABLE
 from local_stack.crm.server import RunningCrm, running
 from local_stack.crm.service import Crm, RefusedError
+from tests.orders_reports import whole_report
 
 TODAY = date(2026, 3, 15)
 NOW = "2026-03-15T12:00:00+05:30"
@@ -110,8 +111,8 @@ def truth(crm: RunningCrm, report: str, store_code: str, first: date = FROM, las
     return typed(report, content["columns"], content["rows"], store_code, first, last)
 
 
-def fetch(client: HttpReportClient, report: str, store_code: str) -> RawReport:
-    return client.fetch(report, store_code=store_code, from_date=FROM, to_date=TO)
+def fetch(client: HttpReportClient, report: str, store_code: str) -> PageContent:
+    return whole_report(client, report, store_code=store_code, from_date=FROM, to_date=TO)
 
 
 def pulled(client: HttpReportClient, report: str, store_code: str) -> list[Any]:
@@ -137,8 +138,8 @@ def test_a_report_of_many_pages_is_the_truth(
 
 @pytest.mark.parametrize("report", SYSTEMS)
 def test_dates_without_rows_are_an_empty_report(report: str, make: MakeClient, stores: list[str]) -> None:
-    raw = make(SYSTEMS[report]).fetch(
-        report, store_code=stores[0], from_date=date(2020, 1, 1), to_date=date(2020, 1, 31)
+    raw = whole_report(
+        make(SYSTEMS[report]), report, store_code=stores[0], from_date=date(2020, 1, 1), to_date=date(2020, 1, 31)
     )
     assert raw.rows == []
     assert "order_number" in raw.columns

@@ -12,9 +12,8 @@ import pytest
 
 from include.orders_sync.adapters import http_report_client, http_session
 from include.orders_sync.adapters.http_report_client import HttpReportClient
-from include.orders_sync.adapters.report_formats import OversizedReportError
+from include.orders_sync.adapters.report_formats import OversizedReportError, PageContent
 from include.orders_sync.core.reports import BadReportError
-from include.orders_sync.ports import RawReport
 from include.pipeline_framework.errors import (
     ConfigurationError,
     IncompleteExtractError,
@@ -26,7 +25,7 @@ from tests.unit.orders.scripted_crm import TOKEN, Answer, Script, fetch, make, p
 
 def test_a_request_says_all_it_has_to(client: HttpReportClient, script: Script) -> None:
     script.reports = [page(1, 2, 3, "a", "b", X_Snapshot="s/1+2="), page(2, 2, 3, "c", X_Snapshot="s/1+2=")]
-    assert fetch(client) == RawReport(["key"], [["a"], ["b"], ["c"]])
+    assert fetch(client) == PageContent(["key"], [["a"], ["b"], ["c"]])
     query = "/crm/reports/gst?store_code=S1&from_date=2026-03-01&to_date=2026-03-02&page={}&page_size=2"
     assert script.asked == ["/crm/oauth/token", query.format(1), query.format(2) + "&snapshot=s%2F1%2B2%3D"]
 
@@ -238,7 +237,7 @@ def test_an_answer_without_end_is_refused_at_once(
 def test_a_page_that_would_unpack_to_gigabytes_is_asked_for_once(
     client: HttpReportClient, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any, **__: Any) -> RawReport:
+    def refuse(*_: Any, **__: Any) -> PageContent:
         raise OversizedReportError("the workbook unpacks to gigabytes")
 
     monkeypatch.setattr(http_report_client, "parse_page", refuse)

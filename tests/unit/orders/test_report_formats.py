@@ -17,15 +17,14 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from include.orders_sync.adapters import report_formats
-from include.orders_sync.adapters.report_formats import OversizedReportError, parse_page
+from include.orders_sync.adapters.report_formats import OversizedReportError, PageContent, parse_page
 from include.orders_sync.core.reports import BadReportError
-from include.orders_sync.ports import RawReport
 from local_stack.crm.rendering import FORMATS, render
 
 HEADER = ["key", "amount"]
 
 
-def parse(body: bytes | str, report_format: str) -> RawReport:
+def parse(body: bytes | str, report_format: str) -> PageContent:
     return parse_page(body.encode() if isinstance(body, str) else body, report_format, where="here")
 
 
@@ -82,7 +81,7 @@ class TestJson:
         assert not any(isinstance(cell, float) for cell in cells)
 
     def test_a_byte_order_mark_is_no_problem(self) -> None:
-        assert parse(b"\xef\xbb\xbf" + b'{"columns": ["a"], "rows": []}', "json") == RawReport(["a"], [])
+        assert parse(b"\xef\xbb\xbf" + b'{"columns": ["a"], "rows": []}', "json") == PageContent(["a"], [])
 
     @pytest.mark.parametrize(
         "body",
@@ -110,7 +109,7 @@ class TestJson:
 class TestCsv:
     def test_quotes_newlines_blank_lines_and_a_byte_order_mark(self) -> None:
         body = '\ufeffkey, amount\r\n"a, ""b""\r\nc",1.10\r\n\r\n" d ",\r\n'
-        assert parse(body, "csv") == RawReport(HEADER, [['a, "b"\r\nc', "1.10"], [" d ", ""]])
+        assert parse(body, "csv") == PageContent(HEADER, [['a, "b"\r\nc', "1.10"], [" d ", ""]])
 
     def test_a_long_cell_is_one_up_to_our_own_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The standard library's own limit is 131,072."""
@@ -140,7 +139,7 @@ class TestCsv:
         csv.writer(quoted, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([columns, *rows])
         frames = pandas.DataFrame(rows, columns=columns).to_csv(index=False)
         for body in (plain.getvalue(), "\ufeff" + quoted.getvalue(), frames):
-            assert parse(body, "csv") == RawReport(columns, rows)
+            assert parse(body, "csv") == PageContent(columns, rows)
 
     def test_the_last_line_may_have_no_end(self) -> None:
         assert parse("key,amount\na,1", "csv").rows == [["a", "1"]]
@@ -206,7 +205,7 @@ class TestXlsx:
             sheet["D1"].number_format = "0.00"
 
         got = parse(workbook(HEADER, ["a", None], ["b", 2], change=touch), "xlsx")
-        assert got == RawReport(HEADER, [["a", None], ["b", 2]])
+        assert got == PageContent(HEADER, [["a", None], ["b", 2]])
 
     def test_only_the_first_sheet_counts(self) -> None:
         def add(sheet: Any) -> None:

@@ -132,10 +132,17 @@ def test_missing_columns_and_short_rows_are_named() -> None:
         check(GOOD[:6])
 
 
-def test_a_row_twice_counts_once_and_one_key_with_two_contents_is_refused() -> None:
-    assert len(check(GOOD, GOOD)) == 1
-    with pytest.raises(BadReportError, match="row 2, column 'sale_number' is 'N1' like row 1"):
-        check(GOOD, changed("amount", "11"))
+def test_rows_of_a_later_page_have_their_numbers_in_the_report() -> None:
+    page: dict[str, Any] = {"store_code": "S001", "from_date": date(2026, 1, 6), "to_date": date(2026, 1, 6)}
+    with pytest.raises(BadReportError, match="row 1002, column 'amount'"):
+        check_report(
+            TD_SALES,
+            COLUMNS,
+            [GOOD, changed("amount", "x")],
+            **page,
+            timezone="Asia/Kolkata",
+            first_number=1001,
+        )
 
 
 def test_optional_cells_may_be_empty_and_whole_numbers_are_whole() -> None:
