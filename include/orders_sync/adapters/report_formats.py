@@ -124,7 +124,15 @@ def _from_xlsx(body: bytes) -> tuple[list[str], list[list[Any]]]:
         raise _oversized(str(error)) from error
     except WorkbookError as error:
         raise _UnreadableError(str(error)) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, UnicodeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+        UnicodeError,
+        LookupError,
+    ) as error:
         raise _UnreadableError(f"the workbook can't be read ({type(error).__name__})") from error
     if not lines:
         return [], []
