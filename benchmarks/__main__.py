@@ -29,6 +29,7 @@ MODULES = (
     "flights",
     "airflow_overhead",
     "orders_decision",
+    "orders_report",
     "orders_sync",
 )
 """All benchmarks, in the order of the page; each module has `measure`, see `comparison`."""

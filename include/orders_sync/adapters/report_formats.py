@@ -138,7 +138,10 @@ def _from_xlsx(body: bytes) -> tuple[list[str], list[list[Any]]]:
         return [], []
     header, rows = lines[0], lines[1:]
     columns = ["" if name is None else str(name) for name in header]
-    return columns, [row + [None] * (len(columns) - len(row)) for row in rows]
+    for row in rows:
+        if len(row) < len(columns):
+            row += [None] * (len(columns) - len(row))
+    return columns, rows
 
 
 def _archive(body: bytes) -> zipfile.ZipFile:
@@ -177,7 +180,7 @@ def _checked_rows(rows: list[list[Any]], width: int) -> list[list[Any]]:
     for number, row in enumerate(rows, 1):
         if len(row) != width:
             raise _UnreadableError(f"row {number} has {len(row)} cells, and there are {width} columns")
-        longest = max((len(cell) for cell in row if isinstance(cell, str)), default=0)
+        longest = max([len(cell) for cell in row if isinstance(cell, str)], default=0)
         if longest > LONGEST_CELL:
             raise _UnreadableError(
                 f"row {number} has a cell of {longest:,} characters, and our limit is {LONGEST_CELL:,}"

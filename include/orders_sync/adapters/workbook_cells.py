@@ -10,6 +10,8 @@ from typing import Any
 from include.orders_sync.adapters.workbook_errors import WorkbookError
 from include.orders_sync.adapters.workbook_numbers import NumberFormat, number_cell, unescaped
 
+_NO_FORMAT = NumberFormat()
+
 
 @dataclass(frozen=True, slots=True)
 class Cells:
@@ -61,8 +63,8 @@ class Cells:
         return value
 
     def _format(self, style: str) -> NumberFormat:
-        number = _index(style) or 0
-        return self.formats[number] if number < len(self.formats) else NumberFormat()
+        number = (_index(style) or 0) if style else 0
+        return self.formats[number] if number < len(self.formats) else _NO_FORMAT
 
 
 def _index(text: str) -> int | None:

@@ -77,7 +77,7 @@ def exact_number(text: str) -> int | DoubtfulNumber | None:
     if found is None:
         return None
     whole, fraction, has_exponent, sign, exponent = found.groups()
-    if not has_exponent and fraction and len(text) <= _SHOWN_DIGITS and fraction.strip("0"):
+    if not has_exponent and len(text) <= _SHOWN_DIGITS and fraction and fraction.strip("0"):
         return DoubtfulNumber(text, _DECIMALS)
     number = Decimal(text)
     if number != number.to_integral_value():

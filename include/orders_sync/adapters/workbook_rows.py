@@ -143,8 +143,9 @@ class _PlainSheet:
                 if column < len(row):
                     raise WorkbookError(f"the cells of row {number} are not in order")
                 row += [None] * (column - len(row))
-            if kind == "s" and len(text) < 10 and text.isascii() and text.isdigit() and int(text) < len(strings):
-                row.append(strings[int(text)] or None)
+            is_index = kind == "s" and tags == "<v>" and len(text) < 10 and text.isascii() and text.isdigit()
+            if is_index and int(text) < len(strings):
+                row.append(strings[int(text)] or None)  # what most cells are
                 continue
             if odd or (kind == "inlineStr") != tags.startswith("<is>"):
                 raise NotPlainError

@@ -37,6 +37,8 @@ ROWS = {
     "no kind that there is": '<row><c t="zz"><v>5</v></c></row>',
     "shared": '<row><c t="s"><v>0</v></c><c t="s"><v>1</v></c><c t="s"><v>2</v></c></row>',
     "shared, not there": '<row><c t="s"><v>99</v></c></row>',
+    "shared, with a text of its own": '<row><c t="s"><is><t>0</t></is></c><c><v>1</v></c></row>',
+    "shared, of a formula": '<row><c t="s"><f>A1</f><v>0</v></c><c t="s"><f>A1</f></c></row>',
     "shared, no number": '<row><c t="s"><v>\u00b2</v></c></row>',
     "shared, an absurd number": f'<row><c t="s"><v>{"9" * 5_000}</v></c></row>',
     "shared, nothing": '<row><c t="s"/><c t="s"><v></v></c><c><v>1</v></c></row>',
