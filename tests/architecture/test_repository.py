@@ -28,7 +28,12 @@ LONGER = {
 }
 
 # Distributions that come with another one and always fit it
-COMES_WITH = {"elastic_transport": "elasticsearch", "botocore": "boto3", "numpy": "pandas"}
+COMES_WITH = {
+    "elastic_transport": "elasticsearch",
+    "botocore": "boto3",
+    "numpy": "pandas",
+    "python_calamine": "python-calamine",
+}
 
 
 def python_files() -> list[Path]:
