@@ -85,7 +85,7 @@ def _compare(crm: Any, given: dict[str, Any], base: Path | None, rounds: int, *,
         figure="wall s",
         notes=[
             f"The median of {rounds} by wall time. Most of the floor is the simulated CRM, which writes each page when"
-            " it is asked for; the product reads the next page meanwhile. Peers give every number as a float.",
+            " it is asked for. Peers give every number as a float.",
         ],
     )
 

@@ -3,8 +3,8 @@
 A report is proven whole when every page gives its own number, all pages give the same number of pages and rows, no two
 pages have the same rows, and the number of rows is the one that the pages give. A page that fails is requested again,
 after growing, random waits or the CRM's own `Retry-After`; if the pages contradict each other, the report is started
-again. Both happen at most `max_tries` times. While a page is being used, the next one is read, so two pages are in
-memory and never the report.
+again. Both happen at most `max_tries` times. A page is handed on before the next one is asked for, so
+the report is never whole in memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -216,16 +215,13 @@ class HttpReportClient:
                     yield from self._one_snapshot(wanted)
 
     def _one_snapshot(self, wanted: _Wanted) -> Iterator[ReportPage]:
-        """Yield every page; the next one is on its way meanwhile, and the last one comes when all are proven whole."""
+        """Yield every page; the last one comes when all are proven whole."""
         reading = _Reading(wanted)
         page, number, first_number = self._page(reading, 1), 1, 1
-        with ThreadPoolExecutor(1, "next_page") as ahead:
-            while number < page.pages:
-                number += 1
-                coming = ahead.submit(self._page, reading, number)
-                yield ReportPage(first_number, page.content.columns, page.content.rows)
-                first_number += len(page.content.rows)
-                page = coming.result()
+        while number < page.pages:
+            yield ReportPage(first_number, page.content.columns, page.content.rows)
+            number, first_number = number + 1, first_number + len(page.content.rows)
+            page = self._page(reading, number)
         reading.check_whole(wanted.where(number))
         yield ReportPage(first_number, page.content.columns, page.content.rows)
 
