@@ -50,6 +50,7 @@ NO_PLAN = {
     "lock_ledger": "LOCK has no plan",
     "audit_note_revisit": "it inserts into a table of its own",
 }
+SCAN = re.compile(r"Seq Scan on pipeline_lifecycle(_events)?\b")
 PARAMETER = re.compile(r"%\((\w+)\)s")
 AT = datetime(2010, 2, 10, tzinfo=UTC)
 GIVEN: dict[str, Any] = {
@@ -133,7 +134,33 @@ def test_no_statement_reads_the_whole_ledger(ledger: psycopg.Connection[Any], na
     with ledger.transaction(force_rollback=True):
         explain = sql.SQL("EXPLAIN ").as_string() + text
         plan = [row[0] for row in ledger.execute(explain.encode(), parameters(name, text))]
-    assert not [line for line in plan if re.search(r"Seq Scan on pipeline_lifecycle(_events)?\b", line)], plan
+    assert not [line for line in plan if SCAN.search(line)], plan
+
+
+@pytest.mark.parametrize("name", ["completeness", "state_groups"])
+def test_some_days_of_all_sources_are_found_by_the_index_of_days(ledger: psycopg.Connection[Any], name: str) -> None:
+    text = statement(f"ledger/{name}").replace("{state_table}", "pipeline_lifecycle")
+    sources = [f"source-{number}" for number in range(20)]
+    days = {key: [AT.date()] * 20 for key in ("days", "first_days", "last_days")}
+    given = {"sources": sources, **days, "settled": [AT] * 20}
+    explain = sql.SQL("EXPLAIN ").as_string() + text
+    plan = [row[0] for row in ledger.execute(explain.encode(), {key: given[key] for key in PARAMETER.findall(text)})]
+    assert [line for line in plan if "pipeline_lifecycle_day" in line], plan
+    assert not [line for line in plan if SCAN.search(line)], plan
+
+
+def test_a_cycle_of_the_mirror_reads_what_was_changed_since_the_last_one(ledger: psycopg.Connection[Any]) -> None:
+    copy = fill(statement("ledger/mirror_rows"), {"texts": SqlFragment("id")})
+    rows = copy[copy.index("COPY (") + len("COPY (") : copy.rindex(") TO STDOUT")]
+    given = {"pipelines": ["p"], "next_transaction": str(2**40)}
+    with ledger.transaction(force_rollback=True), psycopg.ClientCursor(ledger) as cursor:
+        cursor.execute("UPDATE pipeline_lifecycle SET priority = 1 WHERE id = 5")
+        (present,) = cursor.execute("SELECT PG_CURRENT_XACT_ID()::text").fetchall()[0]
+        cursor.execute(f"EXPLAIN (ANALYZE) {rows}".encode(), {**given, "watermark": present})
+        plan = [row[0] for row in cursor]
+    assert not [line for line in plan if SCAN.search(line)], plan
+    (recheck,) = [int(line.split()[-1]) for line in plan if "Rows Removed by Index Recheck" in line]
+    assert recheck < 2_000, plan
 
 
 def test_the_lists_name_statements_that_are_there() -> None:

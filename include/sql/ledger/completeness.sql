@@ -1,19 +1,22 @@
--- Count the live rows of each source's days by status, those that are due among them, and the time that they cover. All
--- of it is in an index.
+-- Count the live rows of each source's days by status, those that are due among them, and the time that they cover. Each
+-- source's days are searched by themselves, so that the index of days finds them, however many sources are asked for.
 SELECT
-    state.source_object,
-    state.target_day,
-    state.pipeline_final_status AS status,
-    COUNT(*) AS windows,
-    COUNT(*) FILTER (WHERE state.query_window_end_at <= wanted.settled_at) AS due,
-    SUM(state.query_window_end_at - state.query_window_start_at) AS covered
+    wanted.source_object,
+    counted.*
 FROM
     UNNEST(%(sources)s::text[], %(first_days)s::date[], %(last_days)s::date[], %(settled)s::timestamptz[])
         AS wanted (source_object, first_day, last_day, settled_at)
-INNER JOIN pipeline_lifecycle AS state
-    ON
-        wanted.source_object = state.source_object
-        AND wanted.first_day <= state.target_day
-        AND wanted.last_day >= state.target_day
-WHERE NOT state.is_invalidated_flag
-GROUP BY state.source_object, state.target_day, state.pipeline_final_status
+CROSS JOIN LATERAL (
+    SELECT
+        target_day,
+        pipeline_final_status AS status,
+        COUNT(*) AS windows,
+        COUNT(*) FILTER (WHERE query_window_end_at <= wanted.settled_at) AS due,
+        SUM(query_window_end_at - query_window_start_at) AS covered
+    FROM pipeline_lifecycle
+    WHERE
+        source_object = wanted.source_object
+        AND target_day BETWEEN wanted.first_day AND wanted.last_day
+        AND NOT is_invalidated_flag
+    GROUP BY target_day, pipeline_final_status
+) AS counted
