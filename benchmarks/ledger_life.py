@@ -1,14 +1,16 @@
 """Many windows through their whole life, with vacuum as it goes: the ledger's size afterwards, beside a fresh copy.
 
 Each step of a window is one new version of its row and an event, as the store writes them; here a statement writes the
-step of 24 windows, as a claim does. So windows live about sixty times as fast as a busy ledger's do, and vacuum has
-the same haste: once a second, as autovacuum does once a minute, it looks for as many dead rows as its rule asks for.
+step of 24 windows, as a claim does. A day of a busy ledger passes within a minute, too fast for the real autovacuum,
+which looks once a minute and is done after a second. So rounds of 96 windows and vacuum take turns: after each round it
+looks whether as many rows are dead as autovacuum's rule asks for.
 """
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -65,19 +67,18 @@ _SIZES = "SELECT PG_TABLE_SIZE(%(table)s::regclass), PG_INDEXES_SIZE(%(table)s::
 
 def live(url: str) -> dict[str, dict[str, float]]:
     """Move every window of the ledger to COMPLETED; return the sizes of what `lived` and of a fresh `copy`."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    with ExitStack() as open_until_here:
+        enter = open_until_here.enter_context
+        connection, *workers = (enter(psycopg.connect(url, autocommit=True)) for _ in range(1 + _WORKERS))
+        pool = enter(ThreadPoolExecutor(_WORKERS))
         ids = [row[0] for row in connection.execute("SELECT id FROM pipeline_lifecycle ORDER BY id")]
-        began, is_over = time.perf_counter(), threading.Event()
-        vacuum = threading.Thread(target=_vacuum, args=(url, is_over))
-        vacuum.start()
-        workers = [threading.Thread(target=_move, args=(url, ids, number)) for number in range(_WORKERS)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        began = time.perf_counter()
+        groups = [ids[first : first + _TOGETHER] for first in range(0, len(ids), _TOGETHER)]
+        for first in range(0, len(groups), _WORKERS):
+            list(pool.map(_move, workers, groups[first : first + _WORKERS]))
+            if connection.execute(_IS_DUE.encode()).fetchall()[0][0]:
+                connection.execute("VACUUM (ANALYZE) pipeline_lifecycle")
         seconds = time.perf_counter() - began
-        is_over.set()
-        vacuum.join()
         lived = _sizes(connection, "pipeline_lifecycle")
         connection.execute("CREATE TABLE fresh_copy (LIKE pipeline_lifecycle INCLUDING ALL)")
         connection.execute(
@@ -88,19 +89,11 @@ def live(url: str) -> dict[str, dict[str, float]]:
     return {"lived": {**lived, "wall s": seconds}, "copy": copy}
 
 
-def _move(url: str, ids: list[int], number: int) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        for first in range(number * _TOGETHER, len(ids), _WORKERS * _TOGETHER):
-            for event, columns in _STEPS.items():
-                text = fill(_STEP, {"columns": SqlFragment(columns)})
-                connection.execute(text.encode(), {"ids": ids[first : first + _TOGETHER], "event": event})
-
-
-def _vacuum(url: str, is_over: threading.Event) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        while not is_over.wait(1):
-            if connection.execute(_IS_DUE.encode()).fetchall()[0][0]:
-                connection.execute("VACUUM (ANALYZE) pipeline_lifecycle")
+def _move(connection: psycopg.Connection[Any], ids: list[int]) -> None:
+    for event, columns in _STEPS.items():
+        text = fill(_STEP, {"columns": SqlFragment(columns)})
+        connection.execute(text.encode(), {"ids": ids, "event": event})
+    connection.execute("SELECT PG_STAT_FORCE_NEXT_FLUSH()")  # a session tells its counts once a second otherwise
 
 
 def _sizes(connection: psycopg.Connection[Any], table: str) -> dict[str, float]:
