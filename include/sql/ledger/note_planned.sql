@@ -1,5 +1,5 @@
--- Write the events of the rows that this transaction has copied into the ledger, before it changes any other row. The
--- index has transactions as whole numbers.
+-- Write the events of the rows that this transaction has copied into the ledger, before it changes any other row: they
+-- are among those that came after the row that was the newest one before.
 INSERT INTO pipeline_lifecycle_events (
     lifecycle_id, event, to_status, fence, dag_id, dag_run_id, task_id, map_index, try_number, reason
 )
@@ -15,5 +15,5 @@ SELECT
     %(try_number)s,
     %(reason)s
 FROM pipeline_lifecycle
-WHERE changed_in::text::bigint = PG_CURRENT_XACT_ID()::text::bigint
+WHERE id > %(newest_id)s AND changed_in = PG_CURRENT_XACT_ID()
 ORDER BY id

@@ -1,6 +1,6 @@
 -- Most steps of a window change its row in place (a heap-only update), so that table and indexes stay small. On a ledger
 -- of a million rows this takes a minute or so, and nothing else can use the ledger meanwhile. A build before this one
--- works as before, but reads the whole table where it plans or mirrors.
+-- works as before, but reads the whole table where it plans many windows or mirrors.
 
 -- Every step changes these two columns. A B-tree on one of them gets a new entry for each step, and so do all other
 -- indexes; a BRIN index only widens the range that it keeps for some pages (before Postgres 16 it is like a B-tree in
