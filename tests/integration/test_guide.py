@@ -75,7 +75,7 @@ def test_its_commands_lead_to_audited_rows(
         assert main(words[1:]) == 0, command
         said[words[1]] = capsys.readouterr().out
     rows = sum(at.startswith(day) for _, document in weblogs.weblogs(now) for at in [document["@timestamp"]])
-    assert "8 typed, 1 fields in doc only" in said["new"]
+    assert "9 typed, 0 fields in doc only" in said["new"]
     assert "and 0 of their values do not fit." in said["preview"]
     assert f"weblogs: 1 window: 1 completed; {rows:,} rows" in said["run"]
     assert f"source {rows:,}, target {rows:,}: equal" in said["run"]

@@ -35,6 +35,7 @@ RULES = TypeRules(
         "date": r"date",
         "count": r"bigint|numeric",
         "document": r"jsonb",
+        "json": r"jsonb",
     },
     narrow={
         "text": r"character varying\(\d+\)|character\(\d+\)",

@@ -33,6 +33,7 @@ _PLAIN = {
     "boolean": re.compile("true|false|null"),
     "timestamp": _INSTANT,
     "date": _INSTANT,
+    "json": re.compile(".*"),
 }
 """Of each type the JSON texts that are valid text of the type, or would be without their quotes."""
 
@@ -171,6 +172,8 @@ def _fields(kind: str, text: str) -> list[str] | None:
     """Return the fields of plain values in lines; None if one of them is no day of the calendar."""
     if kind == "text":
         return text[1:-1].split('"\n"')
+    if kind == "json":
+        return [NULL if value == "null" else escaped(value) for value in text.split("\n")]
     if kind in ("timestamp", "date"):
         instants = text[1:-1].split('"\n"')
         days = [instant[:10] for instant in instants]

@@ -45,6 +45,7 @@ SQL_TYPES = {
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMPTZ",
     "date": "DATE",
+    "json": "JSONB",
 }
 _CAN_CHECK_INPUT = 160_000  # pg_input_is_valid
 _LOST_A_RACE = {"23505", "42P07", "42710"}  # unique key of the catalog; table, object exists
@@ -79,7 +80,8 @@ class PostgresTarget(SqlTarget):
         table: Name = Field(description="Table to load; it and `<table>_receipts` are created when missing.")
         columns: Columns = Field(
             default=(),
-            description="Typed columns: name to type, or to {type, path, format}. The whole document is in `doc`.",
+            description="Typed columns: name to type, or to {type, path, format}; types: text, integer, number, "
+            "boolean, timestamp, date, json. The whole document is in `doc`.",
         )
         guard_wait_seconds: float = Field(
             default=60, gt=0, description="How long a publish waits for another one of the same source."

@@ -40,6 +40,7 @@ RULES = TypeRules(
         "date": r"DATE",
         "count": r"NUMBER\((19|[23]\d),0\)",
         "document": r"VARIANT",
+        "json": r"VARIANT",
     },
     narrow={
         "text": r"VARCHAR\(\d+\)",

@@ -48,6 +48,7 @@ SQL_TYPES = {
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMP_NTZ(6)",
     "date": "DATE",
+    "json": "VARIANT",
 }
 _STAGE_SCHEMES = {"s3": "s3", "s3gov": "s3gov", "s3china": "s3china", "gs": "gcs", "gcs": "gcs", "azure": "azure"}
 
@@ -93,7 +94,8 @@ class SnowflakeTarget(SqlTarget):
         table: Name = Field(description="Table to load; it and `<TABLE>_RECEIPTS` are created when missing.")
         columns: Columns = Field(
             default=(),
-            description="Typed columns: name to type, or to {type, path, format}. The whole document is in `doc`.",
+            description="Typed columns: name to type, or to {type, path, format}; types: text, integer, number, "
+            "boolean, timestamp, date, json. The whole document is in `doc`.",
         )
         stage_name: Name | None = Field(
             default=None,
@@ -265,6 +267,10 @@ def _column_fragments(columns: tuple[ColumnSpec, ...]) -> dict[str, SqlFragment]
             "doc" + "".join(f"[%(path_{i}_{n}_{j})s]" for j in range(len(keys)))
             for n, keys in enumerate(places(column.path))
         ]
+        if column.type == "json":  # a null of JSON becomes one of SQL
+            values = [f"IFF({value}::TEXT IS NULL, NULL, {value})" for value in values]
+            texts.append(f"{_first(values)} AS text_{i}")
+            continue
         texts.append(f"{_first(f'{value}::TEXT' for value in values)} AS text_{i}")
         if column.type in ("timestamp", "date"):
             kinds = (f"IFF({value}::TEXT IS NULL, NULL, LEFT(TO_JSON({value}), 1))" for value in values)
@@ -290,7 +296,7 @@ def _first(values: Iterable[str]) -> str:
 
 def _cast(column: ColumnSpec, index: int) -> str:
     text, kind = SqlFragment(f"text_{index}"), SqlFragment(f"kind_{index}")
-    if column.type == "text":
+    if column.type in ("text", "json"):
         return text
     count = sql_text(f"snowflake/count_{column.format or 'unmarked'}")
     fragments = {"text": text, "kind": kind, "count": SqlFragment(fill(count, {"text": text}))}
@@ -305,7 +311,7 @@ def _misfit(value: str, is_now: str, takes_null: bool) -> str:
     misfits = [] if takes_null else [f"{value} IS NULL"]
     if length := _TEXT_TYPE.fullmatch(is_now):
         misfits.append(f"LENGTH({value}) > {length[1]}")
-    elif _SQL_TYPE.fullmatch(is_now):
+    elif _SQL_TYPE.fullmatch(is_now) and is_now != "VARIANT":
         misfits.append(f"({value} IS NOT NULL AND TRY_CAST({value}::TEXT AS {is_now}) IS NULL)")
     return " OR ".join(misfits) or "FALSE"
 

@@ -11,6 +11,7 @@ the same in SQL, and the contract suite runs one table of cases through all of t
 | boolean | boolean | `true`, `false`, or text that spells one in any case |
 | timestamp | UTC instant | ISO 8601 text (no offset: UTC; finer than microseconds: cut), or epoch milliseconds |
 | date | date | what `timestamp` accepts: its day in UTC |
+| json | JSON (`VARIANT`, `jsonb`) | every value as it is: objects and arrays, too |
 
 JSON null and an absent path are NULL. `format` gives the unit of a number in a `timestamp` or `date` column:
 `epoch_second` or `epoch_millis`. Without a format the unit is milliseconds, and a number that is a second of 1973 to
@@ -32,7 +33,7 @@ from include.pipeline_framework.errors import BadDocumentError
 from include.pipeline_framework.ports.target import ColumnSpec
 from include.sql.text import IDENTIFIER
 
-COLUMN_TYPES = ("text", "integer", "number", "boolean", "timestamp", "date")
+COLUMN_TYPES = ("text", "integer", "number", "boolean", "timestamp", "date", "json")
 OWN_COLUMNS = ("_source_object", "_id", "_id_hash", "_event_at", "_lifecycle_id", "_fence", "_file", "doc")
 LONGEST_PATH = 8
 """The most keys of a path; each way to join some of them with dots is another place where the value may be."""
@@ -159,6 +160,8 @@ def convert(value: Any, column_type: str, unit: str = "") -> Any:
         return None
     if column_type == "text":
         return value if isinstance(value, str) else _json_text(value)
+    if column_type == "json":
+        return _exact_json(value)
     if isinstance(value, dict | list):
         raise ValueError(f"an object or array is no {column_type}")
     text = value if isinstance(value, str) else _json_text(value)
@@ -190,6 +193,16 @@ def _json_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return str(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
+
+
+def _exact_json(value: Any) -> str:
+    """Return JSON text with every digit of its numbers."""
+    if isinstance(value, Mapping):
+        members = (f"{json.dumps(key, ensure_ascii=False)}:{_exact_json(each)}" for key, each in value.items())
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_exact_json, value))}]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
 
 
 def _integer(text: str) -> int | None:

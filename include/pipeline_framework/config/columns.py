@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=48)]
-ColumnType = Literal["text", "integer", "number", "boolean", "timestamp", "date"]
+ColumnType = Literal["text", "integer", "number", "boolean", "timestamp", "date", "json"]
 Key = Annotated[str, StringConstraints(min_length=1)]
 
 

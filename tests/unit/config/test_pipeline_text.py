@@ -68,7 +68,7 @@ def test_the_file_says_what_was_seen_and_why() -> None:
         "# the last whole day that has rows; rows begin on 2013-03-08, set that to load them all\n"
         "start_date: 2013-03-09\n",
         "    http_status: {type: integer, path: http.status}  # no field of the source's own, by what 20 documents",
-        "    #   tags: an array in 20 of 20 documents seen\n",
+        "    tags: json  # an array in 20 of 20 documents seen\n",
         "fill_missing_days: false\n",
         "enabled: true\n",
         "  # database and schema are the connection's own\n",

@@ -111,13 +111,7 @@ def _no_column(path: Path, known: dict[Path, SourceField], found: dict[Path, See
     if any(each in known and known[each].kind == "nested" for each in above):
         return None
     at, field = found.get(path, Seen()), known.get(path)
-    if at.arrays:
-        return f"an array in {at.arrays} of {at.documents} documents seen"
-    if field and field.kind == "nested":
-        return f"{field.type}: an array or an object"
-    if at.objects and at.values:
-        return f"an object in {at.objects} of {at.documents} documents seen, a single value in the others"
-    if at.objects:
+    if at.objects and not _is_json(field, at):
         below = any(len(each) > len(path) and each[: len(path)] == path for each in (*known, *found))
         return None if below else "an object without keys"
     if field and not at.values and field.kind in ("absent", "unknown"):
@@ -129,9 +123,21 @@ def _no_column(path: Path, known: dict[Path, SourceField], found: dict[Path, See
     return ""
 
 
+def _is_json(field: SourceField | None, at: Seen) -> bool:
+    """Return whether a path holds arrays, or objects that are not single values everywhere."""
+    return bool(at.arrays or (at.objects and at.values) or (field and field.kind == "nested"))
+
+
 def _type_of(field: SourceField | None, at: Seen, rules: ColumnRules) -> tuple[str, str, str]:
     """Return type, unit and what is not obvious about them."""
     values = at.values
+    if _is_json(field, at):
+        if at.arrays:
+            return "json", "", f"an array in {at.arrays} of {at.documents} documents seen"
+        if at.objects and values:
+            said = f"an object in {at.objects} of {at.documents} documents seen, a single value in the others"
+            return "json", "", said
+        return "json", "", f"{field.type if field else 'nested'}: an array or an object"
     if field is None or field.kind in ("unknown", "absent"):
         return _by_sample(field.type if field else "no field of the source's own", values, rules)
     kind, note = field.kind, field.note

@@ -93,7 +93,7 @@ def test_the_reason_says_how_many_values_do_not_fit_and_what_text_could_be() -> 
     assert one(["2013-03-09T05:30"], "timestamp", "timestamp", note="no zone").reason == "no zone"
 
 
-def test_nested_objects_are_paths_and_lists_stay_in_doc() -> None:
+def test_nested_objects_are_paths_and_lists_are_json() -> None:
     documents = [
         {"http": {"request": {"bytes": 1}}, "http.status": 200, "tags": ["a"], "items": [{"sku": "x"}], "geo": {}},
         {"http": {"request": {"bytes": 2}, "status": 404}, "tags": "a", "mixed": {"a": 1}},
@@ -108,17 +108,23 @@ def test_nested_objects_are_paths_and_lists_stay_in_doc() -> None:
         SourceField(("nothing",), "shape", "unknown"),
     )
     columns, left = propose_columns(described(*documents, fields=fields), column_rules())
-    assert [(each.name, each.path) for each in columns] == [
-        ("http_request_bytes", ("http", "request", "bytes")),
-        ("http_status", ("http", "status")),
-        ("mixed_a", ("mixed", "a")),
-    ]
+    assert {each.name: (each.type, each.path) for each in columns} == {
+        "http_request_bytes": ("integer", ("http", "request", "bytes")),
+        "http_status": ("integer", ("http", "status")),
+        "tags": ("json", ("tags",)),
+        "items": ("json", ("items",)),
+        "mixed": ("json", ("mixed",)),
+        "mixed_a": ("integer", ("mixed", "a")),
+        "free": ("json", ("free",)),
+    }
+    assert {each.name: each.reason for each in columns if each.type == "json"} == {
+        "tags": "an array in 1 of 2 documents seen",
+        "items": "an array in 1 of 1 documents seen",
+        "mixed": "an object in 1 of 2 documents seen, a single value in the others",
+        "free": "flattened: an array or an object",
+    }
     assert {each.path: each.reason for each in left} == {
-        ("tags",): "an array in 1 of 2 documents seen",
-        ("items",): "an array in 1 of 1 documents seen",
         ("geo",): "an object without keys",
-        ("mixed",): "an object in 1 of 2 documents seen, a single value in the others",
-        ("free",): "flattened: an array or an object",
         ("copy",): "alias: no document seen has it",
         ("nothing",): "shape: no document seen has it",
     }
