@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import BadDocumentError
 from include.pipeline_framework.ports.source import Document
-from tests.contract.target_harness import FLIGHTS, NOON, TargetHarness, document
+from tests.contract.target_harness import FLIGHTS, NOON, TargetHarness, document, window
 
 NAMES = ("integer", "number", "boolean", "timestamp", "date", "text")
 INSTANT = datetime(2013, 3, 9, 5, 6, 7, 123456, tzinfo=UTC)
@@ -134,6 +135,17 @@ class ColumnTypesContract:
         assert [parsed(rows[str(n)]["j"]) for n in range(len(values))] == [json.loads(value) for value in values]
         assert [rows[key]["j"] for key in ("6", "apart", "joined")] == [None] * 3
         assert [parsed(rows[key]["below"]) for key in ("0", "apart", "joined")] == [None, [1], {"c": 2}]
+
+    def test_a_column_that_the_file_gets_later_is_added_to_the_table(self, unprepared: TargetHarness) -> None:
+        before = with_columns(unprepared, {"n": "integer"})
+        before.load([Document("old", NOON, b'{"n": 1, "Tag": "a", "list": [1]}')])
+        after = with_columns(before, {"n": "integer", "Tag": "text", "list": "json", "at": "timestamp"})
+        after.target.prepare(FLIGHTS)  # once more: nothing is missing
+        later = TimeWindow(window().end, window().end + window().duration)
+        after.load([Document("new", later.start, b'{"n": 2, "Tag": "b", "list": [2]}')], later, row=2)
+        rows = {row["_id"]: {name.lower(): value for name, value in row.items()} for row in after.rows()}
+        assert (rows["old"]["n"], rows["old"].get("tag"), rows["old"].get("list")) == (1, None, None)
+        assert (rows["new"]["n"], rows["new"]["tag"], parsed(rows["new"]["list"])) == (2, "b", [2])
 
     def test_what_a_column_refuses_is_the_same_everywhere(self, typed: TargetHarness) -> None:
         content = [numbered(n, column, value) for n, (column, value) in enumerate(REFUSED)]

@@ -47,6 +47,7 @@ class TestMemoryTarget(TargetContract):
         "test_a_lost_answer_to_commit_is_a_success_when_the_receipt_is_there": "nothing lies between it and its caller",
         "test_a_lost_answer_to_commit_is_decided_by_the_receipts": "nothing lies between it and its caller",
         "test_a_persons_query_reads_what_is_loaded": "it has no SQL",
+        "test_a_column_that_the_file_gets_later_is_added_to_the_table": "every target of other options is a new one",
         "test_a_guard_row_that_stays_locked_is_a_conflict": "its lock is waited for without a limit",
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -25,6 +26,7 @@ from include.pipeline_framework.errors import (
 from include.pipeline_framework.ports.source import Document
 from include.pipeline_framework.ports.stage import Manifest, StageRequest
 from tests.doubles.memory_transfer import MemorySource, MemoryStage
+from tests.postgres_servers import OwnPostgres, private_folder
 from tests.publishing import publish_one
 
 pytestmark = pytest.mark.integration
@@ -273,3 +275,18 @@ def test_a_trigger_that_swallows_rows_is_not_blamed_on_the_stage(connect: Callab
         connection.execute("CREATE TRIGGER swallow BEFORE INSERT ON flights FOR EACH ROW EXECUTE FUNCTION swallow()")
     with pytest.raises(TornStageError, match=r"the table does not keep what is inserted.*look for triggers"):
         publish_one(found, staged(stage, b"{}"), stage, fence=1, lifecycle_id=7)
+
+
+def test_a_new_column_that_the_login_may_not_add_is_named_with_the_statement_for_the_owner() -> None:
+    with private_folder() as folder, OwnPostgres(folder / "own") as own:
+        connect = partial(psycopg.connect, own.url())
+        target(connect, columns={"n": "integer"}).prepare("flights")
+        own.execute("CREATE ROLE loader LOGIN")
+        own.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON flights, flights_receipts TO loader")
+        columns = {"n": "integer", "Tag": "text"}
+        restricted = target(partial(psycopg.connect, own.url().replace("postgres@", "loader@")), columns=columns)
+        with pytest.raises(ConfigurationError, match="has no column 'tag', and it can't be added") as refused:
+            restricted.prepare("flights")
+        assert "ALTER TABLE public.flights ADD COLUMN tag TEXT;" in refused.value.remedy
+        target(connect, columns=columns).prepare("flights")
+        restricted.prepare("flights")

@@ -93,6 +93,7 @@ class PostgresTarget(SqlTarget):
         self._is_own_session = False
         names = [quoted(column.name.lower()) for column in options.columns]
         types = [SQL_TYPES[column.type] for column in options.columns]
+        self._typed_columns = {column.name.lower(): SQL_TYPES[column.type] for column in options.columns}
         fragments = {
             "target": quoted(schema, table),
             "target_index": quoted(f"{table}_window_idx"),
@@ -129,6 +130,9 @@ class PostgresTarget(SqlTarget):
                 if getattr(error.__cause__, "sqlstate", "") not in _LOST_A_RACE:
                     raise
                 raise _conflict(session.where) from error
+
+    def _columns_there(self, session: Session) -> set[str]:
+        return {name for (name,) in session.run("present_columns", {"target_name": self._fragments["target"]})}
 
     def _load(self, session: Session, manifests: Sequence[Manifest], stage: Stage) -> None:
         session.run("create_loading")

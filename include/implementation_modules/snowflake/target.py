@@ -125,6 +125,7 @@ class SnowflakeTarget(SqlTarget):
             for n, keys in enumerate(places(column.path))
             for j, key in enumerate(keys)
         }
+        self._typed_columns = {column.name.upper(): SQL_TYPES[column.type] for column in options.columns}
         self._has_integration = options.storage_integration is not None
         self._place, self._stage_name = place, options.stage_name
         fragments = {
@@ -156,6 +157,9 @@ class SnowflakeTarget(SqlTarget):
                 session.run(name)
             except TerminalError:
                 self._create_again(session, name)
+
+    def _columns_there(self, session: Session) -> set[str]:
+        return {str(row[0]).lower() for row in session.run("describe_target")}
 
     @staticmethod
     def _create_again(session: Session, name: str) -> None:

@@ -19,9 +19,10 @@ Where a step fails for several windows, so that nobody can say which one is at f
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -43,15 +44,18 @@ from include.pipeline_framework.core.proof.receipts import DELETE, HeldRows, Rec
 from include.pipeline_framework.core.time.windows import TimeWindow
 from include.pipeline_framework.errors import (
     BadDocumentError,
+    ConfigurationError,
     FenceLostError,
     PipelineError,
     PublishConflictError,
     ServiceUnavailableError,
     TargetBusyError,
+    TerminalError,
     TornStageError,
 )
 from include.pipeline_framework.ports.stage import Manifest, Stage
 from include.pipeline_framework.ports.target import PublishOutcome, PublishRequest, PublishResult
+from include.sql.text import SqlFragment, quoted
 
 Turn = Callable[[], AbstractContextManager[None]]
 
@@ -65,6 +69,8 @@ class SqlTarget(SqlSessions):
     """`Target` on a SQL database."""
 
     locks_table = False
+    _typed_columns: Mapping[str, str] = {}
+    """SQL types of the pipeline's own columns, by their names in the database."""
 
     # --- the parts of a dialect ---------------------------------------------------------------------------------------
 
@@ -80,6 +86,11 @@ class SqlTarget(SqlSessions):
             TornStageError: A file is missing or damaged.
             BadDocumentError: A value can't be cast to its typed column.
         """
+
+    def _columns_there(self, session: Session) -> set[str]:
+        """Return the names of the target table's columns, in lower case; asked where there are `_typed_columns`."""
+        del session
+        return set()
 
     def _writer(self, session: Session, requests: Sequence[PublishRequest], stage: Stage) -> Callable[[], None] | None:
         """Return what writes the requests' rows straight into the target table; None where the database can't.
@@ -107,11 +118,31 @@ class SqlTarget(SqlSessions):
     # --- Target -------------------------------------------------------------------------------------------------------
 
     def prepare(self, source_object: str) -> None:
-        """See `Target.prepare`; it is one statement when everything exists."""
+        """See `Target.prepare`; it is one statement when everything exists, two with typed columns."""
         with self._session(source_object) as session:
             if not self._has_guard(session, source_object):
                 self._retry(lambda: self._create_missing(session))
                 self._in_transaction(session, lambda: self._insert_guard(session, source_object))
+            self._add_columns(session)
+
+    def _add_columns(self, session: Session) -> None:
+        """Add the typed columns that the table lacks: its pipeline's file had not all of them when it was created."""
+        there = self._columns_there(session) if self._typed_columns else set()
+        for column, sql_type in self._typed_columns.items():
+            if column.lower() in there:
+                continue
+            text = session.text("add_column", {"added_column": quoted(column), "added_type": SqlFragment(sql_type)})
+            try:
+                self._retry(partial(session.execute, text, None, doing="add_column", fetch=False))
+            except TerminalError as error:
+                raise ConfigurationError(
+                    f"{self._table} has no column {column!r}, and it can't be added: {error.what}",
+                    where=session.where,
+                    meaning="Nothing was claimed and nothing was changed",
+                    remedy=f"Let the table's owner run: ALTER TABLE {self._table} ADD COLUMN {column} {sql_type}; "
+                    "or take the column out of the pipeline's file.",
+                ) from error
+            _log.info("column added", table=self._table, column=column, type=sql_type)
 
     def fingerprint(self, source_object: str, window: TimeWindow) -> Fingerprint:
         """See `Target.fingerprint`."""

@@ -38,6 +38,7 @@ SQL_TYPES = {
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMP",
     "date": "DATE",
+    "json": "TEXT",
 }
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UNAVAILABLE = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL}
@@ -103,6 +104,7 @@ class SqliteTarget(SqlTarget):
         self._columns = options.columns
         names = [quoted(column.name) for column in options.columns]
         types = [SQL_TYPES[column.type] for column in options.columns]
+        self._typed_columns = {column.name: SQL_TYPES[column.type] for column in options.columns}
         fragments = {
             "target": quoted(options.table),
             "target_index": quoted(f"{options.table}_window_idx"),
@@ -132,6 +134,9 @@ class SqliteTarget(SqlTarget):
     def _create_missing(self, session: Session) -> None:
         for name in ("create_target", "create_target_index", "create_receipts"):
             session.run(name)
+
+    def _columns_there(self, session: Session) -> set[str]:
+        return {str(row[1]).lower() for row in session.run("columns_there")}
 
     def _load(self, session: Session, manifests: Sequence[Manifest], stage: Stage) -> None:
         session.run("create_landed")

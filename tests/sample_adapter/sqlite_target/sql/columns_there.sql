@@ -1,0 +1,2 @@
+-- Read the target's columns: number, name, type and more.
+PRAGMA TABLE_INFO ({target})
