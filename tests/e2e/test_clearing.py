@@ -73,12 +73,12 @@ def odd_documents(bench: Bench, window: TimeWindow) -> Iterator[None]:
 
 @contextmanager
 def no_column(bench: Bench, _window: TimeWindow) -> Iterator[None]:
-    """Somebody renamed a column of the target table: the load fails."""
-    in_target(f'ALTER TABLE "{bench.table}" RENAME COLUMN "CARRIER" TO "SOMETHING_ELSE"')
+    """Somebody renamed one of the framework's own columns of the target table: the load fails."""
+    in_target(f'ALTER TABLE "{bench.table}" RENAME COLUMN "_FILE" TO "SOMETHING_ELSE"')
     try:
         yield
     finally:
-        in_target(f'ALTER TABLE "{bench.table}" RENAME COLUMN "SOMETHING_ELSE" TO "CARRIER"')
+        in_target(f'ALTER TABLE "{bench.table}" RENAME COLUMN "SOMETHING_ELSE" TO "_FILE"')
 
 
 @contextmanager

@@ -142,7 +142,7 @@ class SqlTarget(SqlSessions):
                     remedy=f"Let the table's owner run: ALTER TABLE {self._table} ADD COLUMN {column} {sql_type}; "
                     "or take the column out of the pipeline's file.",
                 ) from error
-            _log.info("column added", table=self._table, column=column, type=sql_type)
+            _log.warning("column added", table=self._table, column=column, type=sql_type)
 
     def fingerprint(self, source_object: str, window: TimeWindow) -> Fingerprint:
         """See `Target.fingerprint`."""
