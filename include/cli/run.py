@@ -24,7 +24,11 @@ from include.wiring import assembly, connections, run_context
 from include.wiring.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from include.pipeline_framework.core.time.windows import TimeWindow
     from include.pipeline_framework.ports.airflow_runs import AirflowRuns
+    from include.pipeline_framework.tasks.pipeline import Pipeline
 
 _MOST_NAMED = 10
 _FOUND_WITHIN_SECONDS = 660.0
@@ -188,7 +192,7 @@ def _tell_ended(
     progress, ranges = report.progress, request.ranges or ()
     pipeline = assembly.pipeline(config.pipeline_id)
     try:
-        source, target = run_range.count_both_ends(pipeline, ranges)
+        both = _both_ends(pipeline, ranges)
         rows = workspace.store.find(source_object=config.source_object, within=ranges, statuses=_OPEN)
     finally:
         pipeline.store.close()
@@ -202,8 +206,8 @@ def _tell_ended(
                 "windows": dict(progress.counts),
                 "rows": progress.loaded_rows,
                 "left": dict(left),
-                "source_rows": source,
-                "target_rows": target,
+                "source_rows": both and both[0],
+                "target_rows": both and both[1],
                 "seconds": round(seconds, 1),
                 "note": report.note,
                 "unfinished": [_plain(row) for row in progress.unfinished],
@@ -218,12 +222,22 @@ def _tell_ended(
         if len(progress.unfinished) > _MOST_NAMED:
             print(f"  and {len(progress.unfinished) - _MOST_NAMED} more: `status {config.pipeline_id} --missing`")
         if "failed" in report.states and not progress.unfinished:
-            print("the run has failed although its windows have not: look at its tasks in Airflow")
+            print("the run itself has failed: its tasks in Airflow say why")
         if left:
             told = ", ".join(f"{number:,} {status}" for status, number in left.items())
             print(f"not finished in the range: {told}; `status {config.pipeline_id} --missing` says why")
-        _tell_both_ends(source, target, is_all=not left)
+        if both:
+            _tell_both_ends(*both, is_all=not left)
     return int(not report.is_done or "FAILED" in left)
+
+
+def _both_ends(pipeline: Pipeline, ranges: Sequence[TimeWindow]) -> tuple[int, int] | None:
+    """Return the rows at both ends; None where one of them can't be asked, which is told: the result stands without."""
+    try:
+        return run_range.count_both_ends(pipeline, ranges)
+    except PipelineError as error:
+        print(f"could not count both ends: {error}", file=sys.stderr)
+        return None
 
 
 def _tell_both_ends(source: int, target: int, *, is_all: bool) -> None:

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +18,8 @@ from include.implementation_modules.object_storage.stage import ObjectStorageSta
 from include.implementation_modules.object_storage.storage import LocalStorage
 from include.implementation_modules.postgres.target import PostgresTarget
 from include.implementation_modules.postgres_ledger.store import PostgresLifecycleStore
+from include.pipeline_framework.errors import ServiceUnavailableError
+from include.pipeline_framework.tasks import run_range
 from include.pipeline_framework.tasks.pipeline import Pipeline
 from include.wiring import assembly
 
@@ -92,6 +95,28 @@ def test_a_window_that_fails_is_told_with_its_error(
     assert "2013-03-10 05:00-04:00 → 06:00-04:00 PENDING: run: BadDocumentError: " in told
     assert "not finished in the range: 1 PENDING; `status main --missing` says why" in told
     assert "rows in the range now: source 2, target 0: not every window of the range is loaded" in told
+
+
+@pytest.mark.usefixtures("table")
+def test_the_result_is_told_although_an_end_can_not_be_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def down(*_: object) -> int:
+        raise ServiceUnavailableError("the source is down")
+
+    moved = run_range.run_locally
+
+    def then_down(pipeline: Pipeline, *arguments: Any, **options: Any) -> Any:
+        report = moved(pipeline, *arguments, **options)
+        monkeypatch.setattr(ElasticsearchSource, "count", down)
+        return report
+
+    monkeypatch.setattr(run_range, "run_locally", then_down)
+    assert main(["run", "flights", "--day", "2013-03-10", "--local"]) == 0
+    told = capsys.readouterr()
+    assert "23 windows: 23 completed; 3 rows" in told.out
+    assert "rows in the range now" not in told.out
+    assert "could not count both ends: the source is down" in told.err
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,8 @@ def run_in_airflow(
         followed.waiting = max(0, due - MAX_WINDOWS)  # the next run takes the others
         if state == "failed" or len(followed.own) == before or not due:
             actor = Actor(config.dag_id, run_ids[-1])
-            told = "" if progress.total else why_nothing(config, store, actor, request)
+            is_why = state == "success" and not progress.total
+            told = why_nothing(config, store, actor, request) if is_why else ""
             return RunReport(progress, told, tuple(run_ids), tuple(states))
 
 

@@ -175,6 +175,7 @@ class TestInAirflow:
         airflow = Airflow(World(), ends="failed")
         report = airflow.load(FOUR, tell=lambda _: None)
         assert (report.states, report.is_done, len(airflow.confs)) == (("failed",), False, 1)
+        assert report.note == "", "why it claimed nothing is in its log, not in the ledger"
 
     def test_nobody_waits_where_nobody_looks(self) -> None:
         report = Airflow(World()).load(FOUR)
