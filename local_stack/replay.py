@@ -17,7 +17,7 @@ import elasticsearch
 from local_stack import flights
 from local_stack.errors import LocalStackError, SeedError
 from local_stack.flights import ALL_DAYS, MAPPINGS, ZONE, Days
-from local_stack.seed import SETTINGS, index_all
+from local_stack.seed import SETTINGS, client_of, index_all
 
 PIPELINE = "replay"
 INDEX = "flights_replay"
@@ -74,9 +74,8 @@ def grow(url: str, start: datetime, end: datetime, *, index: str = INDEX) -> Gro
     Raises:
         SeedError: A document was refused, or the index holds another number of flights in the end.
     """
-    client = elasticsearch.Elasticsearch(url, request_timeout=600)
     count = sent = 0
-    try:
+    with client_of(url, "Read its log, then grow the index again.") as client:
         if not client.indices.exists(index=index):
             client.options(ignore_status=400).indices.create(index=index, settings=SETTINGS, mappings=MAPPINGS)
         begin = start
@@ -85,14 +84,6 @@ def grow(url: str, start: datetime, end: datetime, *, index: str = INDEX) -> Gro
             left = list(departures(begin, until))
             count, sent = count + len(left), sent + _index(client, url, index, (begin, until), left)
             begin = until
-    except elasticsearch.ApiError as error:
-        raise SeedError(f"Elasticsearch refused ({error}).", "Read its log, then grow the index again.") from error
-    except elasticsearch.TransportError as error:
-        raise LocalStackError(
-            f"Elasticsearch does not answer at {url} ({error}).", "Start it with `python -m local_stack up`."
-        ) from error
-    finally:
-        client.close()
     return Grown(start, end, count, sent)
 
 

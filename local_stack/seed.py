@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -33,6 +34,22 @@ class Seeded:
     indexed: int
 
 
+@contextmanager
+def client_of(url: str, remedy: str) -> Iterator[elasticsearch.Elasticsearch]:
+    """Yield a client whose errors are this package's; `remedy` is for what Elasticsearch refuses."""
+    client = elasticsearch.Elasticsearch(url, request_timeout=600)
+    try:
+        yield client
+    except elasticsearch.ApiError as error:
+        raise SeedError(f"Elasticsearch refused ({error}).", remedy) from error
+    except elasticsearch.TransportError as error:
+        raise LocalStackError(
+            f"Elasticsearch does not answer at {url} ({error}).", "Start it with `python -m local_stack up`."
+        ) from error
+    finally:
+        client.close()
+
+
 def seed(
     url: str,
     *,
@@ -55,8 +72,7 @@ def seed(
     Raises:
         SeedError: a document was refused, or the index holds another number of flights in the end.
     """
-    client = elasticsearch.Elasticsearch(url, request_timeout=600)
-    try:
+    with client_of(url, "Read its log; `python -m local_stack seed --force` starts afresh.") as client:
         exists = bool(client.indices.exists(index=index))
         if force and exists:
             client.indices.delete(index=index)
@@ -80,16 +96,6 @@ def seed(
                 "Documents of your own may be among them: `python -m local_stack seed --force` starts afresh.",
             )
         return Seeded(count, sent)
-    except elasticsearch.ApiError as error:
-        raise SeedError(
-            f"Elasticsearch refused ({error}).", "Read its log; `python -m local_stack seed --force` starts afresh."
-        ) from error
-    except elasticsearch.TransportError as error:
-        raise LocalStackError(
-            f"Elasticsearch does not answer at {url} ({error}).", "Start it with `python -m local_stack up`."
-        ) from error
-    finally:
-        client.close()
 
 
 def _count(client: elasticsearch.Elasticsearch, index: str, days: Days) -> int:

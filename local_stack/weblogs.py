@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import elasticsearch
-
-from local_stack.errors import LocalStackError, SeedError
-from local_stack.seed import SETTINGS, index_all
+from local_stack.seed import SETTINGS, client_of, index_all
 
 INDEX = "weblogs"
 COUNT = 5_000
@@ -58,24 +55,15 @@ def weblogs(until: datetime, count: int = COUNT) -> Iterator[tuple[str, dict[str
 
 
 def index(url: str, until: datetime) -> int:
-    """Write the index anew; return how many documents it holds.
+    """Write the web logs by their ids, over those of an earlier call; return how many documents the index holds.
 
     Raises:
         LocalStackError: Elasticsearch does not answer.
         SeedError: It refused a document.
     """
-    client = elasticsearch.Elasticsearch(url, request_timeout=600)
-    try:
-        client.options(ignore_status=404).indices.delete(index=INDEX)
-        client.indices.create(index=INDEX, settings=SETTINGS, mappings=MAPPINGS)
+    with client_of(url, "Read its log, and try again.") as client:
+        if not client.indices.exists(index=INDEX):
+            client.indices.create(index=INDEX, settings=SETTINGS, mappings=MAPPINGS)
         index_all(url, INDEX, weblogs(until), lambda _done: None)
         client.indices.refresh(index=INDEX)
         return int(client.count(index=INDEX)["count"])
-    except elasticsearch.ApiError as error:
-        raise SeedError(f"Elasticsearch refused ({error}).", "Read its log, and try again.") from error
-    except elasticsearch.TransportError as error:
-        raise LocalStackError(
-            f"Elasticsearch does not answer at {url} ({error}).", "Start it with `python -m local_stack up`."
-        ) from error
-    finally:
-        client.close()
