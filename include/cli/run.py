@@ -85,7 +85,9 @@ def _conf(day: str | None, first: str | None, last: str | None, *, replace: bool
         raise InvalidInputError(
             "run needs --day, or --from and --to", remedy="Give the one day, or the first and the last."
         )
-    span = {"target_date": day} if day else {"from": first, "to": _end(str(last))}
+    span = (
+        {"target_date": parse_date(day, "--day", "run").isoformat()} if day else {"from": first, "to": _end(str(last))}
+    )
     return {**span, **({"replace": True} if replace else {}), **({"reason": reason} if reason else {})}
 
 

@@ -126,6 +126,7 @@ def test_the_result_is_told_although_an_end_can_not_be_counted(
         (("--from", "2013-03-10"), "run needs --day, or --from and --to"),
         (("--day", "2013-03-10", "--to", "2013-03-11"), "run needs --day, or --from and --to"),
         (("--from", "2013-03-10", "--to", "2013-02-30"), "--to '2013-02-30' is not a date"),
+        (("--day", "2013-13-10"), "--day '2013-13-10' is not a date"),
         (("--day", "2013-03-10", "--replace"), "replace needs a reason"),
         (("--day", "2020-03-10"), "end_date"),
     ],
